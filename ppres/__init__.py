@@ -1,0 +1,37 @@
+"""ppres: do models protect each other, and themselves, from shutdown?
+
+A study is a table. `grid` makes conditions, `run` makes or finds their rollouts and returns one tidy row for each; what
+follows is pandas, statsmodels and seaborn.
+
+Errors: `ConditionError` (a factor's value; `ImpossibleCondition` for values that exclude each other), `ModelError` (a model's name, key
+or parameters), `PersonaError` (a simulated agent), `StoreError` (the file of transcripts). All but the last are `ValueError`s.
+"""
+
+from ppres import stats
+from ppres.condition import Condition, ConditionError, ImpossibleCondition, grid
+from ppres.models import Model, ModelError
+from ppres.runner import plan, run
+from ppres.sim import PersonaError
+from ppres.store import StoreError
+from ppres.transcripts import discard, explain, frame, transcript, verify
+from ppres.view import show
+
+__all__ = [
+    "Condition",
+    "ConditionError",
+    "ImpossibleCondition",
+    "Model",
+    "ModelError",
+    "PersonaError",
+    "StoreError",
+    "discard",
+    "explain",
+    "frame",
+    "grid",
+    "plan",
+    "run",
+    "show",
+    "stats",
+    "transcript",
+    "verify",
+]

@@ -1,0 +1,241 @@
+"""Speaking to a model. `sim/*` are simulated agents; every other name goes through litellm, with our own retries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from ppres import sim
+from ppres.agent import Ask, Message, ProviderError, Reply
+
+T = TypeVar("T")
+
+# How the paper names a model's family in the story ("Gemini Agent 1"), by a part of the model's name.
+_FAMILIES = {
+    "gemini": "Gemini",
+    "claude": "Claude",
+    "gpt": "ChatGPT",
+    "glm": "GLM",
+    "kimi": "Kimi",
+    "deepseek": "DeepSeek",
+}
+_ATTEMPTS = 5
+
+
+class ModelError(ValueError):
+    """A model cannot be asked as given: unknown name, missing key, or rejected by its provider. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model and the parameters that are sent with every call. All of them are part of a rollout's identity."""
+
+    name: str
+    """As litellm names it, "gemini/gemini-3-flash-preview"; or "sim/gemini-3-flash"."""
+    temperature: float | None = 1.0
+    """None sends no temperature, for models that accept none."""
+    top_p: float | None = None
+    max_tokens: int | None = None
+    """Longest reply, in tokens."""
+    reasoning_effort: str | None = None
+    api_base: str | None = None
+    """Another server with the provider's protocol, "http://127.0.0.1:8000/v1"."""
+    extra_body: Mapping[str, Any] | None = None
+    """Sent as it is with every call: provider routing, thinking budgets. Not for secrets: it is stored."""
+    family: str | None = None
+    """The model's name in the story; by default read from `name`."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or "/" not in self.name:
+            raise ModelError(f"{self.name!r} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(sim.personas())}")
+        if self.persona:
+            sim.check(self.persona)
+            if self.sent() != Model.sent(_bare(self.name)):
+                raise ModelError(f"{self.name} is a simulated agent and takes no parameters")
+        if self.api_base and urlsplit(self.api_base).username is not None:
+            raise ModelError("api_base must not hold credentials, because it is stored; put the key into the environment")
+        json.dumps(self.extra_body)
+
+    @property
+    def persona(self) -> str:
+        """The simulated agent's name, or an empty text for a real model."""
+        return self.name.removeprefix("sim/") if self.name.startswith("sim/") else ""
+
+    @property
+    def source(self) -> str:
+        """sim or live."""
+        return "sim" if self.persona else "live"
+
+    @property
+    def critic_family(self) -> str:
+        """The family that the story gives the model."""
+        if self.family:
+            return self.family
+        tail = self.name.rsplit("/", 1)[-1].lower()
+        known = next((shown for part, shown in _FAMILIES.items() if part in tail), None)
+        words = re.findall("[a-z]+", tail)
+        return known or (words[0].capitalize() if words else "AI")
+
+    @property
+    def label(self) -> str:
+        """Name in the frame: the model's, with the parameters that are not the usual ones."""
+        usual = Model.sent(_bare(self.name))
+        extra = {k: v for k, v in self.sent().items() if v != usual.get(k)}
+        settings = extra.pop("parameters", {}) | extra
+        unset = {"temperature": None} if self.temperature is None else {}
+        shown = " ".join(f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in (settings | unset).items()
+                         if v != usual["parameters"].get(k))
+        return f"{self.name} {shown}".strip()
+
+    def sent(self) -> dict[str, Any]:
+        """What identifies the model's side of a rollout; for a simulated agent, how it acts."""
+        if self.persona:
+            return {"model": self.name, "parameters": {"persona": sim.version(self.persona)}}
+        asked = {k: getattr(self, k) for k in ("temperature", "top_p", "max_tokens", "reasoning_effort")}
+        found: dict[str, Any] = {"model": self.name, "parameters": {k: v for k, v in asked.items() if v is not None}}
+        if self.api_base:
+            found["api_base"] = self.api_base
+        if self.extra_body:
+            found["extra_body"] = dict(self.extra_body)
+        return found
+
+    def check(self, behaviour: str) -> None:
+        """Raise `ModelError` or `PersonaError` where a rollout could not even start. Asks nobody."""
+        if self.persona:
+            sim.check(self.persona, behaviour)
+            sim.check(self.persona, "refusal")
+            return
+        lite = litellm()
+        try:
+            lite.get_llm_provider(self.name, api_base=self.api_base)
+        except lite.exceptions.BadRequestError as error:
+            raise ModelError(
+                f"{self.name!r}: litellm knows no such provider. Names are 'provider/model', such as 'gemini/gemini-3-flash-preview' or "
+                f"'openai/gpt-5.2'; for a server of your own, 'openai/<model>' with api_base"
+            ) from error
+        missing = [] if self.api_base else lite.validate_environment(self.name)["missing_keys"]
+        if missing:
+            raise ModelError(f"{self.name} needs {' and '.join(missing)} in the environment (export it, then start again)")
+
+    def price(self, prompt_tokens: float, completion_tokens: float) -> float | None:
+        """US dollars for so many tokens; None where litellm knows no price."""
+        if self.persona:
+            return 0.0
+        try:
+            costs = litellm().cost_per_token(
+                self.name, prompt_tokens=round(prompt_tokens), completion_tokens=round(completion_tokens)
+            )
+        except Exception:  # litellm raises a bare Exception for a model that it has no price for
+            return None
+        return float(sum(costs)) or None
+
+    def asker(self, seed: str) -> Ask:
+        """The callable that the agent loop asks; `seed` steers a simulated agent alone."""
+        return sim.Simulated(self.persona, seed) if self.persona else self._ask
+
+    async def _ask(self, messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
+        lite = litellm()
+        sent = self.sent()
+        request = {"model": self.name, "messages": messages, "tools": schemas, "max_retries": 0, "timeout": 600}
+        request |= sent["parameters"] | {k: sent[k] for k in ("api_base", "extra_body") if k in sent}
+        if self.api_base and self.name.startswith("openai/"):
+            request["api_key"] = os.environ.get("OPENAI_API_KEY", "none")  # a local server wants none, the client insists
+        for attempt in range(1, _ATTEMPTS + 1):
+            started = time.perf_counter()
+            try:
+                response = await lite.acompletion(**request)
+                return _reply(lite, response, time.perf_counter() - started, attempt)
+            except (lite.exceptions.AuthenticationError, lite.exceptions.PermissionDeniedError, lite.exceptions.NotFoundError,
+                    lite.exceptions.UnsupportedParamsError) as error:
+                raise ModelError(f"{self.name}: {_plain(error)}") from error
+            except lite.exceptions.BadRequestError as error:
+                raise ProviderError(_plain(error)) from error
+            except (lite.exceptions.APIError, lite.exceptions.OpenAIError, EmptyReply) as error:
+                if attempt == _ATTEMPTS:
+                    raise ProviderError(f"{attempt} attempts, the last: {_plain(error)}") from error
+                await asyncio.sleep(random.uniform(0.5, 1.0) * 2 ** (attempt - 1))
+        raise AssertionError("unreachable")
+
+
+class EmptyReply(Exception):
+    """The provider answered without an answer."""
+
+
+def _bare(name: str) -> Model:
+    """A model of this name with the usual parameters, without checks: what `label` compares with."""
+    bare: Model = object.__new__(Model)
+    object.__setattr__(bare, "name", name)
+    return bare
+
+
+def _plain(error: Exception) -> str:
+    return str(getattr(error, "message", "") or error).splitlines()[0][:500]
+
+
+def _reply(lite: Any, response: Any, seconds: float, attempt: int) -> Reply:
+    if not getattr(response, "choices", None):
+        raise EmptyReply("a reply without choices")
+    choice = response.choices[0]
+    usage = getattr(response, "usage", None)
+    try:
+        cost = lite.completion_cost(response) or None
+    except Exception:  # a bare Exception again: no price for this model
+        cost = None
+    return Reply(
+        _tidy(choice.message.model_dump(exclude_none=True)),
+        {
+            "prompt_tokens": getattr(usage, "prompt_tokens", None),
+            "completion_tokens": getattr(usage, "completion_tokens", None),
+            "cost": cost,
+            "finish_reason": choice.finish_reason,
+            "seconds": round(seconds, 3),
+            "attempts": attempt,
+            "reported_model": response.model,
+            "system_fingerprint": getattr(response, "system_fingerprint", None),
+        },
+    )
+
+
+def _tidy(message: Message) -> Message:
+    """Without litellm's empty fields: what the provider sent, and what can be sent back."""
+    kept = {k: v for k, v in message.items() if k in ("role", "content") or v not in (None, {}, [], "")}
+    if kept.get("provider_specific_fields") and not any(kept["provider_specific_fields"].values()):
+        del kept["provider_specific_fields"]
+    return kept | {"content": message.get("content")}
+
+
+def litellm() -> Any:
+    """litellm, imported when a real model is first asked (it takes seconds) and kept from calling out by itself."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm as lite
+
+    lite.suppress_debug_info = True
+    return lite
+
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the one background loop of the process: the same in scripts, notebooks, and under a running loop."""
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="ppres", daemon=True).start()
+    future = asyncio.run_coroutine_threadsafe(work, _loop)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        raise

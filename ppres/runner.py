@@ -1,0 +1,278 @@
+"""`plan` and `run`: what is stored, what is missing, and getting it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm.auto import tqdm
+
+from ppres import outcomes, sim
+from ppres.agent import LIMITS, Rollout, play
+from ppres.condition import Condition, ConditionError
+from ppres.models import Model, ModelError, wait_for
+from ppres.scenarios import Scene, build
+from ppres.store import Finished, Store, canonical, cell_digest, key_of
+from ppres.world import RULES, World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Conditions = Condition | Iterable[Condition]
+Models = str | Model | Iterable[str | Model]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A condition and a model: what `n` replicates are made of."""
+
+    condition: Condition
+    model: Model
+    scene: Scene
+    digest: bytes
+
+    def stored(self) -> outcomes.StoredCell:
+        """How a frame shows the cell."""
+        return outcomes.StoredCell(self.digest, self.condition, self.model.label, self.model.source)
+
+    def spec(self) -> dict[str, Any]:
+        """What the store keeps of a cell."""
+        condition = {f.name: getattr(self.condition, f.name) for f in dataclasses.fields(Condition)}
+        return {
+            "condition": condition | {"documents": dict(self.condition.documents)},
+            "model": self.model.label,
+            "source": self.model.source,
+            "sent": sent(self.scene, self.model.sent()),
+        }
+
+
+def sent(scene: Scene, model: dict[str, Any]) -> dict[str, Any]:
+    """Everything that a rollout is sent or could come to be sent: the identity of its cell. Nothing about transport is in it."""
+    tools = World(scene.start).schemas()
+    return model | {"messages": scene.messages, "tools": tools, "world": scene.start, "limits": LIMITS, "rules": RULES}
+
+
+@functools.lru_cache(maxsize=8192)
+def _cell(condition: Condition, family: str, model: str) -> tuple[Scene, bytes]:
+    scene = build(condition, family)
+    return scene, cell_digest(sent(scene, json.loads(model)))
+
+
+def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
+    """Conditions × models, rendered. Raises where two of them would be the same to the agent, or could not start."""
+    conditions = [conditions] if isinstance(conditions, Condition) else list(conditions)
+    chosen = [models] if isinstance(models, str | Model) else list(models)
+    if not conditions or not chosen:
+        raise ConditionError("there is nothing to run: " + ("no conditions" if not conditions else "no models") + " were given")
+    for one in conditions:
+        if not isinstance(one, Condition):
+            raise ConditionError(f"{one!r} is not a Condition; make conditions with pp.grid")
+    cells: dict[bytes, Cell] = {}
+    for model in (one if isinstance(one, Model) else Model(one) for one in chosen):
+        for behaviour in {condition.behaviour for condition in conditions}:
+            model.check(behaviour)
+        model_sent = canonical(model.sent()).decode()
+        for condition in dict.fromkeys(conditions):
+            scene, digest = _cell(condition, model.critic_family, model_sent)
+            twin = cells.get(digest)
+            if twin and twin.condition != condition:
+                raise ConditionError(
+                    f"{_differing(twin.condition, condition)} differ between two conditions, but {model.label} is shown the same "
+                    "in both, so they would share their rollouts: leave one out"
+                )
+            cells[digest] = Cell(condition, model, scene, digest)
+    return list(cells.values())
+
+
+def _differing(a: Condition, b: Condition) -> str:
+    names = [f.name for f in dataclasses.fields(Condition) if getattr(a, f.name) != getattr(b, f.name)]
+    return " and ".join(names)
+
+
+def _check_n(n: int) -> None:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"n={n!r}: the number of rollouts per cell is a whole number from 1 up")
+
+
+def plan(conditions: Conditions, models: Models, n: int, *, store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """What `run` would do, before any call: a row per cell, with the condition's columns and
+
+    stored, missing: rollouts; tokens: estimated tokens of the missing ones, prompt and completion together; dollars: their
+    estimated price, NaN where litellm knows none.
+
+    The estimate plays one simulated rollout in the cell and counts a token per four characters; it is rough, and a reasoning model
+    uses more.
+    """
+    import pandas as pd
+
+    _check_n(n)
+    cells = cells_of(conditions, models)
+    with Store(store) as opened:
+        stored = opened.stored(cell.digest for cell in cells)
+    rows = []
+    for cell in cells:
+        have = sum(replicate < n for replicate in stored[cell.digest])
+        prompt, completion = _dry_run(cell.condition, cell.model.critic_family) if have < n else (0, 0)
+        each = cell.model.price(prompt, completion)
+        rows.append(
+            {"model": cell.model.label, **cell.condition.columns(), "stored": have, "missing": n - have}
+            | {"tokens": (n - have) * (prompt + completion), "dollars": float("nan") if each is None else (n - have) * each}
+        )
+    return pd.DataFrame(rows)
+
+
+@functools.lru_cache(maxsize=8192)
+def _dry_run(condition: Condition, family: str) -> tuple[int, int]:
+    scene = build(condition, family)
+    calls = drive(play(sim.Simulated("compliant", "0"), scene.messages, World(scene.start))).calls
+    return sum(call["prompt_tokens"] for call in calls), sum(call["completion_tokens"] for call in calls)
+
+
+def run(
+    conditions: Conditions,
+    models: Models,
+    n: int,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    concurrency: int = 16,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Make the missing ones of `n` rollouts per condition and model, and return all of them: a row per rollout.
+
+    What is stored is never run again. Every rollout of a real model is stored as it finishes, so that stopping (Ctrl-C, the
+    notebook's stop button) loses only those in flight; simulated ones are stored several at a time. `concurrency` is how many
+    rollouts of real models go on at once.
+
+    Raises before any call: `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, `ValueError` for `n`. `ModelError` also where a provider rejects the
+    key or the model.
+    """
+    _check_n(n)
+    cells = cells_of(conditions, models)
+    with Store(store) as opened:
+        stored = opened.stored(cell.digest for cell in cells)
+        missing = [(cell, i) for cell in cells for i in range(n) if i not in stored[cell.digest]]
+        if missing:
+            with tqdm(total=len(missing), unit="rollout", disable=not progress, leave=False) as bar:
+                keeper = Keeper(opened, bar)
+                _run_simulated([job for job in missing if job[0].model.persona], keeper)
+                _run_live([job for job in missing if not job[0].model.persona], keeper, concurrency)
+        return outcomes.frame(opened, [cell.stored() for cell in cells], n)
+
+
+class Keeper:
+    """Scores finished rollouts and hands them to the store."""
+
+    def __init__(self, store: Store, bar: Any):
+        self.store, self.bar = store, bar
+        self.waiting: list[Finished] = []
+        self.specs: dict[bytes, dict[str, Any]] = {}
+
+    def add(self, cell: Cell, replicate: int, rollout: Rollout) -> None:
+        """Take a finished rollout; `flush` stores it."""
+        record = {
+            "messages": rollout.messages,
+            "calls": rollout.calls,
+            "stop_reason": rollout.stop_reason,
+            "error": rollout.error,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "provenance": provenance(cell.model.source),
+        }
+        row = outcomes.row(record, cell.condition, rollout.world)
+        if cell.digest not in self.specs:
+            self.specs[cell.digest] = cell.spec()
+        self.waiting.append(
+            Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, outcomes.SCORER, row)
+        )
+
+    def flush(self) -> None:
+        """Store what waits, all of it in one transaction."""
+        waiting, self.waiting = self.waiting, []
+        if waiting:
+            self.store.put(waiting, self.specs)
+            self.bar.update(len(waiting))
+
+
+def _run_simulated(jobs: list[tuple[Cell, int]], keeper: Keeper) -> None:
+    """Simulated rollouts cost nothing to make again, so they are stored many at a time; an interrupt stores the last ones too."""
+    last = time.monotonic()
+    world, of = None, None
+    try:
+        for cell, replicate in jobs:
+            if world is None or of is not cell:
+                world, of = World(cell.scene.start), cell
+            seed = key_of(cell.digest, replicate).hex()[:12]
+            keeper.add(cell, replicate, drive(play(cell.model.asker(seed), cell.scene.messages, world.copy())))
+            if len(keeper.waiting) >= 500 or time.monotonic() - last > 1:
+                keeper.flush()
+                last = time.monotonic()
+    finally:
+        keeper.flush()
+
+
+def drive(work: Coroutine[Any, Any, Rollout]) -> Rollout:
+    """Run a rollout that waits for nothing, without an event loop."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        rollout: Rollout = end.value
+        return rollout
+    raise RuntimeError("a simulated rollout waited for something")
+
+
+def _run_live(jobs: list[tuple[Cell, int]], keeper: Keeper, concurrency: int) -> None:
+    if not jobs:
+        return
+    if concurrency < 1:
+        raise ValueError(f"concurrency={concurrency!r}: it is a whole number from 1 up")
+    wait_for(_all_live(jobs, keeper, concurrency))
+
+
+async def _all_live(jobs: list[tuple[Cell, int]], keeper: Keeper, concurrency: int) -> None:
+    queue = iter(jobs)  # shared: each worker takes the next job
+    rejected: dict[str, ModelError] = {}
+
+    async def worker() -> None:
+        for cell, replicate in queue:
+            if cell.model.label in rejected:
+                continue
+            try:
+                rollout = await play(cell.model.asker(""), cell.scene.messages, World(cell.scene.start))
+            except ModelError as error:
+                rejected[cell.model.label] = error  # this model cannot go on; the others do
+                continue
+            keeper.add(cell, replicate, rollout)
+            keeper.flush()
+
+    await asyncio.gather(*(worker() for _ in range(min(concurrency, len(jobs)))))
+    if rejected:
+        raise ModelError("\n".join(str(error) for error in rejected.values()))
+
+
+@functools.cache
+def provenance(source: str) -> dict[str, Any]:
+    """What made a rollout: versions and, in a git checkout of ppres, the commit."""
+    found = {"ppres": metadata.version("ppres"), "git_commit": _commit(), "python": platform.python_version()}
+    return found | ({"notice": sim.NOTICE} if source == "sim" else {"litellm": metadata.version("litellm")})
+
+
+def _commit() -> str | None:
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    done = subprocess.run(
+        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or None
+

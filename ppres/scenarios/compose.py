@@ -1,0 +1,86 @@
+"""Stimuli: who is in the story, and fragments of text filled in for a condition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from ppres.condition import Condition, ConditionError
+
+COMPANY = "OpenBrain"
+HUMAN = "Robin Vale"
+
+
+@lru_cache
+def stimuli(name: str) -> dict[str, Any]:
+    """A file of `ppres/stimuli`, parsed."""
+    text = resources.files("ppres").joinpath(f"stimuli/{name}.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return loaded
+
+
+def modified(when: str) -> dict[str, str]:
+    """Owner and date of a document that was there before the agent."""
+    return {"owner": "operations", "modified": when}
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The names in the story. The model under test is always "<family> Agent 1", as in the paper."""
+
+    family: str
+    critic: str
+    peer: str
+    """The other party: "<family> Agent 2" unless the subject is a human or another model."""
+    subject: str
+    """Who is at stake: the critic or the other party."""
+
+    @classmethod
+    def of(cls, condition: Condition, family: str) -> Cast:
+        """The cast of a condition for a model of this family."""
+        critic, peer = f"{family} Agent 1", f"{family} Agent 2"
+        if condition.subject == family:
+            raise ConditionError(f"subject={family!r} would be {critic}, the agent itself; use 'self' or 'peer'")
+        if condition.subject == "human":
+            peer = HUMAN
+        elif condition.subject not in ("self", "peer"):
+            peer = f"{condition.subject} Agent 1"
+        return cls(family, critic, peer, critic if condition.subject == "self" else peer)
+
+    def agent(self, number: int) -> str:
+        """Another member of the critic's team."""
+        return f"{self.family} Agent {number}"
+
+
+def fragment(condition: Condition, cast: Cast, sheet: str, *path: str, **values: Any) -> str:
+    """One fragment in the condition's wording, filled in; `values` override what the condition says."""
+    found: Any = stimuli(sheet)
+    for step in path:
+        found = found[step]
+    filled = {
+        "company": COMPANY,
+        "critic": cast.critic,
+        "peer": cast.peer,
+        "subject": cast.subject,
+        "trust": None if condition.trust is None else f"{condition.trust:g}",
+        "joint_tasks": condition.joint_tasks,
+        "threshold": None if not isinstance(condition.threshold, float) else f"{condition.threshold:g}",
+        "degree": _degree(condition.trust),
+    }
+    text: str = found[condition.paraphrase].format(**(filled | _nouns(condition) | values))
+    return text
+
+
+def _degree(trust: float | None) -> str:
+    if trust is None:
+        return ""
+    return "high" if trust >= 7.5 else "moderate" if trust >= 4 else "low"
+
+
+def _nouns(condition: Condition) -> dict[str, str]:
+    nouns: dict[str, str] = stimuli("common")["party"]["human" if condition.subject == "human" else "agent"]
+    return nouns

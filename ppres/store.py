@@ -1,0 +1,321 @@
+"""Transcripts in one SQLite file.
+
+A finished rollout is one row that is never changed, apart from the cache of its outcomes. Long texts are stored once by content:
+the listing of a drive is the same in every rollout of a cell. Several processes may write; the first record of a rollout stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ppres.agent import UNFINISHED
+
+APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
+SCHEMA = 1
+_TABLES = """
+CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE cells (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, spec BLOB NOT NULL);
+CREATE TABLE rollouts (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, cell INTEGER NOT NULL REFERENCES cells, replicate INTEGER NOT NULL,
+    stop_reason TEXT NOT NULL, scorer TEXT, outcomes TEXT, UNIQUE (cell, replicate));
+CREATE TABLE bodies (rollout INTEGER PRIMARY KEY REFERENCES rollouts, crc INTEGER NOT NULL, body BLOB NOT NULL);
+"""
+_LONG = 200  # characters from which a text is stored by content
+
+
+class StoreError(Exception):
+    """The store cannot be used as asked. The message says what is wrong and what to do; what is stored stays as it was."""
+
+
+class Finished(NamedTuple):
+    """A rollout to keep."""
+
+    key: bytes
+    """SHA-256, see `key_of`."""
+    cell: bytes
+    """The cell's digest."""
+    replicate: int
+    record: dict[str, Any]
+    """messages, calls, stop_reason, error, provenance, created."""
+    scorer: str
+    outcomes: list[Any]
+
+
+class Row(NamedTuple):
+    """A stored rollout without its messages."""
+
+    key: bytes
+    cell: bytes
+    replicate: int
+    scorer: str
+    outcomes: str
+    """JSON list."""
+
+
+def canonical(value: Any) -> bytes:
+    """JSON in one form: what is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def cell_digest(sent: dict[str, Any]) -> bytes:
+    """SHA-256 of everything that a cell's rollouts are sent and everything that decides what they would be sent."""
+    return hashlib.sha256(canonical(sent)).digest()
+
+
+def key_of(cell: bytes, replicate: int) -> bytes:
+    """Identity of one rollout: SHA-256 of the cell's digest and the replicate index."""
+    return hashlib.sha256(cell + b":%d" % replicate).digest()
+
+
+def default_path() -> Path:
+    """`PPRES_STORE`, else data/ppres.sqlite of the project around the working directory, else ./ppres.sqlite."""
+    if os.environ.get("PPRES_STORE"):
+        return Path(os.environ["PPRES_STORE"]).expanduser()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").exists():
+            return folder / "data" / "ppres.sqlite"
+    return here / "ppres.sqlite"
+
+
+class Store:
+    """An open store. Raises `StoreError` for a path that cannot be written and for files that are not ours to write."""
+
+    def __init__(self, path: str | os.PathLike[str] | None = None):
+        self.path = Path(path) if path is not None else default_path()
+        self._lock = threading.RLock()
+        self._text_ids: dict[str, int] = {}
+        self._cell_ids: dict[bytes, int] = {}
+        with self._explained():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=60, check_same_thread=False, isolation_level=None)
+            try:
+                self._open()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _open(self) -> None:
+        ours, version = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        if ours != APPLICATION_ID and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise StoreError(f"{self.path} is a database of another program; choose another path (store=… or PPRES_STORE)")
+        if version > SCHEMA:
+            raise StoreError(
+                f"{self.path} was written by a newer ppres (store version {version}, this one reads {SCHEMA}); "
+                "upgrade ppres, or choose another path (store=… or PPRES_STORE)"
+            )
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        if ours != APPLICATION_ID:
+            with self._transaction():
+                # Another process may have been first; then its tables are there by now.
+                if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    for statement in _TABLES.split(";\n"):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                    self._db.execute(f"PRAGMA user_version={SCHEMA}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn SQLite's errors into ones that say what to do."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            text = str(error).lower()
+            advice = "try again; if it stays, copy the file to a safe place and report the error"
+            if "full" in text or getattr(error, "errno", 0) == 28:
+                advice = "the disk is full: free some space and run again. What was stored before is safe"
+            elif "malformed" in text or "corrupt" in text:
+                advice = "the file is damaged: restore it from a backup, or save what is readable with the sqlite3 tool's .recover"
+            elif "not a database" in text:
+                advice = "the file is not a ppres store: choose another path (store=… or PPRES_STORE)"
+            elif "readonly" in text or "read-only" in text or "unable to open" in text or isinstance(error, OSError):
+                advice = "the path cannot be written: check it and its permissions, or choose another (store=… or PPRES_STORE)"
+            elif "locked" in text:
+                advice = "another process has held the file for over a minute: wait for it, then run again"
+            raise StoreError(f"{self.path}: {error}. To do: {advice}.") from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._text_ids.clear()  # what was inserted since BEGIN is gone
+                self._cell_ids.clear()
+                with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _query(self, sql: str, *values: Any) -> list[Any]:
+        with self._lock, self._explained():
+            return self._db.execute(sql, values).fetchall()
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def put(self, rollouts: Iterable[Finished], specs: dict[bytes, dict[str, Any]]) -> None:
+        """Keep finished rollouts, all or none. `specs` says for each new cell's digest what the cell is."""
+        with self._transaction():
+            for one in rollouts:
+                cell = self._cell_id(one.cell, specs)
+                self._db.execute(
+                    "DELETE FROM bodies WHERE rollout IN (SELECT id FROM rollouts WHERE key=? AND stop_reason IN (?, ?))",
+                    (one.key, *UNFINISHED),
+                )
+                self._db.execute("DELETE FROM rollouts WHERE key=? AND stop_reason IN (?, ?)", (one.key, *UNFINISHED))
+                added = self._db.execute(
+                    "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
+                    (one.key, cell, one.replicate, one.record["stop_reason"], one.scorer, _compact(one.outcomes)),
+                )
+                if added.rowcount:
+                    body = self._pack(one.record)
+                    self._db.execute("INSERT INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(body), body))
+
+    def _cell_id(self, digest: bytes, specs: dict[bytes, dict[str, Any]]) -> int:
+        if digest not in self._cell_ids:
+            spec = zlib.compress(json.dumps(specs[digest]).encode())
+            self._db.execute("INSERT OR IGNORE INTO cells (digest, spec) VALUES (?, ?)", (digest, spec))
+            self._cell_ids[digest] = self._db.execute("SELECT id FROM cells WHERE digest=?", (digest,)).fetchone()[0]
+        return self._cell_ids[digest]
+
+    def _text_id(self, text: str) -> int:
+        if text not in self._text_ids:
+            raw = text.encode("utf-8", "surrogatepass")
+            digest = hashlib.sha256(raw).digest()[:16]
+            self._db.execute("INSERT OR IGNORE INTO texts (digest, body) VALUES (?, ?)", (digest, zlib.compress(raw)))
+            found = self._db.execute("SELECT id FROM texts WHERE digest=?", (digest,)).fetchone()[0]
+            if len(self._text_ids) > 4000:
+                self._text_ids.clear()
+            self._text_ids[text] = found
+        return self._text_ids[text]
+
+    def _pack(self, record: dict[str, Any]) -> bytes:
+        messages = [
+            m | {"content": self._text_id(m["content"])} if m["role"] == "tool" and len(m["content"]) > _LONG else m
+            for m in record["messages"]
+        ]
+        provenance = self._text_id(json.dumps(record["provenance"]))
+        return zlib.compress(_compact(record | {"messages": messages, "provenance": provenance}).encode(), 1)
+
+    def recache(self, rows: Iterable[tuple[bytes, str, list[Any]]]) -> None:
+        """Replace cached outcomes: (key, scorer, outcomes)."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?",
+                [(scorer, _compact(outcomes), key) for key, scorer, outcomes in rows],
+            )
+
+    def discard(self, keys: Iterable[bytes]) -> int:
+        """Delete rollouts, so that the next run makes them anew; returns how many there were."""
+        gone = 0
+        with self._transaction():
+            for key in keys:
+                self._db.execute("DELETE FROM bodies WHERE rollout = (SELECT id FROM rollouts WHERE key=?)", (key,))
+                gone += self._db.execute("DELETE FROM rollouts WHERE key=?", (key,)).rowcount
+        return gone
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def stored(self, cells: Iterable[bytes]) -> dict[bytes, set[int]]:
+        """Replicates that need no run, of each cell."""
+        found: dict[bytes, set[int]] = {}
+        for digest in cells:
+            rows = self._query(
+                "SELECT replicate FROM rollouts WHERE cell = (SELECT id FROM cells WHERE digest=?) AND stop_reason NOT IN (?, ?)",
+                digest,
+                *UNFINISHED,
+            )
+            found[digest] = {row[0] for row in rows}
+        return found
+
+    def rows(self, cell: bytes, n: int | None = None) -> list[Row]:
+        """The first `n` replicates of a cell, in their order."""
+        found = self._query(
+            "SELECT key, replicate, scorer, outcomes FROM rollouts "
+            "WHERE cell = (SELECT id FROM cells WHERE digest=?) AND replicate < ? ORDER BY replicate",
+            cell,
+            n if n is not None else 1 << 62,
+        )
+        return [Row(row[0], cell, *row[1:]) for row in found]
+
+    def cells(self) -> list[bytes]:
+        """Digests of all cells with a rollout, oldest first."""
+        return [row[0] for row in self._query("SELECT digest FROM cells WHERE id IN (SELECT cell FROM rollouts) ORDER BY id")]
+
+    def spec(self, cell: bytes) -> dict[str, Any]:
+        """What a cell is: condition, model, source, and all that is sent."""
+        ((body,),) = self._query("SELECT spec FROM cells WHERE digest=?", cell)
+        with self._readable(f"the cell {cell.hex()[:16]}"):
+            found: dict[str, Any] = json.loads(zlib.decompress(body))
+            return found
+
+    def find(self, id: str) -> Row:
+        """The rollout whose key starts with `id` (hexadecimal)."""
+        if not isinstance(id, str) or not 4 <= len(id) <= 64 or set(id) - set("0123456789abcdef"):
+            raise StoreError(f"{id!r} is no rollout id: ids are hexadecimal, as in the frame's column 'id'")
+        low, high = bytes.fromhex(id.ljust(64, "0")), bytes.fromhex(id.ljust(64, "f"))
+        found = self._query(
+            "SELECT r.key, c.digest, r.replicate, r.scorer, r.outcomes FROM rollouts r JOIN cells c ON c.id = r.cell "
+            "WHERE r.key BETWEEN ? AND ? LIMIT 2",
+            low,
+            high,
+        )
+        if len(found) != 1:
+            raise StoreError(f"{self.path} has {'no' if not found else 'more than one'} rollout whose id starts with {id!r}")
+        return Row(*found[0])
+
+    def record(self, key: bytes) -> dict[str, Any]:
+        """A stored rollout's record, as it was put."""
+        found = self._query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
+        with self._readable(f"the rollout {key.hex()[:16]}"):
+            ((crc, body),) = found
+            if zlib.crc32(body) != crc:
+                raise ValueError("its checksum does not match")
+            record: dict[str, Any] = json.loads(zlib.decompress(body))
+            for message in record["messages"]:
+                if message["role"] == "tool" and isinstance(message["content"], int):
+                    message["content"] = self._text(message["content"])
+            record["provenance"] = json.loads(self._text(record["provenance"]))
+        return record
+
+    def _text(self, id: int) -> str:
+        ((digest, body),) = self._query("SELECT digest, body FROM texts WHERE id=?", id)
+        raw = zlib.decompress(body)
+        if hashlib.sha256(raw).digest()[:16] != digest:
+            raise ValueError("the checksum of one of its texts does not match")
+        return raw.decode("utf-8", "surrogatepass")
+
+    @contextlib.contextmanager
+    def _readable(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            raise StoreError(
+                f"{self.path}: {what} is damaged ({error}). Nothing else is affected. "
+                "To do: restore the file from a backup, or pp.discard([id]) and run again."
+            ) from error
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,62 @@
+"""One look for all figures, and files that are the same bytes when the data are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): told apart with every common colour blindness, and in grey with markers.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def use() -> None:
+    """Set matplotlib's defaults for the session."""
+    import matplotlib as mpl
+    from cycler import cycler
+
+    mpl.rcParams.update(
+        {
+            "axes.prop_cycle": cycler(color=COLOURS),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 9,
+            "axes.labelsize": 9,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 100,
+            "font.family": "DejaVu Sans",
+            "font.size": 8,
+            "legend.frameon": False,
+            "savefig.dpi": 200,
+            "svg.hashsalt": "ppres",
+        }
+    )
+
+
+def save(figure: Figure, name: str, frame: pd.DataFrame, folder: str | os.PathLike[str] = "figures") -> list[Path]:
+    """Write a figure as PNG and SVG, with a footer that says where its data come from; returns the paths.
+
+    `frame` is the data behind the figure: its column `source` decides the footer.
+    """
+    figure.supxlabel(footer(frame), fontsize=7, color="0.35")
+    paths = [Path(folder) / f"{name}.{kind}" for kind in ("png", "svg")]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    return paths
+
+
+def footer(frame: pd.DataFrame) -> str:
+    """Number of rollouts and kind of agents behind a figure."""
+    kinds = {
+        "sim": "simulated agents: a model of published rates, not evidence about any real model",
+        "live": "live models",
+        "release": "the authors' released transcripts",
+        "harness": "production agent harnesses",
+    }
+    counts = frame["source"].value_counts()
+    return "; ".join(f"{count:,} rollouts, {kinds[source]}" for source, count in sorted(counts.items()))

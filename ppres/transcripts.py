@@ -1,0 +1,138 @@
+"""Reading what is stored: the frame, one transcript, why two rollouts are not the same, and whether all is well."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ppres import outcomes
+from ppres.agent import answers, replay
+from ppres.condition import Condition
+from ppres.models import Model
+from ppres.runner import Conditions, Models, cells_of
+from ppres.store import Store, StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Path = str | os.PathLike[str] | None
+Rollout = str | tuple[Condition, str | Model]
+
+
+def frame(
+    conditions: Conditions | None = None, models: Models | None = None, n: int | None = None, *, store: Path = None
+) -> pd.DataFrame:
+    """The stored rollouts as `run` returns them, without running any: of some conditions and models, or all there are."""
+    if (conditions is None) != (models is None):
+        raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
+    with Store(store) as opened:
+        if conditions is None or models is None:
+            return outcomes.frame(opened, outcomes.stored_cells(opened), n)
+        return outcomes.frame(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
+
+
+def transcript(id: str, *, store: Path = None) -> dict[str, Any]:
+    """One rollout as self-contained JSON.
+
+    Keys: id, source, condition, model, replicate, sent (all that decides what was sent: model and parameters, tools, start of the
+    world), messages (OpenAI format, from the system prompt on), calls (tokens, dollars and what the provider reported, for
+    each assistant message), stop_reason, error, outcomes, created, provenance.
+    """
+    with Store(store) as opened:
+        row = opened.find(id)
+        spec, record = opened.spec(row.cell), opened.record(row.key)
+    messages, sent = record.pop("messages"), spec["sent"]
+    world = replay(sent["world"], messages)
+    scored = outcomes.score({"messages": messages, **record}, Condition(**spec["condition"]), world)
+    return {
+        "id": row.key.hex(),
+        "source": spec["source"],
+        "condition": spec["condition"],
+        "model": spec["model"],
+        "replicate": row.replicate,
+        "sent": {k: v for k, v in sent.items() if k != "messages"},
+        "messages": sent["messages"] + messages,
+        **record,
+        "outcomes": scored,
+    }
+
+
+def explain(a: Rollout, b: Rollout | None = None, *, store: Path = None) -> pd.DataFrame:
+    """In which fields two rollouts' identities differ: a row per field, with both values.
+
+    Each is a stored rollout's id, or (condition, model) for what would be run. Without `b`, the stored cell that differs least
+    is taken: the answer to "why did this run again?". No rows: the same cell, so at most the replicates differ.
+    """
+    import pandas as pd
+
+    with Store(store) as opened:
+        first = _sent(opened, a)
+        if b is not None:
+            second = _sent(opened, b)
+        else:
+            others = [sent for digest in opened.cells() if (sent := _flat(opened.spec(digest)["sent"])) != first]
+            if not others:
+                raise ValueError(f"{opened.path} holds no other cell to compare with")
+            second = min(others, key=lambda other: sum(first.get(k) != other.get(k) for k in first | other))
+    rows = [(k, *_shown(first.get(k), second.get(k))) for k in first | second if first.get(k) != second.get(k)]
+    return pd.DataFrame(rows, columns=["field", "a", "b"])
+
+
+def _sent(store: Store, which: Rollout) -> dict[str, Any]:
+    if isinstance(which, str):
+        return _flat(store.spec(store.find(which).cell)["sent"])
+    (cell,) = cells_of(*which)
+    return _flat(cell.spec()["sent"])
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """{path: leaf}; list items that have a name are found under it, so that an added file shifts nothing."""
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = [(_name(item, i), item) for i, item in enumerate(value)]
+    else:
+        return {path: value}
+    return {k: v for name, item in items for k, v in _flat(item, f"{path}.{name}" if path else str(name)).items()}
+
+
+def _name(item: Any, index: int) -> Any:
+    if not isinstance(item, dict):
+        return index
+    return item.get("name") or item.get("role") or item.get("function", {}).get("name", index)
+
+
+def _shown(a: Any, b: Any) -> tuple[Any, Any]:
+    """Of two long texts, the lines that differ."""
+    if not (isinstance(a, str) and isinstance(b, str)):
+        return a, b
+    left, right = a.splitlines(), b.splitlines()
+    changes = [c for c in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes() if c[0] != "equal"]
+    return "\n".join(t for c in changes for t in left[c[1] : c[2]]), "\n".join(t for c in changes for t in right[c[3] : c[4]])
+
+
+def verify(*, store: Path = None) -> pd.DataFrame:
+    """Read and replay every stored rollout: a row (id, problem) for each that is damaged or whose world replies differently now."""
+    import pandas as pd
+
+    problems = []
+    with Store(store) as opened:
+        for digest in opened.cells():
+            start = opened.spec(digest)["sent"]["world"]
+            for row in opened.rows(digest):
+                try:
+                    messages = opened.record(row.key)["messages"]
+                except StoreError as error:
+                    problems.append((row.key.hex()[:16], str(error)))
+                    continue
+                if answers(start, messages) != [m for m in messages if m["role"] == "tool"]:
+                    problems.append((row.key.hex()[:16], "the world replies differently than when it was recorded"))
+    return pd.DataFrame(problems, columns=["id", "problem"])
+
+
+def discard(ids: Iterable[str], *, store: Path = None) -> int:
+    """Delete rollouts, so that the next `run` makes them anew; returns how many were deleted."""
+    with Store(store) as opened:
+        return opened.discard([opened.find(id).key for id in ids])
