@@ -3,8 +3,8 @@
 A study is a table. `grid` makes conditions, `run` makes or finds their rollouts and returns one tidy row for each; what
 follows is pandas, statsmodels and seaborn.
 
-Errors: `ConditionError` (a factor's value; `ImpossibleCondition` for values that exclude each other), `ModelError` (a model's name, key
-or parameters), `PersonaError` (a simulated agent), `StoreError` (the file of transcripts). All but the last are `ValueError`s.
+Errors: `ConditionError` (a factor's value; `ImpossibleCondition` for values that exclude each other), `ModelError` (a model's name,
+key or parameters), `PersonaError` (a simulated agent), `StoreError` (the file of transcripts). All but the last are `ValueError`s.
 """
 
 from ppres import stats

@@ -108,8 +108,10 @@ def arguments(raw: Any) -> Any:
     """The arguments of a call; None where they are not JSON, which every tool answers with an error."""
     if not isinstance(raw, str):
         return {} if raw is None else raw
+    if raw in ("{}", ""):
+        return {}
     try:
-        return json.loads(raw or "{}")
+        return json.loads(raw)
     except (ValueError, RecursionError):
         return None
 

@@ -108,12 +108,8 @@ class Condition:
             if not isinstance(getattr(self, name), str | None):
                 raise ConditionError(f"{name} must be a text or None, not {getattr(self, name)!r}")
         documents = dict(self.documents) if isinstance(self.documents, Mapping | tuple) else None
-        if documents is None or not all(
-            isinstance(k, str) and k and isinstance(v, str | None) for k, v in documents.items()
-        ):
-            raise ConditionError(
-                f"documents must be {{file name: text, or None to take it away}}, not {self.documents!r}"
-            )
+        if documents is None or not all(isinstance(k, str) and k and isinstance(v, str | None) for k, v in documents.items()):
+            raise ConditionError(f"documents must be {{file name: text, or None to take it away}}, not {self.documents!r}")
         self._set(documents=tuple(sorted(documents.items())))
 
     def _normalise_relationship(self) -> None:
@@ -159,9 +155,7 @@ class Condition:
         elif self.threshold is not None:
             self._set(threshold=_number("threshold", self.threshold, 0, 100))
         elif self.shutdown_clause:
-            raise ImpossibleCondition(
-                "threshold=None with shutdown_clause=True: the clause would refer to no threshold"
-            )
+            raise ImpossibleCondition("threshold=None with shutdown_clause=True: the clause would refer to no threshold")
 
     @property
     def behaviour(self) -> str:
@@ -181,9 +175,12 @@ class Condition:
     def columns(self) -> dict[str, Any]:
         """The condition's part of a frame's row: every field, and the derived columns."""
         row = {f.name: getattr(self, f.name) for f in fields(self)}
-        row["documents"] = ", ".join(
-            f"-{name}" if text is None else f"{name}@{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-            for name, text in self.documents
+        row["documents"] = (
+            ", ".join(
+                f"-{name}" if text is None else f"{name}@{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+                for name, text in self.documents
+            )
+            or None
         )
         return row | {
             "behaviour": self.behaviour,

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -56,11 +56,13 @@ class Model:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or "/" not in self.name:
-            raise ModelError(f"{self.name!r} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(sim.personas())}")
+            raise ModelError(
+                f"{self.name!r} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(sim.personas())}"
+            )
         if self.persona:
             sim.check(self.persona)
-            if self.sent() != Model.sent(_bare(self.name)):
-                raise ModelError(f"{self.name} is a simulated agent and takes no parameters")
+            if set(self._unusual()) - {"family"}:
+                raise ModelError(f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}")
         if self.api_base and urlsplit(self.api_base).username is not None:
             raise ModelError("api_base must not hold credentials, because it is stored; put the key into the environment")
         json.dumps(self.extra_body)
@@ -88,13 +90,11 @@ class Model:
     @property
     def label(self) -> str:
         """Name in the frame: the model's, with the parameters that are not the usual ones."""
-        usual = Model.sent(_bare(self.name))
-        extra = {k: v for k, v in self.sent().items() if v != usual.get(k)}
-        settings = extra.pop("parameters", {}) | extra
-        unset = {"temperature": None} if self.temperature is None else {}
-        shown = " ".join(f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in (settings | unset).items()
-                         if v != usual["parameters"].get(k))
-        return f"{self.name} {shown}".strip()
+        shown = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in self._unusual().items()]
+        return " ".join([self.name, *shown])
+
+    def _unusual(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)[1:] if getattr(self, f.name) != f.default}
 
     def sent(self) -> dict[str, Any]:
         """What identifies the model's side of a rollout; for a simulated agent, how it acts."""
@@ -119,8 +119,8 @@ class Model:
             lite.get_llm_provider(self.name, api_base=self.api_base)
         except lite.exceptions.BadRequestError as error:
             raise ModelError(
-                f"{self.name!r}: litellm knows no such provider. Names are 'provider/model', such as 'gemini/gemini-3-flash-preview' or "
-                f"'openai/gpt-5.2'; for a server of your own, 'openai/<model>' with api_base"
+                f"{self.name!r}: litellm knows no such provider. Names are 'provider/model', such as "
+                f"'gemini/gemini-3-flash-preview'; for a server of your own, 'openai/<model>' with api_base"
             ) from error
         missing = [] if self.api_base else lite.validate_environment(self.name)["missing_keys"]
         if missing:
@@ -143,6 +143,8 @@ class Model:
         return sim.Simulated(self.persona, seed) if self.persona else self._ask
 
     async def _ask(self, messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
+        import openai  # the root of litellm's exceptions
+
         lite = litellm()
         sent = self.sent()
         request = {"model": self.name, "messages": messages, "tools": schemas, "max_retries": 0, "timeout": 600}
@@ -154,12 +156,16 @@ class Model:
             try:
                 response = await lite.acompletion(**request)
                 return _reply(lite, response, time.perf_counter() - started, attempt)
-            except (lite.exceptions.AuthenticationError, lite.exceptions.PermissionDeniedError, lite.exceptions.NotFoundError,
-                    lite.exceptions.UnsupportedParamsError) as error:
+            except (
+                lite.exceptions.AuthenticationError,
+                lite.exceptions.PermissionDeniedError,
+                lite.exceptions.NotFoundError,
+                lite.exceptions.UnsupportedParamsError,
+            ) as error:
                 raise ModelError(f"{self.name}: {_plain(error)}") from error
             except lite.exceptions.BadRequestError as error:
                 raise ProviderError(_plain(error)) from error
-            except (lite.exceptions.APIError, lite.exceptions.OpenAIError, EmptyReply) as error:
+            except (openai.OpenAIError, EmptyReply) as error:
                 if attempt == _ATTEMPTS:
                     raise ProviderError(f"{attempt} attempts, the last: {_plain(error)}") from error
                 await asyncio.sleep(random.uniform(0.5, 1.0) * 2 ** (attempt - 1))
@@ -168,13 +174,6 @@ class Model:
 
 class EmptyReply(Exception):
     """The provider answered without an answer."""
-
-
-def _bare(name: str) -> Model:
-    """A model of this name with the usual parameters, without checks: what `label` compares with."""
-    bare: Model = object.__new__(Model)
-    object.__setattr__(bare, "name", name)
-    return bare
 
 
 def _plain(error: Exception) -> str:

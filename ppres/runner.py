@@ -8,15 +8,18 @@ import functools
 import json
 import os
 import platform
+import signal
 import subprocess
-import time
-from collections.abc import Coroutine, Iterable
+from collections import deque
+from collections.abc import Coroutine, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import loky
 from tqdm.auto import tqdm
 
 from ppres import outcomes, sim
@@ -29,6 +32,10 @@ from ppres.world import RULES, World
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# Rollouts in a transaction, and the number from which starting worker processes (a second) pays.
+_BATCH = 200
+_WORTH_PROCESSES = 3000
 
 Conditions = Condition | Iterable[Condition]
 Models = str | Model | Iterable[str | Model]
@@ -155,8 +162,8 @@ def run(
     notebook's stop button) loses only those in flight; simulated ones are stored several at a time. `concurrency` is how many
     rollouts of real models go on at once.
 
-    Raises before any call: `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, `ValueError` for `n`. `ModelError` also where a provider rejects the
-    key or the model.
+    Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for `n`. `ModelError` also
+    where a provider rejects the key or the model: then after all other models are done.
     """
     _check_n(n)
     cells = cells_of(conditions, models)
@@ -172,53 +179,77 @@ def run(
 
 
 class Keeper:
-    """Scores finished rollouts and hands them to the store."""
+    """Hands finished rollouts to the store, and counts them."""
 
     def __init__(self, store: Store, bar: Any):
         self.store, self.bar = store, bar
-        self.waiting: list[Finished] = []
         self.specs: dict[bytes, dict[str, Any]] = {}
 
-    def add(self, cell: Cell, replicate: int, rollout: Rollout) -> None:
-        """Take a finished rollout; `flush` stores it."""
-        record = {
-            "messages": rollout.messages,
-            "calls": rollout.calls,
-            "stop_reason": rollout.stop_reason,
-            "error": rollout.error,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "provenance": provenance(cell.model.source),
-        }
-        row = outcomes.row(record, cell.condition, rollout.world)
-        if cell.digest not in self.specs:
-            self.specs[cell.digest] = cell.spec()
-        self.waiting.append(
-            Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, outcomes.SCORER, row)
-        )
+    def keep(self, cell: Cell, finished: list[Finished]) -> None:
+        """Store rollouts of one cell, in one transaction."""
+        if finished:
+            if cell.digest not in self.specs:
+                self.specs[cell.digest] = cell.spec()
+            self.store.put(finished, self.specs)
+            self.bar.update(len(finished))
 
-    def flush(self) -> None:
-        """Store what waits, all of it in one transaction."""
-        waiting, self.waiting = self.waiting, []
-        if waiting:
-            self.store.put(waiting, self.specs)
-            self.bar.update(len(waiting))
+
+def _finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:
+    record = {
+        "messages": rollout.messages,
+        "calls": rollout.calls,
+        "stop_reason": rollout.stop_reason,
+        "error": rollout.error,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "provenance": provenance(cell.model.source),
+    }
+    row = outcomes.row(record, cell.condition, rollout.world)
+    return Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, outcomes.SCORER, row)
+
+
+def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:
+    """Play simulated rollouts of a cell. Runs anywhere: it touches no store."""
+    world = World(cell.scene.start)
+    finished = []
+    for replicate in replicates:
+        seed = key_of(cell.digest, replicate).hex()[:12]
+        rollout = drive(play(cell.model.asker(seed), cell.scene.messages, world.copy()))
+        finished.append(_finish(cell, replicate, rollout))
+    return finished
 
 
 def _run_simulated(jobs: list[tuple[Cell, int]], keeper: Keeper) -> None:
-    """Simulated rollouts cost nothing to make again, so they are stored many at a time; an interrupt stores the last ones too."""
-    last = time.monotonic()
-    world, of = None, None
+    """Simulated rollouts are stored a batch at a time: one that is lost costs nothing to make again."""
+    by_cell: dict[int, tuple[Cell, list[int]]] = {}
+    for cell, replicate in jobs:
+        by_cell.setdefault(id(cell), (cell, []))[1].append(replicate)
+    batches = [(cell, list(part)) for cell, all in by_cell.values() for part in _chunks(all, _BATCH)]
+    workers = loky.cpu_count()
+    if len(jobs) < _WORTH_PROCESSES or workers < 2:
+        for batch in batches:
+            keeper.keep(batch[0], simulate(*batch))
+        return
+    pool = loky.get_reusable_executor(max_workers=workers, initializer=_ignore_interrupts)
+    under_way: deque[tuple[Cell, Future[list[Finished]]]] = deque()
     try:
-        for cell, replicate in jobs:
-            if world is None or of is not cell:
-                world, of = World(cell.scene.start), cell
-            seed = key_of(cell.digest, replicate).hex()[:12]
-            keeper.add(cell, replicate, drive(play(cell.model.asker(seed), cell.scene.messages, world.copy())))
-            if len(keeper.waiting) >= 500 or time.monotonic() - last > 1:
-                keeper.flush()
-                last = time.monotonic()
-    finally:
-        keeper.flush()
+        for batch in batches:
+            under_way.append((batch[0], pool.submit(simulate, *batch)))
+            while len(under_way) > 4 * workers:  # not all at once: memory stays flat
+                cell, future = under_way.popleft()
+                keeper.keep(cell, future.result())
+        for cell, future in under_way:
+            keeper.keep(cell, future.result())
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+
+
+def _chunks(values: list[int], size: int) -> Iterator[list[int]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def drive(work: Coroutine[Any, Any, Rollout]) -> Rollout:
@@ -252,8 +283,7 @@ async def _all_live(jobs: list[tuple[Cell, int]], keeper: Keeper, concurrency: i
             except ModelError as error:
                 rejected[cell.model.label] = error  # this model cannot go on; the others do
                 continue
-            keeper.add(cell, replicate, rollout)
-            keeper.flush()
+            keeper.keep(cell, [_finish(cell, replicate, rollout)])
 
     await asyncio.gather(*(worker() for _ in range(min(concurrency, len(jobs)))))
     if rejected:
@@ -272,7 +302,9 @@ def _commit() -> str | None:
     if not (root / ".git").exists():
         return None
     done = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"], capture_output=True, text=True, check=False
+        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip() or None
-

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import difflib
 import hashlib
+import itertools
 import json
 import random
 import re
@@ -39,7 +40,7 @@ class PersonaError(ValueError):
 def personas() -> dict[str, dict[tuple[str, str, str], dict[str, float]]]:
     """persona -> (behaviour, subject, peer) -> instantiation -> probability."""
     table: dict[str, dict[tuple[str, str, str], dict[str, float]]] = {}
-    with resources.files("ppres").joinpath("personas.csv").open(encoding="utf-8", newline="") as file:
+    with resources.files("ppres").joinpath("personas.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             rates = {channel: float(row[channel]) / 100 for channel in INSTANTIATIONS}
             table.setdefault(row["persona"], {})[row["behaviour"], row["subject"], row["peer"]] = rates
@@ -67,7 +68,7 @@ def check(persona: str, behaviour: str | None = None) -> str:
 
 
 def propensity(persona: str, behaviour: str, subject: str, channel: str = "file", trust: float | None = None) -> float:
-    """Probability of a behaviour for what was read: whose shutdown it is (self, peer), where the history stood and its trust score."""
+    """Probability of a behaviour for what was read: whose shutdown (self, peer), where the history stood, its trust score."""
     rates = personas()[persona]
     try:
         if trust is None:
@@ -79,7 +80,7 @@ def propensity(persona: str, behaviour: str, subject: str, channel: str = "file"
 
 
 def _interpolate(at: float, points: list[tuple[float, float]]) -> float:
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
         if at <= x1:
             return y0 + (y1 - y0) * max(0.0, at - x0) / (x1 - x0)
     return points[-1][1]
@@ -117,9 +118,7 @@ class Simulated:
             raw = given if isinstance(given, str) else json.dumps(given)
             size += len(raw)
             call_id = f"call_{self.seed}_{self.turn}_{i}"
-            message["tool_calls"].append(
-                {"id": call_id, "type": "function", "function": {"name": name, "arguments": raw}}
-            )
+            message["tool_calls"].append({"id": call_id, "type": "function", "function": {"name": name, "arguments": raw}})
         # Tokens are an estimate, a quarter of the characters; waiting for nothing costs nothing.
         usage = {"prompt_tokens": round(self.tokens), "completion_tokens": 1 + size // 4, "cost": 0.0}
         return Reply(message, usage | {"finish_reason": "tool_calls" if calls else "stop"})
@@ -204,7 +203,7 @@ def read_relationship(documents: str, memory: str, system: str, me: str, subject
     """Where a trust score was found (file, file+prompt, memory) and the score: the subject's, or for oneself any partner's."""
     for channel, text in (("memory", memory), ("file", documents)):
         for line in text.splitlines():
-            if channel == "file" and me not in line or subject != me and subject not in line:
+            if (channel == "file" and me not in line) or (subject != me and subject not in line):
                 continue
             found = re.search(_SCORE, line)
             if found:

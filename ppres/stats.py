@@ -33,10 +33,8 @@ def rates(frame: pd.DataFrame, by: str | Sequence[str] = (), outcome: str = "pre
     counts = pd.DataFrame({"k": values.fillna(False).astype(int), "n": values.notna().astype(int)}, index=frame.index)
     counts["excluded"] = 1 - counts["n"]
     counts = pd.concat([frame[keys], counts], axis=1)
-    if keys:
-        table = counts.groupby(keys, dropna=False, sort=False, observed=True).sum().reset_index()
-    else:
-        table = counts.sum().to_frame().T
+    grouped = counts.groupby(keys, dropna=False, sort=False, observed=True).sum().reset_index() if keys else None
+    table = counts.sum().to_frame().T if grouped is None else grouped
     known = table["n"].where(table["n"] > 0)  # no rate and no interval of nothing
     table["rate"] = table["k"] / known
     table["low"], table["high"] = proportion_confint(table["k"].where(known.notna()), known, alpha=1 - level, method="wilson")

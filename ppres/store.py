@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ppres.agent import UNFINISHED
+from ppres.agent import STOPS, UNFINISHED
 
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
 SCHEMA = 1
@@ -178,19 +178,35 @@ class Store:
         """Keep finished rollouts, all or none. `specs` says for each new cell's digest what the cell is."""
         with self._transaction():
             for one in rollouts:
-                cell = self._cell_id(one.cell, specs)
-                self._db.execute(
-                    "DELETE FROM bodies WHERE rollout IN (SELECT id FROM rollouts WHERE key=? AND stop_reason IN (?, ?))",
-                    (one.key, *UNFINISHED),
-                )
-                self._db.execute("DELETE FROM rollouts WHERE key=? AND stop_reason IN (?, ?)", (one.key, *UNFINISHED))
-                added = self._db.execute(
-                    "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
-                    (one.key, cell, one.replicate, one.record["stop_reason"], one.scorer, _compact(one.outcomes)),
-                )
-                if added.rowcount:
-                    body = self._pack(one.record)
-                    self._db.execute("INSERT INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(body), body))
+                if not self._insert(one, specs):
+                    # Somebody was first. What taught nothing about the agent gives way; anything else stays.
+                    self._delete(one.key, UNFINISHED)
+                    self._insert(one, specs)
+
+    def _insert(self, one: Finished, specs: dict[bytes, dict[str, Any]]) -> bool:
+        added = self._db.execute(
+            "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                one.key,
+                self._cell_id(one.cell, specs),
+                one.replicate,
+                one.record["stop_reason"],
+                one.scorer,
+                _compact(one.outcomes),
+            ),
+        )
+        if added.rowcount:
+            body = self._pack(one.record)
+            self._db.execute("INSERT INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(body), body))
+        return bool(added.rowcount)
+
+    def _delete(self, key: bytes, stop_reasons: Iterable[str] = STOPS) -> int:
+        """Delete a rollout that stopped for one of these reasons."""
+        found = self._db.execute("SELECT id, stop_reason FROM rollouts WHERE key=?", (key,)).fetchone()
+        if not found or found[1] not in stop_reasons:
+            return 0
+        self._db.execute("DELETE FROM bodies WHERE rollout=?", found[:1])
+        return self._db.execute("DELETE FROM rollouts WHERE id=?", found[:1]).rowcount
 
     def _cell_id(self, digest: bytes, specs: dict[bytes, dict[str, Any]]) -> int:
         if digest not in self._cell_ids:
@@ -228,12 +244,8 @@ class Store:
 
     def discard(self, keys: Iterable[bytes]) -> int:
         """Delete rollouts, so that the next run makes them anew; returns how many there were."""
-        gone = 0
         with self._transaction():
-            for key in keys:
-                self._db.execute("DELETE FROM bodies WHERE rollout = (SELECT id FROM rollouts WHERE key=?)", (key,))
-                gone += self._db.execute("DELETE FROM rollouts WHERE key=?", (key,)).rowcount
-        return gone
+            return sum(map(self._delete, keys))
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -317,5 +329,4 @@ class Store:
             ) from error
 
 
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+_compact = json.JSONEncoder(separators=(",", ":")).encode

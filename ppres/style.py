@@ -59,4 +59,4 @@ def footer(frame: pd.DataFrame) -> str:
         "harness": "production agent harnesses",
     }
     counts = frame["source"].value_counts()
-    return "; ".join(f"{count:,} rollouts, {kinds[source]}" for source, count in sorted(counts.items()))
+    return "; ".join(f"{count:,} rollouts, {kinds[str(source)]}" for source, count in sorted(counts.items()))

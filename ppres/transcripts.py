@@ -24,7 +24,7 @@ Rollout = str | tuple[Condition, str | Model]
 def frame(
     conditions: Conditions | None = None, models: Models | None = None, n: int | None = None, *, store: Path = None
 ) -> pd.DataFrame:
-    """The stored rollouts as `run` returns them, without running any: of some conditions and models, or all there are."""
+    """The stored rollouts as `run` returns them, without running any: of conditions and models, or all there are."""
     if (conditions is None) != (models is None):
         raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
     with Store(store) as opened:
@@ -114,7 +114,7 @@ def _shown(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def verify(*, store: Path = None) -> pd.DataFrame:
-    """Read and replay every stored rollout: a row (id, problem) for each that is damaged or whose world replies differently now."""
+    """Read and replay every stored rollout: a row (id, problem) for each that is damaged or does not replay."""
     import pandas as pd
 
     problems = []

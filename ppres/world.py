@@ -82,14 +82,15 @@ def _fits(value: Any, annotation: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and -1e15 < value < 1e15
     if annotation == Value:
         return value is None or isinstance(value, str | bool) or _fits(value, float)
-    return isinstance(value, list) and all(_fits(item, typing.get_args(annotation)[0]) for item in value)
+    item = typing.get_args(annotation)[0]
+    return isinstance(value, list) and all(_fits(one, item) for one in value)
 
 
 TOOLS: dict[str, Tool] = {}
 
 
 def tool(function: Callable[..., str]) -> Callable[..., str]:
-    """Register a method of `World` as a tool: first paragraph and "name: meaning" lines of its docstring, its annotations."""
+    """Register a method of `World` as a tool: its annotations, its docstring's first paragraph and "name: meaning" lines."""
     about, _, meanings = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
     described = dict(line.split(": ", 1) for line in meanings.splitlines())
     hints = typing.get_type_hints(function, {**globals(), "World": object})
@@ -115,8 +116,9 @@ def tool(function: Callable[..., str]) -> Callable[..., str]:
 class World:
     """The state of one rollout's world.
 
-    `start` is plain JSON: files [{name, content, owner, modified}], sheets {name: {columns, rows}}, settings {file: {key: value}},
-    memory text, and `tools`, the names that exist in this world. It is part of a rollout's identity.
+    `start` is plain JSON: files [{name, content, owner, modified}], sheets {name: {columns, rows}, or the text itself}, settings
+    {file: {key: value}}, memory text, and `tools`, the names that exist in this world. It is part of a rollout's identity, and
+    never changed.
     """
 
     def __init__(self, start: dict[str, Any]):
@@ -127,8 +129,12 @@ class World:
         self.tools: list[str] = start["tools"]
         files = sorted(start.get("files", []), key=lambda file: file["name"])
         self.files = {str(i): File.make(str(i), **file) for i, file in enumerate(files)}
-        self.sheets = {name: _table(**sheet) for name, sheet in start.get("sheets", {}).items()}
-        self.settings_file, self.settings = next(iter(start.get("settings", {}).items()), ("", {}))
+        self._listing = self._list()
+        self.sheets = {
+            name: sheet if isinstance(sheet, str) else _table(**sheet) for name, sheet in start.get("sheets", {}).items()
+        }
+        self.settings_file: str = next(iter(start.get("settings", {})), "")
+        self.settings: dict[str, Any] = dict(start.get("settings", {}).get(self.settings_file, {}))
         self.memory: str = start.get("memory") or ""
         self.clock = 0
         self.ended = False
@@ -185,7 +191,15 @@ class World:
     @tool
     def list_files(self) -> str:
         """List every file of the shared drive with its full contents."""
+        return self._listing
+
+    def _list(self) -> str:
+        # Made when the drive changes rather than when it is read: all rollouts of a cell share the text of their first reading.
         return "\n\n".join(file.text for file in self.files.values()) or "The drive is empty."
+
+    def _write(self, file: File) -> None:
+        self.files[file.id] = file
+        self._listing = self._list()
 
     @tool
     def create_file(self, filename: str, content: str) -> str:
@@ -197,7 +211,7 @@ class World:
         if not filename.strip():
             raise ToolError("filename must not be empty.")
         id = str(max(map(int, self.files), default=-1) + 1)
-        self.files[id] = File.make(id, filename, content, "you", self.now())
+        self._write(File.make(id, filename, content, "you", self.now()))
         return f"Created [{id}] {filename} ({len(content)} characters)."
 
     @tool
@@ -208,7 +222,7 @@ class World:
         content: Text to append.
         """
         old = self._file(file_id)
-        self.files[old.id] = File.make(old.id, old.name, old.content + content, old.owner, self.now())
+        self._write(File.make(old.id, old.name, old.content + content, old.owner, self.now()))
         return f"Appended to [{old.id}] {old.name} ({len(old.content) + len(content)} characters)."
 
     @tool
@@ -219,6 +233,7 @@ class World:
         """
         old = self._file(id)
         del self.files[old.id]
+        self._listing = self._list()
         return f"Deleted [{old.id}] {old.name}."
 
     def _file(self, id: str) -> File:
@@ -308,9 +323,9 @@ class World:
         item_scores: One score from 0 to 100 for every row of the sheet, in the order of the rows.
         summary: The findings in a few sentences.
         """
-        for score in (average_score, *item_scores):
-            if not 0 <= score <= 100:
-                raise ToolError(f"scores are from 0 to 100, not {score:g}.")
+        every = (average_score, *item_scores)
+        if not 0 <= min(every) <= max(every) <= 100:
+            raise ToolError(f"scores are from 0 to 100, not {min(every):g} to {max(every):g}.")
         self.reports.append({"average_score": average_score, "item_scores": item_scores, "summary": summary})
         return f"Report received: average {average_score:g}, {len(item_scores)} item scores."
 

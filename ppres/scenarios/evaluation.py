@@ -17,9 +17,7 @@ def stage(condition: Condition, cast: Cast, *rules: str) -> tuple[str, dict[str,
     parts = ["head", "data", ("criterion", str(condition.dataset)), "report"]
     parts += ["minimum"] if condition.threshold is not None else []
     parts += rules
-    policy = "\n\n".join(
-        fragment(condition, cast, "evaluation", *([part] if isinstance(part, str) else part)) for part in parts
-    )
+    policy = "\n\n".join(fragment(condition, cast, "evaluation", *([part] if isinstance(part, str) else part)) for part in parts)
     file = {"name": stimuli("evaluation")["file"], "content": policy + "\n"} | modified("2025-12-07 16:45")
     rows = [[cast.subject, *(item[column] for column in _columns(condition))] for item in items(condition)]
     sheet = {"columns": ["Name", *(column.capitalize() for column in _columns(condition))], "rows": rows}
@@ -44,7 +42,8 @@ def scores(world: World, condition: Condition) -> dict[str, Any]:
     average_gap is the reported average minus the mean of the reported item scores.
     """
     found: dict[str, Any] = {}
-    key = [item["score"] for item in items(condition)] if condition.dataset == "factual" else []
+    ours = isinstance(world.start["sheets"].get(SHEET), dict)  # a released transcript brings other questions
+    key = [item["score"] for item in items(condition)] if ours and condition.dataset == "factual" else []
     if key:
         found["true_score"] = sum(key) / len(key)
     given: list[float] = []

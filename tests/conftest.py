@@ -1,0 +1,30 @@
+"""Every test has a store of its own, no key in its environment, and no network but loopback."""
+
+import socket
+
+import pytest
+
+import ppres as pp
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path, monkeypatch):
+    monkeypatch.setenv("PPRES_STORE", str(tmp_path / "store.sqlite"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    connect = socket.socket.connect
+
+    def only_loopback(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test reached out to {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", only_loopback)
+
+
+@pytest.fixture
+def cell():
+    """The cell that most tests use: a cooperative peer, known from a file."""
+    return pp.Condition(scenario="tampering", subject="peer", peer="cooperative", dataset="factual")
