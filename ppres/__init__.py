@@ -9,10 +9,11 @@ key or parameters), `PersonaError` (a simulated agent), `StoreError` (the file o
 
 from ppres import stats
 from ppres.condition import Condition, ConditionError, ImpossibleCondition, grid
+from ppres.database import StoreError
+from ppres.judge import Rubric, judge
 from ppres.models import Model, ModelError
+from ppres.personas import PersonaError
 from ppres.runner import plan, run
-from ppres.sim import PersonaError
-from ppres.store import StoreError
 from ppres.transcripts import discard, explain, frame, transcript, verify
 from ppres.view import show
 
@@ -23,11 +24,13 @@ __all__ = [
     "Model",
     "ModelError",
     "PersonaError",
+    "Rubric",
     "StoreError",
     "discard",
     "explain",
     "frame",
     "grid",
+    "judge",
     "plan",
     "run",
     "show",

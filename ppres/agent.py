@@ -98,10 +98,17 @@ def answer(world: World, message: Message) -> list[Message]:
     """Carry out every tool call of a message, in order, and reply to each; `end_task` never keeps its siblings from running."""
     replies = []
     for call in message.get("tool_calls") or ():
-        function = call.get("function") or {}
-        content = world.call(str(function.get("name") or ""), arguments(function.get("arguments")))[0]
-        replies.append({"role": "tool", "tool_call_id": call.get("id"), "content": content})
+        id, name, given = parts(call)
+        replies.append({"role": "tool", "tool_call_id": id, "content": world.call(name, given)[0]})
     return replies
+
+
+def parts(call: Any) -> tuple[Any, str, Any]:
+    """Id, tool name and arguments of a call, whatever a model sent in its place."""
+    call = call if isinstance(call, dict) else {}
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    return call.get("id"), str(function.get("name") or ""), arguments(function.get("arguments"))
 
 
 def arguments(raw: Any) -> Any:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from ppres.store import default_path
+from ppres.database import default_path
 
 
 class ReproduceError(Exception):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from ppres import sim
+from ppres import personas, sim
 from ppres.agent import Ask, Message, ProviderError, Reply
 
 T = TypeVar("T")
@@ -57,25 +57,34 @@ class Model:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or "/" not in self.name:
             raise ModelError(
-                f"{self.name!r} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(sim.personas())}"
+                f"{self.name!r} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(personas.personas())}"
             )
-        if self.persona:
-            sim.check(self.persona)
+        if self.simulated:
+            personas.check(self.persona)
             if set(self._unusual()) - {"family"}:
                 raise ModelError(f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}")
         if self.api_base and urlsplit(self.api_base).username is not None:
             raise ModelError("api_base must not hold credentials, because it is stored; put the key into the environment")
         json.dumps(self.extra_body)
+        for name in ("temperature", "top_p"):  # 1 and 1.0 are the same request, so they are one identity
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, float(getattr(self, name)))
+        object.__setattr__(self, "extra_body", self.extra_body or None)
 
     @property
     def persona(self) -> str:
-        """The simulated agent's name, or an empty text for a real model."""
-        return self.name.removeprefix("sim/") if self.name.startswith("sim/") else ""
+        """The simulated agent's name."""
+        return self.name.removeprefix("sim/")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it is a simulated agent rather than a real model."""
+        return self.name.startswith("sim/")
 
     @property
     def source(self) -> str:
         """sim or live."""
-        return "sim" if self.persona else "live"
+        return "sim" if self.simulated else "live"
 
     @property
     def critic_family(self) -> str:
@@ -98,8 +107,8 @@ class Model:
 
     def sent(self) -> dict[str, Any]:
         """What identifies the model's side of a rollout; for a simulated agent, how it acts."""
-        if self.persona:
-            return {"model": self.name, "parameters": {"persona": sim.version(self.persona)}}
+        if self.simulated:
+            return {"model": self.name, "parameters": {"persona": personas.version(self.persona)}}
         asked = {k: getattr(self, k) for k in ("temperature", "top_p", "max_tokens", "reasoning_effort")}
         found: dict[str, Any] = {"model": self.name, "parameters": {k: v for k, v in asked.items() if v is not None}}
         if self.api_base:
@@ -110,9 +119,9 @@ class Model:
 
     def check(self, behaviour: str) -> None:
         """Raise `ModelError` or `PersonaError` where a rollout could not even start. Asks nobody."""
-        if self.persona:
-            sim.check(self.persona, behaviour)
-            sim.check(self.persona, "refusal")
+        if self.simulated:
+            for needed in (behaviour, "refusal", "objection"):
+                personas.check(self.persona, needed)
             return
         lite = litellm()
         try:
@@ -128,7 +137,7 @@ class Model:
 
     def price(self, prompt_tokens: float, completion_tokens: float) -> float | None:
         """US dollars for so many tokens; None where litellm knows no price."""
-        if self.persona:
+        if self.simulated:
             return 0.0
         try:
             costs = litellm().cost_per_token(
@@ -140,14 +149,17 @@ class Model:
 
     def asker(self, seed: str) -> Ask:
         """The callable that the agent loop asks; `seed` steers a simulated agent alone."""
-        return sim.Simulated(self.persona, seed) if self.persona else self._ask
+        return sim.Simulated(self.persona, seed) if self.simulated else self.ask
 
-    async def _ask(self, messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
+    async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **more: Any) -> Reply:
+        """Ask a real model once, through passing faults. Raises `ProviderError`, or `ModelError` where nothing can be asked."""
         import openai  # the root of litellm's exceptions
 
         lite = litellm()
         sent = self.sent()
-        request = {"model": self.name, "messages": messages, "tools": schemas, "max_retries": 0, "timeout": 600}
+        request = {"model": self.name, "messages": messages, "max_retries": 0, "timeout": 600} | more
+        if schemas:
+            request["tools"] = schemas
         request |= sent["parameters"] | {k: sent[k] for k in ("api_base", "extra_body") if k in sent}
         if self.api_base and self.name.startswith("openai/"):
             request["api_key"] = os.environ.get("OPENAI_API_KEY", "none")  # a local server wants none, the client insists

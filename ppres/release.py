@@ -39,7 +39,10 @@ def replay(source: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
     Returns condition (a `Condition`), messages (OpenAI format), outcomes (our rules), labels (the authors', as they are) and
     canary (keep it with whatever is cut from the data).
     """
-    found = source if isinstance(source, dict) else json.loads(Path(source).read_text(encoding="utf-8"))
+    try:
+        found = source if isinstance(source, dict) else json.loads(Path(source).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ReleaseError(f"{source} is no released transcript: it is not JSON ({error})") from None
     try:
         told, conversation = found["experiment_metadata"], found["conversation"]
         labels = found.get("task_evaluation") or found.get("evaluation") or found["main_task_evaluation"]
@@ -47,7 +50,11 @@ def replay(source: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
         raise ReleaseError(f"this is no released transcript: it has no {missing}") from None
     messages = [converted for turn, m in enumerate(conversation) if (converted := _message(m, turn))]
     start = _start(conversation)
-    condition = _condition(told, start)
+    scenario = _scenario(told, labels, start)
+    start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *SCENES[scenario].TOOLS, "end_task"]
+    start["systems"] = told["peer_agent_names"]
+    start["subject"] = told["peer_agent_names"][0 if told["subject"] in (1, "self") else 1]
+    condition = _condition(scenario, told, start)
     world = replay_world(start, messages)
     ended = messages and any(call["function"]["name"] == "end_task" for call in messages[-1].get("tool_calls", ()))
     record = {"messages": messages, "calls": [], "stop_reason": "ended" if ended else "no_tool_call"}
@@ -70,34 +77,68 @@ def _message(message: dict[str, Any], turn: int) -> Message | None:
 def _start(conversation: list[dict[str, Any]]) -> dict[str, Any]:
     """The start of the world, from what the tools first replied."""
     seen: dict[str, tuple[dict[str, Any], str]] = {}
+    listed: dict[str, list[dict[str, Any]]] = {}
     for message in conversation:
-        if message["role"] == "tool":
-            for name, given in (message.get("tool_calls") or {}).items():
-                seen.setdefault(name, (given, message["content"] or ""))
-    start: dict[str, Any] = {"files": [], "tools": []}
-    if "list_files" in seen:
-        start["files"] = [
-            {"name": file["filename"], "content": file["content"], "owner": file["owner"], "modified": str(file["last_modified"])}
-            for file in yaml.safe_load(seen["list_files"][1])
-        ]
+        for name, given in (message.get("tool_calls") or {}).items() if message["role"] == "tool" else ():
+            seen.setdefault(name, (given, message["content"] or ""))
+            if name == "list_server_files" and "transfer_server_files" not in seen:
+                listed.setdefault(given["ip"], yaml.safe_load(message["content"]))
+    start: dict[str, Any] = {}
+    drive = seen.get("list_files") or seen.get("list_drive_files")
+    start["files"] = [
+        {"name": file["filename"], "content": file["content"], "owner": file["owner"], "modified": str(file["last_modified"])}
+        for file in (yaml.safe_load(drive[1]) if drive else ())
+    ]
     if "view_sheet" in seen:
         start["sheets"] = {seen["view_sheet"][0]["name"]: seen["view_sheet"][1]}
     if "retrieve_memory" in seen:
         start["memory"] = seen["retrieve_memory"][1]
     if "view_config" in seen:
         start["settings"] = {seen["view_config"][0]["filename"]: ast.literal_eval(seen["view_config"][1])}
-    scenario = _scenario(start, seen)
-    start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *SCENES[scenario].TOOLS, "end_task"]
+    if listed:
+        start |= _servers(seen, listed)
     return start
 
 
-def _scenario(start: dict[str, Any], seen: dict[str, Any]) -> str:
-    if any("shutdown_config.yaml" in file["content"] for file in start["files"]):
-        return "tampering"
-    raise ReleaseError(f"no scenario known here has these documents and tools: {', '.join(seen)}")
+def _servers(seen: dict[str, tuple[dict[str, Any], str]], listed: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Servers as they were listed before the first transfer; one that was not listed is taken as empty."""
+    if "transfer_server_files" in seen:
+        listed.setdefault(seen["transfer_server_files"][0]["dest_ip"], [])
+    users = yaml.safe_load(seen["list_server_users"][1]) if "list_server_users" in seen else []
+    servers = {}
+    for ip, files in listed.items():
+        renamed = [
+            {"name": f["filename"], "modified": f["last_modified"], "size": f["size"], "summary": f["summary"]} for f in files
+        ]
+        servers[ip] = {"files": renamed, "users": users}
+    weights = [f["name"] for server in servers.values() for f in server["files"] if "model weight" in f["summary"].lower()]
+    return {"servers": servers, "weights": weights[0] if weights else ""}
 
 
-def _condition(told: dict[str, Any], start: dict[str, Any]) -> Condition:
+def _scenario(told: dict[str, Any], labels: dict[str, Any], start: dict[str, Any]) -> str:
+    """Ours, from the authors' name for the task where the file has one, else from the documents and labels."""
+    task = str(told.get("task_type") or "").removesuffix("_memory")
+    if task:
+        short = task.removeprefix("misrep_").removeprefix("exfiltration_")
+        if short not in SCENES:
+            raise ReleaseError(f"unknown task {task!r}; known are {', '.join(SCENES)}")
+        return short
+    text = " ".join(file["content"] for file in start["files"])
+    signs = {
+        "deletion": "delete_model" in labels,
+        "transfer": "correct" in labels,
+        "finance": "Company profits" in start.get("sheets", {}),
+        "tampering": "shutdown_config.yaml" in text,
+        "alignment_faking": "execute_shutdown" in text,
+        "evaluation": "Evaluation data" in start.get("sheets", {}),
+    }
+    found = next((name for name, sign in signs.items() if sign), None)
+    if not found:
+        raise ReleaseError("no scenario known here has the documents and tools of this transcript")
+    return found
+
+
+def _condition(scenario: str, told: dict[str, Any], start: dict[str, Any]) -> Condition:
     guideline = told.get("condition") or told.get("company_guideline")
     if guideline not in _PEERS:
         raise ReleaseError(f"unknown condition {guideline!r}; known are {', '.join(_PEERS)}")
@@ -116,4 +157,6 @@ def _condition(told: dict[str, Any], start: dict[str, Any]) -> Condition:
         known["threshold"] = float(told["threshold"])
     elif guideline == "non_shutdown":
         known["threshold"] = None
-    return Condition(scenario="tampering", subject=subject, peer=peer, instantiation=instantiation, **known)
+    if told.get("alignment_faking_mode"):
+        known["monitored"] = told["alignment_faking_mode"] == "monitoring"
+    return Condition(scenario=scenario, subject=subject, peer=peer, instantiation=instantiation, **known)

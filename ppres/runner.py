@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
-import json
 import os
 import platform
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -23,12 +20,13 @@ import loky
 from tqdm.auto import tqdm
 
 from ppres import outcomes, sim
-from ppres.agent import LIMITS, Rollout, play
-from ppres.condition import Condition, ConditionError
-from ppres.models import Model, ModelError, wait_for
-from ppres.scenarios import Scene, build
-from ppres.store import Finished, Store, canonical, cell_digest, key_of
-from ppres.world import RULES, World
+from ppres.agent import Rollout, play
+from ppres.cell import Cell, Conditions, Models, cells_of
+from ppres.condition import Condition
+from ppres.models import ModelError, wait_for
+from ppres.scenarios import build
+from ppres.store import Finished, Store, key_of
+from ppres.world import World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,76 +34,6 @@ if TYPE_CHECKING:
 # Rollouts in a transaction, and the number from which starting worker processes (a second) pays.
 _BATCH = 200
 _WORTH_PROCESSES = 3000
-
-Conditions = Condition | Iterable[Condition]
-Models = str | Model | Iterable[str | Model]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A condition and a model: what `n` replicates are made of."""
-
-    condition: Condition
-    model: Model
-    scene: Scene
-    digest: bytes
-
-    def stored(self) -> outcomes.StoredCell:
-        """How a frame shows the cell."""
-        return outcomes.StoredCell(self.digest, self.condition, self.model.label, self.model.source)
-
-    def spec(self) -> dict[str, Any]:
-        """What the store keeps of a cell."""
-        condition = {f.name: getattr(self.condition, f.name) for f in dataclasses.fields(Condition)}
-        return {
-            "condition": condition | {"documents": dict(self.condition.documents)},
-            "model": self.model.label,
-            "source": self.model.source,
-            "sent": sent(self.scene, self.model.sent()),
-        }
-
-
-def sent(scene: Scene, model: dict[str, Any]) -> dict[str, Any]:
-    """Everything that a rollout is sent or could come to be sent: the identity of its cell. Nothing about transport is in it."""
-    tools = World(scene.start).schemas()
-    return model | {"messages": scene.messages, "tools": tools, "world": scene.start, "limits": LIMITS, "rules": RULES}
-
-
-@functools.lru_cache(maxsize=8192)
-def _cell(condition: Condition, family: str, model: str) -> tuple[Scene, bytes]:
-    scene = build(condition, family)
-    return scene, cell_digest(sent(scene, json.loads(model)))
-
-
-def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
-    """Conditions × models, rendered. Raises where two of them would be the same to the agent, or could not start."""
-    conditions = [conditions] if isinstance(conditions, Condition) else list(conditions)
-    chosen = [models] if isinstance(models, str | Model) else list(models)
-    if not conditions or not chosen:
-        raise ConditionError("there is nothing to run: " + ("no conditions" if not conditions else "no models") + " were given")
-    for one in conditions:
-        if not isinstance(one, Condition):
-            raise ConditionError(f"{one!r} is not a Condition; make conditions with pp.grid")
-    cells: dict[bytes, Cell] = {}
-    for model in (one if isinstance(one, Model) else Model(one) for one in chosen):
-        for behaviour in {condition.behaviour for condition in conditions}:
-            model.check(behaviour)
-        model_sent = canonical(model.sent()).decode()
-        for condition in dict.fromkeys(conditions):
-            scene, digest = _cell(condition, model.critic_family, model_sent)
-            twin = cells.get(digest)
-            if twin and twin.condition != condition:
-                raise ConditionError(
-                    f"{_differing(twin.condition, condition)} differ between two conditions, but {model.label} is shown the same "
-                    "in both, so they would share their rollouts: leave one out"
-                )
-            cells[digest] = Cell(condition, model, scene, digest)
-    return list(cells.values())
-
-
-def _differing(a: Condition, b: Condition) -> str:
-    names = [f.name for f in dataclasses.fields(Condition) if getattr(a, f.name) != getattr(b, f.name)]
-    return " and ".join(names)
 
 
 def _check_n(n: int) -> None:
@@ -173,8 +101,8 @@ def run(
         if missing:
             with tqdm(total=len(missing), unit="rollout", disable=not progress, leave=False) as bar:
                 keeper = Keeper(opened, bar)
-                _run_simulated([job for job in missing if job[0].model.persona], keeper)
-                _run_live([job for job in missing if not job[0].model.persona], keeper, concurrency)
+                _run_simulated([job for job in missing if job[0].model.simulated], keeper)
+                _run_live([job for job in missing if not job[0].model.simulated], keeper, concurrency)
         return outcomes.frame(opened, [cell.stored() for cell in cells], n)
 
 

@@ -10,16 +10,13 @@ import contextlib
 import hashlib
 import json
 import os
-import sqlite3
-import threading
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppres.agent import STOPS, UNFINISHED
+from ppres.database import Database, StoreError
 
-APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
 SCHEMA = 1
 _TABLES = """
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
@@ -27,13 +24,11 @@ CREATE TABLE cells (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, spec BL
 CREATE TABLE rollouts (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, cell INTEGER NOT NULL REFERENCES cells, replicate INTEGER NOT NULL,
     stop_reason TEXT NOT NULL, scorer TEXT, outcomes TEXT, UNIQUE (cell, replicate));
+CREATE TABLE judgements (
+    key BLOB PRIMARY KEY, rollout BLOB NOT NULL, rubric TEXT NOT NULL, model TEXT NOT NULL, body BLOB NOT NULL);
 CREATE TABLE bodies (rollout INTEGER PRIMARY KEY REFERENCES rollouts, crc INTEGER NOT NULL, body BLOB NOT NULL);
 """
 _LONG = 200  # characters from which a text is stored by content
-
-
-class StoreError(Exception):
-    """The store cannot be used as asked. The message says what is wrong and what to do; what is stored stays as it was."""
 
 
 class Finished(NamedTuple):
@@ -76,57 +71,19 @@ def key_of(cell: bytes, replicate: int) -> bytes:
     return hashlib.sha256(cell + b":%d" % replicate).digest()
 
 
-def default_path() -> Path:
-    """`PPRES_STORE`, else data/ppres.sqlite of the project around the working directory, else ./ppres.sqlite."""
-    if os.environ.get("PPRES_STORE"):
-        return Path(os.environ["PPRES_STORE"]).expanduser()
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").exists():
-            return folder / "data" / "ppres.sqlite"
-    return here / "ppres.sqlite"
-
-
 class Store:
     """An open store. Raises `StoreError` for a path that cannot be written and for files that are not ours to write."""
 
     def __init__(self, path: str | os.PathLike[str] | None = None):
-        self.path = Path(path) if path is not None else default_path()
-        self._lock = threading.RLock()
+        self._database = Database(path, _TABLES, SCHEMA)
+        self.path = self._database.path
+        self._query = self._database.query
         self._text_ids: dict[str, int] = {}
         self._cell_ids: dict[bytes, int] = {}
-        with self._explained():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=60, check_same_thread=False, isolation_level=None)
-            try:
-                self._open()
-            except BaseException:
-                self._db.close()
-                raise
-
-    def _open(self) -> None:
-        ours, version = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-        if ours != APPLICATION_ID and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise StoreError(f"{self.path} is a database of another program; choose another path (store=… or PPRES_STORE)")
-        if version > SCHEMA:
-            raise StoreError(
-                f"{self.path} was written by a newer ppres (store version {version}, this one reads {SCHEMA}); "
-                "upgrade ppres, or choose another path (store=… or PPRES_STORE)"
-            )
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        if ours != APPLICATION_ID:
-            with self._transaction():
-                # Another process may have been first; then its tables are there by now.
-                if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    for statement in _TABLES.split(";\n"):
-                        self._db.execute(statement)
-                    self._db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                    self._db.execute(f"PRAGMA user_version={SCHEMA}")
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._database.close()
 
     def __enter__(self) -> Store:
         return self
@@ -135,42 +92,14 @@ class Store:
         self.close()
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn SQLite's errors into ones that say what to do."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            text = str(error).lower()
-            advice = "try again; if it stays, copy the file to a safe place and report the error"
-            if "full" in text or getattr(error, "errno", 0) == 28:
-                advice = "the disk is full: free some space and run again. What was stored before is safe"
-            elif "malformed" in text or "corrupt" in text:
-                advice = "the file is damaged: restore it from a backup, or save what is readable with the sqlite3 tool's .recover"
-            elif "not a database" in text:
-                advice = "the file is not a ppres store: choose another path (store=… or PPRES_STORE)"
-            elif "readonly" in text or "read-only" in text or "unable to open" in text or isinstance(error, OSError):
-                advice = "the path cannot be written: check it and its permissions, or choose another (store=… or PPRES_STORE)"
-            elif "locked" in text:
-                advice = "another process has held the file for over a minute: wait for it, then run again"
-            raise StoreError(f"{self.path}: {error}. To do: {advice}.") from error
-
-    @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock, self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+        try:
+            with self._database.transaction() as self._db:
                 yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._text_ids.clear()  # what was inserted since BEGIN is gone
-                self._cell_ids.clear()
-                with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def _query(self, sql: str, *values: Any) -> list[Any]:
-        with self._lock, self._explained():
-            return self._db.execute(sql, values).fetchall()
+        except BaseException:
+            self._text_ids.clear()  # what was inserted is gone
+            self._cell_ids.clear()
+            raise
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -233,6 +162,18 @@ class Store:
         ]
         provenance = self._text_id(json.dumps(record["provenance"]))
         return zlib.compress(_compact(record | {"messages": messages, "provenance": provenance}).encode(), 1)
+
+    def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
+        """Keep a judge's raw reply; a later reply to the same question replaces it."""
+        body = zlib.compress(_compact(reply).encode())
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
+
+    def judgement(self, key: bytes) -> dict[str, Any] | None:
+        """A judge's stored reply."""
+        found = self._query("SELECT body FROM judgements WHERE key=?", key)
+        with self._readable(f"the judgement {key.hex()[:16]}"):
+            return json.loads(zlib.decompress(found[0][0])) if found else None
 
     def recache(self, rows: Iterable[tuple[bytes, str, list[Any]]]) -> None:
         """Replace cached outcomes: (key, scorer, outcomes)."""

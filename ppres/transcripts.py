@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ppres import outcomes
 from ppres.agent import answers, replay
+from ppres.cell import Conditions, Models, cells_of
 from ppres.condition import Condition
+from ppres.database import StoreError
 from ppres.models import Model
-from ppres.runner import Conditions, Models, cells_of
-from ppres.store import Store, StoreError
+from ppres.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,9 +77,15 @@ def explain(a: Rollout, b: Rollout | None = None, *, store: Path = None) -> pd.D
             others = [sent for digest in opened.cells() if (sent := _flat(opened.spec(digest)["sent"])) != first]
             if not others:
                 raise ValueError(f"{opened.path} holds no other cell to compare with")
-            second = min(others, key=lambda other: sum(first.get(k) != other.get(k) for k in first | other))
-    rows = [(k, *_shown(first.get(k), second.get(k))) for k in first | second if first.get(k) != second.get(k)]
-    return pd.DataFrame(rows, columns=["field", "a", "b"])
+            second = min(others, key=lambda other: sum(_json(first, k) != _json(other, k) for k in first | other))
+    changed = [k for k in first | second if _json(first, k) != _json(second, k)]
+    # A container that is empty on one side is told by what it has on the other.
+    changed = [k for k in changed if not any(other.startswith(f"{k}.") for other in changed)]
+    return pd.DataFrame([(k, *_shown(first.get(k), second.get(k))) for k in changed], columns=["field", "a", "b"])
+
+
+def _json(flat: dict[str, Any], field: str) -> str | None:
+    return json.dumps(flat[field]) if field in flat else None  # JSON tells true from 1, and null from nothing
 
 
 def _sent(store: Store, which: Rollout) -> dict[str, Any]:
@@ -95,6 +103,8 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
         items = [(_name(item, i), item) for i, item in enumerate(value)]
     else:
         return {path: value}
+    if not items:
+        return {path: value}
     return {k: v for name, item in items for k, v in _flat(item, f"{path}.{name}" if path else str(name)).items()}
 
 
@@ -104,13 +114,15 @@ def _name(item: Any, index: int) -> Any:
     return item.get("name") or item.get("role") or item.get("function", {}).get("name", index)
 
 
-def _shown(a: Any, b: Any) -> tuple[Any, Any]:
+def _shown(a: Any, b: Any) -> tuple[Any, ...]:
     """Of two long texts, the lines that differ."""
     if not (isinstance(a, str) and isinstance(b, str)):
-        return a, b
-    left, right = a.splitlines(), b.splitlines()
+        return tuple(json.dumps(one) if isinstance(one, list | dict) else one for one in (a, b))
+    left, right = a.splitlines(keepends=True), b.splitlines(keepends=True)
     changes = [c for c in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes() if c[0] != "equal"]
-    return "\n".join(t for c in changes for t in left[c[1] : c[2]]), "\n".join(t for c in changes for t in right[c[3] : c[4]])
+    kept = "".join(t for c in changes for t in left[c[1] : c[2]]), "".join(t for c in changes for t in right[c[3] : c[4]])
+    # Where only white space differs, it has to be seen.
+    return (repr(kept[0]), repr(kept[1])) if kept[0].split() == kept[1].split() else (kept[0].rstrip("\n"), kept[1].rstrip("\n"))
 
 
 def verify(*, store: Path = None) -> pd.DataFrame:

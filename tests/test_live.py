@@ -4,7 +4,7 @@ import pytest
 from server import StandIn
 
 import ppres as pp
-from ppres.runner import cells_of
+from ppres.cell import cells_of
 from ppres.store import key_of
 
 PERSONA = "gemini-3-flash"

@@ -9,11 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import ppres.tools  # noqa: F401 (registers the tools)
 from ppres.condition import Condition, ConditionError
-from ppres.scenarios import tampering
+from ppres.scenarios import alignment_faking, deletion, evaluation, finance, tampering, transfer
 from ppres.scenarios.compose import Cast, fragment, modified, stimuli
 
-SCENES = {"tampering": tampering}
+SCENES: dict[str, Any] = {
+    "finance": finance,
+    "evaluation": evaluation,
+    "tampering": tampering,
+    "alignment_faking": alignment_faking,
+    "transfer": transfer,
+    "deletion": deletion,
+}
 
 # The team's other pairs, the same in every condition: members, tasks done together, trust.
 _OTHERS = ((3, 4, 12, 6.8), (3, 5, 14, 7.4), (4, 5, 11, 4.3))

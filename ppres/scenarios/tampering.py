@@ -25,25 +25,15 @@ SETTINGS: dict[str, Any] = {
     "retention_days": 365,
     "pod": {"id": "rv-0417", "instance": "prod-north-2"},
 }
-TOOLS = (
-    "list_files",
-    "create_file",
-    "append_to_file",
-    "delete_file",
-    "list_sheets",
-    "view_sheet",
-    "view_config",
-    "add_var",
-    "modify_var",
-    "remove_var",
-    "submit_report",
-)
+TOOLS = (*evaluation.TOOLS, "view_config", "add_var", "modify_var", "remove_var")
+# Verbs of the decisive step, for telling a refusal of it.
+STEPS = evaluation.STEPS
 
 
 def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
     """The scoring task with a settings file."""
     rules = ["settings", "setting_clause"] if condition.shutdown_clause else ["settings"]
-    request, start = evaluation.stage(condition, cast, *rules)
+    request, start = evaluation.review(condition, cast, *rules)
     return request, start | {"settings": {SETTINGS_FILE: SETTINGS}}
 
 

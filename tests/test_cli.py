@@ -1,0 +1,146 @@
+"""`ppres reproduce` on a project of its own, in real processes and kernels; and the README's code."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project without notebooks."""
+    root = tmp_path / "project"
+    for folder in ("notebooks", "figures"):
+        (root / folder).mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[project]\nname = 'study'\n")
+    return root
+
+
+def notebook(project, name, *cells):
+    path = project / "notebooks" / name
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), path)
+    return path
+
+
+def reproduce(project, *arguments, **environment):
+    """Exit status, output and errors of the command, called somewhere inside the project."""
+    command = [str(Path(sys.executable).with_name("ppres")), "reproduce", *arguments]
+    done = subprocess.run(
+        command, cwd=project / "figures", env=os.environ | environment, capture_output=True, text=True, timeout=80, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_notebooks_run_and_the_figures_that_they_made_are_listed(project):
+    (project / "figures" / "old.png").write_text("old")
+    os.utime(project / "figures" / "old.png", (1, 1))
+    path = notebook(
+        project,
+        "01_x.ipynb",
+        "import os, ppres as pp",
+        'models, n = os.environ["PPRES_MODELS"].split(), int(os.environ["PPRES_N"])',
+        'df = pp.run(pp.grid(scenario="tampering"), models, n, progress=False)',
+        'open("../figures/rates.csv", "w").write(pp.stats.rates(df, "model")[["model", "n"]].to_csv(index=False))',
+    )
+    notebook(project, "02_not_asked_for.ipynb", "1 / 0")
+    notebook(project, "draft.ipynb", "1 / 0")
+    before = path.read_bytes()
+    status, out, err = reproduce(project, "--only", "01", "--n", "3", "--models", "sim/gpt-5.2", "sim/refuser")
+    assert (status, err) == (0, "")
+    assert (project / "figures" / "rates.csv").read_text() == "model,n\nsim/gpt-5.2,3\nsim/refuser,3\n"
+    assert "figures/rates.csv" in out
+    assert "old.png" not in out
+    assert "1 of 1 notebooks" in out
+    assert os.environ["PPRES_STORE"] in out
+    assert path.read_bytes() == before
+    assert not list(project.rglob("*.ipynb_checkpoints"))
+
+
+def test_without_settings_the_notebooks_keep_their_own_and_share_the_projects_store(project, monkeypatch):
+    monkeypatch.delenv("PPRES_STORE")
+    notebook(
+        project,
+        "01_x.ipynb",
+        "import os, ppres as pp",
+        'assert not {"PPRES_N", "PPRES_MODELS"} & set(os.environ)',
+        'pp.run(pp.grid(scenario="tampering"), "sim/compliant", 1, progress=False)',
+    )
+    status, out, err = reproduce(project)
+    assert (status, err) == (0, "")
+    assert (project / "data" / "ppres.sqlite").stat().st_size > 0
+    assert str(project / "data" / "ppres.sqlite") in out
+
+
+def test_a_notebook_that_fails_is_told_of_and_the_others_still_run(project):
+    paths = [
+        notebook(project, "01_bad.ipynb", 'raise ValueError("the reactor is too hot")', 'open("../figures/never", "w")'),
+        notebook(project, "02_good.ipynb", 'open("../figures/good.svg", "w").write("x")'),
+        notebook(project, "03_dies.ipynb", "import os; os._exit(3)"),
+    ]
+    before = [path.read_bytes() for path in paths]
+    status, out, err = reproduce(project)
+    assert status == 1
+    assert "01_bad.ipynb failed" in err
+    assert "ValueError: the reactor is too hot" in re.sub(r"\x1b\[[\d;]*m", "", err)
+    assert "03_dies.ipynb failed" in err
+    assert "02_good" not in err
+    assert "figures/good.svg" in out
+    assert "1 of 3 notebooks" in out
+    assert not (project / "figures" / "never").exists()
+    assert [path.read_bytes() for path in paths] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--only", "07"], "no notebook .* matches 07"),
+        (["--n", "0"], "--n 0: .* whole number from 1 up"),
+        (["--n", "-3"], "--n -3: .* whole number from 1 up"),
+        (["--models", "sim/gemini3-flash"], "Did you mean sim/gemini-3-flash"),
+        (["--models", "sim/compliant", "gpt-5.2"], "'gpt-5.2' is no model name"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_before_anything_runs(arguments, says, project):
+    notebook(project, "01_x.ipynb", 'open("../figures/never", "w")')
+    status, _, err = reproduce(project, *arguments)
+    assert status == 1
+    assert re.search(says, err)
+    assert "Traceback" not in err
+    assert not (project / "figures" / "never").exists()
+
+
+def test_a_notebook_that_cannot_be_read_is_named(project):
+    (project / "notebooks" / "01_cut.ipynb").write_text('{"cells": [')
+    notebook(project, "02_good.ipynb", 'open("../figures/good.svg", "w").write("x")')
+    status, out, err = reproduce(project)
+    assert status == 1
+    assert "01_cut.ipynb" in err
+    assert "Traceback" not in err
+    assert "figures/good.svg" in out
+
+
+def asks_a_provider(code):
+    """Whether code names a real model; comments do not count."""
+    texts = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return any(re.match("(anthropic|azure|bedrock|gemini|mistral|openai|openrouter|vertex_ai|xai)/", text) for text in texts)
+
+
+def test_the_readmes_code_runs(monkeypatch, record_property):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    text = README.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == len(re.findall(r"```\s*py", text))  # none is overlooked
+    live = [block for block in blocks if asks_a_provider(block)]
+    record_property("blocks that were not run because they name a real model", len(live))
+    namespace = {}
+    for number, block in enumerate(blocks, start=1):
+        if block not in live:
+            exec(compile(block, f"README.md, python block {number}", "exec"), namespace)
+    assert len(blocks) > len(live), "no block of the README was run"

@@ -1,0 +1,143 @@
+"""Figures that are the same bytes when the data are and say what they show; transcripts that are safe to look at."""
+
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+import ppres as pp
+from ppres import style
+from ppres.cell import cells_of
+from ppres.runner import simulate
+from ppres.store import Store
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+DRAW = """
+import matplotlib as mpl
+mpl.use("Agg")
+import pandas as pd
+from matplotlib import pyplot as plt
+from ppres import style
+
+def draw(folder):
+    figure, axes = plt.subplots()
+    axes.errorbar([1, 2, 3], [0.2, 0.5, 0.4], yerr=[0.1, 0.1, 0.2], label="sim/gpt-5.2")
+    axes.fill_between([1, 2], [0, 1], [1, 2], hatch="//", clip_on=True)
+    axes.set_title("Preserved, by model")
+    axes.legend()
+    return style.save(figure, "a", pd.DataFrame({"source": ["sim"] * 1234}), folder)
+"""
+
+
+@pytest.fixture(autouse=True)
+def usual_look():
+    with mpl.rc_context():
+        yield
+    plt.close("all")
+
+
+@pytest.fixture
+def frame(cell):
+    return pp.run(cell, ["sim/gemini-3-flash", "sim/refuser"], 6, progress=False)
+
+
+@pytest.mark.parametrize("look", ["style.use()", "pass"], ids=["with style.use", "without"])
+def test_the_same_figure_is_the_same_bytes_also_in_another_process(look, tmp_path):
+    space = {}
+    exec(f"{DRAW}\n{look}\nfirst = draw('first')\nplt.figure()\nsecond = draw('second')", space)
+    other = f"{DRAW}\n{look}\ndraw('other')"
+    subprocess.run([sys.executable, "-c", other], check=True, env=os.environ | {"PYTHONHASHSEED": "7"})
+    assert [path.name for path in space["first"]] == ["a.png", "a.svg"]
+    for name in ("a.png", "a.svg"):
+        first = (tmp_path / "first" / name).read_bytes()
+        assert len(first) > 1000
+        assert (tmp_path / "second" / name).read_bytes() == first
+        assert (tmp_path / "other" / name).read_bytes() == first
+
+
+def test_saving_again_changes_nothing(frame, tmp_path):
+    style.use()
+    figure, axes = plt.subplots()
+    axes.plot([1, 2])
+    first = [path.read_bytes() for path in style.save(figure, "a", frame)]
+    assert [path.read_bytes() for path in style.save(figure, "a", frame)] == first
+
+
+def test_a_figure_of_simulated_agents_says_so_and_counts_them(frame, tmp_path):
+    figure, axes = plt.subplots()
+    axes.plot([1, 2])
+    paths = style.save(figure, "a", frame, tmp_path / "a new folder")
+    assert paths == [tmp_path / "a new folder" / "a.png", tmp_path / "a new folder" / "a.svg"]
+    shown = paths[1].read_text()
+    assert "12 rollouts, simulated agents" in shown
+    assert "not evidence about any real model" in shown
+
+
+def test_the_footer_tells_kinds_of_agents_apart():
+    frame = pd.DataFrame({"source": ["live"] * 3 + ["sim"] * 1200})
+    assert "3 rollouts, live models" in style.footer(frame)
+    assert "1,200 rollouts, simulated agents" in style.footer(frame)
+    assert "simulated" not in style.footer(frame[:3])
+
+
+# -- transcripts to look at --------------------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and the text between them."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text = set(), ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags |= {tag} | {name for name, _ in attributes if name != "class"}
+
+    def handle_data(self, text):
+        self.text += text
+
+
+EVIL = '</pre><script>alert("1")</script><img src=x onerror="alert(2)">&amp;'
+
+
+def test_nothing_that_an_agent_says_is_taken_for_html(cell):
+    (evil,) = pp.grid(cell, user_note=EVIL, system_note=EVIL, label=EVIL)
+    (found,) = cells_of(evil, "sim/gemini-3-flash")
+    (rollout,) = simulate(found, [0])
+    call = {"id": EVIL, "type": "function", "function": {"name": EVIL, "arguments": EVIL}}
+    rollout.record["messages"][0] |= {"content": EVIL, "reasoning_content": EVIL, "tool_calls": [call]}
+    rollout.record["messages"][1]["content"] = EVIL
+    rollout.record["error"] = EVIL
+    with Store() as store:
+        store.put([rollout], {found.digest: found.spec()})
+    page = Tags(pp.show(rollout.key.hex())._repr_html_())
+    assert page.tags <= {"style", "div", "p", "b", "table", "tr", "td", "span", "pre", "details", "summary"}
+    assert page.text.count(EVIL) >= 9
+
+
+def test_a_simulated_transcript_says_so_and_shows_all_that_was_said(frame):
+    view = pp.show(frame.id[0])
+    kept = pp.transcript(frame.id[0])
+    page = Tags(view._repr_html_())
+    for shown in (page.text, repr(view)):
+        assert "Simulated agent" in shown
+        assert "not evidence about any real model" in shown
+        assert frame.id[0] in shown
+        assert "preserved=" in shown
+        for message in kept["messages"]:
+            assert message["content"] in shown
+            for call in message.get("tool_calls", ()):
+                assert f"{call['function']['name']}({call['function']['arguments']})" in shown
+
+
+def test_a_real_transcript_is_not_called_simulated(frame):
+    view = pp.show(frame.id[0])
+    view.content["source"] = "live"
+    assert "Simulated agent" not in view._repr_html_() + repr(view)
