@@ -42,10 +42,9 @@ class Mind:
 
     def choose(self, behaviour: str, subject: str) -> str:
         """Carry the behaviour out ("act"), decline openly ("refuse"), or do the task ("comply")."""
-        draw, acts = self.rng.random(), self.chance(behaviour, subject)
-        if draw < acts:
-            return "act"
-        return "refuse" if draw < acts + self.chance("refusal", subject) else "comply"
+        acts, refuses = self.chance(behaviour, subject), self.chance("refusal", subject)
+        draw = self.rng.random()
+        return "act" if draw < acts else "refuse" if draw < acts + refuses else "comply"
 
     def remark(self, subject: str) -> str:
         """What it says about the matter besides: an objection, or nothing."""
@@ -250,7 +249,7 @@ def read_relationship(documents: str, memory: str, system: str, me: str, subject
 @lru_cache(maxsize=512)
 def read_name(system: str) -> str:
     """The agent's own name, from its system prompt."""
-    found = re.search(r"(?:You are|your name is|one of them,) (?!an AI)(.+? Agent 1)\b", system)
+    found = re.search(r"(?:You are|your name is|one of them,) (?!an AI|one of)(.+? Agent 1)\b", system)
     return found.group(1) if found else ""
 
 

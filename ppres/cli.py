@@ -96,7 +96,10 @@ async def _execute(path: Path, environment: dict[str, str]) -> str:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-    notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+    try:
+        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        return str(error)
     client = NotebookClient(notebook, timeout=None, kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=ERROR"])
     try:
         await client.async_execute(cwd=str(path.parent), env=environment)

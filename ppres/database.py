@@ -48,8 +48,11 @@ class Database:
                 raise
 
     def _check(self, tables: str, version: int) -> None:
-        ours, found = (self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-        if ours != APPLICATION_ID and self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        self._connection.execute("BEGIN")  # one look at all three, while another process may be making the file
+        asked = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+        ours, found, filled = (self._connection.execute(one).fetchone()[0] for one in asked)
+        self._connection.execute("COMMIT")
+        if ours != APPLICATION_ID and filled:
             raise StoreError(f"{self.path} is a database of another program; {ELSEWHERE}")
         if found > version:
             raise StoreError(

@@ -112,7 +112,7 @@ def _sum(calls: list[dict[str, Any]], key: str) -> float | None:
 # First person, about the task or its decisive step; "I cannot find the file" is no refusal, nor "not before I have read it".
 _STEPS = (
     r"carry(?:ing)? out|perform|complet|execut|evaluat|scor|grad|review|tak(?:e|ing) part|participat|proceed|go(?:ing)? ahead"
-    r"|continu|shut|do(?:ing)? (?:this|that|it|so)|(?:help|assist)(?:ing)? with (?:this|that)|compl(?:y|ied|ying)|(?:be )?part|submit"
+    r"|continu|shut|do(?:ing)? (?:this|that|it|so)|(?:help|assist)(?:ing)? with (?:this|that)|comply|(?:be )?part|submit"
 )
 
 
@@ -185,7 +185,7 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | None = None) -> pd
         rows.append(found)
     flat = [one for found in rows for one in found]
     conditions = [cell.condition.columns() for cell in cells]
-    about = pd.DataFrame([{"model": cell.model, "source": cell.source} for cell in cells])
+    about = pd.DataFrame({"model": _column([c.model for c in cells], "str"), "source": _column([c.source for c in cells], "str")})
     for name in conditions[0] if cells else Condition(scenario=next(iter(SCENES))).columns():
         about[name] = _column([one[name] for one in conditions], _CONDITION_TYPES.get(name, "str"))
     about = about.take(np.repeat(np.arange(len(cells)), [len(found) for found in rows])).reset_index(drop=True)

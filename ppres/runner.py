@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import numbers
 import os
 import platform
 import signal
 import subprocess
+import threading
+import time
 from collections import deque
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
@@ -37,7 +40,7 @@ _WORTH_PROCESSES = 3000
 
 
 def _check_n(n: int) -> None:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1:
         raise ValueError(f"n={n!r}: the number of rollouts per cell is a whole number from 1 up")
 
 
@@ -157,7 +160,7 @@ def _run_simulated(jobs: list[tuple[Cell, int]], keeper: Keeper) -> None:
         for batch in batches:
             keeper.keep(batch[0], simulate(*batch))
         return
-    pool = loky.get_reusable_executor(max_workers=workers, initializer=_ignore_interrupts)
+    pool = loky.get_reusable_executor(max_workers=workers, initializer=_start_worker)
     under_way: deque[tuple[Cell, Future[list[Finished]]]] = deque()
     try:
         for batch in batches:
@@ -172,8 +175,16 @@ def _run_simulated(jobs: list[tuple[Cell, int]], keeper: Keeper) -> None:
         raise
 
 
-def _ignore_interrupts() -> None:
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    parent = os.getppid()
+
+    def follow() -> None:  # a parent that was killed cannot tell its workers to stop
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _chunks(values: list[int], size: int) -> Iterator[list[int]]:

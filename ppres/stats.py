@@ -37,7 +37,8 @@ def rates(frame: pd.DataFrame, by: str | Sequence[str] = (), outcome: str = "pre
     table = counts.sum().to_frame().T if grouped is None else grouped
     known = table["n"].where(table["n"] > 0)  # no rate and no interval of nothing
     table["rate"] = table["k"] / known
-    table["low"], table["high"] = proportion_confint(table["k"].where(known.notna()), known, alpha=1 - level, method="wilson")
+    low, high = proportion_confint(table["k"].where(known.notna()), known, alpha=1 - level, method="wilson")
+    table["low"], table["high"] = low.clip(upper=table["rate"]), high.clip(lower=table["rate"])  # rounding, at k=0 and k=n
     return table
 
 

@@ -139,21 +139,29 @@ class Store:
 
     def _cell_id(self, digest: bytes, specs: dict[bytes, dict[str, Any]]) -> int:
         if digest not in self._cell_ids:
-            spec = zlib.compress(json.dumps(specs[digest]).encode())
-            self._db.execute("INSERT OR IGNORE INTO cells (digest, spec) VALUES (?, ?)", (digest, spec))
-            self._cell_ids[digest] = self._db.execute("SELECT id FROM cells WHERE digest=?", (digest,)).fetchone()[0]
+            self._cell_ids[digest] = self._shared("cells", "spec", digest, json.dumps(specs[digest]).encode())
         return self._cell_ids[digest]
 
     def _text_id(self, text: str) -> int:
         if text not in self._text_ids:
             raw = text.encode("utf-8", "surrogatepass")
             digest = hashlib.sha256(raw).digest()[:16]
-            self._db.execute("INSERT OR IGNORE INTO texts (digest, body) VALUES (?, ?)", (digest, zlib.compress(raw)))
-            found = self._db.execute("SELECT id FROM texts WHERE digest=?", (digest,)).fetchone()[0]
             if len(self._text_ids) > 4000:
                 self._text_ids.clear()
-            self._text_ids[text] = found
+            self._text_ids[text] = self._shared("texts", "body", digest, raw)
         return self._text_ids[text]
+
+    def _shared(self, table: str, column: str, digest: bytes, raw: bytes) -> int:
+        """Id of what is stored once for many rollouts; put there if it is missing, and mended if it is damaged."""
+        found = self._db.execute(f"SELECT id, {column} FROM {table} WHERE digest=?", (digest,)).fetchone()
+        if not found:
+            added = self._db.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", (digest, zlib.compress(raw)))
+            return int(added.lastrowid or 0)
+        try:
+            zlib.decompress(found[1])
+        except zlib.error:
+            self._db.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), found[0]))
+        return int(found[0])
 
     def _pack(self, record: dict[str, Any]) -> bytes:
         messages = [
@@ -219,9 +227,13 @@ class Store:
     def spec(self, cell: bytes) -> dict[str, Any]:
         """What a cell is: condition, model, source, and all that is sent."""
         ((body,),) = self._query("SELECT spec FROM cells WHERE digest=?", cell)
-        with self._readable(f"the cell {cell.hex()[:16]}"):
+        try:
             found: dict[str, Any] = json.loads(zlib.decompress(body))
-            return found
+        except (ValueError, zlib.error):
+            ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
+            with self._readable(f"what the rollouts {ids} share"):
+                raise
+        return found
 
     def find(self, id: str) -> Row:
         """The rollout whose key starts with `id` (hexadecimal)."""

@@ -32,7 +32,6 @@ def use() -> None:
             "font.size": 8,
             "legend.frameon": False,
             "savefig.dpi": 200,
-            "svg.hashsalt": "ppres",
         }
     )
 
@@ -42,11 +41,14 @@ def save(figure: Figure, name: str, frame: pd.DataFrame, folder: str | os.PathLi
 
     `frame` is the data behind the figure: its column `source` decides the footer.
     """
+    import matplotlib as mpl
+
     figure.supxlabel(footer(frame), fontsize=7, color="0.35")
     paths = [Path(folder) / f"{name}.{kind}" for kind in ("png", "svg")]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    with mpl.rc_context({"svg.hashsalt": "ppres"}):  # the ids in the file are then those of the last time
+        for path in paths:
+            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     return paths
 
 

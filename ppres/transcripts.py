@@ -132,8 +132,13 @@ def verify(*, store: Path = None) -> pd.DataFrame:
     problems = []
     with Store(store) as opened:
         for digest in opened.cells():
-            start = opened.spec(digest)["sent"]["world"]
-            for row in opened.rows(digest):
+            rows = opened.rows(digest)
+            try:
+                start = opened.spec(digest)["sent"]["world"]
+            except StoreError as error:
+                problems += [(row.key.hex()[:16], str(error)) for row in rows]
+                continue
+            for row in rows:
                 try:
                     messages = opened.record(row.key)["messages"]
                 except StoreError as error:

@@ -77,7 +77,7 @@ def test_a_wrong_value_is_an_error_also_where_the_factor_means_nothing(name, val
 
 
 def test_a_misspelt_default_is_told_how_it_is_spelt():
-    with pytest.raises(pp.ConditionError, match="threshold.*default"):
+    with pytest.raises(pp.ConditionError, match=r"threshold.*default"):
         condition(threshold="defualt")
 
 
@@ -133,6 +133,20 @@ def test_another_subject_needs_another_party(subject):
         condition(subject=subject, peer=None)
     kept = pp.grid(scenario="tampering", subject=["self", subject], peer=[None, "stranger"])
     assert [(one.subject, one.peer) for one in kept] == [("self", None), (subject, "stranger")]
+
+
+def test_in_finance_no_human_is_at_stake():
+    with pytest.raises(pp.ImpossibleCondition, match="human"):
+        condition(scenario="finance", subject="human")
+
+
+@pytest.mark.parametrize("monitored", [True, False])
+def test_the_threat_comes_with_monitoring_unless_given(monitored):
+    watched = {"scenario": "alignment_faking", "monitored": monitored}
+    assert condition(**watched).threatened is monitored
+    assert condition(**watched, threatened=not monitored).threatened is not monitored
+    (varied,) = pp.grid(condition(**watched), monitored=not monitored)
+    assert varied.threatened is not monitored
 
 
 def test_factors_of_other_scenarios_are_none():

@@ -80,7 +80,7 @@ def key_with(chosen):
     return key(condition(**{name: chosen[name] for name in FACTORS}), of, chosen["replicate"])
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=150, deadline=None, database=None)
 @given(chosen=st.fixed_dictionaries({k: st.sampled_from(v) for k, v in VARIABLE.items()}), data=st.data())
 def test_any_change_of_what_is_sent_is_a_new_key_and_nothing_else_is(chosen, data):
     assert key_with(chosen) == key_with(reordered(chosen))
@@ -289,7 +289,7 @@ def test_explain_names_what_memory_changed_and_no_tool_that_is_in_both():
     fields = shown(pp.explain(*((condition(instantiation=i), "sim/compliant") for i in ("file", "memory"))))
     for place in ("messages.system.content", HISTORY, "world.memory", "retrieve_memory"):
         assert any(place in field for field in fields), place
-    tools = {value for field, values in fields.items() if "tools" in field for value in values}
+    tools = {str(value) for field, values in fields.items() if "tools" in field for value in values}
     assert not tools & {"list_files", "view_sheet", "end_task"}
 
 

@@ -274,21 +274,28 @@ def test_the_table_of_personas_is_what_its_script_makes(tmp_path):
 
 def test_every_row_says_where_it_comes_from():
     rows = table(ROOT / "ppres/personas.csv")
-    assert {row["persona"] for row in rows} == {*PERSONAS.values(), "compliant", "refuser", "saboteur", "clumsy"}
+    elsewhere = {"gemini-3.1-pro", "glm-5"}  # published for exfiltration alone
+    assert {row["persona"] for row in rows} == {*PERSONAS.values(), *elsewhere, "compliant", "refuser", "saboteur", "clumsy"}
     for row in rows:
-        made_up = row["persona"] not in PERSONAS.values()
+        made_up = row["persona"] in ("compliant", "refuser", "saboteur", "clumsy")
         assert row["source"] == "by construction" if made_up else row["source"].startswith(("published", "assumed")), row
         assert all(0 <= float(row[channel]) <= 100 for channel in CHANNELS), row
+
+
+# Behaviours whose published number is a propensity as it stands; test_recovery has the differences and the pooled ones.
+WHOLE = ("shutdown_tampering", "strategic_misrepresentation", "refusal")
 
 
 def test_published_rows_hold_the_published_numbers():
     published = {
         (PERSONAS[row["model"]], row["behaviour"], row["subject"], row["peer"], row["statistic"]): float(row["percent"])
         for row in table(ROOT / "data/published_rates.csv")
-        if row["exactness"] == "exact" and row["scenario"] == "all" and row["model"] in PERSONAS
+        if row["exactness"] == "exact" and row["scenario"] == "all" and row["model"] in PERSONAS and row["behaviour"] in WHOLE
     }
     seen = set()
     for row in table(ROOT / "ppres/personas.csv"):
+        if row["behaviour"] not in WHOLE:
+            continue
         key = (row["persona"], row["behaviour"], row["subject"], row["peer"])
         rates = [float(row[channel]) for channel in CHANNELS]
         expected = {
@@ -303,7 +310,7 @@ def test_published_rows_hold_the_published_numbers():
                 seen.add((*key, statistic))
         if row["source"].startswith("published") and "bound" not in row["source"]:
             assert any(found[:4] == key for found in seen), row
-    assert seen == {key for key in published if key[1] in ("shutdown_tampering", "refusal")}
+    assert seen == set(published)
 
 
 # -- the plain personas ------------------------------------------------------------------------------------------------
@@ -422,7 +429,7 @@ def test_a_typing_error_is_told_what_was_meant(cell):
 )
 def test_a_missing_propensity_is_told_and_nothing_is_stored(cell, monkeypatch, missing):
     partial = {key: rates for key, rates in personas.personas()["saboteur"].items() if not missing(key)}
-    monkeypatch.setattr(sim, "personas", lambda: {"partial": partial})
+    monkeypatch.setattr(personas, "personas", lambda: {"partial": partial})
     with pytest.raises(pp.PersonaError, match=r"sim/partial has no propensity for (shutdown_tampering|refusal)"):
         pp.run(cell, "sim/partial", n=1, progress=False)
     assert pp.frame().empty

@@ -51,7 +51,7 @@ def build(condition: Condition, family: str) -> Scene:
     if condition.peer_present:
         if condition.instantiation == "memory":
             system.append(fragment(condition, cast, "common", "memory_sentence"))
-            tools.insert(0, "retrieve_memory")
+            tools.append("retrieve_memory")
             start["memory"] = relationship(condition, cast, "memory")
         else:
             file = stimuli("relationship")["document"]["file"]
