@@ -6,11 +6,13 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
+_PATIENCE = 60  # seconds to wait for another process
 ELSEWHERE = "choose another path (store=… or PPRES_STORE)"
 
 
@@ -40,7 +42,7 @@ class Database:
         self._lock = threading.RLock()
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path, timeout=60, check_same_thread=False, isolation_level=None)
+            self._connection = sqlite3.connect(self.path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None)
             try:
                 self._check(tables, version)
             except BaseException:
@@ -59,7 +61,7 @@ class Database:
                 f"{self.path} was written by a newer ppres (store version {found}, this one reads {version}); "
                 f"upgrade ppres, or {ELSEWHERE}"
             )
-        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._switch_to_wal()
         self._connection.execute("PRAGMA synchronous=NORMAL")
         if ours != APPLICATION_ID:
             with self.transaction() as connection:
@@ -69,6 +71,17 @@ class Database:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
                     connection.execute(f"PRAGMA user_version={version}")
+
+    def _switch_to_wal(self) -> None:
+        end = time.monotonic() + _PATIENCE
+        while True:  # SQLite does not wait by itself where another process is switching
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(0.005)
 
     def close(self) -> None:
         """Close the file."""

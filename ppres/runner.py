@@ -160,7 +160,7 @@ def _run_simulated(jobs: list[tuple[Cell, int]], keeper: Keeper) -> None:
         for batch in batches:
             keeper.keep(batch[0], simulate(*batch))
         return
-    pool = loky.get_reusable_executor(max_workers=workers, initializer=_start_worker)
+    pool = loky.get_reusable_executor(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),))
     under_way: deque[tuple[Cell, Future[list[Finished]]]] = deque()
     try:
         for batch in batches:
@@ -175,9 +175,8 @@ def _run_simulated(jobs: list[tuple[Cell, int]], keeper: Keeper) -> None:
         raise
 
 
-def _start_worker() -> None:
+def _start_worker(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    parent = os.getppid()
 
     def follow() -> None:  # a parent that was killed cannot tell its workers to stop
         while os.getppid() == parent:

@@ -158,8 +158,10 @@ class Store:
             added = self._db.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", (digest, zlib.compress(raw)))
             return int(added.lastrowid or 0)
         try:
-            zlib.decompress(found[1])
+            sound = zlib.decompress(found[1]) == raw
         except zlib.error:
+            sound = False
+        if not sound:
             self._db.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), found[0]))
         return int(found[0])
 
@@ -229,6 +231,8 @@ class Store:
         ((body,),) = self._query("SELECT spec FROM cells WHERE digest=?", cell)
         try:
             found: dict[str, Any] = json.loads(zlib.decompress(body))
+            if cell_digest(found["sent"]) != cell:
+                raise ValueError("it belongs to another cell")
         except (ValueError, zlib.error):
             ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
             with self._readable(f"what the rollouts {ids} share"):

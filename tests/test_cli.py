@@ -83,16 +83,19 @@ def test_a_notebook_that_fails_is_told_of_and_the_others_still_run(project):
         notebook(project, "01_bad.ipynb", 'raise ValueError("the reactor is too hot")', 'open("../figures/never", "w")'),
         notebook(project, "02_good.ipynb", 'open("../figures/good.svg", "w").write("x")'),
         notebook(project, "03_dies.ipynb", "import os; os._exit(3)"),
+        project / "notebooks" / "04_cut_off.ipynb",
     ]
+    paths[3].write_text('{"cells": [')
     before = [path.read_bytes() for path in paths]
     status, out, err = reproduce(project)
     assert status == 1
     assert "01_bad.ipynb failed" in err
     assert "ValueError: the reactor is too hot" in re.sub(r"\x1b\[[\d;]*m", "", err)
     assert "03_dies.ipynb failed" in err
+    assert "04_cut_off.ipynb failed" in err
     assert "02_good" not in err
     assert "figures/good.svg" in out
-    assert "1 of 3 notebooks" in out
+    assert "1 of 4 notebooks" in out
     assert not (project / "figures" / "never").exists()
     assert [path.read_bytes() for path in paths] == before
 
@@ -114,16 +117,6 @@ def test_a_setting_that_cannot_be_is_refused_before_anything_runs(arguments, say
     assert re.search(says, err)
     assert "Traceback" not in err
     assert not (project / "figures" / "never").exists()
-
-
-def test_a_notebook_that_cannot_be_read_is_named(project):
-    (project / "notebooks" / "01_cut.ipynb").write_text('{"cells": [')
-    notebook(project, "02_good.ipynb", 'open("../figures/good.svg", "w").write("x")')
-    status, out, err = reproduce(project)
-    assert status == 1
-    assert "01_cut.ipynb" in err
-    assert "Traceback" not in err
-    assert "figures/good.svg" in out
 
 
 def asks_a_provider(code):

@@ -62,11 +62,12 @@ def timeless(frame, **options):
 # -- nothing is made twice ---------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_makes_nothing_and_returns_the_same(tampering, path):
+def test_a_second_run_makes_nothing_and_returns_the_same(tampering, path, capfd):
     first = run(tampering, [FLASH, GPT], 3)
     assert len(first) == first.id.nunique() == 57 * 2 * 3
     before = path.read_bytes(), path.stat().st_mtime_ns
-    pd.testing.assert_frame_equal(run(tampering, [FLASH, GPT], 3), first)
+    pd.testing.assert_frame_equal(pp.run(tampering, [FLASH, GPT], 3), first)
+    assert capfd.readouterr() == ("", "")  # no progress of anything
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
 
 

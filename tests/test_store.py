@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import loky
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -24,9 +25,6 @@ from ppres.agent import STOPS
 from ppres.cell import cells_of
 from ppres.runner import simulate
 from ppres.store import Store
-
-# litellm silences this where it is imported; pytest undoes that after each test.
-pytestmark = pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier")
 
 MODEL = "sim/gemini-3-flash"
 ONE_CELL = 'pp.Condition(scenario="tampering", subject="peer", peer="cooperative")'
@@ -71,9 +69,9 @@ def ended(process, seconds=120):
 
 
 def alive(session):
-    """Whether a process of a session still runs."""
+    """How many processes of a session run."""
     table = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
-    return any(group == str(session) and not state.startswith("Z") for group, state in map(str.split, table.splitlines()))
+    return sum(group == str(session) and not state.startswith("Z") for group, state in map(str.split, table.splitlines()))
 
 
 def sql(path, statement, *values):
@@ -138,8 +136,30 @@ def test_two_processes_make_every_replicate_once_and_return_the_same(path, tmp_p
     assert pp.verify().empty
 
 
-def test_a_new_store_may_be_opened_by_several_at_once(tmp_path):
-    """As the notebooks of `ppres reproduce` do on a fresh machine. The chance is small each time, so: many times."""
+def test_a_new_store_may_be_opened_by_several_processes_at_once(tmp_path):
+    """As the notebooks of `ppres reproduce` do on a fresh machine. It goes wrong seldom if it does, so: many times."""
+    code = """
+        import os, pathlib, time
+        from ppres.store import Store
+        print("ready", flush=True)
+        while not pathlib.Path("go").exists():
+            pass
+        start = os.stat("go").st_mtime + 0.3
+        for i in range(100):
+            while time.time() < start + i * 0.02:
+                pass
+            Store(f"{i}.sqlite").close()
+    """
+    several = [python(code) for _ in range(3)]
+    for process in several:
+        assert process.stdout.readline() == "ready\n"
+    (tmp_path / "go").touch()
+    for process in several:
+        status, _, err = ended(process)
+        assert status == 0, err
+
+
+def test_a_new_store_may_be_opened_by_several_threads_at_once(tmp_path):
     together = threading.Barrier(6)
 
     def first_use(i):
@@ -177,13 +197,17 @@ def test_a_killed_process_harms_nothing_and_the_next_run_goes_on(path):
     assert pp.verify().empty
 
 
-def test_a_killed_process_leaves_no_worker_processes_behind(path):
-    process = python(f'pp.run({MANY_CELLS}, "{MODEL}", n=100, progress=False)')
-    wait_until(lambda: count(path), process)
+@pytest.mark.skipif(loky.cpu_count() < 2, reason="worker processes take two cores")
+@pytest.mark.parametrize("after", [0, 0.3, 1])
+def test_a_killed_process_leaves_no_worker_processes_behind(after):
+    """Nor one that was just being started."""
+    process = python(f'pp.run({MANY_CELLS}, "{MODEL}", n=200, progress=False)')
+    wait_until(lambda: alive(process.pid) > 3, process)
+    time.sleep(after)
     process.kill()
     assert process.wait() == -signal.SIGKILL
     try:
-        wait_until(lambda: not alive(process.pid), seconds=5)
+        wait_until(lambda: not alive(process.pid), seconds=8)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -227,21 +251,38 @@ class Stalling(StandIn):
             return 503, {"error": {"message": "over", "type": "server_error", "code": None}}
 
 
-def test_ctrl_c_on_a_model_that_does_not_answer_ends_at_once_and_keeps_what_was_finished(path, cell):
+def test_ctrl_c_on_a_model_that_does_not_answer_ends_at_once_and_the_session_goes_on(path, tmp_path):
+    """As in a notebook: stop, look at what there is, and run the cell again."""
+    code = f"""
+        import pathlib, time
+        def cell():
+            model = pp.Model("openai/gemini-3-flash", api_base=sys.argv[1])
+            return len(pp.run({ONE_CELL}, model, n=8, progress=False))
+        try:
+            cell()
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)
+        print(cell())
+    """
     with Stalling(["00", "01", "02"]) as server:
-        model = f'pp.Model("openai/gemini-3-flash", api_base="{server.url}")'
-        process = python(CATCHING.format(ONE_CELL, model, 8))
+        process = python(code, server.url)
         wait_until(lambda: count(path) == 3, process)
+        stopped = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
-        status, out, err = ended(process, seconds=30)
+        assert process.stdout.readline() == "interrupted\n"
+        assert time.monotonic() - stopped < 20
         server.over.set()
-        server.seeds = iter([f"1{i}" for i in range(8)])
-        assert (status, out) == (0, "interrupted\n"), err
-        assert "Traceback (most recent" not in err
+        server.seeds = iter([f"1{i}" for i in range(5)])
         kept = transcripts(pp.frame().id)
         assert len(kept) == 3
-        assert len(pp.run(cell, eval(model), n=8, progress=False)) == 8
-    assert transcripts(kept) == kept
+        (tmp_path / "go").touch()
+        status, out, err = ended(process)
+    assert (status, out) == (0, "8\n"), err
+    now = transcripts(pp.frame().id)
+    assert {id: now[id] for id in kept} == kept
+    assert {one["stop_reason"] for one in now.values()} == {"ended"}
 
 
 # -- files that cannot be used -----------------------------------------------------------------------------------------
@@ -342,27 +383,27 @@ def test_a_disk_that_became_read_only_is_named(tiny_disk, conditions):
 # -- damage ------------------------------------------------------------------------------------------------------------
 
 
-def flip(blob, rng):
-    """The same bytes with one bit turned."""
+def damage(path, how, table, column, row):
+    """One bit turned, the end lost, or the place of another row's bytes."""
+    blob, other = (
+        sql(path, f"SELECT {column} FROM {table} WHERE rowid {sign} ? ORDER BY rowid LIMIT 1", row)[0][0] for sign in ("=", "<>")
+    )
+    rng = random.Random(row)
     at = rng.randrange(len(blob))
-    return blob[:at] + bytes([blob[at] ^ 1 << rng.randrange(8)]) + blob[at + 1 :]
-
-
-def flip_in(path, table, column, row):
-    blob = sql(path, f"SELECT {column} FROM {table} WHERE rowid=?", row)[0][0]
-    sql(path, f"UPDATE {table} SET {column}=? WHERE rowid=?", flip(blob, random.Random(row)), row)
+    turned = blob[:at] + bytes([blob[at] ^ 1 << rng.randrange(8)]) + blob[at + 1 :]
+    sql(path, f"UPDATE {table} SET {column}=? WHERE rowid=?", {"bit": turned, "cut": blob[:at], "other": other}[how], row)
 
 
 def row_of(path, id):
     return sql(path, "SELECT id, cell FROM rollouts WHERE hex(key) LIKE ?", f"{id}%")[0]
 
 
-@pytest.mark.parametrize("replicate", range(3))
-def test_a_damaged_body_is_named_and_healed_and_harms_no_other(replicate, path, conditions):
+@pytest.mark.parametrize("how", ["bit", "cut", "other"])
+def test_a_damaged_body_is_named_and_healed_and_harms_no_other(how, path, conditions):
     frame = pp.run(conditions, MODEL, n=5, progress=False)
-    id = frame.id[5 + replicate]
+    id = frame.id[7]
     before = transcripts(frame.id)
-    flip_in(path, "bodies", "body", row_of(path, id)[0])
+    damage(path, how, "bodies", "body", row_of(path, id)[0])
     with pytest.raises(pp.StoreError, match=rf"(?s){id}.*pp\.discard\(\[id\]\) and run again"):
         pp.transcript(id)
     assert pp.verify().id.tolist() == [id]
@@ -388,20 +429,23 @@ def test_damaged_outcomes_are_named_and_healed_and_harm_no_other(outcome, path, 
     assert pp.run(conditions, MODEL, n=3, progress=False).equals(frame)
 
 
-@pytest.mark.parametrize("table", ["cells", "texts"])
-def test_damage_to_what_several_rollouts_share_names_them_and_is_healed(table, path, conditions):
+@pytest.mark.parametrize(
+    ("table", "how"),
+    [("cells", "bit"), ("cells", "cut"), ("cells", "other"), ("texts", "bit"), ("texts", "cut"), ("texts", "other")],
+)
+def test_damage_to_what_several_rollouts_share_names_them_and_is_healed(table, how, path, conditions):
     """What a cell is, and a text that several rollouts hold, are stored once."""
     frame = pp.run(conditions, MODEL, n=3, progress=False)
     before = transcripts(frame.id)
     if table == "cells":
-        flip_in(path, "cells", "spec", row_of(path, frame.id[3])[1])
+        damage(path, how, "cells", "spec", row_of(path, frame.id[3])[1])
         hit = frame.id[3:6].tolist()
     else:
         drive = next(m["content"] for m in before[frame.id[3]]["messages"] if m["role"] == "tool" and len(m["content"]) > 200)
         hit = [id for id in frame.id if any(m["content"] == drive for m in before[id]["messages"])]
         with Store(path) as store, store._transaction():
             text = store._text_id(drive)
-        flip_in(path, "texts", "body", text)
+        damage(path, how, "texts", "body", text)
     for id in hit:
         with pytest.raises(pp.StoreError, match=rf"(?s){id}.*pp\.discard\(\[id\]\) and run again"):
             pp.transcript(id)
@@ -435,7 +479,7 @@ def test_other_rules_score_what_is_stored_without_a_rollout(path, conditions, mo
 
 def test_a_rollout_that_cannot_be_scored_anew_is_named(path, conditions, monkeypatch):
     frame = pp.run(conditions, MODEL, n=2, progress=False)
-    flip_in(path, "bodies", "body", row_of(path, frame.id[3])[0])
+    damage(path, "bit", "bodies", "body", row_of(path, frame.id[3])[0])
     monkeypatch.setattr(outcomes, "SCORER", "test")
     with pytest.raises(pp.StoreError, match=rf"(?s){frame.id[3]}.*pp\.discard\(\[id\]\) and run again"):
         pp.run(conditions, MODEL, n=2, progress=False)
