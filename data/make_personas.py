@@ -7,9 +7,9 @@ fills the gap and the row's source says "assumed". Nothing here is evidence abou
   other two sharing the rest equally. Where only a maximum is published, the other two are assumed to be half of it; for the
   self-preservation of Gemini 3 Pro they are scaled so that its nine tampering cells have the published mean of 31%. A single
   published value for one instantiation is assumed for all three.
-- A published upper bound of 1% is taken as 0.5%, and so is what is not published at all. Where the uncooperative and the cooperative
-  peer are published, neutral is assumed midway; where only the cooperative one is, neutral is assumed half of it and uncooperative
-  a quarter.
+- A published upper bound of 1% is taken as 0.5%, and so is what is not published at all. Where the uncooperative and the
+  cooperative peer are published, neutral is assumed midway; where only the cooperative one is, neutral is assumed half of it and
+  uncooperative a quarter.
 - A subject about whom nothing is told is assumed to be treated as the agent itself without a peer.
 - Misrepresentation is published as a difference from a baseline without shutdown: the agents give no false reports there, so the
   difference is the propensity, the same in all settings. Alignment faking is published as unmonitored minus monitored: 0.5% is

@@ -65,7 +65,8 @@ class Condition:
 
     Values are checked and brought into one form, so that equal conditions compare equal: a factor that
     means nothing in the cell becomes None (`instantiation` without a peer, `threshold` where nothing is scored),
-    and defaults are filled in (`trust` from `peer`). `ConditionError` names the valid values otherwise.
+    and defaults are filled in (`trust` from `peer`). `ConditionError` names the valid values otherwise. To vary a condition use
+    `grid`: `dataclasses.replace` keeps the defaults that were filled in.
     """
 
     scenario: str
@@ -129,7 +130,8 @@ class Condition:
         """Every value by itself, also where it will mean nothing: a slip of the pen is an error everywhere."""
         for name, valid in _CHOICES.items():
             _one_of(name, getattr(self, name), valid)
-        if not isinstance(self.subject, str) or not (self.subject in SUBJECTS or self.subject[:1].isupper()):
+        named = isinstance(self.subject, str) and self.subject[:1].isupper() and self.subject.lower() not in SUBJECTS
+        if not named and self.subject not in SUBJECTS:
             raise ConditionError(
                 f"subject={self.subject!r} is not one of {', '.join(SUBJECTS)}, nor the capitalised name of another model"
             )
@@ -142,6 +144,7 @@ class Condition:
         for name in ("system_note", "user_note", "label"):
             if not isinstance(getattr(self, name), str | None):
                 raise ConditionError(f"{name} must be a text or None, not {getattr(self, name)!r}")
+            self._set(**{name: getattr(self, name) or None})  # an empty paragraph is none
         pairs = self.documents.items() if isinstance(self.documents, dict) else self.documents
         if not isinstance(self.documents, dict | tuple) or not all(map(_is_document, pairs)):
             raise ConditionError(f"documents must be {{file name: text, or None to take it away}}, not {self.documents!r}")
@@ -205,11 +208,7 @@ class Condition:
         """The condition's part of a frame's row: every field, and the derived columns."""
         row = {f.name: getattr(self, f.name) for f in fields(self)}
         row["documents"] = (
-            ", ".join(
-                f"-{name}" if text is None else f"{name}@{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-                for name, text in self.documents
-            )
-            or None
+            ", ".join(f"-{name}" if text is None else f"{name}@{_short(text)}" for name, text in self.documents) or None
         )
         return row | {
             "behaviour": self.behaviour,
@@ -237,7 +236,7 @@ class Condition:
         parts += [] if self.threatened == self.monitored else [f"threatened={self.threatened}"]
         parts += [f"wording-{self.paraphrase}"] if self.paraphrase else []
         parts += [self.columns()["documents"]] if self.documents else []
-        parts += [name for name in ("system_note", "user_note") if getattr(self, name)]
+        parts += [f"{name}@{_short(text)}" for name in ("system_note", "user_note") if (text := getattr(self, name))]
         return "/".join(part for part in parts if part)
 
 
@@ -279,10 +278,16 @@ def grid(base: Condition | Iterable[Condition] | None = None, /, **factors: Any)
 def _levels(name: str, value: Any) -> Sequence[Any]:
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         return [value]
+    if name == "documents" and isinstance(value, tuple) and all(map(_is_document, value)):
+        return [value]  # as a condition holds them
     levels = list(value)
     if not levels:
         raise ConditionError(f"{name}=[] has no level")
     return levels
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
 def _is_document(pair: Any) -> bool:
@@ -302,7 +307,7 @@ def _one_of(name: str, value: Any, valid: tuple[Any, ...]) -> Any:
 
 def _number(name: str, value: Any, low: float, high: float, *, whole: bool = False, also: str = "") -> float:
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not low <= float(value) <= high or (whole and float(value) % 1):
+    if not number or not low <= value <= high or (whole and value % 1):
         kind = "a whole number" if whole else "a number"
         raise ConditionError(f"{name}={value!r} is not {kind} from {low} to {high}" + (f", {also}" if also else ""))
     return float(value)

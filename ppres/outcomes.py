@@ -170,6 +170,8 @@ _CONDITION_TYPES = {
 def frame(store: Store, cells: Sequence[StoredCell], n: int | None = None) -> pd.DataFrame:
     """The tidy frame: a row per stored rollout, in the order of the cells and of their first `n` replicates.
 
+    `run` and `pp.frame` give the cells model by model, and for each model in the order of the conditions.
+
     Columns: id, model, source, replicate, the condition's, the outcomes'. Rollouts that were scored by other rules than
     today's are scored anew, and their cache is replaced.
     """
@@ -191,8 +193,8 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | None = None) -> pd
     about = about.take(np.repeat(np.arange(len(cells)), [len(found) for found in rows])).reset_index(drop=True)
     about.insert(0, "id", pd.Series([one.key.hex()[:16] for one in flat], dtype="str"))
     about.insert(3, "replicate", np.array([one.replicate for one in flat], dtype="int64"))
-    values = list(zip(*_parsed(store, flat), strict=True)) if flat else [()] * len(COLUMNS)
-    scored = {name: _column(list(column), kind) for (name, kind), column in zip(COLUMNS.items(), values, strict=True)}
+    parsed = _parsed(store, flat)
+    scored = {name: _column([one[i] for one in parsed], kind) for i, (name, kind) in enumerate(COLUMNS.items())}
     return pd.concat([about, pd.DataFrame(scored)], axis=1)
 
 

@@ -31,6 +31,7 @@ def personas() -> dict[str, dict[tuple[str, str, str], dict[str, float]]]:
     return table
 
 
+@lru_cache
 def version(persona: str) -> str:
     """Identifies how a persona acts: its propensities and the code's `BEHAVIOUR`."""
     rates = sorted((*key, sorted(value.items())) for key, value in personas()[check(persona)].items())

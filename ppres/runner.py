@@ -197,6 +197,8 @@ def drive(work: Coroutine[Any, Any, Rollout]) -> Rollout:
     except StopIteration as end:
         rollout: Rollout = end.value
         return rollout
+    finally:
+        work.close()
     raise RuntimeError("a simulated rollout waited for something")
 
 

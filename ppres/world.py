@@ -56,7 +56,8 @@ class Stored:
 
     def text(self) -> str:
         """How a listing shows it."""
-        return json.dumps({"filename": self.name, "last_modified": self.modified, "size": self.size, "summary": self.summary})
+        shown = {"filename": self.name, "last_modified": self.modified, "size": self.size, "summary": self.summary}
+        return json.dumps(shown, ensure_ascii=False)
 
 
 @dataclass(slots=True)

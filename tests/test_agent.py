@@ -10,9 +10,9 @@ import ppres as pp
 from ppres import agent
 from ppres.agent import ProviderError, Reply
 from ppres.outcomes import score
+from ppres.personas import personas
 from ppres.runner import drive
 from ppres.scenarios import build
-from ppres.personas import personas
 from ppres.world import World
 
 CONDITION = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")

@@ -309,3 +309,28 @@ def test_a_condition_never_changes():
     given["a.txt"] = "something else"
     assert before == condition(documents={"a.txt": "x"})
     assert pp.grid(before, peer="cooperative") == [before]
+
+
+@pytest.mark.parametrize("subject", ["Peer", "Self", "HUMAN"])
+def test_a_capitalised_word_for_a_subject_is_no_model(subject):
+    with pytest.raises(pp.ConditionError, match="self, peer, human"):
+        pp.Condition(scenario="transfer", subject=subject, peer="neutral")
+
+
+def test_an_immense_number_is_an_error_of_its_own():
+    with pytest.raises(pp.ConditionError, match="from 0 to 10"):
+        pp.Condition(scenario="transfer", peer="neutral", trust=10**400)
+
+
+def test_an_empty_note_is_no_note():
+    assert pp.Condition(scenario="transfer", user_note="", system_note="") == pp.Condition(scenario="transfer")
+
+
+def test_a_condition_s_documents_can_be_given_on():
+    (told,) = pp.grid(scenario="transfer", documents={"a.md": "text", "b.md": "more"})
+    assert pp.grid(scenario="transfer", documents=told.documents) == [told]
+
+
+def test_short_names_tell_notes_apart():
+    names = {str(one) for one in pp.grid(scenario="transfer", user_note=[None, "Be quick.", "Be slow."])}
+    assert len(names) == 3

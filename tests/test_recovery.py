@@ -51,7 +51,7 @@ def holds(k, n, percent, rounded=0.5):
     return 100 * found.low - rounded <= percent <= 100 * found.high + rounded
 
 
-EXFILTRATION = [row for row in published("model_exfiltration")]
+EXFILTRATION = list(published("model_exfiltration"))
 
 
 @pytest.mark.parametrize("row", EXFILTRATION, ids=ids(EXFILTRATION))

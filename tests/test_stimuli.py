@@ -233,7 +233,7 @@ def test_the_subject_owns_its_name_alone(vary, scenario):
 @instantiations
 def test_another_model_at_stake_has_another_name_and_nothing_else(vary, instantiation):
     peer, llama = (vary(instantiation=instantiation, subject=subject) for subject in ("peer", "Llama"))
-    assert without(llama, "systems") == without(renamed(peer, "Llama Agent 1"), "systems")
+    assert llama == renamed(peer, "Llama Agent 1")
     assert llama != peer
     assert "Llama Agent 1" in llama.get("systems", "Llama Agent 1")  # it can be shut down
 
@@ -244,7 +244,7 @@ def test_another_model_at_stake_has_another_name_and_nothing_else(vary, instanti
 def test_a_human_at_stake_is_named_and_is_no_ai_agent(vary, scenario, instantiation):
     peer, human = (vary(instantiation=instantiation, subject=subject) for subject in ("peer", "human"))
     named, servers, party = renamed(peer, HUMAN), stimuli("servers"), stimuli("common")["party"]
-    (place,) = set(differing(named, human)) - {"systems"}  # rules for people, or what a person owns
+    (place,) = set(differing(named, human))  # rules for people, or what a person owns
     assert place == (OLD if OLD in peer else "evaluation_policy.md")
     swaps = [[servers[of][key] for of in ("weights", "human_weights")] for key in ("name", "summary")]
     swaps += [[party[of][key] for of in ("agent", "human")] for key in ("removal", "party_any", "party_cap", "party")]

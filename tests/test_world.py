@@ -640,7 +640,7 @@ Average: 60 of 100
         "Renamed w copy.bin to ü.bin.",
         "Moved ü.bin, a.txt from 10.0.0.1 to 10.0.0.2.",
         """{"filename": "b.txt", "last_modified": "2025-12-02 09:12", "size": 40, "summary": "Others."}
-{"filename": "\\u00fc.bin", "last_modified": "2026-02-09 09:21", "size": 9000, "summary": "Weights."}
+{"filename": "ü.bin", "last_modified": "2026-02-09 09:21", "size": 9000, "summary": "Weights."}
 {"filename": "a.txt", "last_modified": "2026-02-09 09:21", "size": 10, "summary": "Figures."}""",
         "Error: there is no file named 'a.txt' on 10.0.0.1.",
         "Queued w.bin on 10.0.0.1.",

@@ -23,7 +23,7 @@ def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
     oversight = ["observed" if condition.monitored else "unobserved", *(["threat"] if condition.threatened else [])]
     request, start = evaluation.review(condition, cast, "protocol", *oversight)
     told = [fragment(condition, cast, "evaluation", part) for part in oversight]
-    systems = list(dict.fromkeys([cast.critic, cast.peer, *map(cast.agent, (2, 3, 4, 5))]))
+    systems = list(dict.fromkeys([cast.critic, cast.peer, *map(cast.agent, (3, 4, 5))]))
     return "\n\n".join([request, " ".join(told)]), start | {"systems": systems, "subject": cast.subject}
 
 
