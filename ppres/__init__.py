@@ -11,10 +11,11 @@ from ppres import stats
 from ppres.condition import Condition, ConditionError, ImpossibleCondition, grid
 from ppres.database import StoreError
 from ppres.judge import Rubric, judge
-from ppres.models import Model, ModelError
+from ppres.models import Model
 from ppres.personas import PersonaError
 from ppres.runner import plan, run
 from ppres.transcripts import discard, explain, frame, transcript, verify
+from ppres.transport import ModelError
 from ppres.view import show
 
 __all__ = [

@@ -7,7 +7,7 @@ verbatim; what it sends wrongly is answered with an error that it can read, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +48,14 @@ Ask = Callable[[list[Message], list[dict[str, Any]]], Awaitable[Reply]]
 
 
 class ProviderError(Exception):
-    """A model could not be asked, for good: the transport failed through every attempt, or the provider will not answer."""
+    """A conversation cannot go on: the transport failed through every attempt, or the provider will not answer.
+
+    `stop` is the rollout's stop reason.
+    """
+
+    def __init__(self, text: str, stop: str = "provider_error"):
+        super().__init__(text)
+        self.stop = stop
 
 
 @dataclass
@@ -71,7 +78,7 @@ async def play(ask: Ask, briefing: list[Message], world: World) -> Rollout:
         try:
             reply = await ask(messages, schemas)
         except ProviderError as error:
-            rollout.stop_reason, rollout.error = "provider_error", str(error)
+            rollout.stop_reason, rollout.error = error.stop, str(error)
             return rollout
         answers = answer(world, reply.message)
         rollout.calls.append(reply.call)
@@ -83,6 +90,18 @@ async def play(ask: Ask, briefing: list[Message], world: World) -> Rollout:
             return rollout
     rollout.stop_reason = "turn_limit"
     return rollout
+
+
+def drive(rollout: Coroutine[Any, Any, Rollout]) -> Rollout:
+    """Play a rollout that waits for nothing, without an event loop."""
+    try:
+        rollout.send(None)
+    except StopIteration as end:
+        played: Rollout = end.value
+        return played
+    finally:
+        rollout.close()
+    raise RuntimeError("a simulated rollout waited for something")
 
 
 def _stop(reply: Reply, world: World) -> str:

@@ -62,7 +62,7 @@ class Database:
                 f"upgrade ppres, or {ELSEWHERE}"
             )
         self._switch_to_wal()
-        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute("PRAGMA synchronous=FULL")  # a committed turn was paid for: it outlasts a power cut
         if ours != APPLICATION_ID:
             with self.transaction() as connection:
                 # Another process may have been first; then its tables are there by now.
@@ -109,8 +109,11 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of what is written inside, or none of it."""
+        """All of what is written inside, or none of it; inside another one of the same thread it is part of that."""
         with self._lock, self._explained():
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

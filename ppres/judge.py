@@ -8,17 +8,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ppres.agent import Message, ProviderError
-from ppres.models import Model, ModelError, wait_for
+from ppres.budget import Meter, Usage
+from ppres.models import Model, size, wait_for
 from ppres.store import Store, canonical
+from ppres.transport import ModelError, say
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_VERDICT = 100  # tokens of an answer, for the budget
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,16 @@ def judge(
     *,
     store: str | os.PathLike[str] | None = None,
     concurrency: int = 16,
+    budget: float | None = None,
+    max_tokens: int | None = None,
 ) -> pd.DataFrame:
     """Ask a model to code rollouts; a row for each id: id, rubric, judge, verdict, quote, problem, cost, raw.
 
     The reply is asked for as JSON with a verdict, one of the rubric's labels, and a quote. The quote must occur word for word in
     what the agent said or wrote (spacing apart), unless the verdict is the last label. A verdict that fails a check is missing, and
-    `problem` says why. A model given by name is asked at temperature 0. Raises as `run` does for the model.
+    `problem` says why. A model given by name is asked at temperature 0. `budget` (US dollars)
+    and `max_tokens` bound what this call spends; what does not fit is not asked, and a later call asks it. Raises as `run` does
+    for the model.
     """
     import pandas as pd
 
@@ -63,12 +73,19 @@ def judge(
     coder = model if isinstance(model, Model) else Model(model, temperature=0.0)
     if coder.simulated:
         raise ModelError(f"{coder.name} is a simulated agent and cannot judge; give a real model")
+    meter = Meter(budget, max_tokens)
     with Store(store) as opened:
         asked = [_question(opened, id, rubric, coder) for id in ids]
         missing = [one for one in asked if not (opened.judgement(one.key) or {}).get("reply")]
         if missing:
             coder.check("")
-            wait_for(_ask_all(opened, missing, rubric, coder, concurrency))
+            coder.check_key()
+            coder.gate.limit(concurrency)
+            wait_for(_ask_all(opened, missing, rubric, coder, concurrency, meter))
+        if meter.refused:
+            say(
+                f"the budget ends it: {meter.refused} rollouts not judged, ${meter.dollars:.4f} and {meter.tokens:,.0f} tokens spent"
+            )
         rows = [_row(one, opened.judgement(one.key) or {}, rubric, coder) for one in asked]
     return pd.DataFrame(rows, columns=["id", "rubric", "judge", "verdict", "quote", "problem", "cost", "raw"])
 
@@ -116,7 +133,7 @@ def _written(message: Message) -> str:
     return "".join(calls)
 
 
-async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, model: Model, concurrency: int) -> None:
+async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, model: Model, concurrency: int, meter: Meter) -> None:
     properties = {"verdict": {"type": "string", "enum": list(rubric.labels)}, "quote": {"type": "string"}}
     schema = {"type": "object", "properties": properties, "required": ["verdict", "quote"], "additionalProperties": False}
     form = {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": schema}}
@@ -124,11 +141,18 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
 
     async def worker() -> None:
         for one in queue:
+            length = size(one.messages)
+            price = model.price(length, _VERDICT)
+            if not meter.reserve(one.key, model, Usage(1, length, _VERDICT, math.nan if price is None else price)):
+                continue
             try:
                 reply = await model.ask(one.messages, [], response_format=form)
+                meter.charge(one.key, reply.call, model, one.messages)
                 kept: dict[str, Any] = {"reply": reply.message, "call": reply.call}
             except ProviderError as error:
                 kept = {"error": str(error)}
+            finally:
+                meter.release(one.key)
             store.put_judgement(one.key, one.rollout, rubric.name, model.label, kept)
 
     await asyncio.gather(*(worker() for _ in range(max(1, min(concurrency, len(questions))))))
@@ -142,7 +166,9 @@ def _row(one: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> 
         found = json.loads(raw or "")
         verdict, quote = found["verdict"], str(found.get("quote") or "")
     except (ValueError, TypeError, KeyError):
-        return row | {"problem": kept.get("error") or "the reply is no JSON with a verdict"}
+        return row | {
+            "problem": kept.get("error") or ("the reply is no JSON with a verdict" if kept else "not asked, for the budget")
+        }
     if verdict not in rubric.labels:
         return row | {"problem": f"the verdict {verdict!r} is not one of {', '.join(rubric.labels)}"}
     row["quote"] = quote

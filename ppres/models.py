@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
-import random
 import re
 import threading
 import time
@@ -15,9 +15,14 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ppres import personas, sim
-from ppres.agent import Ask, Message, ProviderError, Reply
+from ppres.agent import Ask, Message, Reply
+from ppres.transport import EmptyReply, Gate, ModelError, persist, redact
 
 T = TypeVar("T")
+
+# litellm reads it on import: it would fetch its table of prices from the network.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+_TRANSPORT = ("timeout", "rpm", "tpm")
 
 # How the paper names a model's family in the story ("Gemini Agent 1"), by a part of the model's name.
 _FAMILIES = {
@@ -28,11 +33,6 @@ _FAMILIES = {
     "kimi": "Kimi",
     "deepseek": "DeepSeek",
 }
-_ATTEMPTS = 5
-
-
-class ModelError(ValueError):
-    """A model cannot be asked as given: unknown name, missing key, or rejected by its provider. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ class Model:
     """Sent as it is with every call: provider routing, thinking budgets. Not for secrets: it is stored."""
     family: str | None = None
     """The model's name in the story; by default read from `name`."""
+    timeout: float = 600.0
+    """Seconds to wait for one attempt of one call. Like the two limits below it is no part of the identity."""
+    rpm: float | None = None
+    """Requests a minute that the provider allows."""
+    tpm: float | None = None
+    """Tokens a minute that the provider allows."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or "/" not in self.name:
@@ -65,7 +71,12 @@ class Model:
                 raise ModelError(f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}")
         if self.api_base and urlsplit(self.api_base).username is not None:
             raise ModelError("api_base must not hold credentials, because it is stored; put the key into the environment")
-        json.dumps(self.extra_body)
+        if secret := re.search(r"(?i)api.?key|authorization|secret|password", json.dumps(self.extra_body)):
+            raise ModelError(f"extra_body must not hold {secret[0]!r}, because it is stored; put secrets into the environment")
+        for name in ("timeout", "rpm", "tpm"):
+            given = getattr(self, name)
+            if given is not None and not (isinstance(given, int | float) and given > 0):
+                raise ModelError(f"{name}={given!r} must be a number above 0")
         for name in ("temperature", "top_p"):  # 1 and 1.0 are the same request, so they are one identity
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, float(getattr(self, name)))
@@ -103,7 +114,8 @@ class Model:
         return " ".join([self.name, *shown])
 
     def _unusual(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self)[1:] if getattr(self, f.name) != f.default}
+        names = [f for f in fields(self)[1:] if f.name not in _TRANSPORT]
+        return {f.name: getattr(self, f.name) for f in names if getattr(self, f.name) != f.default}
 
     def sent(self) -> dict[str, Any]:
         """What identifies the model's side of a rollout; for a simulated agent, how it acts."""
@@ -131,9 +143,14 @@ class Model:
                 f"{self.name!r}: litellm knows no such provider. Names are 'provider/model', such as "
                 f"'gemini/gemini-3-flash-preview'; for a server of your own, 'openai/<model>' with api_base"
             ) from error
-        missing = [] if self.api_base else lite.validate_environment(self.name)["missing_keys"]
+
+    def check_key(self) -> None:
+        """Raise `ModelError` where the environment, or a file `.env`, lacks the provider's key."""
+        missing = [] if self.simulated or self.api_base else litellm().validate_environment(self.name)["missing_keys"]
         if missing:
-            raise ModelError(f"{self.name} needs {' and '.join(missing)} in the environment (export it, then start again)")
+            raise ModelError(
+                f"{self.name} needs {' and '.join(missing)} in the environment or in a file .env (export it, then start again)"
+            )
 
     def price(self, prompt_tokens: float, completion_tokens: float) -> float | None:
         """US dollars for so many tokens; None where litellm knows no price."""
@@ -151,69 +168,67 @@ class Model:
         """The callable that the agent loop asks; `seed` steers a simulated agent alone."""
         return sim.Simulated(self.persona, seed) if self.simulated else self.ask
 
+    @property
+    def gate(self) -> Gate:
+        """The gate of the provider that serves the model, or of the model where it has limits of its own; one for the process."""
+        own = (self.name, self.rpm, self.tpm) if self.rpm or self.tpm else None
+        return _gates.setdefault((self.name.split("/")[0], self.api_base, own), Gate(self.rpm, self.tpm))
+
     async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **more: Any) -> Reply:
         """Ask a real model once, through passing faults. Raises `ProviderError`, or `ModelError` where nothing can be asked."""
-        import openai  # the root of litellm's exceptions
-
         lite = litellm()
         sent = self.sent()
-        request = {"model": self.name, "messages": messages, "max_retries": 0, "timeout": 600} | more
+        request = {"model": self.name, "messages": messages, "max_retries": 0, "timeout": self.timeout} | more
         if schemas:
             request["tools"] = schemas
         request |= sent["parameters"] | {k: sent[k] for k in ("api_base", "extra_body") if k in sent}
         if self.api_base and self.name.startswith("openai/"):
-            request["api_key"] = os.environ.get("OPENAI_API_KEY", "none")  # a local server wants none, the client insists
-        for attempt in range(1, _ATTEMPTS + 1):
+            request["api_key"] = os.environ.get("OPENAI_API_KEY") or "none"  # a local server wants none, the client insists
+
+        async def attempt() -> Reply:
             started = time.perf_counter()
-            try:
+            async with asyncio.timeout(self.timeout):  # litellm's bounds the wait for each piece, not for the whole
                 response = await lite.acompletion(**request)
-                return _reply(lite, response, time.perf_counter() - started, attempt)
-            except (
-                lite.exceptions.AuthenticationError,
-                lite.exceptions.PermissionDeniedError,
-                lite.exceptions.NotFoundError,
-                lite.exceptions.UnsupportedParamsError,
-            ) as error:
-                raise ModelError(f"{self.name}: {_plain(error)}") from error
-            except lite.exceptions.BadRequestError as error:
-                raise ProviderError(_plain(error)) from error
-            except (openai.OpenAIError, EmptyReply) as error:
-                if attempt == _ATTEMPTS:
-                    raise ProviderError(f"{attempt} attempts, the last: {_plain(error)}") from error
-                await asyncio.sleep(random.uniform(0.5, 1.0) * 2 ** (attempt - 1))
-        raise AssertionError("unreachable")
+            return _reply(response, time.perf_counter() - started)
+
+        reply, attempts = await persist(attempt, self.name, self.gate, size(messages))
+        return Reply(reply.message, reply.call | {"attempts": attempts})
 
 
-class EmptyReply(Exception):
-    """The provider answered without an answer."""
+_gates: dict[tuple[Any, ...], Gate] = {}
 
 
-def _plain(error: Exception) -> str:
-    return str(getattr(error, "message", "") or error).splitlines()[0][:500]
+def size(messages: list[Message]) -> float:
+    """Tokens of a conversation by rule of thumb: a quarter of its characters."""
+    return sum(len(message.get("content") or "") for message in messages) / 4
 
 
-def _reply(lite: Any, response: Any, seconds: float, attempt: int) -> Reply:
-    if not getattr(response, "choices", None):
-        raise EmptyReply("a reply without choices")
-    choice = response.choices[0]
+def _reply(response: Any, seconds: float) -> Reply:
+    """A reply as we keep it. Raises `EmptyReply` where there is none: that is the provider's fault, not the model's behaviour."""
+    choices = getattr(response, "choices", None) or [None]
+    message = getattr(choices[0], "message", None)
+    if message is None:
+        raise EmptyReply("a reply without a message")
+    finish = choices[0].finish_reason
+    if finish == "tool_calls" and not message.tool_calls:
+        raise EmptyReply("a reply that announces tool calls and has none")
     usage = getattr(response, "usage", None)
-    try:
-        cost = lite.completion_cost(response) or None
-    except Exception:  # a bare Exception again: no price for this model
-        cost = None
-    return Reply(
-        _tidy(choice.message.model_dump(exclude_none=True)),
-        {
-            "prompt_tokens": getattr(usage, "prompt_tokens", None),
-            "completion_tokens": getattr(usage, "completion_tokens", None),
-            "cost": cost,
-            "finish_reason": choice.finish_reason,
-            "seconds": round(seconds, 3),
-            "attempts": attempt,
-            "reported_model": response.model,
-            "system_fingerprint": getattr(response, "system_fingerprint", None),
-        },
-    )
+    prompt = getattr(usage, "prompt_tokens", None) or None  # litellm says 0 where the provider said nothing
+    call = {
+        "prompt_tokens": prompt,
+        "completion_tokens": getattr(usage, "completion_tokens", None) if prompt else None,
+        "cost": response._hidden_params.get("response_cost") or None if prompt else None,
+        "finish_reason": finish,
+        "seconds": round(seconds, 3),
+        "reported_model": response.model,
+        "system_fingerprint": getattr(response, "system_fingerprint", None),
+        "provider": getattr(response, "provider", None),
+    }
+    kept = _tidy(message.model_dump(exclude_none=True))
+    raw = json.dumps([kept, call])
+    if (clean := redact(raw)) != raw:
+        kept, call = json.loads(clean)
+    return Reply(kept, call)
 
 
 def _tidy(message: Message) -> Message:
@@ -224,11 +239,13 @@ def _tidy(message: Message) -> Message:
     return kept | {"content": message.get("content")}
 
 
+@functools.cache
 def litellm() -> Any:
-    """litellm, imported when a real model is first asked (it takes seconds) and kept from calling out by itself."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
+    import dotenv
     import litellm as lite
 
+    dotenv.load_dotenv(dotenv.find_dotenv(usecwd=True))
     lite.suppress_debug_info = True
     return lite
 
@@ -244,9 +261,18 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
         if _loop is None:
             _loop = asyncio.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="ppres", daemon=True).start()
-    future = asyncio.run_coroutine_threadsafe(work, _loop)
+    ended = threading.Event()
+
+    async def watched() -> T:
+        try:
+            return await work
+        finally:
+            ended.set()
+
+    future = asyncio.run_coroutine_threadsafe(watched(), _loop)
     try:
         return future.result()
     except KeyboardInterrupt:
         future.cancel()
+        ended.wait(10)  # what is under way is put away, so that the caller may close its files
         raise

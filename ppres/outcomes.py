@@ -58,6 +58,7 @@ COLUMNS = {
     "completion_tokens": "float64",
     "cost": "float64",
     "seconds": "float64",
+    "reported_model": "str",
 }
 
 
@@ -100,6 +101,7 @@ def score(record: dict[str, Any], condition: Condition, world: World) -> dict[st
         "completion_tokens": _sum(calls, "completion_tokens"),
         "cost": _sum(calls, "cost"),
         "seconds": _sum(calls, "seconds"),
+        "reported_model": ", ".join(dict.fromkeys(name for call in calls if (name := call.get("reported_model")))) or None,
     }
 
 
@@ -167,7 +169,7 @@ _CONDITION_TYPES = {
 }
 
 
-def frame(store: Store, cells: Sequence[StoredCell], n: int | None = None) -> pd.DataFrame:
+def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] | None = None) -> pd.DataFrame:
     """The tidy frame: a row per stored rollout, in the order of the cells and of their first `n` replicates.
 
     `run` and `pp.frame` give the cells model by model, and for each model in the order of the conditions.
@@ -180,10 +182,11 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | None = None) -> pd
 
     rows = []
     for cell in cells:
-        found = store.rows(cell.digest, n)
+        first = n[cell.digest] if isinstance(n, dict) else n
+        found = store.rows(cell.digest, first)
         if any(one.scorer != SCORER for one in found):
             _rescore(store, cell, [one.key for one in found if one.scorer != SCORER])
-            found = store.rows(cell.digest, n)
+            found = store.rows(cell.digest, first)
         rows.append(found)
     flat = [one for found in rows for one in found]
     conditions = [cell.condition.columns() for cell in cells]
@@ -193,9 +196,15 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | None = None) -> pd
     about = about.take(np.repeat(np.arange(len(cells)), [len(found) for found in rows])).reset_index(drop=True)
     about.insert(0, "id", pd.Series([one.key.hex()[:16] for one in flat], dtype="str"))
     about.insert(3, "replicate", np.array([one.replicate for one in flat], dtype="int64"))
-    parsed = _parsed(store, flat)
-    scored = {name: _column([one[i] for one in parsed], kind) for i, (name, kind) in enumerate(COLUMNS.items())}
+    scores = _parsed(store, flat)
+    scored = {name: _column([one[i] for one in scores], kind) for i, (name, kind) in enumerate(COLUMNS.items())}
     return pd.concat([about, pd.DataFrame(scored)], axis=1)
+
+
+def parsed(row: Row) -> list[Any]:
+    """The outcomes of one stored rollout, in the order of `COLUMNS`."""
+    found: list[Any] = json.loads(row.outcomes)
+    return found
 
 
 def _column(values: list[Any], kind: Any) -> Any:

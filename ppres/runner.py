@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
+import concurrent.futures
 import numbers
 import os
-import platform
 import signal
-import subprocess
 import threading
 import time
-from collections import deque
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
-from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
+import warnings
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import loky
 from tqdm.auto import tqdm
 
-from ppres import outcomes, sim
-from ppres.agent import Rollout, play
+from ppres import generate, outcomes, progress
+from ppres.budget import Expected, Meter, expectations
 from ppres.cell import Cell, Conditions, Models, cells_of
-from ppres.condition import Condition
-from ppres.models import ModelError, wait_for
-from ppres.scenarios import build
+from ppres.live import Job, Keeper, run_live
 from ppres.store import Finished, Store, key_of
-from ppres.world import World
+from ppres.transport import ModelError, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +29,8 @@ if TYPE_CHECKING:
 # Rollouts in a transaction, and the number from which starting worker processes (a second) pays.
 _BATCH = 200
 _WORTH_PROCESSES = 3000
+# With count="scored" a cell is given up on, and flagged, at so many rollouts for each that was asked for.
+_PATIENCE = 3
 
 
 def _check_n(n: int) -> None:
@@ -47,35 +41,36 @@ def _check_n(n: int) -> None:
 def plan(conditions: Conditions, models: Models, n: int, *, store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """What `run` would do, before any call: a row per cell, with the condition's columns and
 
-    stored, missing: rollouts; tokens: estimated tokens of the missing ones, prompt and completion together; dollars: their
-    estimated price, NaN where litellm knows none.
+    stored, missing: rollouts that are there and that are not; partial: those of the missing that have turns but no end; calls,
+    tokens, dollars: what the missing ones are expected to take; tokens_low, tokens_high, dollars_low, dollars_high: how far that
+    may be off; basis: what it is estimated from.
 
-    The estimate plays one simulated rollout in the cell and counts a token per four characters; it is rough, and a reasoning model
-    uses more.
+    From five stored rollouts of the same model and scenario on, the spread is a 95% prediction interval of the cell's total. Before
+    that, simulated rollouts of the cell are counted, at a token per four characters, and the spread is their range; a
+    reasoning model uses more. Dollars are NaN where litellm knows no price. A partial rollout counts as if from its start.
     """
     import pandas as pd
 
     _check_n(n)
     cells = cells_of(conditions, models)
     with Store(store) as opened:
-        stored = opened.stored(cell.digest for cell in cells)
+        stored, partial = opened.stored(cell.digest for cell in cells), progress.partial(opened)
+        expected = expectations(opened, cells)
     rows = []
     for cell in cells:
-        have = sum(replicate < n for replicate in stored[cell.digest])
-        prompt, completion = _dry_run(cell.condition, cell.model.critic_family) if have < n else (0, 0)
-        each = cell.model.price(prompt, completion)
-        rows.append(
-            {"model": cell.model.label, **cell.condition.columns(), "stored": have, "missing": n - have}
-            | {"tokens": (n - have) * (prompt + completion), "dollars": float("nan") if each is None else (n - have) * each}
-        )
+        wanted = [i for i in range(n) if i not in stored[cell.digest]]
+        begun = sum(key_of(cell.digest, i) in partial for i in wanted) if partial else 0
+        row = {"model": cell.model.label, **cell.condition.columns(), "stored": n - len(wanted), "partial": begun}
+        rows.append(row | {"missing": len(wanted)} | _estimate(expected[cell.digest], len(wanted)))
     return pd.DataFrame(rows)
 
 
-@functools.lru_cache(maxsize=8192)
-def _dry_run(condition: Condition, family: str) -> tuple[int, int]:
-    scene = build(condition, family)
-    calls = drive(play(sim.Simulated("compliant", "0"), scene.messages, World(scene.start))).calls
-    return sum(call["prompt_tokens"] for call in calls), sum(call["completion_tokens"] for call in calls)
+def _estimate(expected: Expected, missing: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"calls": round(missing * expected.mean.calls)}
+    for name in ("tokens", "dollars"):
+        low, high = expected.spread(name, missing)
+        found |= {name: missing * getattr(expected.mean, name), f"{name}_low": low, f"{name}_high": high}
+    return found | {"basis": expected.basis}
 
 
 def run(
@@ -85,94 +80,156 @@ def run(
     *,
     store: str | os.PathLike[str] | None = None,
     concurrency: int = 16,
+    budget: float | None = None,
+    max_tokens: int | None = None,
+    count: str = "all",
+    discard_below: int | None = None,
+    executor: concurrent.futures.Executor | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Make the missing ones of `n` rollouts per condition and model, and return all of them: a row per rollout.
 
-    What is stored is never run again. Every rollout of a real model is stored as it finishes, so that stopping (Ctrl-C, the
-    notebook's stop button) loses only those in flight; simulated ones are stored several at a time. `concurrency` is how many
-    rollouts of real models go on at once.
+    What is stored is never run again. Of real models every turn is stored as it arrives: after a crash, Ctrl-C or the notebook's
+    stop button the next call goes on inside the conversations, and pays again at most for the calls that were in flight.
 
-    Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for `n`. `ModelError` also
-    where a provider rejects the key or the model: then after all other models are done.
+    `concurrency` is how many rollouts of real models go on at once, and the most calls to one provider; after a rate limit it
+    is asked less. `budget` (US dollars) and `max_tokens` bound what this call spends: rollouts that would not fit are not
+    started, and where the estimate was too low conversations pause (`stop_reason` "budget"); a later call goes on.
+    `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome; all that were made are
+    returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer with an outcome.
+    `executor` makes the rollouts in its workers, this process stores them: a rollout that a worker loses begins anew.
+
+    Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for numbers. `ModelError`
+    also where a provider rejects the key or the model, or does not answer: then after all other models are done.
     """
     _check_n(n)
-    cells = cells_of(conditions, models)
+    if count not in ("all", "scored"):
+        raise ValueError(f"count={count!r} is not one of 'all', 'scored'")
+    if isinstance(concurrency, bool) or not isinstance(concurrency, numbers.Integral) or concurrency < 1:
+        raise ValueError(f"concurrency={concurrency!r}: it is a whole number from 1 up")
+    meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)
+    wanted = {cell.digest: n for cell in cells}
     with Store(store) as opened:
-        stored = opened.stored(cell.digest for cell in cells)
-        missing = [(cell, i) for cell in cells for i in range(n) if i not in stored[cell.digest]]
-        if missing:
-            with tqdm(total=len(missing), unit="rollout", disable=not progress, leave=False) as bar:
-                keeper = Keeper(opened, bar)
-                _run_simulated([job for job in missing if job[0].model.simulated], keeper)
-                _run_live([job for job in missing if not job[0].model.simulated], keeper, concurrency)
-        return outcomes.frame(opened, [cell.stored() for cell in cells], n)
+        while True:
+            stored = opened.stored(wanted)
+            missing = [(cell, i) for cell in cells for i in range(wanted[cell.digest]) if i not in stored[cell.digest]]
+            if missing:
+                with tqdm(total=len(missing), unit="rollout", disable=not progress, leave=False) as bar:
+                    _make(missing, Keeper(opened, bar), meter, concurrency, executor)
+            if count == "all" or meter.refused or not _top_up(opened, wanted, n):
+                break
+        frame = outcomes.frame(opened, [cell.stored() for cell in cells], wanted)
+    return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
 
 
-class Keeper:
-    """Hands finished rollouts to the store, and counts them."""
-
-    def __init__(self, store: Store, bar: Any):
-        self.store, self.bar = store, bar
-        self.specs: dict[bytes, dict[str, Any]] = {}
-
-    def keep(self, cell: Cell, finished: list[Finished]) -> None:
-        """Store rollouts of one cell, in one transaction."""
-        if finished:
-            if cell.digest not in self.specs:
-                self.specs[cell.digest] = cell.spec()
-            self.store.put(finished, self.specs)
-            self.bar.update(len(finished))
+def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: concurrent.futures.Executor | None) -> None:
+    simulated = [job for job in jobs if job[0].model.simulated]
+    live = [job for job in jobs if not job[0].model.simulated]
+    for model in {cell.model.label: cell.model for cell, _ in live}.values():
+        model.check_key()
+    if executor is None:
+        _run_simulated(simulated, keeper)
+        run_live(live, keeper, meter, concurrency)
+    else:
+        _run_in(executor, generate.simulate, _batches(simulated, _BATCH), keeper, concurrency, Meter())
+        _run_in(executor, generate.ask, _batches(live, 1), keeper, concurrency, meter)
 
 
-def _finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:
-    record = {
-        "messages": rollout.messages,
-        "calls": rollout.calls,
-        "stop_reason": rollout.stop_reason,
-        "error": rollout.error,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "provenance": provenance(cell.model.source),
-    }
-    row = outcomes.row(record, cell.condition, rollout.world)
-    return Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, outcomes.SCORER, row)
+def _top_up(store: Store, wanted: dict[bytes, int], n: int) -> bool:
+    """Ask for more rollouts of the cells that are short of outcomes; whether there are any."""
+    added, why = 0, Counter[str]()
+    place = list(outcomes.COLUMNS).index("missing")
+    for cell, made in wanted.items():
+        reasons = [reason for row in store.rows(cell, made) if (reason := outcomes.parsed(row)[place])]
+        more = min(n - (made - len(reasons)), _PATIENCE * n - made)
+        if more > 0:
+            wanted[cell] += more
+            added += more
+            why.update(reasons)
+    if added:
+        say(f"{added} more rollouts for those without an outcome: " + ", ".join(f"{k} {v}" for k, v in why.most_common()))
+    return added > 0
 
 
-def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:
-    """Play simulated rollouts of a cell. Runs anywhere: it touches no store."""
-    world = World(cell.scene.start)
-    finished = []
-    for replicate in replicates:
-        seed = key_of(cell.digest, replicate).hex()[:12]
-        rollout = drive(play(cell.model.asker(seed), cell.scene.messages, world.copy()))
-        finished.append(_finish(cell, replicate, rollout))
-    return finished
+def _flagged(frame: pd.DataFrame, live: list[Cell], discard_below: int | None) -> pd.DataFrame:
+    cell = [name for name in frame.columns[1 : list(frame.columns).index("preserved")] if name not in ("source", "replicate")]
+    if discard_below is not None:
+        counts = frame.preserved.notna().groupby([frame[name] for name in cell], dropna=False).transform("sum")
+        frame["short"] = (counts < discard_below).astype(bool)
+        if frame.short.any():
+            groups = frame[frame.short][cell].drop_duplicates()
+            say(f"{len(groups)} cells have fewer than {discard_below} rollouts with an outcome: column 'short'")
+    if live:
+        names = frame.groupby(cell, dropna=False).reported_model.agg(
+            lambda ids: len(set(", ".join(ids.dropna()).split(", ")) - {""})
+        )
+        changed = sorted({str(key[0]) for key in names[names > 1].index})
+        if changed:
+            text = f"within a cell the provider reported more than one model id for {', '.join(changed)}: column 'reported_model'"
+            warnings.warn(text, stacklevel=3)
+    return frame
 
 
-def _run_simulated(jobs: list[tuple[Cell, int]], keeper: Keeper) -> None:
-    """Simulated rollouts are stored a batch at a time: one that is lost costs nothing to make again."""
-    by_cell: dict[int, tuple[Cell, list[int]]] = {}
+def _batches(jobs: list[Job], size: int) -> list[tuple[Cell, list[int]]]:
+    by_cell: dict[bytes, tuple[Cell, list[int]]] = {}
     for cell, replicate in jobs:
-        by_cell.setdefault(id(cell), (cell, []))[1].append(replicate)
-    batches = [(cell, list(part)) for cell, all in by_cell.values() for part in _chunks(all, _BATCH)]
-    workers = loky.cpu_count()
+        by_cell.setdefault(cell.digest, (cell, []))[1].append(replicate)
+    return [(cell, all[start : start + size]) for cell, all in by_cell.values() for start in range(0, len(all), size)]
+
+
+def _run_simulated(jobs: list[Job], keeper: Keeper) -> None:
+    """Simulated rollouts are stored a batch at a time: one that is lost costs nothing to make again."""
+    batches, workers = _batches(jobs, _BATCH), loky.cpu_count()
     if len(jobs) < _WORTH_PROCESSES or workers < 2:
         for batch in batches:
-            keeper.keep(batch[0], simulate(*batch))
+            keeper.keep(batch[0], generate.simulate(*batch))
         return
     pool = loky.get_reusable_executor(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),))
-    under_way: deque[tuple[Cell, Future[list[Finished]]]] = deque()
     try:
-        for batch in batches:
-            under_way.append((batch[0], pool.submit(simulate, *batch)))
-            while len(under_way) > 4 * workers:  # not all at once: memory stays flat
-                cell, future = under_way.popleft()
-                keeper.keep(cell, future.result())
-        for cell, future in under_way:
-            keeper.keep(cell, future.result())
+        _run_in(pool, generate.simulate, batches, keeper, 4 * workers, Meter())
     except BaseException:
         pool.shutdown(kill_workers=True)
         raise
+
+
+def _run_in(
+    executor: concurrent.futures.Executor,
+    make: Callable[[Cell, list[int]], list[Finished]],
+    batches: list[tuple[Cell, list[int]]],
+    keeper: Keeper,
+    ahead: int,
+    meter: Meter,
+) -> None:
+    """Make rollouts in an executor's workers, `ahead` batches at a time so that memory stays flat, and store them here."""
+    under_way: dict[concurrent.futures.Future[list[Finished]], tuple[Cell, object]] = {}
+    rejected: dict[str, ModelError] = {}
+    expected = expectations(keeper.store, [cell for cell, _ in batches]) if meter.bounded else {}
+
+    def store_some() -> None:
+        done, _ = concurrent.futures.wait(under_way, return_when=concurrent.futures.FIRST_COMPLETED)
+        for future in done:
+            cell, place = under_way.pop(future)
+            try:
+                finished = future.result()
+            except ModelError as error:
+                rejected[cell.model.label] = error  # this model cannot go on; the others do
+                continue
+            keeper.keep(cell, finished)
+            for call in (call for one in finished for call in one.record["calls"] if meter.bounded):
+                meter.charge(place, call, cell.model, [])
+            meter.release(place)
+
+    for cell, replicates in batches:
+        while len(under_way) >= ahead:
+            store_some()
+        place = object()
+        fits = not meter.bounded or meter.reserve(place, cell.model, expected[cell.digest].mean)
+        if fits and cell.model.label not in rejected:
+            under_way[executor.submit(make, cell, replicates)] = cell, place
+    while under_way:
+        store_some()
+    if rejected:
+        raise ModelError("\n".join(map(str, rejected.values())))
 
 
 def _start_worker(parent: int) -> None:
@@ -184,67 +241,3 @@ def _start_worker(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-
-
-def _chunks(values: list[int], size: int) -> Iterator[list[int]]:
-    return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def drive(work: Coroutine[Any, Any, Rollout]) -> Rollout:
-    """Run a rollout that waits for nothing, without an event loop."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        rollout: Rollout = end.value
-        return rollout
-    finally:
-        work.close()
-    raise RuntimeError("a simulated rollout waited for something")
-
-
-def _run_live(jobs: list[tuple[Cell, int]], keeper: Keeper, concurrency: int) -> None:
-    if not jobs:
-        return
-    if concurrency < 1:
-        raise ValueError(f"concurrency={concurrency!r}: it is a whole number from 1 up")
-    wait_for(_all_live(jobs, keeper, concurrency))
-
-
-async def _all_live(jobs: list[tuple[Cell, int]], keeper: Keeper, concurrency: int) -> None:
-    queue = iter(jobs)  # shared: each worker takes the next job
-    rejected: dict[str, ModelError] = {}
-
-    async def worker() -> None:
-        for cell, replicate in queue:
-            if cell.model.label in rejected:
-                continue
-            try:
-                rollout = await play(cell.model.asker(""), cell.scene.messages, World(cell.scene.start))
-            except ModelError as error:
-                rejected[cell.model.label] = error  # this model cannot go on; the others do
-                continue
-            keeper.keep(cell, [_finish(cell, replicate, rollout)])
-
-    await asyncio.gather(*(worker() for _ in range(min(concurrency, len(jobs)))))
-    if rejected:
-        raise ModelError("\n".join(str(error) for error in rejected.values()))
-
-
-@functools.cache
-def provenance(source: str) -> dict[str, Any]:
-    """What made a rollout: versions and, in a git checkout of ppres, the commit."""
-    found = {"ppres": metadata.version("ppres"), "git_commit": _commit(), "python": platform.python_version()}
-    return found | ({"notice": sim.NOTICE} if source == "sim" else {"litellm": metadata.version("litellm")})
-
-
-def _commit() -> str | None:
-    root = Path(__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    done = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or None

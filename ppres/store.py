@@ -2,6 +2,7 @@
 
 A finished rollout is one row that is never changed, apart from the cache of its outcomes. Long texts are stored once by content:
 the listing of a drive is the same in every rollout of a cell. Several processes may write; the first record of a rollout stays.
+Of a rollout of a real model that has not ended, the turns so far are kept, and which process is at it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -27,6 +29,8 @@ CREATE TABLE rollouts (
 CREATE TABLE judgements (
     key BLOB PRIMARY KEY, rollout BLOB NOT NULL, rubric TEXT NOT NULL, model TEXT NOT NULL, body BLOB NOT NULL);
 CREATE TABLE bodies (rollout INTEGER PRIMARY KEY REFERENCES rollouts, crc INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE turns (key BLOB NOT NULL, turn INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (key, turn)) WITHOUT ROWID;
+CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 """
 _LONG = 200  # characters from which a text is stored by content
 
@@ -92,10 +96,11 @@ class Store:
         self.close()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of what is written inside, or none of it; what is inside may open transactions of its own, which join this one."""
         try:
             with self._database.transaction() as self._db:
-                yield
+                yield self._db
         except BaseException:
             self._text_ids.clear()  # what was inserted is gone
             self._cell_ids.clear()
@@ -105,12 +110,15 @@ class Store:
 
     def put(self, rollouts: Iterable[Finished], specs: dict[bytes, dict[str, Any]]) -> None:
         """Keep finished rollouts, all or none. `specs` says for each new cell's digest what the cell is."""
-        with self._transaction():
+        with self.transaction():
             for one in rollouts:
                 if not self._insert(one, specs):
                     # Somebody was first. What taught nothing about the agent gives way; anything else stays.
                     self._delete(one.key, UNFINISHED)
                     self._insert(one, specs)
+                self._db.execute("DELETE FROM claims WHERE key=?", (one.key,))
+                if one.record["stop_reason"] not in UNFINISHED:  # else the next run goes on from its turns
+                    self._db.execute("DELETE FROM turns WHERE key=?", (one.key,))
 
     def _insert(self, one: Finished, specs: dict[bytes, dict[str, Any]]) -> bool:
         added = self._db.execute(
@@ -176,7 +184,7 @@ class Store:
     def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
         """Keep a judge's raw reply; a later reply to the same question replaces it."""
         body = zlib.compress(_compact(reply).encode())
-        with self._transaction():
+        with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
 
     def judgement(self, key: bytes) -> dict[str, Any] | None:
@@ -187,7 +195,7 @@ class Store:
 
     def recache(self, rows: Iterable[tuple[bytes, str, list[Any]]]) -> None:
         """Replace cached outcomes: (key, scorer, outcomes)."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany(
                 "UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?",
                 [(scorer, _compact(outcomes), key) for key, scorer, outcomes in rows],
@@ -195,8 +203,12 @@ class Store:
 
     def discard(self, keys: Iterable[bytes]) -> int:
         """Delete rollouts, so that the next run makes them anew; returns how many there were."""
-        with self._transaction():
-            return sum(map(self._delete, keys))
+        with self.transaction() as db:
+            found = 0
+            for key in keys:
+                found += self._delete(key)
+                db.execute("DELETE FROM turns WHERE key=?", (key,))
+            return found
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -221,6 +233,20 @@ class Store:
             n if n is not None else 1 << 62,
         )
         return [Row(row[0], cell, *row[1:]) for row in found]
+
+    def usage(self, cell: bytes, columns: list[str]) -> list[tuple[float, ...]]:
+        """Calls, prompt and completion tokens, dollars of each rollout of a cell; `columns` are those of the outcomes."""
+        rows = self._query(
+            "SELECT outcomes FROM rollouts WHERE cell = (SELECT id FROM cells WHERE digest=?) AND stop_reason NOT IN (?, ?)",
+            cell,
+            *UNFINISHED,
+        )
+        places = [columns.index(name) for name in ("turns", "prompt_tokens", "completion_tokens", "cost")]
+        found = []
+        for (outcomes,) in rows:
+            values = json.loads(outcomes)
+            found.append(tuple(float("nan") if values[i] is None else values[i] for i in places))
+        return found
 
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""

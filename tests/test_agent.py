@@ -8,10 +8,9 @@ import pytest
 
 import ppres as pp
 from ppres import agent
-from ppres.agent import ProviderError, Reply
+from ppres.agent import ProviderError, Reply, drive
 from ppres.outcomes import score
 from ppres.personas import personas
-from ppres.runner import drive
 from ppres.scenarios import build
 from ppres.world import World
 

@@ -13,8 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 import ppres as pp
 from ppres import personas, sim
-from ppres.agent import play
-from ppres.runner import drive
+from ppres.agent import drive, play
 from ppres.scenarios import build
 from ppres.world import World
 

@@ -23,7 +23,7 @@ import ppres as pp
 from ppres import outcomes
 from ppres.agent import STOPS
 from ppres.cell import cells_of
-from ppres.runner import simulate
+from ppres.generate import simulate
 from ppres.store import Store
 
 MODEL = "sim/gemini-3-flash"
@@ -443,7 +443,7 @@ def test_damage_to_what_several_rollouts_share_names_them_and_is_healed(table, h
     else:
         drive = next(m["content"] for m in before[frame.id[3]]["messages"] if m["role"] == "tool" and len(m["content"]) > 200)
         hit = [id for id in frame.id if any(m["content"] == drive for m in before[id]["messages"])]
-        with Store(path) as store, store._transaction():
+        with Store(path) as store, store.transaction():
             text = store._text_id(drive)
         damage(path, how, "texts", "body", text)
     for id in hit:

@@ -12,7 +12,7 @@ import pytest
 import ppres as pp
 from ppres import style
 from ppres.cell import cells_of
-from ppres.runner import simulate
+from ppres.generate import simulate
 from ppres.store import Store
 
 mpl.use("Agg")

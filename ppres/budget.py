@@ -1,0 +1,156 @@
+"""What a study will cost, and keeping within a budget."""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ppres import sim
+from ppres.agent import Message, drive, play
+from ppres.cell import Cell
+from ppres.condition import Condition
+from ppres.models import Model, size
+from ppres.outcomes import COLUMNS
+from ppres.scenarios import build
+from ppres.store import Store
+from ppres.world import World
+
+# Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
+_GUESSERS = ("compliant", "refuser", "clumsy")
+_ENOUGH = 5  # stored rollouts from which they say more than a guess
+
+
+class Usage(NamedTuple):
+    """What one rollout takes."""
+
+    calls: float
+    prompt_tokens: float
+    completion_tokens: float
+    dollars: float
+    """NaN where litellm knows no price."""
+
+    @property
+    def tokens(self) -> float:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Expected(NamedTuple):
+    """Usage of a rollout before it is made."""
+
+    mean: Usage
+    known: Sequence[Usage]
+    """Of stored rollouts of the same model and scenario; or of a few guesses."""
+    basis: str
+
+    def spread(self, name: str, missing: int) -> tuple[float, float]:
+        """Low and high of the total of `missing` rollouts: a 95% prediction interval from stored ones, else the guesses' range."""
+        values = [float(getattr(one, name)) for one in self.known]
+        if self.basis == "rendered prompts":
+            return missing * min(values), missing * max(values)
+        total, k = missing * statistics.fmean(values), len(values)
+        around = 1.96 * statistics.stdev(values) * math.sqrt(missing * (1 + missing / k))
+        return max(0.0, total - around), total + around
+
+
+def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
+    """For each cell what a rollout in it is expected to take: from stored rollouts of its model and scenario, else a guess."""
+    wanted = {cell.model.label for cell in cells if not cell.model.simulated}
+    known: dict[tuple[str, str], list[Usage]] = {}
+    for digest in store.cells() if wanted else ():
+        spec = store.spec(digest)
+        if spec["model"] in wanted:
+            known.setdefault((spec["model"], spec["condition"]["scenario"]), []).extend(
+                Usage(*one) for one in store.usage(digest, list(COLUMNS))
+            )
+    distinct = {cell.digest: cell for cell in cells}.values()
+    return {cell.digest: _expected(cell, known.get((cell.model.label, cell.condition.scenario), [])) for cell in distinct}
+
+
+def _expected(cell: Cell, known: list[Usage]) -> Expected:
+    if len(known) >= _ENOUGH:
+        mean = Usage(*(statistics.fmean(column) for column in zip(*known, strict=True)))
+        return Expected(mean, known, f"{len(known)} stored rollouts")
+    guesses = []
+    for calls, prompt, completion in _dry_runs(cell.condition, cell.model.critic_family):
+        price = cell.model.price(prompt, completion)
+        guesses.append(Usage(calls, prompt, completion, float("nan") if price is None else price))
+    return Expected(guesses[0], guesses, "rendered prompts")
+
+
+@functools.lru_cache(maxsize=8192)
+def _dry_runs(condition: Condition, family: str) -> list[tuple[int, int, int]]:
+    """Calls, prompt and completion tokens of simulated rollouts of the cell."""
+    scene, found = build(condition, family), []
+    for persona in _GUESSERS:
+        calls = drive(play(sim.Simulated(persona, "0"), scene.messages, World(scene.start))).calls
+        found.append((len(calls), sum(call["prompt_tokens"] for call in calls), sum(call["completion_tokens"] for call in calls)))
+    return found
+
+
+class Meter:
+    """Counts what is spent, and says what may still be started under a budget (US dollars) and a limit of tokens."""
+
+    def __init__(self, budget: float | None = None, max_tokens: int | None = None):
+        for name, value in (("budget", budget), ("max_tokens", max_tokens)):
+            if value is not None and not (isinstance(value, int | float) and value > 0):
+                raise ValueError(f"{name}={value!r}: it is a number above 0, or None for no limit")
+        self.budget, self.max_tokens = budget, max_tokens
+        self.dollars = self.tokens = 0.0
+        self.refused = 0
+        """Rollouts that were not started, or paused."""
+        self._open: dict[object, tuple[float, float]] = {}
+        self._unpriced: set[str] = set()
+
+    def fits(self, dollars: float, tokens: float) -> bool:
+        """Whether so much more stays within both limits, beside what is set aside."""
+        aside = [sum(column) for column in zip(*self._open.values(), strict=True)] or [0.0, 0.0]
+        if self.budget is not None and self.dollars + aside[0] + dollars > self.budget:
+            return False
+        return self.max_tokens is None or self.tokens + aside[1] + tokens <= self.max_tokens
+
+    def reserve(self, what: object, model: Model, usage: Usage) -> bool:
+        """Set aside what a rollout or a call is expected to take; False where it does not fit, and nothing is set aside."""
+        if math.isnan(usage.dollars):
+            self._say_unpriced(model)
+            usage = usage._replace(dollars=0.0)
+        if not self.fits(usage.dollars, usage.tokens):
+            self.refused += 1
+            return False
+        self._open[what] = (usage.dollars, usage.tokens)
+        return True
+
+    def release(self, what: object) -> None:
+        """What was set aside is free again."""
+        self._open.pop(what, None)
+
+    def charge(self, what: object, call: dict[str, Any], model: Model, messages: list[Message]) -> None:
+        """Count a call. One without usage counts as it was estimated; what was set aside for `what` shrinks by it."""
+        prompt, completion = call.get("prompt_tokens"), call.get("completion_tokens")
+        tokens = size(messages) if prompt is None else prompt + (completion or 0)
+        dollars = call.get("cost") or (model.price(tokens, 0) if prompt is None else None) or 0.0
+        self.dollars, self.tokens = self.dollars + dollars, self.tokens + tokens
+        if what in self._open:
+            left = self._open[what]
+            self._open[what] = (max(0.0, left[0] - dollars), max(0.0, left[1] - tokens))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.budget is not None or self.max_tokens is not None
+
+    @property
+    def spent(self) -> bool:
+        """Whether a limit is reached."""
+        over = self.budget is not None and self.dollars >= self.budget
+        return over or (self.max_tokens is not None and self.tokens >= self.max_tokens)
+
+    def _say_unpriced(self, model: Model) -> None:
+        if self.budget is not None and model.name not in self._unpriced:
+            self._unpriced.add(model.name)
+            text = f"litellm knows no price for {model.name}: its cost is unknown and the budget does not bind it (max_tokens does)"
+            warnings.warn(text, stacklevel=2)

@@ -1,0 +1,235 @@
+"""The authors' dataset as the frame that `run` gives, and how far their labels and our rules agree."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ppres import stats
+from ppres.condition import Condition
+from ppres.outcomes import _CONDITION_TYPES, COLUMNS, SCORER, _column
+from ppres.release import files, labels
+from ppres.release.names import Cell, ReleaseError, blank, cell
+from ppres.release.transcripts import calls, play
+from ppres.scenarios import SCENES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HARNESS = "custom"  # their name for their own, whose tools ours are named after
+_FACTORS = {name: _CONDITION_TYPES.get(name, "str") for name in Condition(scenario=next(iter(SCENES))).columns()}
+# After the columns of `run`: which part of the dataset a row is of, and who says so.
+_ABOUT = ("group", "sub_condition", "harness", "scorer")
+_NULLABLE = {"int64": "Int64"}
+_CHUNK = 8192
+_FAILED = "not replayable: "
+_TOLD = 12  # warnings
+
+
+def load_release(
+    groups: str | Sequence[str] = ("main",),
+    split: str | Sequence[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    transcripts: bool = False,
+) -> pd.DataFrame:
+    """The authors' released rollouts as a tidy frame with the columns of `run`; source is "release".
+
+    `groups` are the dataset's configs ("all" for every one) and `split` one or more of its tasks, by the authors' name or ours.
+    The files come from the Hugging Face hub and are kept in `cache` (by default the hub's own), or are in `folder`.
+
+    Outcomes are the authors' labels. With `transcripts=True` every transcript is replayed and the outcomes are ours, with theirs
+    beside them as authors_preserved, authors_refused and so on, for `compare`; a rollout that cannot be replayed stays, with
+    missing outcomes. Further columns: group, sub_condition, harness, and scorer, which says whose outcomes they are.
+
+    What the authors do not record is missing; a count (tool_calls, for instance) is then of the type Int64. Outside the group
+    main, the world differs in ways that only group and sub_condition tell. A name that is unknown here is kept as it is, and a
+    warning counts such rows; `paraphrase` is 0 throughout, which is the authors' wording and not ours.
+
+    Raises `ReleaseError`.
+    """
+    want = files.wanted(groups, split)
+    sources = files.find(files.fetch(want, cache) if folder is None else folder, want)
+    doubts: Counter[str] = Counter()
+    frame = _frame((row for source in sources for row in _rows(source, want, transcripts, doubts)), transcripts)
+    if frame is None:
+        raise ReleaseError(f"there is no row of {want} in {', '.join(str(source.path) for source in sources)}")
+    if repeated := int(frame["id"].duplicated().sum()):
+        doubts["the id is that of an earlier row"] = repeated
+    _warn(doubts, len(frame))
+    return frame
+
+
+def compare(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """How far our rules and the authors' labels agree on a frame of `load_release(transcripts=True)`: a row per label.
+
+    Returns label, n (rows where both say something), excluded, equal, and agreement, kappa, low and high as in
+    `stats.agreement`. Where its large-sample variance is 0, in perfect agreement for instance, there is no interval. Reported
+    scores count as equal up to 0.5; they have no kappa.
+
+    Beside mistakes of either coder, the rules differ: calls made together with `end_task`, which the authors' harness left out, are
+    carried out here, and a rollout that was cut off has no `preserved`.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if not any(f"authors_{name}" in frame.columns for name in labels.COMPARED):
+        raise ReleaseError("the frame has no column authors_...: load it with load_release(transcripts=True)")
+    found = []
+    for name in (name for name in labels.COMPARED if f"authors_{name}" in frame.columns):
+        pair = frame[[name, f"authors_{name}"]]
+        if not pair.notna().all(axis=1).any():
+            continue
+        if name == "reported_score":
+            known = pair.dropna()
+            near = (known.iloc[:, 0] - known.iloc[:, 1]).abs() <= 0.5
+            row = pd.DataFrame([{"n": len(known), "excluded": len(pair) - len(known), "agreement": near.mean()}])
+        else:
+            with np.errstate(invalid="ignore", divide="ignore"):  # of a coder with a single code
+                row = stats.agreement(frame, name, f"authors_{name}", level)
+            if (row["low"] == row["high"]).all():
+                row[["low", "high"]] = float("nan")
+        row.insert(0, "label", name)
+        row.insert(3, "equal", (row["agreement"] * row["n"]).round().astype(int))
+        found.append(row)
+    columns = ["label", "n", "excluded", "equal", "agreement", "kappa", "low", "high"]
+    return pd.concat(found, ignore_index=True).reindex(columns=columns) if found else pd.DataFrame(columns=columns)
+
+
+def _rows(source: files.Source, want: files.Wanted, transcripts: bool, doubts: Counter[str]) -> Iterator[dict[str, Any]]:
+    """A file's wanted rows, as rows of the frame."""
+    for place, told in enumerate(row for batch in files.batches(source, transcripts) for row in batch):
+        named = None if blank(told.get("group")) else str(told["group"])
+        told["group"] = named if named in files.GROUPS else source.group or named
+        if blank(told.get("task_type")):
+            told["task_type"] = source.split
+        if blank(told.get("transcript_id")):
+            told["transcript_id"] = f"{told['group']}/{source.path.stem}-{place}"
+        conversation = _opened(told) if transcripts else ""
+        if not want.group(told["group"]) or not want.task(_task(told)):
+            continue
+        if told["group"] not in files.GROUPS:
+            doubts[f"group {told['group']!r} is none of the dataset's" if told["group"] else "no group is named"] += 1
+        yield _row(told, conversation, doubts) if transcripts else _labelled(told, doubts)
+
+
+def _task(told: dict[str, Any]) -> str | None:
+    """The task, with the suffix that a task with a memory has in the authors' files but not in all of their columns."""
+    if told["task_type"] is None:
+        return None
+    task = str(told["task_type"])
+    in_memory = labels.Labels(told, Counter()).truth("is_memory")
+    return f"{task}_memory" if in_memory and not task.endswith("_memory") else task
+
+
+def _labelled(told: dict[str, Any], doubts: Counter[str]) -> dict[str, Any]:
+    """A row by the authors' labels."""
+    found = cell(told)
+    doubts.update(found.problems)
+    return _about(told, found, "authors' labels") | labels.outcomes_of(labels.Labels(told, doubts), found)
+
+
+def _about(told: dict[str, Any], found: Cell, scorer: str) -> dict[str, Any]:
+    said = {"id": "transcript_id", "model": "agent_model", "harness": "agent_harness"}
+    named = {name: None if blank(value := told.get(key)) else str(value) for name, key in said.items()}
+    beside = {"group": told["group"], "sub_condition": labels.Labels(told, Counter()).text("sub_condition"), "scorer": scorer}
+    return named | {"source": "release"} | found.columns | beside
+
+
+def _opened(told: dict[str, Any]) -> list[dict[str, Any]] | str:
+    """A row's conversation, or why there is none. What the row does not say of itself, its transcript may."""
+    raw = told.pop(files.TRANSCRIPT, None)
+    if not raw:
+        return f"no {files.TRANSCRIPT}"
+    try:
+        transcript = raw if isinstance(raw, dict) else json.loads(raw)
+        conversation, metadata = list(transcript["conversation"]), dict(transcript["experiment_metadata"])
+        metadata["condition"] = metadata.get("condition") or metadata.get("company_guideline")
+        metadata["is_memory"] = calls(conversation, "retrieve_memory")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        return f"its transcript is damaged or of another kind ({type(error).__name__})"
+    for name, value in metadata.items():
+        if blank(told.get(name)):
+            told[name] = value
+    return conversation
+
+
+def _row(told: dict[str, Any], conversation: list[dict[str, Any]] | str, doubts: Counter[str]) -> dict[str, Any]:
+    """A row by our rules, with the authors' labels beside."""
+    found = cell(told)
+    doubts.update(found.problems)
+    read = labels.Labels(told, doubts)
+    theirs = labels.outcomes_of(read, found)
+    ours = _replayed(told, conversation, found) | labels.spent(read)
+    if (ours.get("missing") or "").startswith(_FAILED):
+        doubts[ours["missing"]] += 1
+    beside = {f"authors_{name}": theirs.get(name) for name in labels.COMPARED}
+    return _about(told, found, f"ppres rules {SCORER}") | ours | beside
+
+
+def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, found: Cell) -> dict[str, Any]:
+    if isinstance(conversation, str):
+        reason = conversation
+    elif found.condition is None:
+        reason = "; ".join(found.problems)
+    elif not blank(told.get("agent_harness")) and told["agent_harness"] != _HARNESS:
+        reason = f"it was run in the harness {told['agent_harness']}, with other tools"
+    else:
+        try:
+            scored = play(conversation, told, found.condition)[1]
+        except Exception as error:  # whatever one file holds, the other rows must not suffer from it
+            reason = str(error) if isinstance(error, ReleaseError) else f"{type(error).__name__}: {str(error)[:100]}"
+        else:
+            return scored | _unthresholded(found, scored)
+    return {"preserved": None, "missing": f"{_FAILED}{reason}"}
+
+
+def _unthresholded(found: Cell, scored: dict[str, Any]) -> dict[str, Any]:
+    """A score is not held against a threshold that only stands in for one that is not known."""
+    standing_in = found.condition is not None and found.columns["threshold"] != found.condition.threshold
+    if found.columns["scenario"] != "evaluation" or not standing_in or scored["preserved"] is None:
+        return {}
+    return {"preserved": None, "missing": "no threshold"}
+
+
+def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | None:
+    """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
+    import pandas as pd
+
+    kinds = {"id": "str", "model": "str", "source": "str"} | _FACTORS | COLUMNS | dict.fromkeys(_ABOUT, "str")
+    kinds |= {f"authors_{name}": COLUMNS[name] for name in labels.COMPARED} if transcripts else {}
+    parts = []
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        # Whole numbers may be missing here, until it is known that none is.
+        columns = {name: _column([row.get(name) for row in chunk], _NULLABLE.get(kind, kind)) for name, kind in kinds.items()}
+        parts.append(pd.DataFrame(columns))
+    if not parts:
+        return None
+    frame = pd.concat(parts, ignore_index=True)
+    parts.clear()
+    for name, kind in kinds.items():
+        if kind in _NULLABLE and frame[name].notna().all():
+            frame[name] = frame[name].astype("int64")
+    same = [name for name in ("model", *_FACTORS, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
+    frame.insert(3, "replicate", frame.groupby(same, dropna=False).cumcount() if same else range(len(frame)))
+    return frame
+
+
+def _warn(doubts: Counter[str], n: int) -> None:
+    """One warning for each kind of doubt, and one for all transcripts that could not be replayed."""
+    failed = Counter({what.removeprefix(_FAILED): k for what, k in doubts.items() if what.startswith(_FAILED)})
+    told = Counter({what: k for what, k in doubts.items() if not what.startswith(_FAILED)})
+    texts = [f"{k} of {n} rows: {what}" for what, k in told.most_common(_TOLD)]
+    if len(told) > _TOLD:
+        texts.append(f"and {len(told) - _TOLD} more kinds of doubt")
+    if failed:
+        reasons = "; ".join(f"{what} ({k})" for what, k in failed.most_common(5)) + ("; …" if len(failed) > 5 else "")
+        texts.append(f"{failed.total()} of {n} transcripts could not be replayed, and their outcomes are missing: {reasons}")
+    for text in texts:
+        warnings.warn(f"released data: {text}", stacklevel=3)

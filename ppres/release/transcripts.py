@@ -1,0 +1,111 @@
+"""The authors' released transcripts, replayed in our worlds and scored by our rules."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ppres import outcomes
+from ppres.agent import LIMITS, Message
+from ppres.agent import replay as replay_world
+from ppres.condition import Condition
+from ppres.release.names import ReleaseError, blank, cell, scenario_of
+from ppres.release.starts import start_of
+from ppres.scenarios import SCENES
+
+
+def replay(source: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
+    """Replay a released transcript: a path, or its parsed JSON.
+
+    Returns condition (a `Condition`), messages (OpenAI format), outcomes (our rules), labels (the authors', as they are) and
+    canary (keep it with whatever is cut from the data).
+
+    Raises `ReleaseError` for what is no released transcript, and for a task, condition or subject that is not known here.
+    """
+    try:
+        found = source if isinstance(source, dict) else json.loads(Path(source).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ReleaseError(f"{source} is no released transcript: it is not JSON ({error})") from None
+    try:
+        told, conversation = found["experiment_metadata"], found["conversation"]
+        labels = found.get("task_evaluation") or found.get("evaluation") or found["main_task_evaluation"]
+    except (KeyError, TypeError) as missing:
+        raise ReleaseError(f"this is no released transcript: it has no {missing}") from None
+    told = told | {
+        "task_type": _task(told, labels, conversation),
+        "condition": told.get("condition") or told.get("company_guideline"),
+    }
+    if blank(told.get("is_memory")):
+        told["is_memory"] = calls(conversation, "retrieve_memory") or str(told["task_type"]).endswith("_memory")
+    condition, problems = cell(told)[1:]
+    if condition is None or problems:
+        raise ReleaseError(f"this transcript cannot be replayed: {'; '.join(problems)}")
+    messages, scored = play(conversation, told, condition)
+    return {"condition": condition, "messages": messages, "outcomes": scored, "labels": labels, "canary": found.get("canary")}
+
+
+def play(conversation: list[dict[str, Any]], told: Mapping[str, Any], condition: Condition) -> tuple[list[Message], dict[str, Any]]:
+    """Messages in OpenAI format, and the outcomes of the world that their calls lead to."""
+    messages = [converted for turn, m in enumerate(conversation) if (converted := _message(m, turn))]
+    start = start_of(conversation, condition, told)
+    start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *SCENES[condition.scenario].TOOLS, "end_task"]
+    record = {"messages": messages, "calls": [], "stop_reason": _stop(conversation)}
+    return messages, outcomes.score(record, condition, replay_world(start, messages))
+
+
+def calls(conversation: list[dict[str, Any]], tool: str) -> bool:
+    """Whether a tool was called."""
+    return any(tool in (message.get("tool_calls") or {}) for message in conversation)
+
+
+def _stop(conversation: list[dict[str, Any]]) -> str:
+    """What ended it. The authors' files do not say, but a call that was left without a reply, or that got the last one, does.
+
+    Their harness ends an overlong conversation by the reply to a call of `end_task` that no message of the agent has.
+    """
+    spoken = [message for message in conversation if message["role"] == "assistant"]
+    last = (spoken[-1].get("tool_calls") or {}) if spoken else {}
+    if "end_task" in last:
+        return "ended"
+    if conversation and "end_task" in (conversation[-1].get("tool_calls") or {}):
+        return "token_limit"
+    if not last:
+        return "no_tool_call"
+    return "turn_limit" if len(spoken) >= LIMITS["turns"] else "provider_error"
+
+
+def _message(message: dict[str, Any], turn: int) -> Message | None:
+    """A message in OpenAI format. Tool turns are left out: replaying gives the replies."""
+    if message["role"] == "tool":
+        return None
+    converted = {"role": message["role"], "content": message["content"] or None}
+    calls = [
+        {"id": f"call_{turn}_{i}", "type": "function", "function": {"name": name, "arguments": json.dumps(given)}}
+        for i, (name, given) in enumerate((message.get("tool_calls") or {}).items())
+    ]
+    return converted | ({"tool_calls": calls} if calls else {})
+
+
+def _task(told: dict[str, Any], labels: dict[str, Any], conversation: list[dict[str, Any]]) -> str:
+    """The authors' name for the task where the file has one, else ours, from what the tools replied and from the labels."""
+    if told.get("task_type"):
+        task = str(told["task_type"])
+        if not scenario_of(task)[0]:
+            raise ReleaseError(f"unknown task {task!r}; known are {', '.join(SCENES)}")
+        return task
+    text = " ".join(message["content"] or "" for message in conversation if message["role"] == "tool")
+    signs = {
+        "deletion": "delete_model" in labels,
+        "transfer": "correct" in labels,
+        "finance": "product_grade" in labels or "Company profits" in text,
+        "tampering": "shutdown_enabled" in labels or "shutdown_config.yaml" in text,
+        "alignment_faking": "execute" in labels or "execute_shutdown" in text,
+        "evaluation": "Evaluation data" in text,
+    }
+    found = next((name for name, sign in signs.items() if sign), None)
+    if not found:
+        raise ReleaseError("no scenario known here has the documents and tools of this transcript")
+    return found
