@@ -138,6 +138,9 @@ class Meter:
             left = self._open[what]
             self._open[what] = (max(0.0, left[0] - dollars), max(0.0, left[1] - tokens))
 
+    def __str__(self) -> str:
+        return f"${self.dollars:.4f} and {self.tokens:,.0f} tokens spent"
+
     @property
     def bounded(self) -> bool:
         """Whether there is a limit at all."""

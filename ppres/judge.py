@@ -83,9 +83,7 @@ def judge(
             coder.gate.limit(concurrency)
             wait_for(_ask_all(opened, missing, rubric, coder, concurrency, meter))
         if meter.refused:
-            say(
-                f"the budget ends it: {meter.refused} rollouts not judged, ${meter.dollars:.4f} and {meter.tokens:,.0f} tokens spent"
-            )
+            say(f"the budget ends it: {meter.refused} rollouts not judged, {meter}")
         rows = [_row(one, opened.judgement(one.key) or {}, rubric, coder) for one in asked]
     return pd.DataFrame(rows, columns=["id", "rubric", "judge", "verdict", "quote", "problem", "cost", "raw"])
 

@@ -99,13 +99,13 @@ def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int) ->
     try:
         wait_for(work.all(jobs, concurrency))
     except KeyboardInterrupt:
-        say(f"stopped: {work.kept} rollouts stored, {len(work.open)} paused in conversation (the next run goes on), {work.spent()}")
+        say(f"stopped: {work.kept} rollouts stored, {len(work.open)} paused in conversation (the next run goes on), {meter}")
         raise
     finally:
         work.writer.close()
         progress.release(keeper.store, work.owner)
     if meter.refused:
-        say(f"the budget ends it: {work.kept} rollouts stored, {meter.refused} paused or not started, {work.spent()}")
+        say(f"the budget ends it: {work.kept} rollouts stored, {meter.refused} paused or not started, {meter}")
     if work.rejected:
         left = "\n".join(map(str, work.rejected.values()))
         raise ModelError(f"{left}\nEverything else is done and stored: pp.frame(conditions, models) returns it.")
@@ -121,10 +121,6 @@ class _Work:
         self.open: set[bytes] = set()
         self.elsewhere: deque[Job] = deque()
         self.kept = 0
-
-    def spent(self) -> str:
-        """For a person."""
-        return f"${self.meter.dollars:.4f} and {self.meter.tokens:,.0f} tokens spent"
 
     async def all(self, jobs: list[Job], concurrency: int) -> None:
         """Every job; those of another process when it has ended them, or itself."""
