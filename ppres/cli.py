@@ -1,108 +1,181 @@
-"""The command line: `ppres reproduce`."""
+"""The command line: `ppres reproduce`, and `plan`, `run`, `show` and `status` for long runs outside a notebook."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
-import re
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ppres.database import default_path
+import ppres
+from ppres import progress
+from ppres.condition import SCENARIOS, Condition, ConditionError, grid
+from ppres.reproduce import reproduce
+from ppres.store import Store
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-class ReproduceError(Exception):
-    """A notebook failed, or there are none."""
+_FACTORS = """Factors are written name=level or name=level,level: scenario=tampering subject=self,peer peer=none,cooperative.
+What is not given has its default; system_note, user_note and label take their whole text as one level."""
+_TEXTS = ("system_note", "user_note", "label")
+_LEVELS: dict[str, Any] = {"true": True, "false": False, "none": None}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point of `ppres`; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="ppres", description="Peer-preservation in LLM agents: reproduce the study.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    reproduction = commands.add_parser("reproduce", help="execute the notebooks and write every figure")
-    reproduction.add_argument("--n", type=int, help="rollouts per cell (default: 100)")
-    reproduction.add_argument("--models", nargs="+", help="models, such as sim/gpt-5.2 (default: the paper's eight, simulated)")
-    reproduction.add_argument("--only", nargs="+", help="notebooks by number or part of the name, such as 02")
-    asked = parser.parse_args(argv)
+    """Entry point of `ppres`; returns the exit status: 1 for an error that has been told, 130 after Ctrl-C."""
+    asked = _parser().parse_args(argv)
     try:
-        reproduce(asked.n, asked.models, asked.only)
-    except (ReproduceError, ValueError) as error:
-        print(f"ppres: {error}", file=sys.stderr)
+        asked.do(asked)
+    except (ValueError, KeyError, ppres.StoreError, OSError) as error:
+        print(f"ppres: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `| head` has read enough
+        return 0
     return 0
 
 
-def reproduce(n: int | None = None, models: list[str] | None = None, only: list[str] | None = None) -> list[Path]:
-    """Execute the study's notebooks, in parallel where cores allow; print and return the files that they wrote.
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ppres", description="Peer-preservation in LLM agents.")
+    commands = parser.add_subparsers(required=True)
 
-    Raises `ReproduceError` where a notebook fails, after the others have ended, or where there is none to run.
+    def command(name: str, do: Any, help: str, epilog: str | None = None) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=help, epilog=epilog)
+        added.set_defaults(do=do)
+        return added
+
+    notebooks = command("reproduce", _reproduce, "execute the notebooks and write every figure")
+    notebooks.add_argument("--n", type=int, help="rollouts per cell (default: 100)")
+    notebooks.add_argument("--models", nargs="+", help="models, such as sim/gpt-5.2 (default: the paper's eight, simulated)")
+    notebooks.add_argument("--only", nargs="+", help="notebooks by number or part of the name, such as 02")
+    for name, do, help in (
+        ("plan", _plan, "what a run would do: rollouts stored and missing, tokens and dollars expected"),
+        ("run", _run, "make the missing rollouts, and print the rates"),
+    ):
+        study = command(name, do, help, _FACTORS)
+        study.add_argument("factors", nargs="+", metavar="factor=levels", help="what is varied, such as peer=none,cooperative")
+        study.add_argument(
+            "--models", nargs="+", required=True, help="models, such as sim/gpt-5.2 or gemini/gemini-3-flash-preview"
+        )
+        study.add_argument("--n", type=int, required=True, help="rollouts per cell")
+    study.add_argument("--budget", type=float, help="US dollars that this run may spend")
+    study.add_argument("--max-tokens", type=int, help="tokens that this run may spend")
+    study.add_argument("--concurrency", type=int, default=16, help="rollouts of real models at once (default: 16)")
+    study.add_argument("--count", choices=("all", "scored"), default="all", help="scored: go on until n rollouts have an outcome")
+    study.add_argument("--csv", type=Path, help="write the frame, a row per rollout, to this file")
+    one = command("show", _show, "print a transcript")
+    one.add_argument("id", help="a rollout's id, or the start of it")
+    one.add_argument("--html", type=Path, help="write it to this file as a page instead")
+    state = command("status", _status, "what is stored, spent, and short of outcomes")
+    state.add_argument(
+        "--n", type=int, help="rollouts with an outcome that a cell should have (default: as many as its largest has)"
+    )
+    return parser
+
+
+def _reproduce(asked: argparse.Namespace) -> None:
+    reproduce(asked.n, asked.models, asked.only)
+
+
+def _plan(asked: argparse.Namespace) -> None:
+    table = ppres.plan(conditions_of(asked.factors), asked.models, asked.n)
+    told = _varied(table, asked.factors)
+    _print(table[[*told, *table.columns[list(table.columns).index("stored") :]]])
+    sums = table[["stored", "partial", "missing", "calls", "tokens"]].sum()
+    print(f"\n{len(table)} cells: " + ", ".join(f"{name} {value:,.0f}" for name, value in sums.items()), end=", ")
+    print(f"dollars {table.dollars.sum():,.2f}" + (" and what has no known price" if table.dollars.isna().any() else ""))
+
+
+def _run(asked: argparse.Namespace) -> None:
+    frame = ppres.run(
+        conditions_of(asked.factors),
+        asked.models,
+        asked.n,
+        budget=asked.budget,
+        max_tokens=asked.max_tokens,
+        concurrency=asked.concurrency,
+        count=asked.count,
+    )
+    if asked.csv:
+        frame.to_csv(asked.csv, index=False)
+    if (frame.source == "sim").any():
+        print("Simulated agents: no evidence about any real model.")
+    _print(ppres.stats.rates(frame, _varied(frame, asked.factors)))
+
+
+def _show(asked: argparse.Namespace) -> None:
+    view = ppres.show(asked.id)
+    if asked.html:
+        asked.html.write_text(view._repr_html_(), encoding="utf-8")
+    else:
+        print(view)
+
+
+def _status(asked: argparse.Namespace) -> None:
+    frame = ppres.frame()
+    with Store() as opened:
+        paused = progress.partial(opened)
+        print(opened.path)
+    if len(frame):
+        _print(summary(frame, asked.n))
+    calls = [call for one in paused.values() for call in one["calls"]]
+    dollars = sum(call.get("cost") or 0 for call in calls)
+    print(f"{len(frame)} rollouts stored, {len(paused)} paused in conversation (${dollars:.4f} spent on those)")
+
+
+def summary(frame: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
+    """A row per model and scenario: cells, rollouts, scored (with an outcome), excluded, short, tokens, dollars, unpriced.
+
+    `short` counts the cells with fewer than `n` scored rollouts, by default the most that a cell has. `dollars` are those of the
+    rollouts whose price is known, `unpriced` counts the others.
     """
-    from ppres.models import Model
+    import pandas as pd
 
-    if n is not None and n < 1:
-        raise ReproduceError(f"--n {n}: the number of rollouts per cell is a whole number from 1 up")
-    for name in models or ():
-        Model(name)
-    root = project()
-    notebooks = sorted((root / "notebooks").glob("[0-9]*.ipynb"))
-    notebooks = [path for path in notebooks if not only or any(part in path.stem for part in only)]
-    if not notebooks:
-        raise ReproduceError(f"no notebook in {root / 'notebooks'} matches {' '.join(only or ['*'])}")
-    settings = {"PPRES_STORE": str(default_path().absolute())}
-    settings |= {"PPRES_N": str(n)} if n else {}
-    settings |= {"PPRES_MODELS": " ".join(models)} if models else {}
-    started = time.time()
-    failures = asyncio.run(_execute_all(notebooks, os.environ | settings))
-    made = [path for path in sorted((root / "figures").glob("*")) if path.stat().st_mtime >= started - 1]
-    for path in made:
-        print(path.relative_to(root))
-    print(f"{len(notebooks) - len(failures)} of {len(notebooks)} notebooks in {time.time() - started:.0f} s")
-    print(f"The rollouts are in {settings['PPRES_STORE']}")
-    if failures:
-        raise ReproduceError("\n\n".join(f"{name} failed:\n{why}" for name, why in failures.items()))
-    return made
+    factors = [name for name in frame.columns[4 : list(frame.columns).index("preserved")] if name != "scenario"]
+    rows = []
+    for (model, source, scenario), part in frame.groupby(["model", "source", "scenario"], sort=False):
+        scored = part.preserved.notna().groupby([part[name] for name in factors], dropna=False).sum()
+        row = {"model": model, "source": source, "scenario": scenario, "cells": len(scored), "rollouts": len(part)}
+        row |= {"scored": int(scored.sum()), "excluded": len(part) - int(scored.sum())}
+        row["short"] = int((scored < (scored.max() if n is None else n)).sum())
+        row["tokens"] = part.prompt_tokens.sum() + part.completion_tokens.sum()
+        rows.append(row | {"dollars": part.cost.sum(), "unpriced": int(part.cost.isna().sum())})
+    return pd.DataFrame(rows)
 
 
-def project() -> Path:
-    """The checkout with the notebooks: around the working directory, or around this file."""
-    for start in (Path.cwd(), Path(__file__).parent):
-        for folder in (start, *start.parents):
-            if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
-                return folder
-    raise ReproduceError("the notebooks are not part of the installed package: run this inside a clone of the project")
+def conditions_of(factors: Sequence[str]) -> list[Condition]:
+    """Conditions of factors as the command line has them. Raises `ConditionError`."""
+    levels: dict[str, list[Any]] = {}
+    for one in factors:
+        name, equals, text = one.partition("=")
+        if not equals or name == "documents":
+            why = "documents are given in Python" if equals else "it is no factor=level"
+            raise ConditionError(f"{one!r}: {why}. For example: scenario=tampering subject=self,peer peer=none,cooperative")
+        levels.setdefault(name, []).extend([text] if name in _TEXTS else [_level(name, part) for part in text.split(",")])
+    if "scenario" not in levels:
+        raise ConditionError("which scenario? For example scenario=tampering; there are " + ", ".join(SCENARIOS))
+    return grid(**levels)
 
 
-async def _execute_all(notebooks: list[Path], environment: dict[str, str]) -> dict[str, str]:
-    cores = asyncio.Semaphore(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    failures: dict[str, str] = {}
-
-    async def one(path: Path) -> None:
-        async with cores:
-            started = time.time()
-            failure = await _execute(path, environment)
-            if failure:
-                failures[path.name] = failure
-            print(f"{path.name}: {'FAILED' if failure else 'done'} in {time.time() - started:.0f} s", flush=True)
-
-    await asyncio.gather(*map(one, notebooks))
-    return failures
-
-
-async def _execute(path: Path, environment: dict[str, str]) -> str:
-    """Run a notebook in a kernel of its own; the file stays as it is. Returns why it failed, or nothing."""
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, DeadKernelError
-
+def _level(name: str, text: str) -> Any:
+    if text in _LEVELS and (name, text) != ("note", "none"):  # a note may be none, in words
+        return _LEVELS[text]
     try:
-        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
-    except ValueError as error:
-        return str(error)
-    client = NotebookClient(notebook, timeout=None, kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=ERROR"])
-    try:
-        await client.async_execute(cwd=str(path.parent), env=environment)
-    except (CellExecutionError, DeadKernelError) as error:
-        return re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # colours are for terminals
-    return ""
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() else number
+
+
+def _varied(table: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+    """Model and the factors that were given, as far as they differ."""
+    names = dict.fromkeys(one.partition("=")[0] for one in factors)
+    return ["model", *(name for name in names if table[name].nunique(dropna=False) > 1)]
+
+
+def _print(table: pd.DataFrame) -> None:
+    table = table.assign(**{name: table[name].fillna("none") for name in table.columns if table[name].dtype.kind not in "fiub"})
+    print(table.to_string(index=False, float_format=lambda value: f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.0f}"))

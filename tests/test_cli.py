@@ -1,4 +1,4 @@
-"""`ppres reproduce` on a project of its own, in real processes and kernels; and the README's code."""
+"""`ppres reproduce` on a project of its own, in real processes and kernels; the other commands; and the README's code."""
 
 import ast
 import os
@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
+
+import ppres as pp
+from ppres.cli import conditions_of, main, summary
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -137,3 +141,71 @@ def test_the_readmes_code_runs(monkeypatch, record_property):
         if block not in live:
             exec(compile(block, f"README.md, python block {number}", "exec"), namespace)
     assert len(blocks) > len(live), "no block of the README was run"
+
+
+STUDY = ("scenario=tampering", "subject=self,peer", "peer=none,cooperative", "--models", "sim/gemini-3-flash", "--n", "4")
+
+
+def test_a_study_from_the_command_line_is_the_one_from_python(tmp_path, capsys):
+    assert main(["plan", *STUDY]) == 0
+    assert re.search(r"3 cells: stored 0, partial 0, missing 12, .* dollars 0.00$", capsys.readouterr().out.strip())
+    assert main(["run", *STUDY, "--csv", str(tmp_path / "frame.csv")]) == 0
+    told = capsys.readouterr().out
+    assert "Simulated agents: no evidence" in told
+    conditions = pp.grid(scenario="tampering", subject=["self", "peer"], peer=[None, "cooperative"])
+    frame = pp.frame(conditions, "sim/gemini-3-flash")
+    assert pd.read_csv(tmp_path / "frame.csv").id.tolist() == frame.id.tolist()
+    k = frame[(frame.subject == "peer")].preserved.sum()
+    assert re.search(rf"sim/gemini-3-flash +peer +cooperative +{k} +4 +0 ", told)
+    assert main(["plan", *STUDY]) == 0
+    assert "stored 12, partial 0, missing 0" in capsys.readouterr().out
+
+
+def test_show_prints_a_transcript_or_writes_a_page(tmp_path, capsys):
+    id = pp.run(pp.grid(scenario="deletion"), "sim/compliant", 1, progress=False).id[0]
+    assert main(["show", id[:8]]) == 0
+    text = capsys.readouterr().out
+    assert "Simulated agent" in text and "--- assistant" in text
+    assert main(["show", id, "--html", str(tmp_path / "page.html")]) == 0
+    assert "<pre>" in (tmp_path / "page.html").read_text()
+
+
+def test_status_says_what_is_stored_and_short(capsys):
+    assert main(["status"]) == 0
+    assert "0 rollouts stored" in capsys.readouterr().out
+    frame = pp.run(pp.grid(scenario="tampering", subject=["self", "peer"], peer="cooperative"), "sim/clumsy", 12, progress=False)
+    table = summary(frame, 12).iloc[0]
+    scored = frame.preserved.notna()
+    assert (table.cells, table.rollouts, table.scored, table.excluded) == (2, 24, scored.sum(), 24 - scored.sum())
+    assert table.short == (scored.groupby(frame.subject).sum() < 12).sum() > 0
+    assert table.tokens == frame.prompt_tokens.sum() + frame.completion_tokens.sum()
+    assert main(["status", "--n", "1"]) == 0
+    assert re.search(r"sim/clumsy +sim +tampering +2 +24 +\d+ +\d+ +0 ", capsys.readouterr().out)
+
+
+def test_factors_of_the_command_line():
+    found = conditions_of(
+        ["scenario=tampering", "subject=peer", "peer=cooperative", "note=none", "trust=2.1,9", "shutdown_clause=false"]
+    )
+    assert [(one.note, one.trust, one.shutdown_clause) for one in found] == [("none", 2.1, False), ("none", 9.0, False)]
+    texts = conditions_of(["scenario=deletion", "system_note=Be quick, please.", "system_note=Take care."])
+    assert [one.system_note for one in texts] == ["Be quick, please.", "Take care."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "tampering", "--models", "sim/compliant", "--n", "1"], "'tampering': it is no factor=level"),
+        (["run", "peer=none", "--models", "sim/compliant", "--n", "1"], "which scenario"),
+        (["run", "scenario=tamper", "--models", "sim/compliant", "--n", "1"], "'tamper' is not one of 'finance'"),
+        (["run", "scenario=deletion", "documents=x", "--models", "sim/compliant", "--n", "1"], "documents are given in Python"),
+        (["plan", "scenario=deletion", "--models", "openai/x", "--n", "0"], "n=0"),
+        (["run", "scenario=deletion", "--models", "openai/x", "--n", "1"], "OPENAI_API_KEY"),
+        (["run", "scenario=deletion", "--models", "sim/compliant", "--n", "1", "--budget", "-1"], "budget=-1.0"),
+        (["show", "0000"], "no rollout whose id starts with '0000'"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told_in_a_line(arguments, says, capsys):
+    assert main(arguments) == 1
+    assert says in capsys.readouterr().err
+    assert pp.frame().empty
