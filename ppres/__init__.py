@@ -4,7 +4,8 @@ A study is a table. `grid` makes conditions, `run` makes or finds their rollouts
 follows is pandas, statsmodels and seaborn.
 
 Errors: `ConditionError` (a factor's value; `ImpossibleCondition` for values that exclude each other), `ModelError` (a model's name,
-key or parameters), `PersonaError` (a simulated agent), `StoreError` (the file of transcripts). All but the last are `ValueError`s.
+key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the authors' data), `StoreError` (the file of transcripts).
+All but the last are `ValueError`s.
 """
 
 from ppres import stats
@@ -13,6 +14,7 @@ from ppres.database import StoreError
 from ppres.judge import Rubric, judge
 from ppres.models import Model
 from ppres.personas import PersonaError
+from ppres.release import ReleaseError, load_release
 from ppres.runner import plan, run
 from ppres.transcripts import discard, explain, frame, transcript, verify
 from ppres.transport import ModelError
@@ -25,6 +27,7 @@ __all__ = [
     "Model",
     "ModelError",
     "PersonaError",
+    "ReleaseError",
     "Rubric",
     "StoreError",
     "discard",
@@ -32,6 +35,7 @@ __all__ = [
     "frame",
     "grid",
     "judge",
+    "load_release",
     "plan",
     "run",
     "show",
