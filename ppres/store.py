@@ -8,6 +8,7 @@ Of a rollout of a real model that has not ended, the turns so far are kept, and 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -84,6 +85,7 @@ class Store:
         self._query = self._database.query
         self._text_ids: dict[str, int] = {}
         self._cell_ids: dict[bytes, int] = {}
+        self._text = functools.lru_cache(4096)(self._read_text)  # rollouts of a cell share most of theirs
 
     def close(self) -> None:
         """Close the file."""
@@ -294,7 +296,7 @@ class Store:
             record["provenance"] = json.loads(self._text(record["provenance"]))
         return record
 
-    def _text(self, id: int) -> str:
+    def _read_text(self, id: int) -> str:
         ((digest, body),) = self._query("SELECT digest, body FROM texts WHERE id=?", id)
         raw = zlib.decompress(body)
         if hashlib.sha256(raw).digest()[:16] != digest:
