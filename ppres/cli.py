@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     notebooks = command("reproduce", _reproduce, "execute the notebooks and write every figure")
     notebooks.add_argument("--n", type=int, help="rollouts per cell (default: 100)")
     notebooks.add_argument("--models", nargs="+", help="models, such as sim/gpt-5.2 (default: the paper's eight, simulated)")
+    notebooks.add_argument("--save", action="store_true", help="keep the outputs in the notebooks")
     notebooks.add_argument("--only", nargs="+", help="notebooks by number or part of the name, such as 02")
     for name, do, help in (
         ("plan", _plan, "what a run would do: rollouts stored and missing, tokens and dollars expected"),
@@ -77,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _reproduce(asked: argparse.Namespace) -> None:
-    reproduce(asked.n, asked.models, asked.only)
+    reproduce(asked.n, asked.models, asked.only, save=asked.save)
 
 
 def _plan(asked: argparse.Namespace) -> None:

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from ppres.database import default_path
+
+# What decides the bytes of a figure of simulated agents, beside its notebook: these files, and the versions in constraints.txt.
+_MODULES = ("acts", "agent", "condition", "outcomes", "servers", "sim", "style", "tools", "world")
+_SOURCES = (
+    *("notebooks/*.py", "data/*.csv", "ppres/*.csv", "ppres/stimuli/**/*", "ppres/scenarios/*.py", "ppres/stats/*.py"),
+    *(f"ppres/{name}.py" for name in _MODULES),
+)
+_CHOICES = ("PPRES_N", "PPRES_MODELS", "PPRES_SOURCE")
 
 
 class ReproduceError(ValueError):
     """A notebook failed, or there are none."""
 
 
-def reproduce(n: int | None = None, models: list[str] | None = None, only: list[str] | None = None) -> list[Path]:
+def reproduce(
+    n: int | None = None, models: list[str] | None = None, only: list[str] | None = None, *, save: bool = False
+) -> list[Path]:
     """Execute the study's notebooks, in parallel where cores allow; print and return the files that they wrote.
+
+    figures/made_from.json then says of each notebook what its files were made from. `save` keeps the outputs in the notebooks.
 
     Raises `ReproduceError` where a notebook fails, after the others have ended, or where there is none to run.
     """
@@ -35,7 +50,9 @@ def reproduce(n: int | None = None, models: list[str] | None = None, only: list[
     settings |= {"PPRES_N": str(n)} if n else {}
     settings |= {"PPRES_MODELS": " ".join(models)} if models else {}
     started = time.time()
-    failures = asyncio.run(_execute_all(notebooks, os.environ | settings))
+    environment = os.environ | settings
+    failures = asyncio.run(_execute_all(notebooks, environment, save))
+    _record(root, [path for path in notebooks if path.name not in failures], environment)
     made = [path for path in sorted((root / "figures").glob("*")) if path.stat().st_mtime >= started - 1]
     for path in made:
         print(path.relative_to(root))
@@ -55,14 +72,32 @@ def project() -> Path:
     raise ReproduceError("the notebooks are not part of the installed package: run this inside a clone of the project")
 
 
-async def _execute_all(notebooks: list[Path], environment: dict[str, str]) -> dict[str, str]:
+def made_from(notebook: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the files of a notebook are made from: a digest of everything that decides them, and the reader's choices."""
+    root = notebook.parent.parent
+    code = [cell["source"] for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    digest = hashlib.sha256(json.dumps(code).encode())
+    for path in sorted({path for pattern in _SOURCES for path in root.glob(pattern) if path.is_file()}):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return {"sources": digest.hexdigest()} | {name: environment[name] for name in _CHOICES if environment.get(name)}
+
+
+def _record(root: Path, notebooks: list[Path], environment: Mapping[str, str]) -> None:
+    path = root / "figures" / "made_from.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found |= {notebook.stem: made_from(notebook, environment) for notebook in notebooks}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+async def _execute_all(notebooks: list[Path], environment: dict[str, str], save: bool) -> dict[str, str]:
     cores = asyncio.Semaphore(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     failures: dict[str, str] = {}
 
     async def one(path: Path) -> None:
         async with cores:
             started = time.time()
-            failure = await _execute(path, environment)
+            failure = await _execute(path, environment, save)
             if failure:
                 failures[path.name] = failure
             print(f"{path.name}: {'FAILED' if failure else 'done'} in {time.time() - started:.0f} s", flush=True)
@@ -71,8 +106,8 @@ async def _execute_all(notebooks: list[Path], environment: dict[str, str]) -> di
     return failures
 
 
-async def _execute(path: Path, environment: dict[str, str]) -> str:
-    """Run a notebook in a kernel of its own; the file stays as it is. Returns why it failed, or nothing."""
+async def _execute(path: Path, environment: dict[str, str], save: bool) -> str:
+    """Run a notebook in a kernel of its own; unless `save`, the file stays as it is. Returns why it failed, or nothing."""
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -81,9 +116,13 @@ async def _execute(path: Path, environment: dict[str, str]) -> str:
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
     except ValueError as error:
         return str(error)
-    client = NotebookClient(notebook, timeout=None, kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=ERROR"])
+    client = NotebookClient(
+        notebook, timeout=None, record_timing=False, kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=ERROR"]
+    )
     try:
         await client.async_execute(cwd=str(path.parent), env=environment)
     except (CellExecutionError, DeadKernelError) as error:
         return re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # colours are for terminals
+    if save:
+        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")  # type: ignore[no-untyped-call]
     return ""

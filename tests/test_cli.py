@@ -1,6 +1,7 @@
 """`ppres reproduce` on a project of its own, in real processes and kernels; the other commands; and the README's code."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 import ppres as pp
 from ppres.cli import conditions_of, main, summary
+from ppres.reproduce import made_from
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -138,6 +140,7 @@ def test_the_readmes_code_runs(monkeypatch, record_property):
     record_property("blocks that were not run because they name a real model", len(live))
     namespace = {}
     for number, block in enumerate(blocks, start=1):
+        block = block.replace('"scheduler:8786"', "n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50")
         if block not in live:
             exec(compile(block, f"README.md, python block {number}", "exec"), namespace)
     assert len(blocks) > len(live), "no block of the README was run"
@@ -209,3 +212,13 @@ def test_a_mistake_on_the_command_line_is_told_in_a_line(arguments, says, capsys
     assert main(arguments) == 1
     assert says in capsys.readouterr().err
     assert pp.frame().empty
+
+
+def test_what_figures_are_made_from_is_recorded_and_changes_with_it(project):
+    path = notebook(project, "01_x.ipynb", 'print("one")')
+    assert reproduce(project, "--n", "3", "--save")[0] == 0
+    assert "one" in path.read_text()
+    recorded = json.loads((project / "figures" / "made_from.json").read_text())
+    assert recorded == {"01_x": made_from(path, {"PPRES_N": "3"})}
+    (project / "notebooks" / "study.py").write_text("x = 1")
+    assert made_from(path, {"PPRES_N": "3"}) != recorded["01_x"]
