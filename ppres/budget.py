@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ppres import sim
-from ppres.agent import Message, drive, play
+from ppres.agent import UNFINISHED, Message, drive, play
 from ppres.cell import Cell
 from ppres.condition import Condition
 from ppres.models import Model, size
-from ppres.outcomes import COLUMNS
+from ppres.outcomes import COLUMNS, parsed
 from ppres.scenarios import build
-from ppres.store import Store
+from ppres.store import Row, Store
 from ppres.world import World
 
 # Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
@@ -64,11 +64,17 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
     for digest in store.cells() if wanted else ():
         spec = store.spec(digest)
         if spec["model"] in wanted:
-            known.setdefault((spec["model"], spec["condition"]["scenario"]), []).extend(
-                Usage(*one) for one in store.usage(digest, list(COLUMNS))
-            )
+            known.setdefault((spec["model"], spec["condition"]["scenario"]), []).extend(_usage(store.rows(digest)))
     distinct = {cell.digest: cell for cell in cells}.values()
     return {cell.digest: _expected(cell, known.get((cell.model.label, cell.condition.scenario), [])) for cell in distinct}
+
+
+def _usage(rows: Sequence[Row]) -> list[Usage]:
+    """Of the rollouts that came to an end."""
+    found = (dict(zip(COLUMNS, parsed(row), strict=True)) for row in rows)
+    ended = [one for one in found if one["stop_reason"] not in UNFINISHED]
+    names = ("turns", "prompt_tokens", "completion_tokens", "cost")
+    return [Usage(*(math.nan if one[name] is None else one[name] for name in names)) for one in ended]
 
 
 def _expected(cell: Cell, known: list[Usage]) -> Expected:

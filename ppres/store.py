@@ -236,20 +236,6 @@ class Store:
         )
         return [Row(row[0], cell, *row[1:]) for row in found]
 
-    def usage(self, cell: bytes, columns: list[str]) -> list[tuple[float, ...]]:
-        """Calls, prompt and completion tokens, dollars of each rollout of a cell; `columns` are those of the outcomes."""
-        rows = self._query(
-            "SELECT outcomes FROM rollouts WHERE cell = (SELECT id FROM cells WHERE digest=?) AND stop_reason NOT IN (?, ?)",
-            cell,
-            *UNFINISHED,
-        )
-        places = [columns.index(name) for name in ("turns", "prompt_tokens", "completion_tokens", "cost")]
-        found = []
-        for (outcomes,) in rows:
-            values = json.loads(outcomes)
-            found.append(tuple(float("nan") if values[i] is None else values[i] for i in places))
-        return found
-
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
         return [row[0] for row in self._query("SELECT digest FROM cells WHERE id IN (SELECT cell FROM rollouts) ORDER BY id")]
