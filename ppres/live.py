@@ -145,29 +145,31 @@ class _Work:
 
     async def _one(self, cell: Cell, replicate: int) -> None:
         key, store = key_of(cell.digest, replicate), self.keeper.store
+        if self.meter.bounded and not self.meter.reserve(key, cell.model, self.expected[cell.digest].mean):
+            return
         taken = await self.writer.do(lambda: progress.take(store, key, self.owner))
-        if taken == "elsewhere":
-            self.elsewhere.append((cell, replicate))
-        elif taken == "stored":
-            self.keeper.bar.update(1)
-        elif self.meter.bounded and not self.meter.reserve(key, cell.model, self.expected[cell.digest].mean):
-            await self.writer.do(lambda: progress.release(store, self.owner, key))
-        elif isinstance(taken, list):
-            self.open.add(key)
-            try:
-                rollout = await play(self._asker(cell, key, taken), cell.scene.messages, World(cell.scene.start))
-            except ModelError as error:
-                self.rejected[cell.model.label] = error  # this model cannot go on; the others do
-                return
-            finally:
-                self.meter.release(key)
-            if rollout.stop_reason == "budget":
-                self.meter.refused += 1
+        if not isinstance(taken, list):
+            self.meter.release(key)
+            if taken == "elsewhere":
+                self.elsewhere.append((cell, replicate))
             else:
-                self.open.discard(key)
-            finished = finish(cell, replicate, rollout)
-            await self.writer.do(lambda: self.keeper.keep(cell, [finished]))
-            self.kept += 1
+                self.keeper.bar.update(1)
+            return
+        self.open.add(key)
+        try:
+            rollout = await play(self._asker(cell, key, taken), cell.scene.messages, World(cell.scene.start))
+        except ModelError as error:
+            self.rejected[cell.model.label] = error  # this model cannot go on; the others do
+            return
+        finally:
+            self.meter.release(key)
+        if rollout.stop_reason == "budget":
+            self.meter.refused += 1
+        else:
+            self.open.discard(key)
+        finished = finish(cell, replicate, rollout)
+        await self.writer.do(lambda: self.keeper.keep(cell, [finished]))
+        self.kept += 1
 
     def _asker(self, cell: Cell, key: bytes, past: list[Reply]) -> Callable[..., Any]:
         """Asks the model, and keeps every answer; the first answers are those that are kept already."""

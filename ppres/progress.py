@@ -65,10 +65,10 @@ def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
         db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (key, turn, body))
 
 
-def release(store: Store, owner: str, key: bytes | None = None) -> None:
-    """Let go of a claim, or of all of them; the turns stay."""
+def release(store: Store, owner: str) -> None:
+    """Let go of all claims of a run; the turns stay."""
     with store.transaction() as db:
-        db.execute("DELETE FROM claims WHERE owner=? AND (? IS NULL OR key=?)", (owner, key, key))
+        db.execute("DELETE FROM claims WHERE owner=?", (owner,))
 
 
 def partial(store: Store) -> dict[bytes, dict[str, Any]]:
