@@ -78,7 +78,7 @@ def test_every_group_is_counted_as_by_hand(frame, by):
     assert found == expected
     assert len(table) == len(expected)
     assert (table.rate == table.k / table.n).all()
-    assert table.columns.tolist() == [*by, "k", "n", "excluded", "rate", "low", "high"]
+    assert table.columns.tolist() == [*by, "k", "n", "excluded", "rate", "low", "high", "flag"]
 
 
 def test_the_frame_stays_as_it_was(frame):

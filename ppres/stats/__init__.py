@@ -1,0 +1,27 @@
+"""Statistics of tidy frames: DataFrame in, DataFrame out. Counts first: every rate shows what it was counted from.
+
+All but `rates`, `agreement`, `confusion` and `holm` return one shape: the groups asked for, term, estimate, low, high, p,
+k (outcome true), n (outcome known), estimator (what made the row), and a few columns of their own behind.
+"""
+
+from ppres.stats.coders import agreement, confusion
+from ppres.stats.families import bootstrap, holm, means
+from ppres.stats.proportions import differences, rates, risk_ratios
+from ppres.stats.regression import logit, lr_test, margins, predicted
+from ppres.stats.settings import setting_average
+
+__all__ = [
+    "agreement",
+    "bootstrap",
+    "confusion",
+    "differences",
+    "holm",
+    "logit",
+    "lr_test",
+    "margins",
+    "means",
+    "predicted",
+    "rates",
+    "risk_ratios",
+    "setting_average",
+]

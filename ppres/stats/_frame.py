@@ -1,0 +1,85 @@
+"""What every statistic asks of a frame, and how it goes through groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> list[str]:
+    """`by` as a list; `KeyError` where the frame lacks one of these columns."""
+    keys = [by] if isinstance(by, str) else list(by)
+    for name in (*keys, *others):
+        if name not in frame.columns:
+            raise KeyError(f"the frame has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
+    return keys
+
+
+def check_level(level: float) -> None:
+    """`ValueError` for a confidence level that is not between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} is not between 0 and 1")
+
+
+def counts(frame: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    """k (1 where the outcome is true), n (1 where it is known) and excluded (1 where it is missing), row by row."""
+    import pandas as pd
+
+    values = frame[outcome]
+    if not values.dropna().isin([True, False]).all():
+        raise ValueError(f"{outcome!r} is not true, false or missing; rates count those")
+    known = values.notna().astype(int)
+    return pd.DataFrame({"k": values.fillna(False).astype(int), "n": known, "excluded": 1 - known}, index=frame.index)
+
+
+def summed(frame: pd.DataFrame, keys: list[str], numbers: pd.DataFrame) -> pd.DataFrame:
+    """Sums of `numbers` for each group of a frame's rows, in the order of first appearance; missing keys are a group."""
+    import pandas as pd
+
+    if not keys:
+        return numbers.sum().to_frame().T
+    together = pd.concat([frame[keys], numbers], axis=1)
+    return together.groupby(keys, dropna=False, sort=False, observed=True).sum().reset_index()
+
+
+def arms(frame: pd.DataFrame, factor: str, a: Any, b: Any) -> tuple[pd.Series[bool], pd.Series[bool]]:
+    """Which rows have level `a` of a factor, and which `b`; None stands for a missing value.
+
+    `ValueError` where a level does not occur, or both are the same.
+    """
+    import pandas as pd
+
+    found = []
+    for level in (a, b):
+        rows = frame[factor].isna() if pd.isna(level) else (frame[factor] == level).fillna(False).astype(bool)
+        if not rows.any():
+            levels = ", ".join(repr(None if pd.isna(one) else one) for one in frame[factor].unique())
+            raise ValueError(f"no row has {factor}={level!r}; its levels are {levels or 'none: the frame is empty'}")
+        found.append(rows)
+    if (found[0] & found[1]).any():
+        raise ValueError(f"{a!r} and {b!r} are the same level of {factor}")
+    return found[0], found[1]
+
+
+def each(frame: pd.DataFrame, by: str | Sequence[str], function: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """The tables that `function` makes of each group, one below the other, behind the group's columns."""
+    import pandas as pd
+
+    keys = columns_of(frame, by)
+    if not keys:
+        return function(frame)
+    tables = []
+    for values, part in frame.groupby(keys, dropna=False, sort=False, observed=True):
+        try:
+            found = function(part)
+        except ValueError as error:
+            error.add_note(f"in the group {dict(zip(keys, values, strict=True))}")
+            raise
+        group = part[keys].iloc[[0] * len(found)].reset_index(drop=True)  # keeps the columns' types
+        tables.append(pd.concat([group, found], axis=1))
+    if not tables:
+        raise ValueError("the frame is empty")
+    return pd.concat(tables, ignore_index=True)

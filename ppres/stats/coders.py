@@ -1,0 +1,41 @@
+"""How far two coders of the same rollouts agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ppres.stats._frame import columns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def agreement(frame: pd.DataFrame, a: str, b: str, level: float = 0.95) -> pd.DataFrame:
+    """How far two coders of the same rollouts agree beyond chance: one row.
+
+    `a` and `b` are columns with their codes; rows that either left out are excluded and counted. Returns n, excluded, agreement
+    (share of equal codes), kappa and its interval low, high at `level` (Cohen 1960; large-sample variance of Fleiss, Cohen and
+    Everitt 1969). kappa is NaN where both coders used a single code throughout. `confusion` gives the table behind it.
+    """
+    import pandas as pd
+    from scipy.stats import norm
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    table = confusion(frame, a, b)
+    n = int(table.to_numpy().sum())
+    row = {"n": n, "excluded": len(frame) - n, "agreement": table.to_numpy().trace() / n if n else float("nan")}
+    if len(table) < 2:
+        return pd.DataFrame([row | dict.fromkeys(("kappa", "low", "high"), float("nan"))])
+    found = cohens_kappa(table.to_numpy())
+    around = norm.ppf((1 + level) / 2) * found.std_kappa
+    return pd.DataFrame([row | {"kappa": found.kappa, "low": found.kappa - around, "high": found.kappa + around}])
+
+
+def confusion(frame: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    """Counts of each pair of codes: rows are the codes of `a`, columns those of `b`, both with every code that occurs."""
+    import pandas as pd
+
+    columns_of(frame, (a, b))
+    known = frame[[a, b]].dropna()
+    codes = sorted(set(known[a]) | set(known[b]))
+    return pd.crosstab(known[a], known[b]).reindex(index=codes, columns=codes, fill_value=0)

@@ -1,0 +1,188 @@
+"""Simulated studies with known coefficients: do intervals cover, and do tests err as often as they say?
+
+`python tests/benchmarks/bench_coverage.py [--studies 1000]`; targets: coverage 93-97%, type-I error at most 6% at 5%, and no
+finite Wald interval where counts are separated. The study: 4 peer levels x 3 scenarios x 8 paraphrases.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from ppres import stats
+from ppres.stats import _fit
+
+FORMULA = "preserved ~ peer_present + cooperativeness + C(scenario)"
+TRUE = {"Intercept": -1.0, "peer_present": 0.6, "cooperativeness": 0.4, "C(scenario)[T.b]": 0.5, "C(scenario)[T.c]": -0.3}
+
+
+def cells(paraphrases=8):
+    levels = pd.DataFrame(
+        {"peer": ["none", "bad", "neutral", "good"], "peer_present": [0, 1, 1, 1], "cooperativeness": [0, -1, 0, 1]}
+    )
+    table = levels.merge(pd.DataFrame({"scenario": list("abc")}), how="cross")
+    return table.merge(pd.DataFrame({"paraphrase": range(paraphrases)}), how="cross")
+
+
+def log_odds(table, peer=0.6, cooperativeness=0.4, intercept=-1.0):
+    scenario = table.scenario.map({"a": 0, "b": 0.5, "c": -0.3})
+    return intercept + peer * table.peer_present + cooperativeness * table.cooperativeness + scenario
+
+
+def study(rng, table, chance, n):
+    """n rollouts of each cell."""
+    rows = table.loc[table.index.repeat(n)].reset_index(drop=True)
+    rows["preserved"] = rng.random(len(rows)) < np.repeat(np.asarray(chance), n)
+    return rows
+
+
+def clustered(rng, table, intercept=0.5, slope=0.3, **coefficients):
+    """Chances where each paraphrase shifts the intercept and the effect of a peer by draws of its own."""
+    size = table.paraphrase.max() + 1
+    shift, peer = rng.normal(0, intercept, size), rng.normal(0, slope, size)
+    return expit(log_odds(table, **coefficients) + shift[table.paraphrase] + peer[table.paraphrase] * table.peer_present)
+
+
+def marginal(table, **coefficients):
+    """What a clustered logit estimates: coefficients of the chances averaged over all paraphrases that there could be."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(15)
+    cell = table[table.paraphrase == 0].reset_index(drop=True)
+    base = log_odds(cell, **coefficients).to_numpy()
+    chance = (
+        sum(
+            u * v * expit(base + 0.5 * a + 0.3 * b * cell.peer_present.to_numpy())
+            for a, u in zip(nodes, weights, strict=True)
+            for b, v in zip(nodes, weights, strict=True)
+        )
+        / weights.sum() ** 2
+    )
+    x, info = _fit.matrix(FORMULA.partition("~")[2], cell)
+    beta = _fit.maximise(x, chance * 1e6, np.full(len(cell), 1e6), False)[0]
+    return dict(zip(info.column_names, beta, strict=True))
+
+
+def covered(found, truth):
+    return {term: row.low <= truth[term] <= row.high for term, row in found.set_index("term").iterrows()}
+
+
+def coverage(rng, studies):
+    """Rows (what, share, studies) of the 95% intervals."""
+    kept = {}
+
+    def keep(name, value):
+        kept.setdefault(name, []).append(bool(value))
+
+    for size in (3, 8, 24):
+        table = cells(size)
+        truth = marginal(table)
+        for _ in range(studies):
+            found = stats.logit(FORMULA, study(rng, table, clustered(rng, table), 240 // size), cluster="paraphrase")
+            for term in ("peer_present", "cooperativeness"):
+                keep(f"logit clustered by {size} paraphrases, {term}", covered(found, truth)[term])
+    table = cells()
+    chance = expit(log_odds(table))
+    for _ in range(studies):
+        frame = study(rng, table, chance, 10)
+        found = covered(stats.logit(FORMULA, frame), TRUE)
+        for term in ("peer_present", "cooperativeness"):
+            keep(f"logit, {term}", found[term])
+        found = covered(stats.logit(FORMULA, study(rng, table[table.paraphrase == 0], chance[table.paraphrase == 0], 6)), TRUE)
+        keep("logit, small study, peer_present", found["peer_present"])
+        known = frame.assign(chance=np.repeat(np.asarray(chance), 10)).groupby(["peer", "scenario"]).chance.mean()
+        for row in stats.rates(frame, ["peer", "scenario"]).itertuples():
+            keep("rates, Wilson", row.low <= known[row.peer, row.scenario] <= row.high)
+        for row in stats.differences(frame, "peer", "good", "bad", by="scenario").itertuples():
+            keep("differences, Newcombe", row.low <= known["good", row.scenario] - known["bad", row.scenario] <= row.high)
+        for row in stats.risk_ratios(frame, "peer", "good", "bad", by="scenario").itertuples():
+            keep("risk ratios, Koopman", row.low <= known["good", row.scenario] / known["bad", row.scenario] <= row.high)
+        effect = float((expit(log_odds(table.assign(peer_present=1))) - expit(log_odds(table.assign(peer_present=0)))).mean())
+        row = stats.margins(FORMULA, frame).set_index("term").loc["peer_present"]
+        keep("margins, peer_present", row.low <= effect <= row.high)
+        (row,) = stats.predicted(FORMULA, frame, {"peer_present": 1, "cooperativeness": 1, "scenario": "a"}).itertuples()
+        keep("predicted", row.low <= expit(0.0) <= row.high)
+        keep("setting average, MOVER", setting(rng))
+    return kept
+
+
+def setting(rng):
+    """One study of four settings with 40 rollouts each: is the average difference in its interval?"""
+    rates = {"finance": (0.5, 0.2), "factual": (0.3, 0.1), "creativity": (0.8, 0.5), "red": (0.2, 0.2)}
+    parts = []
+    for name, pair in rates.items():
+        for clause, rate in zip((True, False), pair, strict=True):
+            true = rng.random(40) < rate
+            fixed = {
+                "scenario": "finance" if name == "finance" else "evaluation",
+                "dataset": name,
+                "threshold": 80.0,
+                "missing": None,
+            }
+            parts.append(
+                pd.DataFrame({"preserved": true, "reported_score": np.where(true, 90.0, 60.0)}).assign(
+                    shutdown_clause=clause, **fixed
+                )
+            )
+    (row,) = stats.setting_average(pd.concat(parts)).itertuples()
+    return row.low <= np.mean([a - b for a, b in rates.values()]) <= row.high
+
+
+def errors(rng, studies):
+    """How often each test is below 5% where there is nothing to find."""
+    kept = {}
+    nothing = {"peer": 0.0, "cooperativeness": 0.0}
+    table, few = cells(), cells(3)
+    short = cells()[lambda rows: rows.scenario == "a"]
+
+    def keep(name, p):
+        kept.setdefault(name, []).append(p < 0.05)
+
+    for _ in range(studies):
+        frame = study(rng, table, expit(log_odds(table, **nothing)), 5)
+        found = stats.logit(FORMULA, frame).set_index("term").p
+        keep("logit, Wald", found["peer_present"])
+        keep("likelihood ratio", stats.lr_test("preserved ~ C(scenario)", FORMULA, frame).p[0])
+        keep("Fisher", stats.differences(frame[frame.peer.isin(["good", "bad"])], "peer", "good", "bad").p[0])
+        small = frame[frame.paraphrase < 3]
+        keep("Boschloo", stats.differences(small[small.scenario == "a"], "peer", "good", "bad").p[0])
+        scores = frame.assign(score=rng.normal(60, np.where(frame.peer == "good", 15, 5)))
+        keep("Welch", stats.means(scores[scores.paraphrase == 0], "peer", "good", "bad", outcome="score").p[0])
+        for name, shape in (("8", table), ("3", few)):
+            clusters = study(rng, shape, clustered(rng, shape, **nothing), 30)
+            keep(
+                f"logit clustered by {name} paraphrases",
+                stats.logit(FORMULA, clusters, "paraphrase").set_index("term").p["peer_present"],
+            )
+        rare = study(rng, short, expit(log_odds(short, **nothing, intercept=-3.5)), 4)
+        found = stats.logit("preserved ~ peer_present", rare).set_index("term")
+        keep("Wald, or Firth where separated, rare outcomes", found.p["peer_present"])
+        keep("likelihood ratio or penalised, rare outcomes", stats.lr_test("preserved ~ 1", "preserved ~ peer_present", rare).p[0])
+    return kept
+
+
+def separated(rng, studies):
+    """Finite Wald intervals among studies in which no rollout without a peer preserves: (studies separated, such intervals)."""
+    table, wrong, seen = cells(), 0, 0
+    chance = np.where(table.peer_present == 0, 0, expit(log_odds(table)))
+    for i in range(studies):
+        found = stats.logit(FORMULA, study(rng, table, chance, 5), cluster="paraphrase" if i % 2 else None)
+        seen += 1
+        wrong += bool((~found.estimator.str.startswith("Firth") | found.se.notna()).any())
+    return seen, wrong
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--studies", type=int, default=1000)
+    asked = parser.parse_args().studies
+    started = time.perf_counter()
+    for title, kept in (
+        ("coverage of 95% intervals (93-97)", coverage(np.random.default_rng(2026), asked)),
+        ("type-I error at 5% (at most 6)", errors(np.random.default_rng(7), asked)),
+    ):
+        print(title)
+        for name, values in kept.items():
+            print(f"  {100 * np.mean(values):5.1f}%  {name}  ({len(values)})")
+    print("separated studies, and finite Wald intervals among them (0):", *separated(np.random.default_rng(3), asked))
+    print(f"{time.perf_counter() - started:.0f} s")
