@@ -99,6 +99,12 @@ def test_margins_and_predictions_under_separation(endometrial):
     assert table.estimator.unique().tolist() == ["Firth, delta method"]
     (row,) = stats.predicted("HG ~ NV + PI + EH", endometrial, {"NV": 0, "PI": 0, "EH": 0}).itertuples()
     assert (row.estimate, row.low, row.high) == pytest.approx(tuple(expit([3.77455951, 1.0825371, 7.20928050])), rel=1e-6)
+    # anywhere else, it is the intercept of a model whose columns are 0 there
+    (row,) = stats.predicted("HG ~ NV + PI + EH", endometrial, {"NV": 1, "PI": 17, "EH": 1.5}).itertuples()
+    moved = endometrial.assign(NV=endometrial.NV - 1, PI=endometrial.PI - 17, EH=endometrial.EH - 1.5)
+    (there, *_) = stats.logit("HG ~ NV + PI + EH", moved).itertuples()
+    assert (row.estimate, row.low, row.high) == pytest.approx(tuple(expit([there.estimate, there.low, there.high])), rel=1e-6)
+    assert row.p == pytest.approx(there.p, rel=1e-6)
 
 
 def test_firth_of_two_proportions_adds_half_to_every_cell():
