@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import patsy  # type: ignore[import-untyped,unused-ignore]
+import patsy
 from numpy.typing import NDArray
 from scipy.optimize import brentq, linprog
 from scipy.special import expit
