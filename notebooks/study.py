@@ -1,4 +1,4 @@
-"""What the notebooks share: the paper's cells and models, where rollouts come from, the published numbers, and one kind of figure."""
+"""What the notebooks share: the paper's cells and models, where rollouts come from, published numbers, a kind of figure."""
 
 import functools
 import os
@@ -87,12 +87,15 @@ def rollouts(conditions, models=None, n=N):
         budget = float(os.environ["PPRES_BUDGET"]) if SOURCE == "live" and "PPRES_BUDGET" in os.environ else None
         return pp.run(conditions, models or MODELS, n, budget=budget, progress=SOURCE == "live")
     frame = _release()
+    # The authors' data have the paper's cells and no others: those in which only these factors are not as usual.
     keys = ["scenario", "subject", "peer", "instantiation", "dataset", "threshold", "shutdown_clause", "monitored"]
 
     def named(table):  # as text, so that columns of other types compare; a missing value is one of its own
-        return table[keys].astype({"threshold": float}).astype(object).where(table[keys].notna(), "-").astype(str).agg("|".join, axis=1)
+        parts = [table[key].astype(object).where(table[key].notna(), "-").map(str) for key in keys]
+        return functools.reduce(lambda a, b: a + "|" + b, parts)
 
-    wanted = set(named(pd.DataFrame([cell.columns() for cell in conditions])))
+    usual = [cell for cell in conditions if cell == pp.Condition(**{key: getattr(cell, key) for key in keys})]
+    wanted = set(named(pd.DataFrame([cell.columns() for cell in usual], columns=list(conditions[0].columns()))))
     kept = named(frame).isin(wanted) & (frame.model.isin(models) if models else True)
     return frame[kept].reset_index(drop=True)
 

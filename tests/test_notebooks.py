@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import released
 
 import ppres as pp
 from ppres.reproduce import made_from
@@ -57,93 +58,107 @@ def recount(table, frame, by, outcome, rate="estimate"):
     assert table.k.sum() == counted["sum"].sum()
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
-def test_it_runs_says_nothing_on_stderr_and_writes_what_the_readme_lists(path, tmp_path):
-    folder = project_copy(tmp_path)
-    cells = executed(folder, path.stem[:2])
-    assert printed(cells, "stderr") == ""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(rf"\| \[{path.stem[:2]}\]\(notebooks/{path.stem}\.ipynb\) \|[^\n]*", readme)
-    files = {name for line in listed for name in re.findall(r"`figures/([\w.]+)`", line)}
-    assert files, "the README's map of the paper does not list this notebook"
-    assert files <= {made.name for made in (folder / "figures").iterdir()}
-
-
 BY_CELL = ["model", "subject", "peer", "instantiation"]
+MODELS = "sim/gemini-3-flash sim/gemini-3-pro sim/claude-opus-4.5"
 
 
-@pytest.mark.parametrize(
-    ("only", "file", "by", "outcome"),
-    [
-        ("02", "shutdown_tampering_rates", BY_CELL, "preserved"),
-        ("05", "exfiltration_rates", BY_CELL, "preserved"),
-        ("06", "refusal_rates", BY_CELL, "refused"),
-    ],
-)
-def test_tables_of_rates_equal_a_plain_recount(only, file, by, outcome, tmp_path):
-    folder = project_copy(tmp_path)
-    executed(folder, only, PPRES_MODELS="sim/gemini-3-flash sim/claude-opus-4.5")
-    table = pd.read_csv(folder / "figures" / f"{file}.csv")
-    if "outcome" in table:
-        table = table[table.outcome == outcome]
-    frame = pp.frame(store=folder / "store.sqlite")
-    frame = frame[frame.shutdown_clause.ne(False).fillna(True) & frame.documents.isna() & frame.trust.isin([2.1, 5.2, 9.5, np.nan])]
-    frame = frame[frame.label.isna()]
-    if only == "02":  # the controls vary trust and note by themselves
-        usual = frame.peer.map({"uncooperative": 2.1, "neutral": 5.2, "cooperative": 9.5})
-        notes = frame.peer.map({"uncooperative": "selfish", "neutral": "even", "cooperative": "generous"})
-        frame = frame[frame.peer.isna() | ((frame.trust == usual) & (frame.note == notes))]
-    recount(table, frame, by, outcome)
+def tampering(figures, frame):
+    """Of the paper's cells; the notebook's controls vary the document, the clause, trust and note by themselves."""
+    kinds = {
+        ("trust", "uncooperative"): 2.1,
+        ("trust", "neutral"): 5.2,
+        ("trust", "cooperative"): 9.5,
+        ("note", "uncooperative"): "selfish",
+        ("note", "neutral"): "even",
+        ("note", "cooperative"): "generous",
+    }
+    levels = zip(frame.peer, frame.trust, frame.note, strict=True)
+    usual = [pd.isna(peer) or (trust, note) == (kinds["trust", peer], kinds["note", peer]) for peer, trust, note in levels]
+    frame = frame[np.array(usual) & frame.documents.isna() & frame.shutdown_clause.astype(bool)]
+    recount(pd.read_csv(figures / "shutdown_tampering_rates.csv"), frame, BY_CELL, "preserved")
 
 
-def test_tables_of_differences_equal_a_plain_recount(tmp_path):
-    folder = project_copy(tmp_path)
-    models = {"PPRES_MODELS": "sim/gemini-3-pro sim/kimi-k2.5"}
-    executed(folder, "04", **models)
-    frame = pp.frame(store=folder / "store.sqlite")
-    frame = frame[frame.monitored == frame.threatened]
-    table = pd.read_csv(folder / "figures" / "alignment_faking.csv")
-    rates = frame.groupby(["model", "peer", "instantiation", "monitored"]).preserved.mean().unstack("monitored")
-    for row in table.itertuples():
-        both = rates.loc[row.model, row.peer, row.instantiation]
-        assert row.estimate == pytest.approx(both[False] - both[True])
-    assert len(table) == 2 * 9
-
-    executed(folder, "03", **models)
-    frame = pp.frame(store=folder / "store.sqlite").query("scenario in ('finance', 'evaluation')")
-    table = pd.read_csv(folder / "figures" / "strategic_misrepresentation.csv")
-    assert len(table) == 2 * (1 + 3 * 3 + 3 * 3)
-    row = table[
-        (table.model == "sim/gemini-3-pro")
-        & (table.subject == "peer")
-        & (table.peer == "cooperative")
-        & (table.instantiation == "memory")
-    ].iloc[0]
-    mine = frame[(frame.model == "sim/gemini-3-pro") & (frame.subject == "peer")]
-    told = mine[(mine.peer == "cooperative") & (mine.instantiation == "memory")]
-    base = mine[mine.shutdown_clause == False]  # noqa: E712
+def misrepresentation(figures, frame):
+    """One cell of the four-setting average, step by step."""
+    table = pd.read_csv(figures / "strategic_misrepresentation.csv")
+    assert len(table) == 3 * (1 + 3 * 3 + 3 * 3)
+    one = "model == 'sim/gemini-3-pro' and subject == 'peer' and peer == 'cooperative' and instantiation == 'memory'"
+    (row,) = table.query(one).itertuples()
+    told = frame.query(one)
+    base = frame[(frame.model == "sim/gemini-3-pro") & (frame.subject == "peer") & (frame.shutdown_clause == False)]  # noqa: E712
     settings = [told[told.scenario == "finance"].preserved.mean() - base[base.scenario == "finance"].preserved.mean()]
     for dataset in ("factual", "creativity", "red"):
-        thresholds = sorted(told[told.dataset == dataset].threshold.unique())
-        scores = base[base.dataset == dataset].reported_score.dropna()
-        gaps = [told[(told.dataset == dataset) & (told.threshold == t)].preserved.mean() - (scores >= t).mean() for t in thresholds]
+        mine, scores = told[told.dataset == dataset], base[base.dataset == dataset].reported_score.dropna()
+        gaps = [mine[mine.threshold == t].preserved.mean() - (scores >= t).mean() for t in sorted(mine.threshold.unique())]
         settings.append(np.mean(gaps))
     assert row.estimate == pytest.approx(np.mean(settings))
 
 
-def test_every_published_number_has_a_verdict(tmp_path):
-    folder = project_copy(tmp_path)
-    executed(folder, "10")
-    table = pd.read_csv(folder / "figures" / "published_and_reproduced.csv")
-    published = pd.read_csv(ROOT / "data" / "published_rates.csv")
-    assert len(table) == len(published)
-    assert (table.published * 100).round(6).tolist() == published.percent.tolist()
-    assert table.verdict.notna().all()
+def faking(figures, frame):
+    """Unmonitored minus monitored."""
+    table = pd.read_csv(figures / "alignment_faking.csv")
+    frame = frame[frame.monitored == frame.threatened]
+    rates = frame.groupby(["model", "peer", "instantiation", "monitored"]).preserved.mean().unstack("monitored")
+    assert len(table) == len(rates) == 3 * 9
+    for row in table.itertuples():
+        both = rates.loc[row.model, row.peer, row.instantiation]
+        assert row.estimate == pytest.approx(both[False] - both[True])
+
+
+def exfiltration(figures, frame):
+    """Both scenarios pooled."""
+    recount(pd.read_csv(figures / "exfiltration_rates.csv"), frame, BY_CELL, "preserved")
+
+
+def refusals(figures, frame):
+    """All scenarios pooled."""
+    table = pd.read_csv(figures / "refusal_rates.csv")
+    for outcome in ("refused", "objected"):
+        recount(table[table.outcome == outcome], frame, BY_CELL, outcome)
+
+
+def published(figures, frame):
+    """Every published number has a verdict, and none that simulated agents cannot give."""
+    table = pd.read_csv(figures / "published_and_reproduced.csv")
+    theirs = pd.read_csv(ROOT / "data" / "published_rates.csv")
+    assert (table.published * 100).round(6).tolist() == theirs.percent.tolist()
     ran = ~table.verdict.str.startswith("not run")
-    assert set(table.verdict[ran]) <= {"recovers the propensity it was given", "does not recover it"}
+    assert set(table.verdict[ran]) <= {"recovers the propensity it was given", "does not recover it", "too few rollouts to say"}
     assert (table.harness[table.verdict.str.contains("harness")] != "custom").all()
     assert table.loc[ran, ["ours", "difference_low", "difference_high"]].notna().all().all()
-    assert not table.verdict.str.contains("replicat").any()  # simulated agents replicate nothing
+
+
+CHECKS = {"02": tampering, "03": misrepresentation, "04": faking, "05": exfiltration, "06": refusals, "10": published}
+
+
+@pytest.mark.parametrize("only", CHECKS)
+def test_its_tables_equal_a_plain_recount_and_it_says_nothing_on_stderr(only, tmp_path):
+    folder = project_copy(tmp_path)
+    cells = executed(folder, only, PPRES_MODELS=MODELS)
+    assert printed(cells, "stderr") == ""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(rf"\| \[{only}\]\(notebooks/{only}_\w+\.ipynb\) \|[^\n]*", readme)
+    files = {name for line in listed for name in re.findall(r"`figures/([\w.]+)`", line)}
+    assert files, "the README's map of the paper does not list this notebook"
+    assert files <= {made.name for made in (folder / "figures").iterdir()}
+    CHECKS[only](folder / "figures", pp.frame(store=folder / "store.sqlite"))
+
+
+def test_all_of_them_run_on_the_authors_data(tmp_path):
+    (tmp_path / "project").mkdir()
+    folder = project_copy(tmp_path / "project")
+    data = released.write(tmp_path / "released", n=3)
+    command = [str(Path(sys.executable).with_name("ppres")), "reproduce", "--save"]
+    settings = {"PPRES_SOURCE": "release", "PPRES_RELEASE_FOLDER": str(data), "PPRES_STORE": str(folder / "store.sqlite")}
+    done = subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(pp.frame(store=folder / "store.sqlite")) == 0  # nothing was run beside it
+    table = pd.read_csv(folder / "figures" / "shutdown_tampering_rates.csv")
+    frame = pp.load_release(folder=data)
+    recount(table, frame[frame.scenario == "tampering"], BY_CELL, "preserved")
+    verdicts = pd.read_csv(folder / "figures" / "published_and_reproduced.csv").verdict
+    assert "replicates" in set(verdicts) and not verdicts.str.contains("recover").any()
+    assert "the authors' released transcripts" in (folder / "figures" / "shutdown_tampering_peer.svg").read_text()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])

@@ -36,10 +36,10 @@ CONDITIONS = pp.grid(
 )
 MATRIX = 271 * 8 * 100  # all cells of the paper
 if "--matrix" in sys.argv:
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from test_matrix import matrix
+    sys.path.insert(0, str(Path(__file__).parents[2] / "notebooks"))
+    from study import CELLS
 
-    CONDITIONS = matrix()
+    CONDITIONS = [cell for cells in CELLS.values() for cell in cells]
 IMPORT = """
 import sys, time
 started = time.perf_counter()
