@@ -1,0 +1,125 @@
+"""The same line of code in a script, a notebook, a running event loop, two processes at once, and the workers of an executor."""
+
+import asyncio
+import concurrent.futures
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import faults
+import pytest
+
+import ppres as pp
+
+PERSONA = "gemini-3-flash"
+RUN = """
+import sys
+import ppres as pp
+cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
+model = pp.Model("openai/gemini-3-flash", api_base=sys.argv[1], family="Gemini")
+df = pp.run(cell, model, {n}, concurrency=4, progress=False)
+print(len(df), df.id.is_unique)
+"""
+
+
+@pytest.fixture
+def server():
+    with faults.Faulty(latency=0.02) as running:
+        yield running
+
+
+def model_at(server):
+    return pp.Model(f"openai/{PERSONA}", api_base=server.url, family="Gemini")
+
+
+def script(server, n=6, **popen):
+    return subprocess.Popen([sys.executable, "-c", RUN.format(n=n), server.url], text=True, stdout=subprocess.PIPE, **popen)
+
+
+def test_two_scripts_at_once_share_the_work_of_a_store(server, cell):
+    both = [script(server, 20) for _ in range(2)]
+    assert [one.communicate(timeout=100)[0].strip() for one in both] == ["20 True"] * 2
+    frame = pp.frame(cell, model_at(server))
+    assert len(frame) == 20
+    assert server.begun == frame.turns.sum()  # nothing was asked twice
+
+
+def test_inside_a_running_event_loop_and_under_pytest(server, cell):
+    async def main():
+        return pp.run(cell, model_at(server), 4, progress=False)
+
+    assert len(asyncio.run(main())) == 4
+    assert len(pp.run(cell, model_at(server), 6, progress=False)) == 6
+
+
+def test_in_a_kernel_again_and_again_without_leaks(server):
+    import nbformat
+    from nbclient import NotebookClient
+
+    code = [
+        f"import os, psutil, sys\nsys.argv[1:] = [{server.url!r}]" + RUN.format(n=2),
+        "rows = []\nfor n in range(3, 23):\n    rows.append(len(pp.run(cell, model, n, progress=False)))\n"
+        "    if n == 4: files, memory = psutil.Process().num_fds(), psutil.Process().memory_info().rss",
+        "print(rows[-1], psutil.Process().num_fds() - files, psutil.Process().memory_info().rss - memory)",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in code])
+    NotebookClient(notebook, kernel_name="python3", timeout=100).execute(env=dict(os.environ))
+    assert not [o for cell in notebook.cells for o in cell.outputs if o.get("name") == "stderr"]
+    rows, files, memory = map(int, notebook.cells[2].outputs[0].text.split())
+    assert rows == 22
+    assert files <= 3
+    assert memory < 30e6
+
+
+def test_an_interrupt_ends_it_with_a_summary_and_the_next_run_goes_on(server, cell):
+    child = script(server, 200, stderr=subprocess.PIPE)
+    while server.calls < 10:
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, told = child.communicate(timeout=30)
+    assert time.monotonic() - started < 10
+    assert "ppres: stopped: " in told and "paused in conversation" in told
+    begun = server.begun
+    frame = pp.run(cell, model_at(server), 20, progress=False)
+    assert server.begun <= frame.turns.sum() + 4  # the calls that were in flight
+    assert begun < server.begun
+    assert pp.verify().empty
+
+
+@pytest.mark.parametrize("kind", [concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor])
+def test_an_executor_of_the_standard_library_makes_the_same_rollouts(kind, cell):
+    here = pp.run(cell, f"sim/{PERSONA}", 300, progress=False)
+    pp.discard(here.id)
+    with kind(2) as executor:
+        there = pp.run(cell, f"sim/{PERSONA}", 300, executor=executor, progress=False)
+    assert there.equals(here)
+
+
+def test_dask_workers_one_of_them_killed(server, cell):
+    from distributed import Client, LocalCluster
+
+    conditions = pp.grid(cell, dataset=["factual", "creativity", "red"], instantiation=["file", "file+prompt", "memory"])
+    options = {"n_workers": 3, "threads_per_worker": 1, "processes": True, "dashboard_address": None, "silence_logs": 50}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        victim = next(iter(client.run(os.getpid).values()))
+
+        def kill():
+            while server.calls < 20:
+                time.sleep(0.01)
+            os.kill(victim, signal.SIGKILL)
+
+        with concurrent.futures.ThreadPoolExecutor(1) as aside:
+            killed = aside.submit(kill)
+            live = pp.run(cell, model_at(server), 30, executor=client.get_executor(), progress=False)
+            killed.result()
+        simulated = pp.run(conditions, f"sim/{PERSONA}", 400, executor=client.get_executor(), progress=False)
+    assert live.replicate.tolist() == list(range(30))
+    assert live.stop_reason.isin(["ended", "no_tool_call"]).all()
+    assert len(simulated) == simulated.id.nunique() == 9 * 400
+    assert pp.verify().empty
+    frame = pp.run(conditions, f"sim/{PERSONA}", 400, store="again.sqlite", progress=False)
+    assert frame.equals(simulated)
