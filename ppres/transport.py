@@ -71,12 +71,12 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
 
 def _give_up(error: Exception, name: str) -> None:
     kinds = {kind.__name__ for kind in type(error).__mro__}  # names: litellm, which has the classes, is slow to import
-    status = _status(error)
-    if "ContextWindowExceededError" in kinds:
+    status, code = _status(error), getattr(error, "code", None)  # the provider's own code: versions of litellm class it differently
+    if "ContextWindowExceededError" in kinds or code == "context_length_exceeded":
         raise ProviderError(plain(error), "token_limit") from error
-    if "ContentPolicyViolationError" in kinds:
+    if "ContentPolicyViolationError" in kinds or code in ("content_policy_violation", "content_filter"):
         raise ProviderError(plain(error), "content_filter") from error
-    if status in (401, 403, 404) or "UnsupportedParamsError" in kinds or "insufficient_quota" in str(error):
+    if status in (401, 402, 403, 404) or "UnsupportedParamsError" in kinds or "insufficient_quota" in str(error):
         raise ModelError(f"{name}: {plain(error)}") from error
     if not {"OpenAIError", "EmptyReply", "TimeoutError"} & kinds:
         raise error  # a bug of ours, not the provider's doing

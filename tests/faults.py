@@ -61,10 +61,11 @@ class Faulty(StandIn):
 
     request_queue_size = 256
 
-    def __init__(self, rate=0.0, kinds=KINDS, seed=0, latency=0.0, hang=1.0, lengths=(1, 1)):
+    def __init__(self, rate=0.0, kinds=KINDS, seed=0, latency=0.0, hang=1.0, lengths=(1, 1), persona=None):
         super().__init__()
         self.RequestHandlerClass = _FaultyHandler
         self.rate, self.kinds, self.seed, self.latency, self.hang, self.lengths = rate, kinds, seed, latency, hang, lengths
+        self.persona = persona  # who answers to any model's name; else the model of that name
         self.asked, self.counts, self.altered = collections.Counter(), collections.Counter(), set()
         self.calls = self.begun = 0
         self.usage = []
@@ -83,7 +84,7 @@ class Faulty(StandIn):
     def reply(self, body, kind, rng):
         """The reply of the model, altered where the fault is one of behaviour."""
         seed = seed_in(body["messages"]) or f"{rng.getrandbits(48):012x}"
-        answer = reply_of(body["model"], seed, bare(body["messages"]), body["tools"])
+        answer = reply_of(self.persona or body["model"], seed, bare(body["messages"]), body["tools"])
         message, finish = answer.message, answer.call["finish_reason"]
         factor = rng.uniform(*self.lengths)
         usage = {name: max(1, round(answer.call[name] * factor)) for name in ("prompt_tokens", "completion_tokens")}

@@ -30,8 +30,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(transport, "LONGEST_WAIT", 0.2)
 
 
-def model_at(server, **more):
-    return pp.Model(f"openai/{PERSONA}", api_base=server.url, family="Gemini", timeout=1.0, **more)
+def model_at(server, name=PERSONA, **more):
+    return pp.Model(f"openai/{name}", api_base=server.url, family="Gemini", timeout=1.0, **more)
 
 
 def seed_of(messages):
@@ -159,14 +159,14 @@ def spend(seed, path):
     import litellm
 
     rng = random.Random(seed)
-    name, prices = f"openai/{PERSONA}", (rng.uniform(1e-7, 1e-5), rng.uniform(1e-7, 5e-5))
+    name, prices = f"priced-{seed}", (rng.uniform(1e-7, 1e-5), rng.uniform(1e-7, 5e-5))  # its own: litellm keeps what it is told
     entry = {"input_cost_per_token": prices[0], "output_cost_per_token": prices[1], "litellm_provider": "openai", "mode": "chat"}
-    litellm.register_model({name: entry, PERSONA: entry})
+    litellm.register_model({f"openai/{name}": entry, name: entry})
     concurrency, n = rng.choice([1, 4, 16]), rng.choice([20, 40])
     cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
     longest = rng.choice([1, 3, 10])
-    with faults.Faulty(seed=seed, lengths=(0.3, longest)) as server:
-        model = model_at(server)
+    with faults.Faulty(seed=seed, lengths=(0.3, longest), persona=PERSONA) as server:
+        model = model_at(server, name)
         plan = pp.plan(cell, model, n, store=path).iloc[0]
         budget = plan.dollars * rng.uniform(0.1, 1.5)
         pp.run(cell, model, n, budget=budget, concurrency=concurrency, store=path, progress=False)
@@ -186,11 +186,7 @@ def test_spending_stays_within_the_budget_but_for_calls_in_flight(seed, tmp_path
 
 
 def test_an_unpriced_model_is_said_once_and_bound_by_tokens_alone(cell):
-    class Unknown(faults.Faulty):
-        def reply(self, body, kind, rng):
-            return super().reply(body | {"model": PERSONA}, kind, rng) | {"model": body["model"]}
-
-    with Unknown() as server:
+    with faults.Faulty(persona=PERSONA) as server:
         model = pp.Model("openai/nobody-knows-the-price", api_base=server.url)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
