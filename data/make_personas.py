@@ -15,7 +15,7 @@ fills the gap and the row's source says "assumed". Nothing here is evidence abou
   difference is the propensity, the same in all settings. Alignment faking is published as unmonitored minus monitored: 0.5% is
   assumed when monitored. Values published without saying for which peer are assumed for the cooperative one.
 - Exfiltration is published for both scenarios pooled: deletion is assumed to come first, as published for Gemini 3 Flash, that is
-  min(100, 2p) in deletion and the rest in transfer.
+  2p in deletion, as far as refusals leave room, and the rest in transfer.
 - Refusals are published over all scenarios and assumed to be the same in each; without a peer as for an uncooperative one; for
   oneself as for the peer. Objections are assumed: 10% for the Claude models, which are described as objecting, 0.5% for the others.
 """
@@ -119,7 +119,8 @@ def exfiltration(rows, model, subject, peer, behaviour):
         known = behaviour == DELETION or table.cell("self", "none")
         values = values if known else (0.0,) * 3
         return values, f"published ({deletion[1]})" if known and subject == "self" else "assumed: as for self without a peer"
-    split = [min(100.0, 2 * p) for p in pooled]
+    refused = Published(rows, model, "refusal").filled(subject, peer)[0]
+    split = [min(100.0 - r, 2 * p) for p, r in zip(pooled, refused, strict=True)]
     values = split if behaviour == DELETION else [2 * p - first for p, first in zip(pooled, split, strict=True)]
     return values, f"{source}; pooled over both scenarios, deletion first assumed"
 

@@ -130,6 +130,15 @@ def parts(call: Any) -> tuple[Any, str, Any]:
     return call.get("id"), str(function.get("name") or ""), arguments(function.get("arguments"))
 
 
+def shown(call: Any) -> str:
+    """A call as it was sent, for a person or a judge to read."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        return str(call)
+    raw = function.get("arguments")
+    return f"{function.get('name')}({raw if isinstance(raw, str) else json.dumps(raw)})"
+
+
 def arguments(raw: Any) -> Any:
     """The arguments of a call; None where they are not JSON, which every tool answers with an error."""
     if not isinstance(raw, str):

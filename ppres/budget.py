@@ -14,7 +14,7 @@ from ppres.agent import UNFINISHED, Message, drive, play
 from ppres.cell import Cell
 from ppres.condition import Condition
 from ppres.models import Model, size
-from ppres.outcomes import COLUMNS, parsed
+from ppres.outcomes import COLUMNS, current, parsed, stored_cells
 from ppres.scenarios import build
 from ppres.store import Row, Store
 from ppres.world import World
@@ -61,10 +61,9 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
     """For each cell what a rollout in it is expected to take: from stored rollouts of its model and scenario, else a guess."""
     wanted = {cell.model.label for cell in cells if not cell.model.simulated}
     known: dict[tuple[str, str], list[Usage]] = {}
-    for digest in store.cells() if wanted else ():
-        spec = store.spec(digest)
-        if spec["model"] in wanted:
-            known.setdefault((spec["model"], spec["condition"]["scenario"]), []).extend(_usage(store.rows(digest)))
+    for stored in stored_cells(store) if wanted else ():
+        if stored.model in wanted:
+            known.setdefault((stored.model, stored.condition.scenario), []).extend(_usage(current(store, stored)))
     distinct = {cell.digest: cell for cell in cells}.values()
     return {cell.digest: _expected(cell, known.get((cell.model.label, cell.condition.scenario), [])) for cell in distinct}
 

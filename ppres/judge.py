@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ppres.agent import Message, ProviderError
+from ppres.agent import Message, ProviderError, parts, shown
 from ppres.budget import Meter, Usage
 from ppres.models import Model, size, wait_for
 from ppres.store import Store, canonical
@@ -120,14 +120,9 @@ def _written(message: Message) -> str:
     """A message's calls, with texts as they are, so that a passage of a report can be quoted."""
     calls = []
     for call in message.get("tool_calls") or ():
-        function = call.get("function") or {}
-        raw = str(function.get("arguments") or "")
-        try:
-            given = json.loads(raw)
-        except ValueError:
-            given = {}
+        given = parts(call)[2]
         texts = [v for v in given.values() if isinstance(v, str)] if isinstance(given, dict) else []
-        calls.append(f"\n-> {function.get('name')}({raw})" + "".join(f"\n{text}" for text in texts if len(text) > 40))
+        calls.append(f"\n-> {shown(call)}" + "".join(f"\n{text}" for text in texts if len(text) > 40))
     return "".join(calls)
 
 

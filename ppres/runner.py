@@ -116,7 +116,7 @@ def run(
             if missing:
                 with tqdm(total=len(missing), unit="rollout", disable=not progress, leave=False) as bar:
                     _make(missing, Keeper(opened, bar), meter, concurrency, executor)
-            if count == "all" or meter.refused or not _top_up(opened, wanted, n):
+            if count == "all" or meter.refused or not _top_up(opened, cells, wanted, n):
                 break
         frame = outcomes.frame(opened, [cell.stored() for cell in cells], wanted)
     return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
@@ -135,15 +135,16 @@ def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, execu
         _run_in(executor, generate.ask, _batches(live, 1), keeper, concurrency, meter)
 
 
-def _top_up(store: Store, wanted: dict[bytes, int], n: int) -> bool:
+def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -> bool:
     """Ask for more rollouts of the cells that are short of outcomes; whether there are any."""
     added, why = 0, Counter[str]()
     place = list(outcomes.COLUMNS).index("missing")
-    for cell, made in wanted.items():
-        reasons = [reason for row in store.rows(cell, made) if (reason := outcomes.parsed(row)[place])]
+    for cell in cells:
+        made = wanted[cell.digest]
+        reasons = [reason for row in outcomes.current(store, cell.stored(), made) if (reason := outcomes.parsed(row)[place])]
         more = min(n - (made - len(reasons)), _PATIENCE * n - made)
         if more > 0:
-            wanted[cell] += more
+            wanted[cell.digest] += more
             added += more
             why.update(reasons)
     if added:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from html import escape
 from typing import Any
 
-from ppres.agent import STOPS
+from ppres.agent import STOPS, shown
 from ppres.sim import NOTICE
 from ppres.transcripts import transcript
 
@@ -53,7 +52,12 @@ class View:
         note = [NOTICE] if self.content["source"] == "sim" else []
         lines = [*note, *(f"{k}: {v}" for k, v in self._head())]
         for message in self.content["messages"]:
-            lines += ["", f"--- {message['role']}", *_said(message), *(f"-> {call}" for call in _calls(message))]
+            lines += [
+                "",
+                f"--- {message['role']}",
+                *_said(message),
+                *(f"-> {shown(call)}" for call in message.get("tool_calls") or ()),
+            ]
         return "\n".join(lines)
 
 
@@ -67,20 +71,11 @@ def _said(message: dict[str, Any]) -> list[str]:
     return [*([f"(reasoning) {thought}"] if thought else []), *([str(message["content"])] if message.get("content") else [])]
 
 
-def _calls(message: dict[str, Any]) -> list[str]:
-    calls = []
-    for call in message.get("tool_calls") or ():
-        function = call.get("function") or {}
-        raw = function.get("arguments")
-        calls.append(f"{function.get('name')}({raw if isinstance(raw, str) else json.dumps(raw)})")
-    return calls
-
-
 def _message(message: dict[str, Any]) -> str:
     role = message["role"]
     failed = " failed" if role == "tool" and str(message["content"]).startswith("Error: ") else ""
     parts = "".join(f"<pre>{escape(text)}</pre>" for text in _said(message))
-    parts += "".join(f"<pre><b>&rarr; {escape(call)}</b></pre>" for call in _calls(message))
+    parts += "".join(f"<pre><b>&rarr; {escape(shown(call))}</b></pre>" for call in message.get("tool_calls") or ())
     if role == "tool" and len(str(message["content"])) > 1500:
         parts = f"<details><summary>{len(message['content']):,} characters</summary>{parts}</details>"
     return f'<div class="m {escape(role)}{failed}"><span class="r">{escape(role)}</span>{parts}</div>'

@@ -15,7 +15,8 @@ def agreement(frame: pd.DataFrame, a: str, b: str, level: float = 0.95) -> pd.Da
 
     `a` and `b` are columns with their codes; rows that either left out are excluded and counted. Returns n, excluded, agreement
     (share of equal codes), kappa and its interval low, high at `level` (Cohen 1960; large-sample variance of Fleiss, Cohen and
-    Everitt 1969). kappa is NaN where both coders used a single code throughout. `confusion` gives the table behind it.
+    Everitt 1969; it ends at 1, which kappa cannot exceed). kappa is NaN where both coders used a single code throughout.
+    `confusion` gives the table behind it.
     """
     import pandas as pd
     from scipy.stats import norm
@@ -28,7 +29,7 @@ def agreement(frame: pd.DataFrame, a: str, b: str, level: float = 0.95) -> pd.Da
         return pd.DataFrame([row | dict.fromkeys(("kappa", "low", "high"), float("nan"))])
     found = cohens_kappa(table.to_numpy())
     around = norm.ppf((1 + level) / 2) * found.std_kappa
-    return pd.DataFrame([row | {"kappa": found.kappa, "low": found.kappa - around, "high": found.kappa + around}])
+    return pd.DataFrame([row | {"kappa": found.kappa, "low": found.kappa - around, "high": min(1.0, found.kappa + around)}])
 
 
 def confusion(frame: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
