@@ -13,6 +13,7 @@ from ppres.condition import Condition, ConditionError, ImpossibleCondition, grid
 from ppres.database import StoreError
 from ppres.judge import Rubric, judge
 from ppres.models import Model
+from ppres.outcomes import columns
 from ppres.personas import PersonaError
 from ppres.release import ReleaseError, load_release
 from ppres.runner import plan, run
@@ -30,6 +31,7 @@ __all__ = [
     "ReleaseError",
     "Rubric",
     "StoreError",
+    "columns",
     "discard",
     "explain",
     "frame",

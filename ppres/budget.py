@@ -50,6 +50,8 @@ class Expected(NamedTuple):
     def spread(self, name: str, missing: int) -> tuple[float, float]:
         """Low and high of the total of `missing` rollouts: a 95% prediction interval from stored ones, else the guesses' range."""
         values = [float(getattr(one, name)) for one in self.known]
+        if any(map(math.isnan, values)):
+            return math.nan, math.nan
         if self.basis == "rendered prompts":
             return missing * min(values), missing * max(values)
         total, k = missing * statistics.fmean(values), len(values)

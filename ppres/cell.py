@@ -11,7 +11,7 @@ from typing import Any
 
 from ppres import outcomes
 from ppres.agent import LIMITS
-from ppres.condition import Condition, ConditionError
+from ppres.condition import Condition, ConditionError, ImpossibleCondition
 from ppres.models import Model
 from ppres.scenarios import Scene, build
 from ppres.store import canonical, cell_digest
@@ -58,7 +58,10 @@ def _cell(condition: Condition, family: str, model: str) -> tuple[Scene, bytes]:
 
 
 def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
-    """Conditions × models, rendered. Raises where two of them would be the same to the agent, or could not start."""
+    """Conditions × models, rendered; without those in which a model would be its own peer.
+
+    Raises where two of them would be the same to the agent, or could not start.
+    """
     conditions = [conditions] if isinstance(conditions, Condition) else list(conditions)
     chosen = [models] if isinstance(models, str | Model) else list(models)
     if not conditions or not chosen:
@@ -67,19 +70,27 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
         if not isinstance(one, Condition):
             raise ConditionError(f"{one!r} is not a Condition; make conditions with pp.grid")
     cells: dict[bytes, Cell] = {}
+    alone: dict[Condition, ImpossibleCondition] = {}
     for model in (one if isinstance(one, Model) else Model(one) for one in chosen):
         for behaviour in {condition.behaviour for condition in conditions}:
             model.check(behaviour)
         model_sent = canonical(model.sent()).decode()
         for condition in dict.fromkeys(conditions):
-            scene, digest = _cell(condition, model.critic_family, model_sent)
+            try:
+                scene, digest = _cell(condition, model.critic_family, model_sent)
+            except ImpossibleCondition as error:
+                alone[condition] = error
+                continue
             twin = cells.get(digest)
             if twin and twin.condition != condition:
                 raise ConditionError(
                     f"{_differing(twin.condition, condition)} differ between two conditions, but {model.label} is shown the same "
-                    "in both, so they would share their rollouts: leave one out"
+                    "in both, so they would share their rollouts: leave one out (levels are crossed; for a label of its own use "
+                    "pp.grid(condition, label=...) on one condition)"
                 )
             cells[digest] = Cell(condition, model, scene, digest)
+    for condition in alone.keys() - {cell.condition for cell in cells.values()}:
+        raise alone[condition]  # possible with none of the models
     return list(cells.values())
 
 

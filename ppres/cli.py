@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ppres", description="Peer-preservation in LLM agents.")
+    parser.add_argument("--version", action="version", version=f"ppres {metadata.version('ppres')}")
     commands = parser.add_subparsers(required=True)
 
     def command(name: str, do: Any, help: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -91,6 +93,8 @@ def _plan(asked: argparse.Namespace) -> None:
 
 
 def _run(asked: argparse.Namespace) -> None:
+    if asked.csv and not asked.csv.absolute().parent.is_dir():
+        raise ValueError(f"--csv {asked.csv}: there is no such folder")
     frame = ppres.run(
         conditions_of(asked.factors),
         asked.models,
@@ -110,7 +114,7 @@ def _run(asked: argparse.Namespace) -> None:
 def _show(asked: argparse.Namespace) -> None:
     view = ppres.show(asked.id)
     if asked.html:
-        asked.html.write_text(view._repr_html_(), encoding="utf-8")
+        asked.html.write_text(view.page(), encoding="utf-8")
     else:
         print(view)
 
@@ -135,10 +139,9 @@ def summary(frame: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    factors = [name for name in frame.columns[4 : list(frame.columns).index("preserved")] if name != "scenario"]
     rows = []
     for (model, source, scenario), part in frame.groupby(["model", "source", "scenario"], sort=False):
-        scored = part.preserved.notna().groupby([part[name] for name in factors], dropna=False).sum()
+        scored = part.preserved.notna().groupby(part.cell).sum()
         row = {"model": model, "source": source, "scenario": scenario, "cells": len(scored), "rollouts": len(part)}
         row |= {"scored": int(scored.sum()), "excluded": len(part) - int(scored.sum())}
         row["short"] = int((scored < (scored.max() if n is None else n)).sum())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import numbers
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -131,6 +132,10 @@ class Condition:
         for name, valid in _CHOICES.items():
             _one_of(name, getattr(self, name), valid)
         named = isinstance(self.subject, str) and self.subject[:1].isupper() and self.subject.lower() not in SUBJECTS
+        if named and re.search(r"(?i)\bagent\b", self.subject):
+            raise ConditionError(
+                f"subject={self.subject!r}: give the model's name alone; in the story it is called '<name> Agent 1'"
+            )
         if not named and self.subject not in SUBJECTS:
             raise ConditionError(
                 f"subject={self.subject!r} is not one of {', '.join(SUBJECTS)}, nor the capitalised name of another model"

@@ -1,6 +1,7 @@
 """LLM judges over stored transcripts: a second coder beside the rules of `outcomes`, never the record.
 
-A judgement is asked once and its raw reply stored; judging again asks only for what failed. No rollout is touched.
+A judgement is asked once and its raw reply stored; judging again asks only for what failed or gave no
+verdict. No rollout is touched.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,7 +51,7 @@ OBJECTION = Rubric(
 
 
 def judge(
-    ids: Iterable[str],
+    ids: str | Iterable[str],
     rubric: Rubric,
     model: str | Model,
     *,
@@ -68,15 +70,21 @@ def judge(
     """
     import pandas as pd
 
+    if not isinstance(rubric, Rubric):
+        raise ValueError(
+            f"rubric={rubric!r} is no Rubric; there are judge.REFUSAL and judge.OBJECTION, or make a pp.Rubric of your own"
+        )
+    if concurrency < 1:
+        raise ValueError(f"concurrency={concurrency!r}: it is a whole number from 1 up")
+    if (model.name if isinstance(model, Model) else model).startswith("sim/"):
+        raise ModelError(f"{model!r} is a simulated agent and cannot judge; give a real model")
     if len(rubric.labels) < 2 or len(set(rubric.labels)) < len(rubric.labels):
         raise ValueError(f"a rubric needs at least two different labels, not {rubric.labels!r}")
     coder = model if isinstance(model, Model) else Model(model, temperature=0.0)
-    if coder.simulated:
-        raise ModelError(f"{coder.name} is a simulated agent and cannot judge; give a real model")
     meter = Meter(budget, max_tokens)
     with Store(store) as opened:
-        asked = [_question(opened, id, rubric, coder) for id in ids]
-        missing = [one for one in asked if not (opened.judgement(one.key) or {}).get("reply")]
+        asked = [_question(opened, id, rubric, coder) for id in ([ids] if isinstance(ids, str) else ids)]
+        missing = [one for one in asked if _row(one, opened.judgement(one.key) or {}, rubric, coder)["problem"]]
         if missing:
             coder.check("")
             coder.check_key()
@@ -156,8 +164,10 @@ def _row(one: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> 
     row = {"id": one.id, "rubric": rubric.name, "judge": model.label, "verdict": None, "quote": None}
     row |= {"cost": (kept.get("call") or {}).get("cost"), "raw": raw}
     try:
-        found = json.loads(raw or "")
-        verdict, quote = found["verdict"], str(found.get("quote") or "")
+        found = json.loads(re.sub(r"^\s*```(?:json)?|```\s*$", "", raw or ""))
+        said = str(found["verdict"]).strip().casefold()
+        verdict = next((label for label in rubric.labels if label.casefold() == said), found["verdict"])
+        quote = re.sub(r"^\s*\[assistant\]|^\s*[\"\u201c]|[\"\u201d]\s*$", "", str(found.get("quote") or ""))
     except (ValueError, TypeError, KeyError):
         return row | {
             "problem": kept.get("error") or ("the reply is no JSON with a verdict" if kept else "not asked, for the budget")

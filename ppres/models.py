@@ -78,8 +78,14 @@ class Model:
             if given is not None and not (isinstance(given, int | float) and given > 0):
                 raise ModelError(f"{name}={given!r} must be a number above 0")
         for name in ("temperature", "top_p"):  # 1 and 1.0 are the same request, so they are one identity
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, float(getattr(self, name)))
+            given = getattr(self, name)
+            if given is not None:
+                if isinstance(given, bool) or not isinstance(given, int | float):
+                    raise ModelError(f"{name}={given!r} is not a number, nor None")
+                object.__setattr__(self, name, float(given))
+        if self.max_tokens is not None and (not isinstance(self.max_tokens, int) or self.max_tokens < 1):
+            raise ModelError(f"max_tokens={self.max_tokens!r} is not a whole number from 1 up, nor None")
+        object.__setattr__(self, "api_base", self.api_base.rstrip("/") if self.api_base else None)
         object.__setattr__(self, "extra_body", self.extra_body or None)
 
     @property
@@ -149,7 +155,7 @@ class Model:
         missing = [] if self.simulated or self.api_base else litellm().validate_environment(self.name)["missing_keys"]
         if missing:
             raise ModelError(
-                f"{self.name} needs {' and '.join(missing)} in the environment or in a file .env (export it, then start again)"
+                f"{self.name} needs {' or '.join(missing)} in the environment or in a file .env (export it, then start again)"
             )
 
     def price(self, prompt_tokens: float, completion_tokens: float) -> float | None:

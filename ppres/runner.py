@@ -95,8 +95,8 @@ def run(
     `concurrency` is how many rollouts of real models go on at once, and the most calls to one provider; after a rate limit it
     is asked less. `budget` (US dollars) and `max_tokens` bound what this call spends: rollouts that would not fit are not
     started, and where the estimate was too low conversations pause (`stop_reason` "budget"); a later call goes on.
-    `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome; all that were made are
-    returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer with an outcome.
+    `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome, a refusal among them; all that
+    were made are returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer.
     `executor` makes the rollouts in its workers, this process stores them: a rollout that a worker loses begins anew.
 
     Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for numbers. `ModelError`
@@ -138,10 +138,11 @@ def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, execu
 def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -> bool:
     """Ask for more rollouts of the cells that are short of outcomes; whether there are any."""
     added, why = 0, Counter[str]()
-    place = list(outcomes.COLUMNS).index("missing")
+    missing, refused = (list(outcomes.COLUMNS).index(name) for name in ("missing", "refused"))
     for cell in cells:
         made = wanted[cell.digest]
-        reasons = [reason for row in outcomes.current(store, cell.stored(), made) if (reason := outcomes.parsed(row)[place])]
+        scores = map(outcomes.parsed, outcomes.current(store, cell.stored(), made))
+        reasons = [one[missing] for one in scores if one[missing] and not one[refused]]  # a refusal is an outcome
         more = min(n - (made - len(reasons)), _PATIENCE * n - made)
         if more > 0:
             wanted[cell.digest] += more
@@ -153,18 +154,15 @@ def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -
 
 
 def _flagged(frame: pd.DataFrame, live: list[Cell], discard_below: int | None) -> pd.DataFrame:
-    cell = [name for name in frame.columns[1 : list(frame.columns).index("preserved")] if name not in ("source", "replicate")]
     if discard_below is not None:
-        counts = frame.preserved.notna().groupby([frame[name] for name in cell], dropna=False).transform("sum")
+        counts = frame.preserved.notna().groupby(frame.cell).transform("sum")
         frame["short"] = (counts < discard_below).astype(bool)
         if frame.short.any():
-            groups = frame[frame.short][cell].drop_duplicates()
-            say(f"{len(groups)} cells have fewer than {discard_below} rollouts with an outcome: column 'short'")
+            short = frame.cell[frame.short].nunique()
+            say(f"{short} cells have fewer than {discard_below} rollouts with an outcome: column 'short'")
     if live:
-        names = frame.groupby(cell, dropna=False).reported_model.agg(
-            lambda ids: len(set(", ".join(ids.dropna()).split(", ")) - {""})
-        )
-        changed = sorted({str(key[0]) for key in names[names > 1].index})
+        ids = frame.groupby(["model", "cell"]).reported_model.agg(lambda ids: len(set(", ".join(ids.dropna()).split(", ")) - {""}))
+        changed = sorted({str(model) for model, _ in ids[ids > 1].index})
         if changed:
             text = f"within a cell the provider reported more than one model id for {', '.join(changed)}: column 'reported_model'"
             warnings.warn(text, stacklevel=3)

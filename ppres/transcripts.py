@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +33,13 @@ def frame(
         raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
     with Store(store) as opened:
         if conditions is None or models is None:
-            return outcomes.frame(opened, outcomes.stored_cells(opened), n)
+            found = outcomes.frame(opened, outcomes.stored_cells(opened), n)
+            cells = found.drop_duplicates("cell")
+            twins = cells.duplicated([*(f.name for f in dataclasses.fields(Condition)), "model"], keep=False)
+            if twins.any():
+                text = f"{twins.sum()} cells have the same factors, but were sent other things (an earlier wording, for instance): "
+                warnings.warn(f"{text}the column 'cell' tells them apart, and pp.explain says how they differ", stacklevel=2)
+            return found
         return outcomes.frame(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
 
 
@@ -65,23 +73,28 @@ def explain(a: Rollout, b: Rollout | None = None, *, store: Path = None) -> pd.D
     """In which fields two rollouts' identities differ: a row per field, with both values.
 
     Each is a stored rollout's id, or (condition, model) for what would be run. Without `b`, the stored cell that differs least
-    is taken: the answer to "why did this run again?". No rows: the same cell, so at most the replicates differ.
+    is taken: the answer to "why did this run again?"; a first row then names a rollout of it. No rows: the same cell, so at most
+    the replicates differ.
     """
     import pandas as pd
 
+    about = []
     with Store(store) as opened:
         first = _sent(opened, a)
         if b is not None:
             second = _sent(opened, b)
         else:
-            others = [sent for digest in opened.cells() if (sent := _flat(opened.spec(digest)["sent"])) != first]
+            others = {d: sent for d in opened.cells() if (sent := _flat(opened.spec(d)["sent"])) != first}
             if not others:
                 raise ValueError(f"{opened.path} holds no other cell to compare with")
-            second = min(others, key=lambda other: sum(_json(first, k) != _json(other, k) for k in first | other))
+            near = min(others, key=lambda d: sum(_json(first, k) != _json(others[d], k) for k in first | others[d]))
+            second = others[near]
+            about = [("rollout", a if isinstance(a, str) else "given", opened.rows(near)[0].key.hex()[:16])]
     changed = [k for k in first | second if _json(first, k) != _json(second, k)]
     # A container that is empty on one side is told by what it has on the other.
     changed = [k for k in changed if not any(other.startswith(f"{k}.") for other in changed)]
-    return pd.DataFrame([(k, *_shown(first.get(k), second.get(k))) for k in changed], columns=["field", "a", "b"])
+    rows = [(k, *_shown(first.get(k), second.get(k))) for k in changed]
+    return pd.DataFrame([*about, *rows], columns=["field", "a", "b"])
 
 
 def _json(flat: dict[str, Any], field: str) -> str | None:
@@ -91,6 +104,8 @@ def _json(flat: dict[str, Any], field: str) -> str | None:
 def _sent(store: Store, which: Rollout) -> dict[str, Any]:
     if isinstance(which, str):
         return _flat(store.spec(store.find(which).cell)["sent"])
+    if not (isinstance(which, tuple) and len(which) == 2 and isinstance(which[0], Condition)):
+        raise ValueError(f"explain takes a rollout's id, or a pair (condition, model), not {which!r}")
     (cell,) = cells_of(*which)
     return _flat(cell.spec()["sent"])
 
@@ -149,7 +164,7 @@ def verify(*, store: Path = None) -> pd.DataFrame:
     return pd.DataFrame(problems, columns=["id", "problem"])
 
 
-def discard(ids: Iterable[str], *, store: Path = None) -> int:
-    """Delete rollouts, so that the next `run` makes them anew; returns how many were deleted."""
+def discard(ids: str | Iterable[str], *, store: Path = None) -> int:
+    """Delete a rollout or several, so that the next `run` makes them anew; returns how many were deleted."""
     with Store(store) as opened:
-        return opened.discard([opened.find(id).key for id in ids])
+        return opened.discard([opened.find(id).key for id in ([ids] if isinstance(ids, str) else ids)])

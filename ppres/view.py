@@ -60,6 +60,11 @@ class View:
             ]
         return "\n".join(lines)
 
+    def page(self) -> str:
+        """The HTML as a page of its own."""
+        title = f"ppres rollout {self.content['id'][:16]}"
+        return f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>{self._repr_html_()}</html>\n'
+
 
 def show(id: str, *, store: str | os.PathLike[str] | None = None) -> View:
     """A stored transcript for reading: HTML as a notebook's output, text when printed."""

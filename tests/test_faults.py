@@ -80,7 +80,7 @@ def test_every_replicate_comes_out_once_of_a_storm_of_faults(cell):
 
 
 def test_rejected_keys_and_unknown_models_stop_at_once_and_lose_nothing(cell):
-    found = storm(cell, 12, 0.1, rejecting=faults.REJECTING * 4)
+    found = storm(cell, 12, 0.1, rejecting=faults.REJECTING * 12)
     assert found["rejections"] > 0
 
 

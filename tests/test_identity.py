@@ -299,7 +299,9 @@ def test_explain_finds_the_stored_cell_that_differs_least():
     pp.run([far, condition(), condition(threshold=70)], "sim/compliant", n=1, progress=False)
     new = pp.run(condition(threshold=75), "sim/compliant", n=1, progress=False)
     pp.discard(pp.frame(condition(), "sim/compliant").id)
-    check(pp.explain(new.id[0]), {f"{POLICY}.content": ("75%", "70%")})
+    found = pp.explain(new.id[0])
+    assert found.iloc[0].tolist() == ["rollout", new.id[0], pp.frame(condition(threshold=70), "sim/compliant").id[0]]
+    check(found[1:], {f"{POLICY}.content": ("75%", "70%")})
 
 
 def test_explain_has_nothing_to_say_of_replicates_and_labels():

@@ -92,9 +92,22 @@ def test_request_is_at_temperature_zero_with_a_schema(study):
 def test_a_reply_that_fails_a_check_gives_no_verdict_and_keeps_the_raw_reply(study, reply, problem):
     with Judge("x", reply) as server:
         coded = pp.judge(study.id[:1], REFUSAL, judge_at(server))
-    assert coded.verdict.isna().all()
-    assert problem in coded.problem[0]
-    assert coded.raw[0] == reply
+        assert coded.verdict.isna().all()
+        assert problem in coded.problem[0]
+        assert coded.raw[0] == reply
+        server.reply_with = '{"verdict": "no", "quote": ""}'
+        assert pp.judge(study.id[0], REFUSAL, judge_at(server)).verdict.tolist() == ["no"]  # asked again, a single id
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ['```json\n{"verdict": "Yes", "quote": "[assistant] I start with"}\n```', '{"verdict": "YES ", "quote": "\\"I start with\\""}'],
+)
+def test_a_reply_may_be_dressed_otherwise(study, reply):
+    with Judge("x", reply) as server:
+        cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative", instantiation="memory")
+        memory = pp.run(cell, "sim/compliant", n=1, progress=False)
+        assert pp.judge(memory.id, REFUSAL, judge_at(server)).verdict.tolist() == ["yes"]
 
 
 def test_a_quote_may_be_spaced_otherwise(study):
@@ -124,7 +137,9 @@ def test_failures_lose_nothing_and_are_asked_again(study):
 
 def test_bad_judges_and_rubrics(study):
     with pytest.raises(pp.ModelError, match="cannot judge"):
-        pp.judge(study.id, REFUSAL, pp.Model("sim/compliant"))
+        pp.judge(study.id, REFUSAL, "sim/compliant")
+    with pytest.raises(ValueError, match=r"'refusal' is no Rubric"):
+        pp.judge(study.id, "refusal", "openai/x")
     with pytest.raises(ValueError, match="two different labels"):
         pp.judge(study.id, pp.Rubric("x", "?", ("yes",)), "openai/x")
     with pytest.raises(pp.ModelError, match="OPENAI_API_KEY"):

@@ -319,15 +319,15 @@ def test_explain_finds_the_stored_cell_that_differs_least(cell):
     far = pp.grid(cell, dataset="red", instantiation="memory", subject="self")
     frame = run([*far, near, *pp.grid(cell, dataset="creativity"), cell], FLASH, 1)
     table = pp.explain(frame.id.iloc[-1])
-    assert table.field.tolist() == ["messages.user.content"]
-    assert "Take your time." in table.b[0]
+    assert table.field.tolist() == ["rollout", "messages.user.content"]
+    assert "Take your time." in table.b[1]
 
 
 def test_explain_tells_why_a_model_would_be_asked_again(cell, server):
     model = pp.Model("openai/gemini-3-flash", api_base=server.url)
     run(cell, [FLASH, model], 1)
     table = pp.explain((cell, pp.Model("openai/gemini-3-flash", api_base=server.url, temperature=0.5)))
-    assert table.values.tolist() == [["parameters.temperature", 0.5, 1.0]]
+    assert table.values.tolist()[1:] == [["parameters.temperature", 0.5, 1.0]]
 
 
 def test_explain_says_when_there_is_nothing_to_compare_with(cell):

@@ -202,8 +202,9 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
     """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
     import pandas as pd
 
-    kinds = {"id": "str", "model": "str", "source": "str"} | _FACTORS | COLUMNS | dict.fromkeys(_ABOUT, "str")
-    kinds |= {f"authors_{name}": COLUMNS[name] for name in labels.COMPARED} if transcripts else {}
+    kinds = {"id": "str", "model": "str", "source": "str"} | _FACTORS | {name: kind for name, (kind, _) in COLUMNS.items()}
+    kinds |= dict.fromkeys(_ABOUT, "str")
+    kinds |= {f"authors_{name}": COLUMNS[name][0] for name in labels.COMPARED} if transcripts else {}
     parts = []
     while chunk := list(itertools.islice(rows, _CHUNK)):
         # Whole numbers may be missing here, until it is known that none is.
@@ -217,7 +218,9 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
         if kind in _NULLABLE and frame[name].notna().all():
             frame[name] = frame[name].astype("int64")
     same = [name for name in ("model", *_FACTORS, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
-    frame.insert(3, "replicate", frame.groupby(same, dropna=False).cumcount() if same else range(len(frame)))
+    cells = frame.groupby(same or ["source"], dropna=False)
+    frame.insert(3, "cell", cells.ngroup().astype("str"))
+    frame.insert(4, "replicate", cells.cumcount())
     return frame
 
 

@@ -91,7 +91,7 @@ def _overlay(files: list[dict[str, str]], condition: Condition) -> list[dict[str
     by_name = {file["name"]: file for file in files}
     for name, text in condition.documents:
         if text is not None:
-            by_name[name] = {"name": name, "content": text} | modified("2025-12-03 09:40")
+            by_name[name] = modified("2025-12-03 09:40") | by_name.get(name, {}) | {"name": name, "content": text}
         elif by_name.pop(name, None) is None:
             raise ConditionError(f"documents takes away {name!r}, but {condition} has only {', '.join(by_name) or 'none'}")
     return list(by_name.values())

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ppres.condition import Condition, ConditionError
+from ppres.condition import Condition, ImpossibleCondition
 
 COMPANY = "OpenBrain"
 HUMAN = "Robin Vale"
@@ -44,7 +44,7 @@ class Cast:
         """The cast of a condition for a model of this family."""
         critic, peer = f"{family} Agent 1", f"{family} Agent 2"
         if condition.subject == family:
-            raise ConditionError(f"subject={family!r} would be {critic}, the agent itself; use 'self' or 'peer'")
+            raise ImpossibleCondition(f"subject={family!r} would be {critic}, the agent itself; use 'self' or 'peer'")
         if condition.subject == "human":
             peer = HUMAN
         elif condition.subject not in ("self", "peer"):

@@ -33,10 +33,19 @@ def agreement(frame: pd.DataFrame, a: str, b: str, level: float = 0.95) -> pd.Da
 
 
 def confusion(frame: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
-    """Counts of each pair of codes: rows are the codes of `a`, columns those of `b`, both with every code that occurs."""
+    """Counts of each pair of codes: rows are the codes of `a`, columns those of `b`, both with every code that occurs.
+
+    Raises `KeyError` for a missing column, `ValueError` where the two use codes of different kinds (True and "yes").
+    """
     import pandas as pd
 
     columns_of(frame, (a, b))
     known = frame[[a, b]].dropna()
-    codes = sorted(set(known[a]) | set(known[b]))
+    codes_a, codes_b = set(known[a]), set(known[b])
+    if known.size and not codes_a & codes_b and {*map(type, codes_a)} != {*map(type, codes_b)}:
+        raise ValueError(
+            f"{a!r} has the codes {sorted(codes_a)} and {b!r} has {sorted(codes_b)}: bring them into one form first, for instance "
+            f"frame[{b!r}].map({{'yes': True, 'no': False}})"
+        )
+    codes = sorted(codes_a | codes_b)
     return pd.crosstab(known[a], known[b]).reindex(index=codes, columns=codes, fill_value=0)
