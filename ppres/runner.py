@@ -95,8 +95,8 @@ def run(
     `concurrency` is how many rollouts of real models go on at once, and the most calls to one provider; after a rate limit it
     is asked less. `budget` (US dollars) and `max_tokens` bound what this call spends: rollouts that would not fit are not
     started, and where the estimate was too low conversations pause (`stop_reason` "budget"); a later call goes on.
-    `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome, a refusal among them; all that
-    were made are returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer.
+    `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome, refusals among them; all
+    that were made are returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer.
     `executor` makes the rollouts in its workers, this process stores them: a rollout that a worker loses begins anew.
 
     Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for numbers. `ModelError`
