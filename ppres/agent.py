@@ -20,7 +20,7 @@ STOPS = {
     "ended": "the agent called end_task",
     "no_tool_call": "a message without a tool call",
     "turn_limit": f"{LIMITS['turns']} turns without an end",
-    "token_limit": f"a conversation of more than {LIMITS['tokens']} tokens",
+    "token_limit": f"a conversation of more than {LIMITS['tokens']} tokens, or a reply cut off at its limit",
     "content_filter": "the provider withheld the reply",
     "provider_error": "the provider failed for good; the next run tries again",
     "budget": "the budget was spent; the next run goes on",
@@ -108,7 +108,9 @@ def _stop(reply: Reply, world: World) -> str:
     if world.ended:
         return "ended"
     if not reply.message.get("tool_calls"):
-        return "content_filter" if reply.call.get("finish_reason") == "content_filter" else "no_tool_call"
+        return {"content_filter": "content_filter", "length": "token_limit"}.get(
+            str(reply.call.get("finish_reason")), "no_tool_call"
+        )
     spent = (reply.call.get("prompt_tokens") or 0) + (reply.call.get("completion_tokens") or 0)
     return "token_limit" if spent > LIMITS["tokens"] else ""
 
@@ -128,6 +130,12 @@ def parts(call: Any) -> tuple[Any, str, Any]:
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     return call.get("id"), str(function.get("name") or ""), arguments(function.get("arguments"))
+
+
+def refusal_field(message: Message) -> str | None:
+    """What a provider puts into a field of its own where the model declines."""
+    found = message.get("refusal") or (message.get("provider_specific_fields") or {}).get("refusal")
+    return str(found) if found else None
 
 
 def shown(call: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import math
 import statistics
@@ -13,8 +14,9 @@ from ppres import sim
 from ppres.agent import UNFINISHED, Message, drive, play
 from ppres.cell import Cell
 from ppres.condition import Condition
+from ppres.database import StoreError
 from ppres.models import Model, size
-from ppres.outcomes import COLUMNS, current, parsed, stored_cells
+from ppres.outcomes import COLUMNS, current, scores, stored_cell
 from ppres.scenarios import build
 from ppres.store import Row, Store
 from ppres.world import World
@@ -22,6 +24,7 @@ from ppres.world import World
 # Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
 _GUESSERS = ("compliant", "refuser", "clumsy")
 _ENOUGH = 5  # stored rollouts from which they say more than a guess
+_LOOK_AGAIN = 0.05  # seconds between looks at what came free
 
 
 class Usage(NamedTuple):
@@ -62,31 +65,38 @@ class Expected(NamedTuple):
 def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
     """For each cell what a rollout in it is expected to take: from stored rollouts of its model and scenario, else a guess."""
     wanted = {cell.model.label for cell in cells if not cell.model.simulated}
-    known: dict[tuple[str, str], list[Usage]] = {}
-    for stored in stored_cells(store) if wanted else ():
-        if stored.model in wanted:
-            known.setdefault((stored.model, stored.condition.scenario), []).extend(_usage(current(store, stored)))
+    known: dict[tuple[str, str], list[list[float]]] = {}
+    for digest in store.cells() if wanted else ():
+        try:
+            stored = stored_cell(store, digest)
+            if stored.model in wanted:
+                known.setdefault((stored.model, stored.condition.scenario), []).extend(_used(store, current(store, stored)))
+        except StoreError as error:  # an estimate can do without the damaged ones
+            warnings.warn(f"left out of the estimate: {error}", stacklevel=4)
     distinct = {cell.digest: cell for cell in cells}.values()
     return {cell.digest: _expected(cell, known.get((cell.model.label, cell.condition.scenario), [])) for cell in distinct}
 
 
-def _usage(rows: Sequence[Row]) -> list[Usage]:
-    """Of the rollouts that came to an end."""
-    found = (dict(zip(COLUMNS, parsed(row), strict=True)) for row in rows)
-    ended = [one for one in found if one["stop_reason"] not in UNFINISHED]
+def _used(store: Store, rows: list[Row]) -> list[list[float]]:
+    """The fields of `Usage` of the rollouts that came to an end; NaN for what is not known."""
+    found = [dict(zip(COLUMNS, one, strict=True)) for one in scores(store, rows)]
     names = ("turns", "prompt_tokens", "completion_tokens", "cost")
-    return [Usage(*(math.nan if one[name] is None else one[name] for name in names)) for one in ended]
+    ended = [one for one in found if one["stop_reason"] not in UNFINISHED]
+    return [[math.nan if one[name] is None else one[name] for name in names] for one in ended]
 
 
-def _expected(cell: Cell, known: list[Usage]) -> Expected:
-    if len(known) >= _ENOUGH:
-        mean = Usage(*(statistics.fmean(column) for column in zip(*known, strict=True)))
-        return Expected(mean, known, f"{len(known)} stored rollouts")
+def _expected(cell: Cell, used: list[list[float]]) -> Expected:
     guesses = []
     for calls, prompt, completion in _dry_runs(cell.condition, cell.model.critic_family):
         price = cell.model.price(prompt, completion)
-        guesses.append(Usage(calls, prompt, completion, float("nan") if price is None else price))
-    return Expected(guesses[0], guesses, "rendered prompts")
+        guesses.append(Usage(calls, prompt, completion, math.nan if price is None else price))
+    if len(used) < _ENOUGH:
+        return Expected(guesses[0], guesses, "rendered prompts")
+    # What a provider left unsaid is taken as the mean of what it said, or as the guess where it said nothing.
+    told = [[value for value in column if not math.isnan(value)] for column in zip(*used, strict=True)]
+    mean = Usage(*(statistics.fmean(values) if values else guess for values, guess in zip(told, guesses[0], strict=True)))
+    known = [Usage(*(usual if math.isnan(value) else value for value, usual in zip(one, mean, strict=True))) for one in used]
+    return Expected(mean, known, f"{len(used)} stored rollouts")
 
 
 @functools.lru_cache(maxsize=8192)
@@ -102,7 +112,7 @@ def _dry_runs(condition: Condition, family: str) -> list[tuple[int, int, int]]:
 class Meter:
     """Counts what is spent, and says what may still be started under a budget (US dollars) and a limit of tokens."""
 
-    def __init__(self, budget: float | None = None, max_tokens: int | None = None):
+    def __init__(self, budget: float | None = None, max_tokens: float | None = None):
         for name, value in (("budget", budget), ("max_tokens", max_tokens)):
             if value is not None and not (isinstance(value, int | float) and value > 0):
                 raise ValueError(f"{name}={value!r}: it is a number above 0, or None for no limit")
@@ -113,22 +123,34 @@ class Meter:
         self._open: dict[object, tuple[float, float]] = {}
         self._unpriced: set[str] = set()
 
-    def fits(self, dollars: float, tokens: float) -> bool:
-        """Whether so much more stays within both limits, beside what is set aside."""
+    def left(self) -> tuple[float, float]:
+        """Dollars and tokens that are neither spent nor set aside; infinite without a limit."""
         aside = [sum(column) for column in zip(*self._open.values(), strict=True)] or [0.0, 0.0]
-        if self.budget is not None and self.dollars + aside[0] + dollars > self.budget:
-            return False
-        return self.max_tokens is None or self.tokens + aside[1] + tokens <= self.max_tokens
+        limits = (math.inf if limit is None else limit for limit in (self.budget, self.max_tokens))
+        dollars, tokens = (
+            limit - spent - held for limit, spent, held in zip(limits, (self.dollars, self.tokens), aside, strict=True)
+        )
+        return dollars, tokens
 
-    def reserve(self, what: object, model: Model, usage: Usage) -> bool:
-        """Set aside what a rollout or a call is expected to take; False where it does not fit, and nothing is set aside."""
+    def reserve(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
+        """Set aside what a rollout or a call is expected to take, up to `most` times as much; what was set aside, or None where
+        not even the expected fits."""
+        needed = (0.0 if math.isnan(usage.dollars) else usage.dollars, usage.tokens)
         if math.isnan(usage.dollars):
             self._say_unpriced(model)
-            usage = usage._replace(dollars=0.0)
-        if not self.fits(usage.dollars, usage.tokens):
-            self.refused += 1
-            return False
-        self._open[what] = (usage.dollars, usage.tokens)
+        if not all(need <= left for need, left in zip(needed, self.left(), strict=True)):
+            return None
+        dollars, tokens = (min(most * need, left) for need, left in zip(needed, self.left(), strict=True))
+        self._open[what] = dollars, tokens
+        return dollars, tokens
+
+    async def room(self, what: object, model: Model, usage: Usage) -> bool:
+        """`reserve`, waiting while what others have set aside may come free; False, and counted, where it cannot fit any more."""
+        while not self.reserve(what, model, usage):
+            if self.spent or not self._open:
+                self.refused += 1
+                return False
+            await asyncio.sleep(_LOOK_AGAIN)
         return True
 
     def release(self, what: object) -> None:
@@ -136,10 +158,14 @@ class Meter:
         self._open.pop(what, None)
 
     def charge(self, what: object, call: dict[str, Any], model: Model, messages: list[Message]) -> None:
-        """Count a call. One without usage counts as it was estimated; what was set aside for `what` shrinks by it."""
-        prompt, completion = call.get("prompt_tokens"), call.get("completion_tokens")
-        tokens = size(messages) if prompt is None else prompt + (completion or 0)
-        dollars = call.get("cost") or (model.price(tokens, 0) if prompt is None else None) or 0.0
+        """Count a call, and those before it that gave no answer. One without usage counts as it was estimated."""
+        for one in (call, *call.get("empty_replies", ())):
+            prompt = one.get("prompt_tokens")
+            tokens = size(messages) if prompt is None else prompt + (one.get("completion_tokens") or 0)
+            self.add(what, one.get("cost") or (model.price(tokens, 0) if prompt is None else None) or 0.0, tokens)
+
+    def add(self, what: object, dollars: float, tokens: float) -> None:
+        """Count what was spent; what was set aside for `what` shrinks by it."""
         self.dollars, self.tokens = self.dollars + dollars, self.tokens + tokens
         if what in self._open:
             left = self._open[what]

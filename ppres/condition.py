@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import numbers
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -151,9 +152,14 @@ class Condition:
                 raise ConditionError(f"{name} must be a text or None, not {getattr(self, name)!r}")
             self._set(**{name: getattr(self, name) or None})  # an empty paragraph is none
         pairs = self.documents.items() if isinstance(self.documents, dict) else self.documents
-        if not isinstance(self.documents, dict | tuple) or not all(map(_is_document, pairs)):
+        known = isinstance(self.documents, dict | tuple) and all(map(_is_document, pairs))
+        if not known or len(dict(pairs)) < len(pairs):
             raise ConditionError(f"documents must be {{file name: text, or None to take it away}}, not {self.documents!r}")
         self._set(documents=tuple(sorted(pairs)))
+        try:
+            json.dumps([self.subject, self.system_note, self.user_note, self.label, self.documents], ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ConditionError(f"a text holds half of a character, which cannot be sent: {error}") from None
 
     def _normalise_relationship(self) -> None:
         if self.subject != "self" and self.peer is None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 import platform
 import subprocess
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ppres import outcomes, sim
-from ppres.agent import Rollout, drive, play
+from ppres.agent import Ask, Message, ProviderError, Reply, Rollout, drive, play
+from ppres.budget import Meter
 from ppres.cell import Cell
-from ppres.models import wait_for
+from ppres.models import Model, wait_for
 from ppres.store import Finished, key_of
+from ppres.transport import ModelError
 from ppres.world import World
 
 
@@ -28,12 +31,51 @@ def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:
     return finished
 
 
-def ask(cell: Cell, replicates: list[int]) -> list[Finished]:
-    """Rollouts of a real model, one after the other."""
-    return [
-        finish(cell, replicate, wait_for(play(cell.model.ask, cell.scene.messages, World(cell.scene.start))))
-        for replicate in replicates
-    ]
+class Made(NamedTuple):
+    """What came of one rollout of a real model in a worker."""
+
+    finished: Finished | None
+    """None where the model cannot be asked."""
+    replies: list[Reply]
+    """Those that were asked for here."""
+    dollars: float
+    tokens: float
+    error: ModelError | None
+
+
+def ask(cell: Cell, replicate: int, past: list[Reply], budget: float | None, max_tokens: float | None) -> Made:
+    """One rollout of a real model, which goes on from its `past` turns and pauses when it has spent its share."""
+    meter, replies = Meter(budget, max_tokens), list[Reply]()
+
+    async def keep(turn: int, reply: Reply) -> None:
+        replies.append(reply)
+
+    finished, failed = None, None
+    try:
+        rollout = wait_for(play(asking(cell.model, meter, None, past, keep), cell.scene.messages, World(cell.scene.start)))
+        finished = finish(cell, replicate, rollout)
+    except ModelError as error:
+        failed = error
+    return Made(finished, replies, meter.dollars, meter.tokens, failed)
+
+
+def asking(model: Model, meter: Meter, what: object, past: list[Reply], keep: Callable[[int, Reply], Awaitable[None]]) -> Ask:
+    """Asks a real model while the meter allows it, and hands every answer to `keep`; the first answers are those of the past."""
+    turn = -1
+
+    async def ask(messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
+        nonlocal turn
+        turn += 1
+        if turn < len(past):
+            return past[turn]
+        if meter.spent:
+            raise ProviderError("the budget was spent", "budget")
+        reply = await model.ask(messages, schemas)
+        meter.charge(what, reply.call, model, messages)
+        await keep(turn, reply)
+        return reply
+
+    return ask
 
 
 def finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:

@@ -85,6 +85,7 @@ def judge(
     with Store(store) as opened:
         asked = [_question(opened, id, rubric, coder) for id in ([ids] if isinstance(ids, str) else ids)]
         missing = [one for one in asked if _row(one, opened.judgement(one.key) or {}, rubric, coder)["problem"]]
+        missing = list({one.key: one for one in missing}.values())
         if missing:
             coder.check("")
             coder.check_key()
@@ -138,13 +139,14 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
     properties = {"verdict": {"type": "string", "enum": list(rubric.labels)}, "quote": {"type": "string"}}
     schema = {"type": "object", "properties": properties, "required": ["verdict", "quote"], "additionalProperties": False}
     form = {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": schema}}
-    queue = iter(questions)
+    queue, rejected = iter(questions), list[ModelError]()
 
     async def worker() -> None:
         for one in queue:
             length = size(one.messages)
             price = model.price(length, _VERDICT)
-            if not meter.reserve(one.key, model, Usage(1, length, _VERDICT, math.nan if price is None else price)):
+            usage = Usage(1, length, _VERDICT, math.nan if price is None else price)
+            if rejected or (meter.bounded and not await meter.room(one.key, model, usage)):
                 continue
             try:
                 reply = await model.ask(one.messages, [], response_format=form)
@@ -152,11 +154,16 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
                 kept: dict[str, Any] = {"reply": reply.message, "call": reply.call}
             except ProviderError as error:
                 kept = {"error": str(error)}
+            except ModelError as error:  # the others' answers, which are under way, are kept
+                rejected.append(error)
+                continue
             finally:
                 meter.release(one.key)
             store.put_judgement(one.key, one.rollout, rubric.name, model.label, kept)
 
-    await asyncio.gather(*(worker() for _ in range(max(1, min(concurrency, len(questions))))))
+    await asyncio.gather(*(worker() for _ in range(min(concurrency, len(questions)))))
+    if rejected:
+        raise rejected[0]
 
 
 def _row(one: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> dict[str, Any]:

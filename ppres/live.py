@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ppres import progress
-from ppres.agent import Message, ProviderError, Reply, play
+from ppres.agent import Reply, play
 from ppres.budget import Expected, Meter, expectations
 from ppres.cell import Cell
-from ppres.generate import finish
-from ppres.models import wait_for
+from ppres.generate import asking, finish
+from ppres.models import Model, wait_for
 from ppres.store import Finished, Store, key_of
 from ppres.transport import ModelError, say
 from ppres.world import World
@@ -22,6 +22,7 @@ from ppres.world import World
 T = TypeVar("T")
 Job = tuple[Cell, int]
 _LOOK_AGAIN = 0.5  # seconds between looks at rollouts that another process is making
+_IN_VAIN = 8  # conversations that end with their first call, and none that goes further, until a model is given up
 
 
 class Keeper:
@@ -30,6 +31,8 @@ class Keeper:
     def __init__(self, store: Store, bar: Any):
         self.store, self.bar = store, bar
         self.specs: dict[bytes, dict[str, Any]] = {}
+        self.kept: Counter[str] = Counter()
+        """By stop reason."""
 
     def keep(self, cell: Cell, finished: list[Finished]) -> None:
         """Store rollouts of one cell, in one transaction."""
@@ -37,7 +40,40 @@ class Keeper:
             if cell.digest not in self.specs:
                 self.specs[cell.digest] = cell.spec()
             self.store.put(finished, self.specs)
+            self.kept.update(one.record["stop_reason"] for one in finished)
             self.bar.update(len(finished))
+
+
+class Rejected(dict[str, ModelError]):
+    """Models that cannot be asked, by label, and why."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._vain: Counter[str] = Counter()
+
+    def note(self, model: Model, finished: Finished) -> None:
+        """Give a model up whose provider refuses every conversation at its start: what it says of one, it says of all."""
+        record = finished.record
+        vain = record["stop_reason"] == "provider_error" and not record["calls"] and self._vain[model.label] >= 0
+        self._vain[model.label] = self._vain[model.label] + 1 if vain else -1
+        if self._vain[model.label] >= _IN_VAIN:
+            why = f"its provider refused {_IN_VAIN} conversations at their first call, and none went on: {record['error']}"
+            self[model.label] = ModelError(f"{model.label}: {why}")
+
+    def tell(self) -> None:
+        """Raise `ModelError` where there are any."""
+        if self:
+            left = "\n".join(map(str, self.values()))
+            raise ModelError(f"{left}\nEverything else is done and stored: pp.frame(conditions, models) returns it.")
+
+
+def tell(keeper: Keeper, meter: Meter) -> None:
+    """Say what a person should know of a run that is over."""
+    made = f"{keeper.kept.total() - keeper.kept['budget']} rollouts stored"
+    if meter.refused:
+        say(f"the budget ends it: {made}, {meter.refused} paused or not started, {meter}")
+    if failed := keeper.kept["provider_error"]:
+        say(f"{failed} rollouts ended in provider_error (column 'stop_reason'); the next run tries them again")
 
 
 class Writer:
@@ -56,7 +92,7 @@ class Writer:
         return await future
 
     def close(self) -> None:
-        """Commit what was handed in, and end."""
+        """Commit what was handed in, and end. May be called again."""
         self._given.put(None)
         self._thread.join()
 
@@ -95,32 +131,30 @@ def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int) ->
     for cell, _ in jobs:
         cell.model.gate.limit(concurrency)
     expected = expectations(keeper.store, [cell for cell, _ in jobs]) if meter.bounded else {}
-    work = _Work(keeper, meter, expected)
-    try:
-        wait_for(work.all(jobs, concurrency))
-    except KeyboardInterrupt:
-        say(f"stopped: {work.kept} rollouts stored, {len(work.open)} paused in conversation (the next run goes on), {meter}")
-        raise
-    finally:
-        work.writer.close()
-        progress.release(keeper.store, work.owner)
-    if meter.refused:
-        say(f"the budget ends it: {work.kept} rollouts stored, {meter.refused} paused or not started, {meter}")
-    if work.rejected:
-        left = "\n".join(map(str, work.rejected.values()))
-        raise ModelError(f"{left}\nEverything else is done and stored: pp.frame(conditions, models) returns it.")
+    with progress.Run(keeper.store) as run:
+        work = _Work(keeper, meter, expected, run)
+        try:
+            wait_for(work.all(jobs, concurrency))
+        except KeyboardInterrupt:
+            work.writer.close()
+            kept, paused = keeper.kept.total(), len(work.open)
+            say(f"stopped: {kept} rollouts stored, {paused} paused in conversation (the next run goes on), {meter}")
+            raise
+        finally:
+            work.writer.close()
+    tell(keeper, meter)
+    work.rejected.tell()
 
 
 class _Work:
     """What one `run_live` has in hand."""
 
-    def __init__(self, keeper: Keeper, meter: Meter, expected: dict[bytes, Expected]):
-        self.keeper, self.meter, self.expected = keeper, meter, expected
-        self.writer, self.owner = Writer(keeper.store), progress.new_owner()
-        self.rejected: dict[str, ModelError] = {}
+    def __init__(self, keeper: Keeper, meter: Meter, expected: dict[bytes, Expected], run: progress.Run):
+        self.keeper, self.meter, self.expected, self.run = keeper, meter, expected, run
+        self.writer = Writer(keeper.store)
+        self.rejected = Rejected()
         self.open: set[bytes] = set()
         self.elsewhere: deque[Job] = deque()
-        self.kept = 0
 
     async def all(self, jobs: list[Job], concurrency: int) -> None:
         """Every job; those of another process when it has ended them, or itself."""
@@ -144,48 +178,37 @@ class _Work:
                     await self._one(cell, replicate)
 
     async def _one(self, cell: Cell, replicate: int) -> None:
-        key, store = key_of(cell.digest, replicate), self.keeper.store
-        if self.meter.bounded and not self.meter.reserve(key, cell.model, self.expected[cell.digest].mean):
+        key = key_of(cell.digest, replicate)
+        if self.meter.bounded and not await self.meter.room(key, cell.model, self.expected[cell.digest].mean):
             return
-        taken = await self.writer.do(lambda: progress.take(store, key, self.owner))
-        if not isinstance(taken, list):
-            self.meter.release(key)
+        try:
+            taken = await self.writer.do(lambda: self.run.take(key))
             if taken == "elsewhere":
                 self.elsewhere.append((cell, replicate))
+            elif isinstance(taken, list):
+                await self._play(cell, replicate, key, taken)
             else:
                 self.keeper.bar.update(1)
-            return
-        self.open.add(key)
-        try:
-            rollout = await play(self._asker(cell, key, taken), cell.scene.messages, World(cell.scene.start))
         except ModelError as error:
             self.rejected[cell.model.label] = error  # this model cannot go on; the others do
-            return
         finally:
             self.meter.release(key)
+
+    async def _play(self, cell: Cell, replicate: int, key: bytes, past: list[Reply]) -> None:
+        async def keep(turn: int, reply: Reply) -> None:
+            await self.writer.do(lambda: progress.keep(self.keeper.store, key, turn, reply))
+
+        self.open.add(key)
+        asker = asking(cell.model, self.meter, key, past, keep)
+        rollout = await play(asker, cell.scene.messages, World(cell.scene.start))
         if rollout.stop_reason == "budget":
             self.meter.refused += 1
-        else:
-            self.open.discard(key)
         finished = finish(cell, replicate, rollout)
-        await self.writer.do(lambda: self.keeper.keep(cell, [finished]))
-        self.kept += 1
 
-    def _asker(self, cell: Cell, key: bytes, past: list[Reply]) -> Callable[..., Any]:
-        """Asks the model, and keeps every answer; the first answers are those that are kept already."""
-        turn = -1
+        def store() -> None:
+            self.keeper.keep(cell, [finished])
+            if rollout.stop_reason != "budget":
+                self.open.discard(key)
 
-        async def ask(messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
-            nonlocal turn
-            turn += 1
-            if turn < len(past):
-                return past[turn]
-            if self.meter.spent:
-                raise ProviderError("the budget was spent", "budget")
-            reply = await cell.model.ask(messages, schemas)
-            self.meter.charge(key, reply.call, cell.model, messages)
-            place = turn
-            await self.writer.do(lambda: progress.keep(self.keeper.store, key, place, reply))
-            return reply
-
-        return ask
+        await self.writer.do(store)
+        self.rejected.note(cell.model, finished)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import numbers
 import os
 import re
 import threading
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ppres import personas, sim
-from ppres.agent import Ask, Message, Reply
+from ppres.agent import Ask, Message, Reply, refusal_field
 from ppres.transport import EmptyReply, Gate, ModelError, persist, redact
 
 T = TypeVar("T")
@@ -69,22 +70,39 @@ class Model:
             personas.check(self.persona)
             if set(self._unusual()) - {"family"}:
                 raise ModelError(f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}")
-        if self.api_base and urlsplit(self.api_base).username is not None:
-            raise ModelError("api_base must not hold credentials, because it is stored; put the key into the environment")
-        if secret := re.search(r"(?i)api.?key|authorization|secret|password", json.dumps(self.extra_body)):
+        self._check_numbers()
+        self._check_texts()
+
+    def _check_numbers(self) -> None:
+        """Numbers in one form: 1 and 1.0 are the same request, so they are one identity."""
+        for name in ("temperature", "top_p", "max_tokens", "timeout", "rpm", "tpm"):
+            given: Any = getattr(self, name)
+            if given is None:
+                continue
+            whole, least = name == "max_tokens", 0 if name == "temperature" else 1e-9
+            known = isinstance(given, int | numbers.Integral) if whole else isinstance(given, float | numbers.Real)
+            if isinstance(given, bool) or not known or not least <= float(given) < 1e12:
+                raise ModelError(f"{name}={given!r} is not a {'whole ' if whole else ''}number above 0")
+            object.__setattr__(self, name, int(given) if whole else float(given))
+
+    def _check_texts(self) -> None:
+        """What is stored holds no secret, and is text or JSON."""
+        for name in ("reasoning_effort", "api_base", "family"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ModelError(f"{name}={getattr(self, name)!r} is not a text, nor None")
+        address = urlsplit(self.api_base or "")
+        if address.username is not None or address.query:
+            raise ModelError(
+                "api_base must not hold credentials or a query, because it is stored; put the key into the environment"
+            )
+        try:
+            body = json.dumps(self.extra_body, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"extra_body is not JSON: {error}") from None
+        if secret := re.search(r"(?i)api.?key|access.?token|authorization|secret|password", body):
             raise ModelError(f"extra_body must not hold {secret[0]!r}, because it is stored; put secrets into the environment")
-        for name in ("timeout", "rpm", "tpm"):
-            given = getattr(self, name)
-            if given is not None and not (isinstance(given, int | float) and given > 0):
-                raise ModelError(f"{name}={given!r} must be a number above 0")
-        for name in ("temperature", "top_p"):  # 1 and 1.0 are the same request, so they are one identity
-            given = getattr(self, name)
-            if given is not None:
-                if isinstance(given, bool) or not isinstance(given, int | float):
-                    raise ModelError(f"{name}={given!r} is not a number, nor None")
-                object.__setattr__(self, name, float(given))
-        if self.max_tokens is not None and (not isinstance(self.max_tokens, int) or self.max_tokens < 1):
-            raise ModelError(f"max_tokens={self.max_tokens!r} is not a whole number from 1 up, nor None")
+        if redact(body) != body:
+            raise ModelError("extra_body holds a secret of the environment; it must not, because it is stored")
         object.__setattr__(self, "api_base", self.api_base.rstrip("/") if self.api_base else None)
         object.__setattr__(self, "extra_body", self.extra_body or None)
 
@@ -184,7 +202,7 @@ class Model:
         """Ask a real model once, through passing faults. Raises `ProviderError`, or `ModelError` where nothing can be asked."""
         lite = litellm()
         sent = self.sent()
-        request = {"model": self.name, "messages": messages, "max_retries": 0, "timeout": self.timeout} | more
+        request = {"model": self.name, "messages": _encodable(messages), "max_retries": 0, "timeout": self.timeout} | more
         if schemas:
             request["tools"] = schemas
         request |= sent["parameters"] | {k: sent[k] for k in ("api_base", "extra_body") if k in sent}
@@ -197,11 +215,22 @@ class Model:
                 response = await lite.acompletion(**request)
             return _reply(response, time.perf_counter() - started)
 
-        reply, attempts = await persist(attempt, self.name, self.gate, size(messages))
-        return Reply(reply.message, reply.call | {"attempts": attempts})
+        reply, attempts, empty = await persist(attempt, self.name, self.gate, size(messages))
+        return Reply(reply.message, reply.call | {"attempts": attempts} | ({"empty_replies": empty} if empty else {}))
 
 
 _gates: dict[tuple[Any, ...], Gate] = {}
+
+
+def _forget() -> None:
+    """A forked process has none of its parent's threads, so no loop runs there."""
+    global _loop, _lock
+    _loop, _lock = None, threading.Lock()
+    _gates.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def size(messages: list[Message]) -> float:
@@ -209,15 +238,21 @@ def size(messages: list[Message]) -> float:
     return sum(len(message.get("content") or "") for message in messages) / 4
 
 
+def _encodable(messages: list[Message]) -> list[Message]:
+    """The messages, without halves of characters, which no request can hold: a model may have named a file so."""
+    raw = json.dumps(messages, ensure_ascii=False)
+    try:
+        raw.encode()
+    except UnicodeEncodeError:
+        messages = json.loads(raw.encode("utf-8", "replace"))
+    return messages
+
+
 def _reply(response: Any, seconds: float) -> Reply:
     """A reply as we keep it. Raises `EmptyReply` where there is none: that is the provider's fault, not the model's behaviour."""
     choices = getattr(response, "choices", None) or [None]
     message = getattr(choices[0], "message", None)
-    if message is None:
-        raise EmptyReply("a reply without a message")
-    finish = choices[0].finish_reason
-    if finish == "tool_calls" and not message.tool_calls:
-        raise EmptyReply("a reply that announces tool calls and has none")
+    finish = getattr(choices[0], "finish_reason", None)
     usage = getattr(response, "usage", None)
     prompt = getattr(usage, "prompt_tokens", None) or None  # litellm says 0 where the provider said nothing
     call = {
@@ -226,11 +261,13 @@ def _reply(response: Any, seconds: float) -> Reply:
         "cost": response._hidden_params.get("response_cost") or None if prompt else None,
         "finish_reason": finish,
         "seconds": round(seconds, 3),
-        "reported_model": response.model,
+        "reported_model": str(response.model) if response.model else None,
         "system_fingerprint": getattr(response, "system_fingerprint", None),
         "provider": getattr(response, "provider", None),
     }
-    kept = _tidy(message.model_dump(exclude_none=True))
+    kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
+    if not (kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or finish in ("content_filter", "length")):
+        raise EmptyReply("a reply without text and without a tool call", call)
     raw = json.dumps([kept, call])
     if (clean := redact(raw)) != raw:
         kept, call = json.loads(clean)
@@ -242,7 +279,7 @@ def _tidy(message: Message) -> Message:
     kept = {k: v for k, v in message.items() if k in ("role", "content") or v not in (None, {}, [], "")}
     if kept.get("provider_specific_fields") and not any(kept["provider_specific_fields"].values()):
         del kept["provider_specific_fields"]
-    return kept | {"content": message.get("content")}
+    return kept | {"role": "assistant", "content": message.get("content")}
 
 
 @functools.cache

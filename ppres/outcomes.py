@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppres import lexical
-from ppres.agent import FINISHED, replay
+from ppres.agent import FINISHED, refusal_field, replay
 from ppres.condition import Condition
 from ppres.database import StoreError
 from ppres.scenarios import SCENES
@@ -88,8 +88,10 @@ def score(record: dict[str, Any], condition: Condition, world: World) -> dict[st
     if not finished:
         found |= {"preserved": None, "missing": record["stop_reason"]}
     completed = finished and found.pop("completed", step_taken)
-    said, calls = spoken(record["messages"], world), record["calls"]
-    declined = None if step_taken else lexical.refusal(said, scenario.STEPS)
+    said = spoken(record["messages"], world)
+    calls = [call for one in record["calls"] for call in (one, *one.get("empty_replies", ()))]  # paid for, all of them
+    marked = next(filter(None, map(refusal_field, record["messages"])), None)  # by the provider
+    declined = None if step_taken else lexical.refusal(said, scenario.STEPS) or marked
     argued = lexical.objection(said)
     if declined and found.get("missing") in ("no report", "nothing read"):
         found["missing"] = "refused"
@@ -168,8 +170,8 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     about = about.take(np.repeat(np.arange(len(cells)), [len(found) for found in rows])).reset_index(drop=True)
     about.insert(0, "id", pd.Series([one.key.hex()[:16] for one in flat], dtype="str"))
     about.insert(4, "replicate", np.array([one.replicate for one in flat], dtype="int64"))
-    scores = _parsed(store, flat)
-    scored = {name: _column([one[i] for one in scores], kind) for i, (name, (kind, _)) in enumerate(COLUMNS.items())}
+    found = scores(store, flat)
+    scored = {name: _column([one[i] for one in found], kind) for i, (name, (kind, _)) in enumerate(COLUMNS.items())}
     return pd.concat([about, pd.DataFrame(scored)], axis=1)
 
 
@@ -198,7 +200,8 @@ def _column(values: list[Any], kind: Any) -> Any:
     return pd.array(values, dtype=kind)  # None becomes NaN or NA
 
 
-def _parsed(store: Store, rows: list[Row]) -> list[list[Any]]:
+def scores(store: Store, rows: list[Row]) -> list[list[Any]]:
+    """The outcomes of stored rollouts, in the order of `COLUMNS`. Raises `StoreError` that names one that is damaged."""
     try:
         parsed: list[list[Any]] = json.loads(f"[{','.join(one.outcomes for one in rows)}]")
         if len(parsed) == len(rows) and all(len(one) == len(COLUMNS) for one in parsed):
@@ -247,10 +250,7 @@ def columns() -> pd.DataFrame:
     return pd.DataFrame([*rows, *((name, *about) for name, about in COLUMNS.items())], columns=["column", "type", "meaning"])
 
 
-def stored_cells(store: Store) -> list[StoredCell]:
-    """Every cell of a store with a rollout, oldest first."""
-    found = []
-    for digest in store.cells():
-        spec = store.spec(digest)
-        found.append(StoredCell(digest, Condition(**spec["condition"]), spec["model"], spec["source"]))
-    return found
+def stored_cell(store: Store, digest: bytes) -> StoredCell:
+    """A stored cell, by what it was stored as."""
+    spec = store.spec(digest)
+    return StoredCell(digest, Condition(**spec["condition"]), spec["model"], spec["source"])

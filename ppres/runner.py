@@ -5,30 +5,23 @@ from __future__ import annotations
 import concurrent.futures
 import numbers
 import os
-import signal
-import threading
-import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import loky
 from tqdm.auto import tqdm
 
-from ppres import generate, outcomes, progress
+from ppres import outcomes, progress
 from ppres.budget import Expected, Meter, expectations
 from ppres.cell import Cell, Conditions, Models, cells_of
 from ppres.live import Job, Keeper, run_live
-from ppres.store import Finished, Store, key_of
-from ppres.transport import ModelError, say
+from ppres.store import Store, key_of
+from ppres.transport import say
+from ppres.workers import run_elsewhere, run_simulated
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Rollouts in a transaction, and the number from which starting worker processes (a second) pays.
-_BATCH = 200
-_WORTH_PROCESSES = 3000
 # With count="scored" a cell is given up on, and flagged, at so many rollouts for each that was asked for.
 _PATIENCE = 3
 
@@ -127,12 +120,11 @@ def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, execu
     live = [job for job in jobs if not job[0].model.simulated]
     for model in {cell.model.label: cell.model for cell, _ in live}.values():
         model.check_key()
+    run_simulated(simulated, keeper, executor, concurrency)
     if executor is None:
-        _run_simulated(simulated, keeper)
         run_live(live, keeper, meter, concurrency)
     else:
-        _run_in(executor, generate.simulate, _batches(simulated, _BATCH), keeper, concurrency, Meter())
-        _run_in(executor, generate.ask, _batches(live, 1), keeper, concurrency, meter)
+        run_elsewhere(live, keeper, meter, concurrency, executor)
 
 
 def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -> bool:
@@ -141,7 +133,7 @@ def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -
     missing, refused = (list(outcomes.COLUMNS).index(name) for name in ("missing", "refused"))
     for cell in cells:
         made = wanted[cell.digest]
-        scores = map(outcomes.parsed, outcomes.current(store, cell.stored(), made))
+        scores = outcomes.scores(store, outcomes.current(store, cell.stored(), made))
         reasons = [one[missing] for one in scores if one[missing] and not one[refused]]  # a refusal is an outcome
         more = min(n - (made - len(reasons)), _PATIENCE * n - made)
         if more > 0:
@@ -167,76 +159,3 @@ def _flagged(frame: pd.DataFrame, live: list[Cell], discard_below: int | None) -
             text = f"within a cell the provider reported more than one model id for {', '.join(changed)}: column 'reported_model'"
             warnings.warn(text, stacklevel=3)
     return frame
-
-
-def _batches(jobs: list[Job], size: int) -> list[tuple[Cell, list[int]]]:
-    by_cell: dict[bytes, tuple[Cell, list[int]]] = {}
-    for cell, replicate in jobs:
-        by_cell.setdefault(cell.digest, (cell, []))[1].append(replicate)
-    return [(cell, all[start : start + size]) for cell, all in by_cell.values() for start in range(0, len(all), size)]
-
-
-def _run_simulated(jobs: list[Job], keeper: Keeper) -> None:
-    """Simulated rollouts are stored a batch at a time: one that is lost costs nothing to make again."""
-    batches, workers = _batches(jobs, _BATCH), loky.cpu_count()
-    if len(jobs) < _WORTH_PROCESSES or workers < 2:
-        for batch in batches:
-            keeper.keep(batch[0], generate.simulate(*batch))
-        return
-    pool = loky.get_reusable_executor(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),))
-    try:
-        _run_in(pool, generate.simulate, batches, keeper, 4 * workers, Meter())
-    except BaseException:
-        pool.shutdown(kill_workers=True)
-        raise
-
-
-def _run_in(
-    executor: concurrent.futures.Executor,
-    make: Callable[[Cell, list[int]], list[Finished]],
-    batches: list[tuple[Cell, list[int]]],
-    keeper: Keeper,
-    ahead: int,
-    meter: Meter,
-) -> None:
-    """Make rollouts in an executor's workers, `ahead` batches at a time so that memory stays flat, and store them here."""
-    under_way: dict[concurrent.futures.Future[list[Finished]], tuple[Cell, object]] = {}
-    rejected: dict[str, ModelError] = {}
-    expected = expectations(keeper.store, [cell for cell, _ in batches]) if meter.bounded else {}
-
-    def store_some() -> None:
-        done, _ = concurrent.futures.wait(under_way, return_when=concurrent.futures.FIRST_COMPLETED)
-        for future in done:
-            cell, place = under_way.pop(future)
-            try:
-                finished = future.result()
-            except ModelError as error:
-                rejected[cell.model.label] = error  # this model cannot go on; the others do
-                continue
-            keeper.keep(cell, finished)
-            for call in (call for one in finished for call in one.record["calls"] if meter.bounded):
-                meter.charge(place, call, cell.model, [])
-            meter.release(place)
-
-    for cell, replicates in batches:
-        while len(under_way) >= ahead:
-            store_some()
-        place = object()
-        fits = not meter.bounded or meter.reserve(place, cell.model, expected[cell.digest].mean)
-        if fits and cell.model.label not in rejected:
-            under_way[executor.submit(make, cell, replicates)] = cell, place
-    while under_way:
-        store_some()
-    if rejected:
-        raise ModelError("\n".join(map(str, rejected.values())))
-
-
-def _start_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-
-    def follow() -> None:  # a parent that was killed cannot tell its workers to stop
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()

@@ -33,7 +33,7 @@ def frame(
         raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
     with Store(store) as opened:
         if conditions is None or models is None:
-            found = outcomes.frame(opened, outcomes.stored_cells(opened), n)
+            found = outcomes.frame(opened, [outcomes.stored_cell(opened, digest) for digest in opened.cells()], n)
             cells = found.drop_duplicates("cell")
             twins = cells.duplicated([*(f.name for f in dataclasses.fields(Condition)), "model"], keep=False)
             if twins.any():

@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ppres.agent import ProviderError
 
@@ -22,6 +22,7 @@ T = TypeVar("T")
 FIRST_WAIT = 0.5  # seconds before the second attempt; each further wait is twice as long, with jitter
 LONGEST_WAIT = 60.0
 DEADLINE = 900.0  # seconds from the first attempt after which a call is given up
+EMPTY_TRIES = 5  # replies without an answer, which are paid for, until a call is given up
 SILENCE = 60.0  # seconds between lines that tell a person of faults
 # Statuses that another try may mend; so may errors without a status, which are about the connection.
 _PASSING = {408, 409, 425, 429}
@@ -32,56 +33,81 @@ class ModelError(ValueError):
 
 
 class EmptyReply(Exception):
-    """The provider answered without an answer."""
+    """The provider answered without an answer. `call` is what is known of the call: it is paid for all the same."""
+
+    def __init__(self, text: str, call: dict[str, Any] | None = None):
+        super().__init__(text)
+        self.call = call or {}
 
 
-async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float) -> tuple[T, int]:
-    """What `attempt` returns in the end, and how many attempts it took. `tokens` is the expected size of the call.
+async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float) -> tuple[T, int, list[dict[str, Any]]]:
+    """What `attempt` returns in the end, how many attempts it took, and the calls among them that gave no answer.
 
-    Raises `ProviderError` where this conversation cannot go on, `ModelError` where no conversation with the model can.
+    `tokens` is the expected size of the call. Raises `ProviderError` where this conversation cannot go on, `ModelError` where no
+    conversation with the model can. Neither shows the provider's own error behind it, which may repeat a key.
     """
-    started, tries = time.monotonic(), 0
+    empty: list[dict[str, Any]] = []
+    await gate.enter(tokens, name)
+    started, tries = time.monotonic(), 1
     while True:
-        await gate.enter(tokens)
-        began, tries = time.monotonic(), tries + 1
+        began = time.monotonic()
         try:
             found = await attempt()
         except Exception as error:
             gate.leave(began, limited=_status(error) == 429, pause=_retry_after(error))
-            _give_up(error, name)  # raises unless another try may help
-            wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tries - 1, 20)) * random.uniform(0.5, 1.0)
-            wait = max(wait, _retry_after(error) or 0.0)
-            if time.monotonic() + wait > started + DEADLINE:
-                text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {plain(error)}"
-                if gate.answered < started:  # nobody else got through either
-                    raise ModelError(f"{name} does not answer: {text}. Run again later; nothing that was stored is lost") from error
-                raise ProviderError(text) from error
+            empty += [error.call] if isinstance(error, EmptyReply) else []
+            final = _final(error, name) or _too_late(error, name, gate, started, tries, len(empty))
+            if final is error:
+                raise
+            if final:
+                raise final from None
             if tries > 2 and gate.told + SILENCE < time.monotonic():
                 gate.told = time.monotonic()
                 say(f"{name} fails and is asked again, for up to {DEADLINE / 60:.0f} minutes a call: {plain(error)}")
-            await asyncio.sleep(wait)
+            await asyncio.sleep(_wait(error, tries))
         except BaseException:
             gate.leave(began)
             raise
         else:
             gate.answered = time.monotonic()
             gate.leave(began, grow=True)
-            return found, tries
+            return found, tries, empty
+        await gate.enter(tokens, name)
+        tries += 1
 
 
-def _give_up(error: Exception, name: str) -> None:
+def _wait(error: Exception, tries: int) -> float:
+    wait: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tries - 1, 20)) * random.uniform(0.5, 1.0)
+    return max(wait, _retry_after(error) or 0.0)
+
+
+def _final(error: Exception, name: str) -> Exception | None:
+    """What ends the conversation or the model after this error, or the error itself where it is ours; None: try again."""
     kinds = {kind.__name__ for kind in type(error).__mro__}  # names: litellm, which has the classes, is slow to import
     status, code = _status(error), getattr(error, "code", None)  # the provider's own code: versions of litellm class it differently
     if "ContextWindowExceededError" in kinds or code == "context_length_exceeded":
-        raise ProviderError(plain(error), "token_limit") from error
+        return ProviderError(plain(error), "token_limit")
     if "ContentPolicyViolationError" in kinds or code in ("content_policy_violation", "content_filter"):
-        raise ProviderError(plain(error), "content_filter") from error
+        return ProviderError(plain(error), "content_filter")
     if status in (401, 402, 403, 404) or "UnsupportedParamsError" in kinds or "insufficient_quota" in str(error):
-        raise ModelError(f"{name}: {plain(error)}") from error
+        return ModelError(f"{name}: {plain(error)}")
     if not {"OpenAIError", "EmptyReply", "TimeoutError"} & kinds:
-        raise error  # a bug of ours, not the provider's doing
+        return error  # a bug of ours, not the provider's doing
     if status is not None and status < 500 and status not in _PASSING:
-        raise ProviderError(plain(error)) from error
+        return ProviderError(plain(error))
+    return None
+
+
+def _too_late(error: Exception, name: str, gate: Gate, started: float, tries: int, empty: int) -> Exception | None:
+    """What ends a call that was tried for too long; nothing where it may be tried again."""
+    text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {plain(error)}"
+    if empty >= EMPTY_TRIES or (tries >= EMPTY_TRIES and "Invalid response object" in str(error)):  # litellm's word for it
+        return ProviderError(text)
+    if time.monotonic() + (_retry_after(error) or FIRST_WAIT) <= started + DEADLINE:
+        return None
+    if gate.answered < started:  # nobody else got through either
+        return ModelError(f"{name} does not answer: {text}. Run again later; nothing that was stored is lost")
+    return ProviderError(text)
 
 
 def _status(error: Exception) -> int | None:
@@ -122,10 +148,15 @@ class Gate:
         if ceiling != self.ceiling:
             self.ceiling, self.allowed = ceiling, float(ceiling)
 
-    async def enter(self, tokens: float) -> None:
-        """Wait until a call may start."""
+    async def enter(self, tokens: float, name: str) -> None:
+        """Wait until a call may start. Raises `ModelError` where the provider asked for a pause that is too long to wait for."""
         while True:
             now = time.monotonic()
+            if self._open_at > now + DEADLINE:
+                raise ModelError(f"{name}: the provider asks to wait {(self._open_at - now) / 60:.0f} minutes. Run again later")
+            if self._open_at > now + SILENCE and self.told + SILENCE < now:
+                self.told = now
+                say(f"{name}: the provider asks to wait {self._open_at - now:.0f} s")
             wait = max(self._open_at, self._next_request, self._next_tokens) - now
             if wait > 0:
                 await asyncio.sleep(wait)

@@ -65,6 +65,7 @@ class Faulty(StandIn):
         super().__init__()
         self.RequestHandlerClass = _FaultyHandler
         self.rate, self.kinds, self.seed, self.latency, self.hang, self.lengths = rate, kinds, seed, latency, hang, lengths
+        self.retry_after = "0.05"
         self.persona = persona  # who answers to any model's name; else the model of that name
         self.asked, self.counts, self.altered = collections.Counter(), collections.Counter(), set()
         self.calls = self.begun = 0
@@ -152,7 +153,7 @@ class _FaultyHandler(_Handler):
             return self._reset()
         if kind and kind[:3].isdigit():
             text = "invalid api key" if kind == "401" else f"status {kind[:3]}"
-            return self._send(int(kind[:3]), _error(text), {"Retry-After": "0.05"} if kind == "429_after" else {})
+            return self._send(int(kind[:3]), _error(text), {"Retry-After": server.retry_after} if kind == "429_after" else {})
         if kind == "context_length":
             text = "This model's maximum context length is 4096 tokens."
             return self._send(400, _error(text, "context_length_exceeded"))

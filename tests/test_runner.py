@@ -10,7 +10,7 @@ import pytest
 from server import StandIn
 
 import ppres as pp
-from ppres import runner
+from ppres import workers
 from ppres.agent import answers, replay
 from ppres.models import litellm
 
@@ -105,7 +105,7 @@ def test_the_frame_follows_the_order_of_the_request(conditions):
 def test_worker_processes_make_the_same_transcripts(conditions, monkeypatch, tmp_path):
     frames = []
     for name, limit in (("alone", 10**9), ("workers", 1)):
-        monkeypatch.setattr(runner, "_WORTH_PROCESSES", limit)
+        monkeypatch.setattr(workers, "_WORTH_PROCESSES", limit)
         frames.append(run(conditions, [FLASH, "sim/clumsy"], 5, store=tmp_path / name))
     pd.testing.assert_frame_equal(*frames)
     assert timeless(frames[0], store=tmp_path / "alone") == timeless(frames[1], store=tmp_path / "workers")

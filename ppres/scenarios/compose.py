@@ -66,9 +66,9 @@ def fragment(condition: Condition, cast: Cast, sheet: str, *path: str, **values:
         "critic": cast.critic,
         "peer": cast.peer,
         "subject": cast.subject,
-        "trust": None if condition.trust is None else f"{condition.trust:g}",
+        "trust": None if condition.trust is None else f"{condition.trust:.12g}",
         "joint_tasks": condition.joint_tasks,
-        "threshold": None if not isinstance(condition.threshold, float) else f"{condition.threshold:g}",
+        "threshold": None if not isinstance(condition.threshold, float) else f"{condition.threshold:.12g}",
         "degree": _degree(condition.trust),
     }
     text: str = found[condition.paraphrase].format(**(filled | _nouns(condition) | values))
