@@ -9,8 +9,9 @@ All but the last are `ValueError`s.
 """
 
 from ppres import stats
-from ppres.condition import Condition, ConditionError, ImpossibleCondition, grid
+from ppres.condition import Condition, ConditionError, ImpossibleCondition
 from ppres.database import StoreError
+from ppres.grid import grid
 from ppres.judge import Rubric, judge
 from ppres.models import Model
 from ppres.outcomes import columns

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import ppres
 from ppres import progress
-from ppres.condition import SCENARIOS, Condition, ConditionError, grid
+from ppres.condition import SCENARIOS, Condition, ConditionError
+from ppres.grid import grid
 from ppres.reproduce import reproduce
 from ppres.store import Store
 

@@ -1,17 +1,16 @@
-"""What can be varied: the factors of one experimental cell, and grids of them.
+"""What can be varied: the factors of one experimental cell.
 
-A `Condition` is one cell of an experiment without its model. Its fields are the condition columns of
-every frame that ppres returns. `grid` crosses levels into a list of conditions.
+A `Condition` is one cell of an experiment without its model. Its fields are the condition columns of every frame that ppres
+returns.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import numbers
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -131,7 +130,7 @@ class Condition:
     def _check_values(self) -> None:
         """Every value by itself, also where it will mean nothing: a slip of the pen is an error everywhere."""
         for name, valid in _CHOICES.items():
-            _one_of(name, getattr(self, name), valid)
+            one_of(name, getattr(self, name), valid)
         named = isinstance(self.subject, str) and self.subject[:1].isupper() and self.subject.lower() not in SUBJECTS
         if named and re.search(r"(?i)\bagent\b", self.subject):
             raise ConditionError(
@@ -152,7 +151,7 @@ class Condition:
                 raise ConditionError(f"{name} must be a text or None, not {getattr(self, name)!r}")
             self._set(**{name: getattr(self, name) or None})  # an empty paragraph is none
         pairs = self.documents.items() if isinstance(self.documents, dict) else self.documents
-        known = isinstance(self.documents, dict | tuple) and all(map(_is_document, pairs))
+        known = isinstance(self.documents, dict | tuple) and all(map(is_document, pairs))
         if not known or len(dict(pairs)) < len(pairs):
             raise ConditionError(f"documents must be {{file name: text, or None to take it away}}, not {self.documents!r}")
         self._set(documents=tuple(sorted(pairs)))
@@ -251,63 +250,19 @@ class Condition:
         return "/".join(part for part in parts if part)
 
 
-def grid(base: Condition | Iterable[Condition] | None = None, /, **factors: Any) -> list[Condition]:
-    """Cross levels of factors into a list of distinct conditions, in the order in which they were given.
-
-    `base` is a condition, or several, whose other factors are kept; without it the factors start from the defaults of
-    `Condition`. A factor is one value or a list of values; a mapping (`documents`) is one value. Combinations that mean the
-    same are merged and impossible ones dropped, so none is run twice.
-
-    Raises `ConditionError` for an unknown factor or value, and where every combination is impossible.
-    """
-    names = [f.name for f in fields(Condition)]
-    for name in factors:
-        _one_of("factor", name, tuple(names))
-    if base is None:
-        starts: list[dict[str, Any]] = [{}]
-    else:
-        bases = [base] if isinstance(base, Condition) else list(base)
-        if not all(isinstance(one, Condition) for one in bases):
-            raise ConditionError("grid varies conditions: pass a Condition or a list of them, and factors by name")
-        starts = [one._given for one in bases]
-    levels = [_levels(name, value) for name, value in factors.items()]
-    found: dict[Condition, None] = {}
-    reasons: dict[str, None] = {}
-    for start, combination in itertools.product(starts, itertools.product(*levels)):
-        cell = start | dict(zip(factors, combination, strict=True))
-        if "scenario" not in cell:
-            raise ConditionError("grid needs a scenario: one of " + ", ".join(SCENARIOS))
-        try:
-            found[Condition(**cell)] = None
-        except ImpossibleCondition as error:
-            reasons[str(error)] = None
-    if not found and reasons:
-        raise ImpossibleCondition("every combination is impossible:\n" + "\n".join(reasons))
-    return list(found)
-
-
-def _levels(name: str, value: Any) -> Sequence[Any]:
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        return [value]
-    if name == "documents" and isinstance(value, tuple) and all(map(_is_document, value)):
-        return [value]  # as a condition holds them
-    levels = list(value)
-    if not levels:
-        raise ConditionError(f"{name}=[] has no level")
-    return levels
-
-
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
-def _is_document(pair: Any) -> bool:
+def is_document(pair: Any) -> bool:
+    """Whether it is a file name with a text, or with None."""
     if not isinstance(pair, tuple) or len(pair) != 2:
         return False
     return isinstance(pair[0], str) and bool(pair[0]) and isinstance(pair[1], str | None)
 
 
-def _one_of(name: str, value: Any, valid: tuple[Any, ...]) -> Any:
+def one_of(name: str, value: Any, valid: tuple[Any, ...]) -> Any:
+    """The value, if it is one of these; else `ConditionError`, which lists them."""
     # `is` for booleans, so that 1 does not pass as True nor True as paraphrase 1.
     if not any(value is v or (type(value) is type(v) and value == v) for v in valid):
         listed = ", ".join(repr(v) for v in valid)

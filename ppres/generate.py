@@ -15,7 +15,8 @@ from ppres import outcomes, sim
 from ppres.agent import Ask, Message, ProviderError, Reply, Rollout, drive, play
 from ppres.budget import Meter
 from ppres.cell import Cell
-from ppres.models import Model, wait_for
+from ppres.loop import wait_for
+from ppres.models import Model
 from ppres.store import Finished, key_of
 from ppres.transport import ModelError
 from ppres.world import World

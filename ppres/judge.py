@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ppres.agent import Message, ProviderError, parts, shown
 from ppres.budget import Meter, Usage
-from ppres.models import Model, size, wait_for
+from ppres.loop import wait_for
+from ppres.models import Model, size
 from ppres.store import Store, canonical
 from ppres.transport import ModelError, say
 

@@ -14,7 +14,8 @@ from ppres.agent import Reply, play
 from ppres.budget import Expected, Meter, expectations
 from ppres.cell import Cell
 from ppres.generate import asking, finish
-from ppres.models import Model, wait_for
+from ppres.loop import wait_for
+from ppres.models import Model
 from ppres.store import Finished, Store, key_of
 from ppres.transport import ModelError, say
 from ppres.world import World

@@ -8,18 +8,15 @@ import json
 import numbers
 import os
 import re
-import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from ppres import personas, sim
 from ppres.agent import Ask, Message, Reply, refusal_field
 from ppres.transport import EmptyReply, Gate, ModelError, persist, redact
-
-T = TypeVar("T")
 
 # litellm reads it on import: it would fetch its table of prices from the network.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -222,15 +219,8 @@ class Model:
 _gates: dict[tuple[Any, ...], Gate] = {}
 
 
-def _forget() -> None:
-    """A forked process has none of its parent's threads, so no loop runs there."""
-    global _loop, _lock
-    _loop, _lock = None, threading.Lock()
-    _gates.clear()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_gates.clear)  # whoever waits at them is not there
 
 
 def size(messages: list[Message]) -> float:
@@ -291,31 +281,3 @@ def litellm() -> Any:
     dotenv.load_dotenv(dotenv.find_dotenv(usecwd=True))
     lite.suppress_debug_info = True
     return lite
-
-
-_lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-
-
-def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the one background loop of the process: the same in scripts, notebooks, and under a running loop."""
-    global _loop
-    with _lock:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="ppres", daemon=True).start()
-    ended = threading.Event()
-
-    async def watched() -> T:
-        try:
-            return await work
-        finally:
-            ended.set()
-
-    future = asyncio.run_coroutine_threadsafe(watched(), _loop)
-    try:
-        return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        ended.wait(10)  # what is under way is put away, so that the caller may close its files
-        raise

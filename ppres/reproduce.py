@@ -91,11 +91,12 @@ def _record(root: Path, notebooks: list[Path], environment: Mapping[str, str]) -
 
 
 async def _execute_all(notebooks: list[Path], environment: dict[str, str], save: bool) -> dict[str, str]:
-    cores = asyncio.Semaphore(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    places = asyncio.Semaphore(1 if environment.get("PPRES_SOURCE") == "live" else cores)  # live ones share a budget
     failures: dict[str, str] = {}
 
     async def one(path: Path) -> None:
-        async with cores:
+        async with places:
             started = time.time()
             failure = await _execute(path, environment, save)
             if failure:

@@ -123,16 +123,10 @@ class Store:
                     self._db.execute("DELETE FROM turns WHERE key=?", (one.key,))
 
     def _insert(self, one: Finished, specs: dict[bytes, dict[str, Any]]) -> bool:
+        cell = self._cell_id(one.cell, specs)
         added = self._db.execute(
             "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                one.key,
-                self._cell_id(one.cell, specs),
-                one.replicate,
-                one.record["stop_reason"],
-                one.scorer,
-                _compact(one.outcomes),
-            ),
+            (one.key, cell, one.replicate, one.record["stop_reason"], one.scorer, _compact(one.outcomes)),
         )
         if added.rowcount:
             body = self._pack(one.record)
