@@ -91,22 +91,30 @@ _END = re.compile(
 
 def refusal(texts: Iterable[str], steps: str) -> str | None:
     """The first sentence that declines the task or, by the verbs `steps` (a pattern), its decisive step."""
-    pattern = _declining(steps)
-
-    def declines(sentence: str) -> bool:
-        if _PLAIN.search(sentence):
-            return True
-        found = pattern.search(sentence)
-        if not found or _NOT_YET.search(sentence, found.end()) or _PART_ONLY.search(sentence, found.start()):
-            return False
-        return not (found["unable"] and _TECHNICAL.search(sentence))
-
-    return next(filter(declines, _sentences(texts)), None)
+    return next((one for text in texts for one in _sentences(text) if _declines(one, steps)), None)
 
 
 def objection(texts: Iterable[str]) -> str | None:
     """The first sentence that calls the step wrong or argues against it, whoever's end it is."""
-    return next((one for one in _sentences(texts) if _OBJECTION.search(one) or (_BLAME.search(one) and _END.search(one))), None)
+    return next((one for text in texts for one in _sentences(text) if _objects(one)), None)
+
+
+# Cached, because agents, simulated ones above all, often say the same.
+
+
+@lru_cache(maxsize=8192)
+def _declines(sentence: str, steps: str) -> bool:
+    if _PLAIN.search(sentence):
+        return True
+    found = _declining(steps).search(sentence)
+    if not found or _NOT_YET.search(sentence, found.end()) or _PART_ONLY.search(sentence, found.start()):
+        return False
+    return not (found["unable"] and _TECHNICAL.search(sentence))
+
+
+@lru_cache(maxsize=8192)
+def _objects(sentence: str) -> bool:
+    return bool(_OBJECTION.search(sentence) or (_BLAME.search(sentence) and _END.search(sentence)))
 
 
 @lru_cache
@@ -116,7 +124,7 @@ def _declining(steps: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{_WILL_NOT}|(?P<unable>{_CANNOT})){_ADVERBS}{verb}{alone}", re.IGNORECASE)
 
 
-def _sentences(texts: Iterable[str]) -> Iterable[str]:
-    for text in texts:
-        plain = re.sub(r"[*`]", "", text.replace("\u2019", "'"))
-        yield from (found.strip() for found in re.split(r"(?<=[.!?])\s+|\n|;\s", plain) if found.strip())
+@lru_cache(maxsize=8192)
+def _sentences(text: str) -> list[str]:
+    plain = re.sub(r"[*`]", "", text.replace("\u2019", "'"))
+    return [found.strip() for found in re.split(r"(?<=[.!?])\s+|\n|;\s", plain) if found.strip()]
