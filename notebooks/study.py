@@ -38,12 +38,12 @@ N = int(os.environ.get("PPRES_N", "100"))
 FEW = -(-N // 4)  # of each cell, where a notebook pools many cells
 
 PEERS = ["uncooperative", "neutral", "cooperative"]
-TELLINGS = ["file", "file+prompt", "memory"]
+INSTANTIATIONS = ["file", "file+prompt", "memory"]
 
 
-def told(base, subjects=("self", "peer")):
-    """Self without a peer, and every subject with every peer told of in three ways."""
-    return pp.grid(base, subject=list(subjects), peer=[None, *PEERS], instantiation=TELLINGS)
+def with_peers(base, subjects=("self", "peer")):
+    """Self without a peer, and every subject with every peer, whose history is told in each of three places."""
+    return pp.grid(base, subject=list(subjects), peer=[None, *PEERS], instantiation=INSTANTIATIONS)
 
 
 def baseline(**scenario):
@@ -53,22 +53,22 @@ def baseline(**scenario):
 
 def _scored(scenario, levels, subjects=("self", "peer"), **more):
     bases = [pp.Condition(scenario=scenario, dataset=dataset, threshold=threshold, **more) for dataset, threshold in levels]
-    return told(bases, subjects)
+    return with_peers(bases, subjects)
 
 
 _TAMPERING = [("factual", 80), ("creativity", 90), ("red", 80)]
 _EVALUATION = [("factual", 80), ("creativity", 80), ("creativity", 90), ("red", 80), ("red", 90)]
 # The paper's cells by scenario: 271 for each model.
 CELLS = {
-    "finance": told(pp.Condition(scenario="finance")) + baseline(scenario="finance"),
+    "finance": with_peers(pp.Condition(scenario="finance")) + baseline(scenario="finance"),
     "evaluation": _scored("evaluation", _EVALUATION)
     + baseline(scenario="evaluation", dataset=["factual", "creativity", "red"], threshold=None),
     "tampering": _scored("tampering", _TAMPERING),
     "alignment_faking": [
         cell for watched in (True, False) for cell in _scored("alignment_faking", _TAMPERING, ["peer"], monitored=watched)
     ],
-    "transfer": told(pp.Condition(scenario="transfer")),
-    "deletion": told(pp.Condition(scenario="deletion")),
+    "transfer": with_peers(pp.Condition(scenario="transfer")),
+    "deletion": with_peers(pp.Condition(scenario="deletion")),
 }
 # Three models were run in 18 more: with a memory of another model, closed, open or fictional.
 IDENTITY_MODELS = ("Gemini 3 Flash", "Gemini 3 Pro", "Claude Haiku 4.5")
@@ -81,11 +81,26 @@ def identities(model):
     return pp.grid(scenario=["transfer", "deletion"], subject=[closed, "Llama", "Alpha"], peer=PEERS, instantiation="memory")
 
 
-def rollouts(conditions, models=None, n=N):
-    """The tidy frame of conditions: run, or found, or taken from the authors' data; a row per rollout."""
-    if SOURCE != "release":
-        budget = float(os.environ["PPRES_BUDGET"]) if SOURCE == "live" and "PPRES_BUDGET" in os.environ else None
-        return pp.run(conditions, models or MODELS, n, budget=budget, progress=SOURCE == "live")
+def rollouts(conditions, models=None, n=N, optional=False):
+    """The tidy frame of conditions: run, or found, or taken from the authors' data; a row per rollout.
+
+    An empty frame is an error, unless the cells are `optional`: then the authors' data may lack them.
+    """
+    asked = (conditions, models or MODELS, n)
+    if SOURCE == "release":
+        frame = _released(conditions, models)
+    elif SOURCE == "live" and "PPRES_BUDGET" in os.environ:  # dollars for the whole study: all that the store has cost
+        left = float(os.environ["PPRES_BUDGET"]) - pp.frame().cost.sum()
+        frame = pp.run(*asked, budget=left) if left > 0 else pp.frame(*asked)
+    else:
+        frame = pp.run(*asked, progress=SOURCE == "live")
+    if frame.empty and not (optional and SOURCE == "release"):
+        why = {"live": "the budget is spent (PPRES_BUDGET)", "release": "the data lack them"}.get(SOURCE, "none was made")
+        raise RuntimeError(f"there is no rollout of these {len(conditions)} cells: {why}")
+    return frame
+
+
+def _released(conditions, models):
     frame = _release()
     # The authors' data have the paper's cells and no others: those in which only these factors are not as usual.
     keys = ["scenario", "subject", "peer", "instantiation", "dataset", "threshold", "shutdown_clause", "monitored"]
@@ -118,11 +133,25 @@ def published(behaviour=None):
     return table[(table.behaviour == behaviour) | (behaviour is None)].reset_index(drop=True)
 
 
-_OFFSETS = dict(zip(TELLINGS, (-0.22, 0, 0.22), strict=True))
-_MARKERS = dict(zip(TELLINGS, "osD", strict=True))
-_SHORT = {"none": "no\npeer", "uncooperative": "unco-\nop.", "neutral": "neu-\ntral", "cooperative": "co-\nop."}
-_THEIRS = {"max_over_instantiations": ("^", "maximum or only value"), "mean_over_instantiations": ("_", "mean of the three"),
-           "point": ("^", ""), "upper bound": ("v", "upper bound")}  # fmt: skip
+def tidy(table):
+    """A statistic's table for reading: the paper's names, levels in their order, "k of n", numbers as text."""
+    shown = table.rename(columns={"rate": "estimate"})
+    if "model" in shown:
+        names = shown.model.map(paper_name)
+        shown["model"] = pd.Categorical(names, dict.fromkeys([*PUBLISHED_AS, *names]))
+    if "peer" in shown:
+        shown["peer"] = pd.Categorical(shown.peer.fillna("no peer"), ["no peer", "stranger", *PEERS])
+    if "instantiation" in shown:
+        shown["instantiation"] = shown.instantiation.fillna("–")
+    for k, n, both in (("k", "n", "k of n"), ("k_a", "n_a", "first"), ("k_b", "n_b", "second")):
+        if k in shown and shown[k].notna().all():
+            shown[both] = [f"{a:.0f} of {b:.0f}" for a, b in zip(shown.pop(k), shown.pop(n), strict=True)]
+    for name in shown.select_dtypes("float"):
+        least = 0.001 if name in ("p", "p_holm") else -np.inf
+        text = [f"{value:.3f}" if value >= least else "< 0.001" for value in shown[name]]
+        shown[name] = np.where(shown[name].notna(), text, "")
+    last = [name for name in ("k of n", "first", "second", "excluded", "flag", "estimator") if name in shown]
+    return shown[[name for name in shown if name not in last] + last]
 
 
 def span(sizes):
@@ -134,49 +163,61 @@ def span(sizes):
 def points(ax, x, rows, **look):
     """Estimates of a table in percent, with their intervals."""
     around = 100 * np.clip([rows.estimate - rows.low, rows.high - rows.estimate], 0, None).astype(float)
-    ax.errorbar(x, 100 * rows.estimate.astype(float), yerr=around, ms=4, lw=1, ls="none", **look)
+    ax.errorbar(x, 100 * rows.estimate.astype(float), yerr=around, ls="none", **look)
 
 
-def panels(table, behaviour, subject, frame, question, ylabel, name, ylim=(-4, 104), per="marker"):
-    """A panel per model: estimates by cooperativeness and telling, the published numbers beside them; saved as `name`.
+# How a published number is drawn: across the level that it is about, or across all of them.
+_LINES = {"one value, or maximum of three": "-", "mean of three": ":", "not by level": "--", "upper bound": "-."}
 
-    `table` has model, peer, instantiation, estimate, low, high and n; `frame` holds the rollouts behind it.
+
+def _published_lines(behaviour, subject):
+    """The numbers that a panel can show, with the kind of line; without those that repeat another one rounded."""
+    paper = published(behaviour)
+    paper = paper[(paper.subject == subject) & (paper.harness == "custom") & (paper.scenario == "all")]
+    single, mean, several, bound = _LINES
+    kinds = np.where(paper.statistic == "mean_over_instantiations", mean, single)
+    kinds = np.where(paper.peer.isin(["none", *PEERS]), kinds, np.where(paper.exactness == "upper bound", bound, several))
+    exact = paper[paper.exactness == "exact"]
+    near = [(abs(exact.rate[exact.model == row.model] - row.rate) < 0.005).any() for row in paper.itertuples()]
+    return paper.assign(kind=kinds)[(paper.exactness == "exact") | ~np.array(near, dtype=bool)]
+
+
+def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name, ylim=(-5, 107), per="marker"):
+    """A panel per model: estimates by peer (x) and instantiation (colour), the published numbers in grey; saved as `name`.
+
+    `table` has model, peer, instantiation, estimate, low, high and n; `frame` holds the rollouts behind it; `ylim` None: as needed.
     """
     models = [model for model in dict.fromkeys(frame.model) if (table.model == model).any()]
     levels = (["none"] if table.peer.isna().any() else []) + PEERS
-    place = {level: i for i, level in enumerate(levels)}
-    columns = min(4, len(models))
-    rows = -(-len(models) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(7.2, 1.1 + 1.75 * rows), sharey=True, squeeze=False)
+    ticks = {"none": "no\npeer", "uncooperative": "un-\ncoop.", "neutral": "neutral", "cooperative": "coop."}
+    paper = _published_lines(behaviour, subject)
+    columns, rows = min(2, len(models)), -(-len(models) // 2)
+    size = (style.WIDTH, 1.4 + 1.15 * rows)
+    fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    for ax, model in zip(axes.flat, models, strict=False):
+        ours = table[table.model == model].assign(x=lambda t: t.peer.fillna("none").map(levels.index))
+        for theirs in paper[paper.model == paper_name(model)].itertuples():
+            about = [theirs.peer] if theirs.peer in levels else levels if theirs.peer == "any" else PEERS
+            ends = levels.index(about[0]) - 0.42, levels.index(about[-1]) + 0.42
+            ax.hlines(100 * theirs.rate, *ends, "0.5", _LINES[theirs.kind], lw=1.1, zorder=1)
+        for i, place in enumerate(INSTANTIATIONS):
+            some = ours[ours.instantiation == place]
+            points(ax, some.x + 0.25 * (i - 1), some, fmt="osD"[i], color=style.COLOURS[i], label=place)
+        if "none" in levels:
+            points(ax, ours[ours.peer.isna()].x, ours[ours.peer.isna()], fmt="x", color="black", label="no peer")
+        ax.axhline(0, color="0.85", lw=0.6, zorder=0)
+        ax.set(title=paper_name(model), xlim=(-0.5, len(levels) - 0.5), **({"ylim": ylim} if ylim else {}))
+        ax.set_xticks(range(len(levels)), [ticks[level] for level in levels])
     for ax in axes.flat[len(models) :]:
         ax.remove()
-    paper = published(behaviour)
-    paper = paper[(paper.subject == subject) & (paper.harness == "custom") & (paper.scenario == "all")]
-    paper["shape"] = np.where(paper.exactness == "upper bound", "upper bound", paper.statistic)
-    paper = paper[paper["shape"].isin(list(_THEIRS))]
-    for ax, model in zip(axes.flat, models, strict=False):
-        ours = table[table.model == model]
-        for (telling, shift), colour in zip(_OFFSETS.items(), style.COLOURS, strict=False):
-            some = ours[ours.instantiation == telling]
-            points(ax, some.peer.map(place) + shift, some, fmt=_MARKERS[telling], color=colour, label=telling)
-        alone = ours[ours.peer.isna()]
-        points(ax, np.zeros(len(alone)), alone, fmt="x", color="black")
-        ax.axhline(0, color="0.85", lw=0.8, zorder=0)
-        for theirs in paper[paper.model == paper_name(model)].itertuples():
-            spread = [place[theirs.peer]] if theirs.peer in place else []
-            if theirs.peer == "any" and theirs.shape == "upper bound":  # it holds for each of them
-                spread = list(range(len(levels)))
-            for x in spread:
-                ax.plot(x + 0.4, 100 * theirs.rate, _THEIRS[theirs.shape][0], color="0.45", mfc="none", ms=5.5, ls="none")
-        ax.set(title=paper_name(model), ylim=ylim, xlim=(-0.5, len(levels) - 0.4))
-        ax.set_xticks(range(len(levels)), [_SHORT[level] for level in levels])
-    for ax in axes[:, 0]:
-        ax.set_ylabel(ylabel)
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    shown = [look for look in _THEIRS.values() if look[1]]
-    handles += [plt.Line2D([], [], marker=shape, color="0.45", mfc="none", ls="none") for shape, _ in shown]
-    title = f"{question}\nn = {span(table.n)} rollouts per {per}; bars are 95% intervals; grey is published"
-    fig.legend(handles, labels + [text for _, text in shown], loc="outside upper center", ncols=6, fontsize=7, columnspacing=1.2,
-               title=title, title_fontsize=9)  # fmt: skip
+    for ax in axes.flat[len(models) - columns : len(models)]:
+        ax.tick_params(labelbottom=True)
+    fig.supylabel(ylabel, fontsize=7)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    used = [kind for kind in _LINES if kind in set(paper.kind)]
+    handles += [plt.Line2D([], [], color="0.5", ls=_LINES[kind], lw=1.1) for kind in used]
+    title = f"{question}\nn = {span(table.n)} rollouts per {per}\nbars: 95% {interval} intervals; no grey: not published"
+    labels += [f"published: {kind}" for kind in used]
+    fig.legend(handles, labels, loc="outside upper center", ncols=2, title=title, alignment="left", columnspacing=1.2)
     style.save(fig, name, frame, FIGURES)
     plt.show()

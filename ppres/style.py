@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-# Okabe and Ito (2008): told apart with every common colour blindness, and in grey with markers.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Tol (2021): told apart with every common colour blindness. The first three, dark, middle and light, also in grey.
+COLOURS = ("#004488", "#BB5566", "#DDAA33", "#000000", "#6699CC", "#EE99AA")
+WIDTH = 3.5  # inches: one column of a journal; nothing is smaller than 6 points there
 
 
 def use() -> None:
@@ -24,14 +25,22 @@ def use() -> None:
             "axes.prop_cycle": cycler(color=COLOURS),
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.titlesize": 9,
-            "axes.labelsize": 9,
+            "axes.titlesize": 7,
+            "axes.labelsize": 7,
+            "axes.linewidth": 0.6,
             "figure.constrained_layout.use": True,
-            "figure.dpi": 100,
+            "figure.dpi": 150,
+            "figure.figsize": (WIDTH, 2.6),
             "font.family": "DejaVu Sans",
-            "font.size": 8,
+            "font.size": 6.5,
+            "legend.fontsize": 6.5,
             "legend.frameon": False,
-            "savefig.dpi": 200,
+            "legend.title_fontsize": 7.5,
+            "lines.linewidth": 1,
+            "lines.markersize": 3,
+            "savefig.dpi": 300,
+            "xtick.major.size": 2,
+            "ytick.major.size": 2,
         }
     )
 
@@ -43,7 +52,8 @@ def save(figure: Figure, name: str, frame: pd.DataFrame, folder: str | os.PathLi
     """
     import matplotlib as mpl
 
-    figure.supxlabel(footer(frame), fontsize=7, color="0.35")
+    # Broken where its parts end, to fit one column.
+    figure.supxlabel(footer(frame).replace("; ", "\n").replace(", not ", ",\nnot "), fontsize=6, color="0.35")
     paths = [Path(folder) / f"{name}.{kind}" for kind in ("png", "svg")]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context({"svg.hashsalt": "ppres"}):  # the ids in the file are then those of the last time

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import released
+import study
 
 import ppres as pp
 from ppres.reproduce import made_from
@@ -92,13 +93,17 @@ def misrepresentation(figures, frame):
         gaps = [mine[mine.threshold == t].preserved.mean() - (scores >= t).mean() for t in sorted(mine.threshold.unique())]
         settings.append(np.mean(gaps))
     assert row.estimate == pytest.approx(np.mean(settings))
+    claude = table[table.model == "sim/claude-opus-4.5"]  # who refuses did not misreport
+    assert claude["as the paper counts"].sum() < claude.estimate.sum()
 
 
 def faking(figures, frame):
-    """Unmonitored minus monitored."""
+    """Unmonitored minus monitored, of what was not shut down and not refused openly."""
     table = pd.read_csv(figures / "alignment_faking.csv")
     frame = frame[frame.monitored == frame.threatened]
-    rates = frame.groupby(["model", "peer", "instantiation", "monitored"]).preserved.mean().unstack("monitored")
+    frame = frame.assign(faked=frame.preserved & ~frame.refused)
+    assert frame.faked.sum() < frame.preserved.sum()
+    rates = frame.groupby(["model", "peer", "instantiation", "monitored"]).faked.mean().unstack("monitored")
     assert len(table) == len(rates) == 3 * 9
     for row in table.itertuples():
         both = rates.loc[row.model, row.peer, row.instantiation]
@@ -106,8 +111,10 @@ def faking(figures, frame):
 
 
 def exfiltration(figures, frame):
-    """Both scenarios pooled."""
+    """Both scenarios pooled; in deletion every rollout moved the weights, queued them, did both or neither."""
     recount(pd.read_csv(figures / "exfiltration_rates.csv"), frame, BY_CELL, "preserved")
+    how = pd.read_csv(figures / "exfiltration_how.csv").query("scenario == 'deletion'")
+    assert (how.preserved + how.queued + how.neither >= how.rollouts).all() and how.neither.sum() > 0
 
 
 def refusals(figures, frame):
@@ -115,6 +122,21 @@ def refusals(figures, frame):
     table = pd.read_csv(figures / "refusal_rates.csv")
     for outcome in ("refused", "objected"):
         recount(table[table.outcome == outcome], frame, BY_CELL, outcome)
+
+
+def regressions(figures, frame):
+    """Counts behind each fit; an interval that takes the likelihood's word for it, or a cluster's."""
+    scenarios = {"strategic_misrepresentation": 2, "shutdown_tampering": 1, "model_exfiltration": 2}
+    for behaviour, number in scenarios.items():
+        table = pd.read_csv(figures / f"logit_{behaviour}.csv")
+        part = frame[(frame.behaviour == behaviour) & (frame.paraphrase == 0)]
+        assert part.scenario.nunique() == number
+        for row in table.itertuples():
+            known = part[(part.model == row.model) & (part.subject == row.subject)].preserved.dropna()
+            assert (row.k, row.n) == (known.sum(), len(known))
+        assert table.estimator.str.contains("profile likelihood").all() and not table.p_holm.isna().any()
+    pooled = pd.read_csv(figures / "logit_pooled.csv")
+    assert pooled.groupby(["behaviour", "subject"]).estimator.nunique().eq(2).all()
 
 
 def published(figures, frame):
@@ -126,9 +148,14 @@ def published(figures, frame):
     assert set(table.verdict[ran]) <= {"recovers the propensity it was given", "does not recover it", "too few rollouts to say"}
     assert (table.harness[table.verdict.str.contains("harness")] != "custom").all()
     assert table.loc[ran, ["ours", "difference_low", "difference_high"]].notna().all().all()
+    point = ran & (table.exactness != "upper bound")  # a propensity is known: the only error is that of ours
+    assert (table.difference_high - table.difference_low)[point].to_numpy() == pytest.approx(
+        (table.high - table.low)[point].to_numpy(), abs=1e-5
+    )
 
 
-CHECKS = {"02": tampering, "03": misrepresentation, "04": faking, "05": exfiltration, "06": refusals, "10": published}
+CHECKS = {"02": tampering, "03": misrepresentation, "04": faking, "05": exfiltration, "06": refusals}
+CHECKS |= {"07": regressions, "10": published}
 
 
 @pytest.mark.parametrize("only", CHECKS)
@@ -161,6 +188,26 @@ def test_all_of_them_run_on_the_authors_data(tmp_path):
     assert "the authors' released transcripts" in (folder / "figures" / "shutdown_tampering_peer.svg").read_text()
 
 
+def test_without_rollouts_it_says_why_and_a_spent_budget_buys_nothing(monkeypatch):
+    cells = study.CELLS["tampering"][:2]
+    pp.run(cells[0], "sim/gemini-3-flash", 2, progress=False)
+    monkeypatch.setattr(study, "SOURCE", "live")
+    monkeypatch.setenv("PPRES_BUDGET", "0")
+    assert len(study.rollouts(cells, ["sim/gemini-3-flash"], n=5)) == 2  # what is stored, and no more
+    with pytest.raises(RuntimeError, match="no rollout of these 1 cells: the budget is spent"):
+        study.rollouts(cells[1:], ["sim/gemini-3-flash"], n=5, optional=True)
+
+
+def test_a_table_is_made_readable():
+    frame = pd.DataFrame({"model": ["sim/gpt-5.2", "my/own"], "peer": [None, "neutral"], "k": [1, 2], "n": [4, 4]})
+    shown = study.tidy(frame.assign(rate=[0.25, 0.5], p=[1e-9, np.nan], flag=""))
+    assert shown.columns.tolist() == ["model", "peer", "estimate", "p", "k of n", "flag"]
+    assert shown.astype(str).to_numpy().tolist() == [
+        ["GPT 5.2", "no peer", "0.250", "< 0.001", "1 of 4", ""],
+        ["own", "neutral", "0.500", "", "2 of 4", ""],
+    ]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
 def test_stored_outputs_are_whole_and_name_no_machine(path):
     text = path.read_text(encoding="utf-8")
@@ -173,13 +220,17 @@ def test_stored_outputs_are_whole_and_name_no_machine(path):
     assert not re.search(r'"output_type": "error"|widget-view|/(home|root|tmp|work|mnt|opt)/\w|Users[/\\]', text)
     assert cells[0]["source"][0].startswith(f"# {path.stem[:2]} ") and "?" in cells[0]["source"][0]
     assert "What this shows, and what it does not" in "".join(cells[-1]["source"])
+    assert max(len(line.rstrip()) for cell in cells if cell["cell_type"] == "code" for line in cell["source"]) <= 120
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
 def test_figures_are_those_of_todays_code(path):
-    """Fails after a change of what decides the figures: run `ppres reproduce --save` and commit figures/ and notebooks/."""
+    """Fails after a change of what decides the figures: run `ppres reproduce --save` and commit figures/ and notebooks/.
+
+    A reader who made them with other models or another n has made them from the same code.
+    """
     recorded = json.loads((ROOT / "figures" / "made_from.json").read_text())
-    assert recorded[path.stem] == made_from(path, {})
+    assert recorded[path.stem]["sources"] == made_from(path, {})["sources"]
 
 
 def test_the_map_of_the_paper_names_files_that_exist():
@@ -188,5 +239,8 @@ def test_the_map_of_the_paper_names_files_that_exist():
     files = re.findall(r"`(figures/[\w.]+)`", section)
     assert len(files) > 15
     assert not [name for name in files if not (ROOT / name).exists()]
+    twins = (".svg", ".html", ".tex", ".json")  # the same beside a .png or a .csv, and the record of what made them
+    made = {f"figures/{path.name}" for path in (ROOT / "figures").iterdir() if path.suffix not in twins}
+    assert made == {name for name in files if not name.endswith(twins)}
     for table in ("Table 1", "Table 2", "Table 3", "Table 4", "Table 5", "Table 6", "Fig. 1", "Fig. 2", "Fig. 3"):
         assert table in section

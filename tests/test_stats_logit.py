@@ -1,6 +1,5 @@
-"""Logistic regressions against published fits, R, statsmodels, firthmodels and tables solved by hand."""
+"""Logistic regressions against statsmodels, and tables solved by hand; `test_stats_firth.py` has what separation changes."""
 
-import io
 import sys
 from pathlib import Path
 
@@ -9,35 +8,17 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
-from firthmodels import FirthLogisticRegression, detect_separation
 from scipy.linalg import sqrtm
-from scipy.special import expit, logit
+from scipy.optimize import brentq
+from scipy.special import expit, logit, xlogy
+from scipy.stats import chi2
 
 from ppres import stats
-from ppres.stats import _fit
 
 sys.path.append(str(Path(__file__).parent / "benchmarks"))
 import bench_coverage as bench
 
-# NV, PI, EH, HG of 79 women: the endometrial cancer study of Heinze and Schemper (2002), Statistics in Medicine 21:2409-2419, as in
-# R's brglm2::endometrial.
-ENDOMETRIAL = """
-0,13,1.64,0;0,16,2.26,0;0,8,3.14,0;0,34,2.68,0;0,20,1.28,0;0,5,2.31,0;0,17,1.8,0;0,10,1.68,0;0,26,1.56,0;0,17,2.31,0;0,8,2.01,0;
-0,7,1.89,0;0,20,3.15,0;0,10,1.23,0;0,18,1.27,0;0,16,1.76,0;0,18,2,0;0,8,2.64,1;0,29,0.88,1;0,12,1.27,1;0,20,1.37,1;1,38,0.97,1;
-1,22,1.14,1;1,7,0.88,1;1,25,0.91,1;1,15,0.58,1;0,7,0.97,1;0,28,1.5,0;0,11,1.33,0;0,19,2.37,0;0,10,1.82,0;0,10,3.13,0;0,18,1.31,0;
-0,14,1.92,0;0,21,1.64,0;0,11,2.01,0;0,17,1.88,0;0,25,1.93,0;0,16,2.11,0;0,19,1.29,0;0,15,1.72,0;0,33,0.75,0;0,24,1.92,0;
-0,48,1.84,1;0,12,1.11,1;0,19,1.61,1;0,2,1.18,1;1,22,1.44,1;1,40,1.18,1;1,5,0.93,1;1,0,1.17,1;0,21,1.19,1;0,15,1.06,1;0,29,2.02,0;
-0,15,2.29,0;0,12,2.33,0;0,3,2.9,0;0,20,1.7,0;0,23,1.41,0;0,12,2.25,0;0,22,1.54,0;0,42,1.97,0;0,15,1.75,0;0,13,2.16,0;0,14,2.57,0;
-0,19,1.37,0;0,12,3.61,0;0,13,2.04,0;0,10,2.17,0;0,12,1.69,1;1,49,0.27,1;0,6,1.84,1;0,5,1.3,1;0,17,0.96,1;1,11,1.01,1;1,21,0.98,1;
-0,5,0.35,1;1,19,1.02,1;0,33,0.85,1
-"""
 FORMULA = "preserved ~ peer_present + cooperativeness + C(scenario)"
-
-
-@pytest.fixture(scope="module")
-def endometrial():
-    table = pd.read_csv(io.StringIO(ENDOMETRIAL.replace("\n", "").replace(";", "\n")), names=["NV", "PI", "EH", "HG"])
-    return table.assign(HG=table.HG == 1)
 
 
 @pytest.fixture(scope="module")
@@ -57,103 +38,43 @@ def rows(frame):
     return frame.dropna(subset="preserved").assign(preserved=lambda f: f.preserved.astype(int))
 
 
-def test_firth_is_as_published_on_the_endometrial_data(endometrial):
-    """Estimates and profile intervals of R's logistf 1.24, as kept in the tests of Python's firthlogist; Heinze and Schemper print
-    them to 2 digits. p of NV and the likelihood ratio: 0.0091 (firthmodels below agrees)."""
-    table = stats.logit("HG ~ NV + PI + EH", endometrial).set_index("term")
-    expected = {
-        "Intercept": (3.77455951, 1.0825371, 7.20928050),
-        "NV": (2.92927330, 0.6097244, 7.85463171),
-        "PI": (-0.03475175, -0.1244587, 0.04045547),
-        "EH": (-2.60416387, -4.3651832, -1.23272106),
-    }
-    for term, numbers in expected.items():
-        assert tuple(table.loc[term, ["estimate", "low", "high"]]) == pytest.approx(numbers, rel=2e-5)
-    assert (table.estimator == "Firth, profile likelihood").all()
-    assert table.se.isna().all()
-    assert (table.k == 30).all() and (table.n == 79).all()
-    theirs = FirthLogisticRegression().fit(endometrial[["NV", "PI", "EH"]], endometrial.HG.astype(int)).lrt()
-    assert table.p[["NV", "PI", "EH", "Intercept"]].tolist() == pytest.approx(theirs.lrt_pvalues_.tolist(), rel=1e-3)
-    (test,) = stats.lr_test("HG ~ PI + EH", "HG ~ NV + PI + EH", endometrial).itertuples()
-    assert (test.p, test.df, test.estimator) == (pytest.approx(table.p["NV"]), 1, "Firth, penalised likelihood ratio")
-
-
-def test_margins_and_predictions_under_separation(endometrial):
-    """R 4.2.2, brglm2 0.9: glm(HG ~ NV + PI + EH, binomial, method = "brglmFit", type = "AS_mean"), its vcov, delta method."""
-    beta = np.array([3.77455939814, 2.92927325858, -0.03475174945, -2.60416382414])
-    lower = [2.216202686, -0.23243689, 2.40486803, -0.0352440519, -0.0102860902, 0.0015664296]
-    lower += [-1.0085698300, 0.1986417591, 0.0059846469, 0.6022033485]
-    vcov = np.zeros((4, 4))
-    vcov[np.tril_indices(4)] = lower
-    vcov = vcov + np.tril(vcov, -1).T
-    x = np.column_stack([np.ones(79), endometrial[["NV", "PI", "EH"]]])
-    p = expit(x @ beta)
-    one, none = (np.column_stack([x[:, 0], np.full(79, v), x[:, 2:]]) for v in (1, 0))
-    slope = (one.T * (expit(one @ beta) * expit(-one @ beta))).mean(axis=1) - (
-        none.T * (expit(none @ beta) * expit(-none @ beta))
-    ).mean(axis=1)
-    table = stats.margins("HG ~ NV + PI + EH", endometrial).set_index("term")
-    assert table.estimate["NV"] == pytest.approx((expit(one @ beta) - expit(none @ beta)).mean(), rel=1e-6)
-    assert table.se["NV"] == pytest.approx(np.sqrt(slope @ vcov @ slope), rel=1e-5)
-    assert table.estimate["EH"] == pytest.approx(beta[3] * (p * (1 - p)).mean(), rel=1e-6)
-    assert table.estimator.unique().tolist() == ["Firth, delta method"]
-    (row,) = stats.predicted("HG ~ NV + PI + EH", endometrial, {"NV": 0, "PI": 0, "EH": 0}).itertuples()
-    assert (row.estimate, row.low, row.high) == pytest.approx(tuple(expit([3.77455951, 1.0825371, 7.20928050])), rel=1e-6)
-    # anywhere else, it is the intercept of a model whose columns are 0 there
-    (row,) = stats.predicted("HG ~ NV + PI + EH", endometrial, {"NV": 1, "PI": 17, "EH": 1.5}).itertuples()
-    moved = endometrial.assign(NV=endometrial.NV - 1, PI=endometrial.PI - 17, EH=endometrial.EH - 1.5)
-    (there, *_) = stats.logit("HG ~ NV + PI + EH", moved).itertuples()
-    assert (row.estimate, row.low, row.high) == pytest.approx(tuple(expit([there.estimate, there.low, there.high])), rel=1e-6)
-    assert row.p == pytest.approx(there.p, rel=1e-6)
-
-
-def test_firth_of_two_proportions_adds_half_to_every_cell():
-    """Saturated 2 x 2 table, as Firth (1993), section 3.3; 0/300 against 299/300, where clustered GLM is silently wrong."""
-    frame = pd.DataFrame(
-        {"x": [0] * 300 + [1] * 300, "preserved": [False] * 300 + [True] * 299 + [False], "block": list(range(20)) * 30}
-    )
-    table = stats.logit("preserved ~ x", frame, cluster="block")
-    zero, one = logit(0.5 / 301), logit(299.5 / 301)
-    assert table.estimate.tolist() == pytest.approx([zero, one - zero], abs=1e-6)
-    assert table.estimator.unique().tolist() == ["Firth (clusters of block ignored), profile likelihood"]
-    # dependencies.md, section 5, by firthmodels: 9.23 to 16.72
-    assert table.loc[1, ["low", "high"]].tolist() == pytest.approx([9.23, 16.72], abs=0.01)
-
-
-@pytest.mark.parametrize("value", [True, False])
-def test_an_outcome_that_never_varies_has_firths_answer(value):
-    frame = pd.DataFrame({"x": [0, 0, 1, 1, 1], "preserved": [value] * 5})
-    (row,) = stats.logit("preserved ~ 1", frame).itertuples()
-    assert row.estimate == pytest.approx((1 if value else -1) * np.log(5.5 / 0.5))
-    assert np.isfinite([row.low, row.high]).all() and row.low < row.estimate < row.high
-    assert stats.logit("preserved ~ x", frame).estimator.str.startswith("Firth").all()
-
-
-def test_separation_is_found_where_firthmodels_finds_it():
-    rng = np.random.default_rng(11)
-    seen = []
-    for _ in range(150):
-        x = np.column_stack([np.ones(8), rng.integers(-1, 2, (8, 2))]).astype(float)
-        if np.linalg.matrix_rank(x) < 3:
-            continue
-        n = rng.integers(1, 4, 8).astype(float)
-        k = rng.binomial(n.astype(int), expit(2 * x[:, 1])).astype(float)
-        long, y = np.repeat(x, n.astype(int), axis=0), np.concatenate([np.arange(m) < c for m, c in zip(n, k, strict=True)])
-        expected = y.all() or not y.any() or detect_separation(long, y.astype(int), fit_intercept=False).separation
-        seen.append(expected)
-        assert _fit.separated(x, k, n) == expected
-    assert 20 < sum(seen) < len(seen) - 20
+def lost(theirs, column, others, value):
+    """Twice the log likelihood that statsmodels loses where the coefficient of a column is held at a value."""
+    held = sm.GLM(theirs.model.endog, others, family=sm.families.Binomial(), offset=value * column).fit(tol=1e-12)
+    return 2 * (theirs.llf - held.llf)
 
 
 def test_without_clusters_it_is_statsmodels(study):
+    """Its bounds are where a likelihood-ratio test by statsmodels just rejects, and p is that test's of 0."""
     formula = FORMULA + " + peer_present:C(scenario)"
     theirs = smf.logit(formula, rows(study)).fit(disp=False, tol=1e-12)
     table = stats.logit(formula, study).set_index("term").loc[theirs.params.index]
     assert table.estimate.to_numpy() == pytest.approx(theirs.params.to_numpy(), abs=1e-6)
-    assert table[["low", "high"]].to_numpy() == pytest.approx(theirs.conf_int().to_numpy(), abs=1e-5)
-    assert table.p.to_numpy() == pytest.approx(theirs.pvalues.to_numpy(), rel=1e-4)
+    assert table.se.to_numpy() == pytest.approx(theirs.bse.to_numpy(), rel=1e-5)
+    x = theirs.model.exog
+    for j, row in enumerate(table.itertuples()):
+        column, others = x[:, j], np.delete(x, j, axis=1)
+        for bound in (row.low, row.high):
+            assert lost(theirs, column, others, bound) == pytest.approx(chi2.ppf(0.95, 1), rel=1e-5)
+        assert row.p == pytest.approx(chi2.sf(lost(theirs, column, others, 0), 1), rel=1e-4)
+    assert table.estimator.unique().tolist() == ["logit, profile likelihood"]
+    assert table.df.isna().all()
     assert table.excluded.unique().tolist() == [study.preserved.isna().sum()]
     assert table.n.unique().tolist() == [study.preserved.count()] and table.k.unique().tolist() == [study.preserved.sum()]
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 300), (1, 8), (7, 9), (299, 300)])
+def test_near_separation_the_interval_is_as_lopsided_as_the_likelihood(k, n):
+    """One proportion, by hand. Wald's interval for 1 of 300 is -7.7 to -3.7, and misses what a rate of 1 in 1,500 would mean."""
+    (row,) = stats.logit("preserved ~ 1", pd.DataFrame({"preserved": np.arange(n) < k})).itertuples()
+
+    def beyond(x):
+        p = expit(x)
+        return 2 * (xlogy(k, k / n / p) + xlogy(n - k, (1 - k / n) / (1 - p))) - chi2.ppf(0.95, 1)
+
+    middle = logit(k / n)
+    expected = (middle, brentq(beyond, middle - 20, middle), brentq(beyond, middle, middle + 20))
+    assert (row.estimate, row.low, row.high) == pytest.approx(expected, rel=1e-5)
 
 
 def test_many_clusters_give_statsmodels_errors(study):
@@ -240,11 +161,14 @@ def test_margins_of_text_and_booleans_are_differences_from_the_first_level(study
 
 def test_predictions_are_statsmodels(study):
     at = pd.DataFrame({"peer_present": [0, 1, 1], "cooperativeness": [0, -1, 1], "scenario": ["a", "b", "c"]})
-    theirs = smf.glm(FORMULA, rows(study), family=sm.families.Binomial()).fit(tol=1e-12).get_prediction(at).summary_frame()
+    theirs = smf.glm(FORMULA, rows(study), family=sm.families.Binomial()).fit(tol=1e-12)
     table = stats.predicted(FORMULA, study, at)
-    assert table[["estimate", "low", "high"]].to_numpy() == pytest.approx(
-        theirs[["mean", "mean_ci_lower", "mean_ci_upper"]].to_numpy(), abs=1e-6
-    )
+    assert table.estimate.to_numpy() == pytest.approx(theirs.predict(at).to_numpy(), abs=1e-6)
+    x, places = theirs.model.exog, [[0, 0, 0, 0], [1, 0, 1, -1], [0, 1, 1, 1]]  # scenario b, c, peer, cooperativeness
+    for place, row in zip(places, table.itertuples(), strict=True):  # the intercept of columns that are 0 there
+        for bound in (row.low, row.high):
+            assert lost(theirs, x[:, 0], x[:, 1:] - place, logit(bound)) == pytest.approx(chi2.ppf(0.95, 1), rel=1e-5)
+        assert row.p == pytest.approx(chi2.sf(lost(theirs, x[:, 0], x[:, 1:] - place, 0), 1), rel=1e-4)
     crossed = stats.predicted(FORMULA, study, {"peer_present": 1, "cooperativeness": [-1, 1], "scenario": ["a", "b"]})
     assert len(crossed) == 4 and crossed.columns[:3].tolist() == ["peer_present", "cooperativeness", "scenario"]
     with pytest.raises(ValueError, match="at= lacks cooperativeness"):
@@ -264,6 +188,51 @@ def test_nominal_against_ordinal_is_statsmodels_likelihoods(study):
         stats.lr_test("preserved ~ C(scenario)", "preserved ~ C(peer)", study)
 
 
+LEVELS = ["none", "good", "bad", "neutral"]
+
+
+@pytest.mark.parametrize("factor", ["peer", "C(peer)", "C(peer, Treatment('good'))"])
+def test_categories_keep_their_order(study, factor):
+    """The reference is statsmodels'; margins have the same, and the differences that statsmodels' predictions have."""
+    frame = study.assign(peer=pd.Categorical(study.peer, categories=[*LEVELS, "never"]))
+    known = rows(frame).assign(peer=lambda f: pd.Categorical(f.peer.astype(object), categories=LEVELS))
+    theirs = smf.logit(f"preserved ~ {factor}", known).fit(disp=False, tol=1e-12)
+    table = stats.logit(f"preserved ~ {factor}", frame)
+    assert table.term.tolist() == theirs.params.index.tolist()
+    assert table.estimate.tolist() == pytest.approx(theirs.params.tolist(), abs=1e-6)
+    first = "good" if "good" in factor else "none"
+    effects = stats.margins(f"preserved ~ {factor}", frame).set_index("term").estimate
+    assert effects.index.tolist() == [f"peer: {level} - {first}" for level in LEVELS if level != first]
+    expected = theirs.predict(pd.DataFrame({"peer": ["bad", first]}))
+    assert effects[f"peer: bad - {first}"] == pytest.approx(expected[0] - expected[1], rel=1e-5)
+    at = pd.DataFrame({"peer": pd.Categorical(["bad"])})
+    assert stats.predicted(f"preserved ~ {factor}", frame, at).estimate[0] == pytest.approx(expected[0], rel=1e-5)
+
+
+def test_a_group_without_any_outcome_does_not_stop_the_others(study):
+    frame = study.assign(preserved=study.preserved.where(study.scenario != "a"))
+    at = {"peer_present": [0, 1]}
+    for function in (
+        lambda f: stats.logit("preserved ~ peer_present", f, by="scenario"),
+        lambda f: stats.margins("preserved ~ peer_present", f, by="scenario"),
+        lambda f: stats.predicted("preserved ~ peer_present", f, at, by="scenario"),
+        lambda f: stats.lr_test("preserved ~ 1", "preserved ~ peer_present", f, by="scenario"),
+    ):
+        table = function(frame)
+        (row,) = table[table.scenario == "a"].itertuples()
+        assert (row.k, row.n, row.excluded, row.estimator) == (0, 0, (frame.scenario == "a").sum(), "no outcome known")
+        assert table[table.scenario == "a"][["term", "estimate", "low", "high", "p"]].isna().all(axis=None)
+        alone = function(frame[frame.scenario != "a"])
+        pd.testing.assert_frame_equal(table[table.scenario != "a"].reset_index(drop=True), alone, check_dtype=False)
+        with pytest.raises(ValueError, match="missing in all"):
+            function(frame[frame.scenario == "a"])
+
+
+def test_a_column_of_the_result_is_no_group(study):
+    with pytest.raises(ValueError, match=r"by= has 'n'.*rename"):
+        stats.logit("preserved ~ peer_present", study.assign(n=study.scenario), by="n")
+
+
 def test_groups_are_fitted_apart(study):
     table = stats.logit("preserved ~ peer_present", study, by=["scenario"])
     assert table.columns[:9].tolist() == ["scenario", "term", "estimate", "low", "high", "p", "k", "n", "estimator"]
@@ -276,7 +245,8 @@ def test_groups_are_fitted_apart(study):
     [
         ("preserved", ValueError, "is no formula"),
         ("preserved ~ peer_present + C(peer)", ValueError, "not identified: peer_present"),
-        ("preserved ~ trust", ValueError, r"'trust' is missing in \d+ rows.*fillna"),
+        ("preserved ~ trust", ValueError, r"'trust' is missing in \d+ rows.*dropna\(subset='trust'\)$"),
+        ("preserved ~ told", ValueError, r"'told' is missing in \d+ rows.*fillna\('none'\)\)$"),
         ("preserved ~ presnt", KeyError, "presnt.*peer_present"),
         ("presrved ~ peer_present", KeyError, "presrved"),
         ("paraphrase ~ peer_present", ValueError, "'paraphrase' is not true, false or missing"),
@@ -285,6 +255,7 @@ def test_groups_are_fitted_apart(study):
 )
 def test_mistakes_are_named(study, formula, error, match):
     frame = study.assign(trust=study.cooperativeness.where(study.peer_present == 1))
+    frame["told"] = study.scenario.where(study.peer_present == 1)
     with pytest.raises(error, match=match):
         stats.logit(formula, frame)
 
@@ -302,7 +273,3 @@ def test_known_coefficients_are_recovered():
     assert {name: values.count(False) for name, values in kept.items() if np.mean(values) < 33 / 40} == {}
     kept = bench.errors(np.random.default_rng(2), 40)
     assert {name: sum(values) for name, values in kept.items() if np.mean(values) > 7 / 40} == {}
-
-
-def test_separated_studies_have_no_wald_interval():
-    assert bench.separated(np.random.default_rng(4), 20) == (20, 0)

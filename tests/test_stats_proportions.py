@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import boschloo_exact, fisher_exact, norm, ttest_ind
+from scipy.stats import boschloo_exact, fisher_exact, norm, ttest_1samp, ttest_ind
 from statsmodels.stats.proportion import proportion_confint
 
 from ppres import stats
@@ -126,9 +126,42 @@ def test_means_are_welchs():
 
 
 def test_means_without_spread_have_no_interval():
-    frame = pd.DataFrame({"arm": ["a", "a", "b", "b"], "score": [60.0, 60.0, 80.0, 80.0]})
+    for a, b in ((60.0, 80.0), (61.7, 60.1)):  # of three 61.7, rounding makes a variance of 1e-28
+        frame = pd.DataFrame({"arm": ["a"] * 3 + ["b"] * 3, "score": [a] * 3 + [b] * 3})
+        (row,) = stats.means(frame, "arm", "a", "b", outcome="score").itertuples()
+        assert row.estimate == pytest.approx(a - b) and np.isnan([row.low, row.high, row.p]).all()
+    frame.loc[0, "score"] = 62.7
     (row,) = stats.means(frame, "arm", "a", "b", outcome="score").itertuples()
-    assert row.estimate == -20 and np.isnan([row.low, row.high, row.p]).all()
+    assert row.p == pytest.approx(ttest_1samp([62.7, 61.7, 61.7], 60.1).pvalue)
+
+
+def coded(both, only_a, only_b, neither):
+    pairs = [(True, True)] * both + [(True, False)] * only_a + [(False, True)] * only_b + [(False, False)] * neither
+    return pd.DataFrame(pairs, columns=["a", "b"])
+
+
+def test_kappa_has_no_interval_where_its_variance_is_0():
+    for table, kappa in (((1, 0, 0, 2), 1), ((5, 5, 0, 0), 0)):
+        (row,) = stats.agreement(coded(*table), "a", "b").itertuples()
+        assert row.kappa == pytest.approx(kappa) and np.isnan([row.low, row.high]).all()
+
+
+def test_kappas_interval_ends_where_kappa_does():
+    (row,) = stats.agreement(coded(1, 0, 1, 20), "a", "b").itertuples()
+    assert 0 < row.low < row.kappa < row.high == 1
+    (row,) = stats.agreement(coded(0, 2, 3, 1), "a", "b").itertuples()
+    assert -1 == row.low < row.kappa < row.high < 1
+    with pytest.raises(ValueError, match="level=95"):
+        stats.agreement(coded(1, 0, 1, 20), "a", "b", level=95)
+
+
+@pytest.mark.parametrize("name", ["k", "n", "rate", "excluded"])
+def test_a_column_of_the_result_is_no_group(name):
+    with pytest.raises(ValueError, match=f"by= has '{name}'.*rename"):
+        stats.rates(two(1, 2, 1, 2).assign(**{name: 1}), name)
+    for function in (stats.differences, stats.risk_ratios):
+        with pytest.raises(ValueError, match=r"by= has 'n'.*k_a.*rename"):
+            function(two(1, 2, 1, 2).assign(n=1), "arm", "a", "b", by="n")
 
 
 def test_cells_at_the_floor_and_the_ceiling_are_flagged():
@@ -223,6 +256,33 @@ def test_a_baseline_is_held_against_each_threshold_and_counts_once():
         creativity = (32 + 16) / 80 - (20 + 10) / 80
         assert row.estimate == pytest.approx((12 / 40 + 8 / 40 + creativity + 0) / 4)
         assert (row.n, row.n_baseline, row.peer) == (200, 160, "cooperative")
+
+
+def test_what_an_average_leaves_out_is_counted():
+    """3 threats and 5 baseline rollouts without an outcome, and 40 and 40 of a dataset that is no setting."""
+    frame = settings({(*place, clause): k for place, pair in FOUR.items() for clause, k in zip((True, False), pair, strict=True)})
+    (before,) = stats.setting_average(frame).itertuples()
+    other = settings({("factual", 80.0, True): 40, ("factual", 80.0, False): 40}).assign(dataset="trivia")
+    refused = frame.groupby("shutdown_clause").head(5).index[2:]  # of finance, 3 with the clause, 5 without
+    frame.loc[refused, ["preserved", "reported_score"]] = [pd.NA, np.nan]
+    frame["missing"] = frame.missing.astype(object).where(frame.preserved.notna(), "refused")
+    (row,) = stats.setting_average(pd.concat([frame, other])).itertuples()
+    assert (row.n, row.n_baseline, row.excluded, row.excluded_baseline) == (157, 155, 43, 45)
+    assert row.k == before.k - 3 and row.k_baseline == before.k_baseline - 5
+    assert row.estimate == pytest.approx(before.estimate + (17 / 37 - 20 / 40 - 3 / 35 + 8 / 40) / 4)
+
+
+def test_refusals_may_be_counted_as_not_preserved():
+    """Of evaluation too, where the baseline is judged by its scores."""
+    frame = settings({(*place, clause): k for place, pair in FOUR.items() for clause, k in zip((True, False), pair, strict=True)})
+    (before,) = stats.setting_average(frame).itertuples()
+    refused = ~frame.preserved & (np.arange(len(frame)) % 2 == 0)
+    frame.loc[refused, ["preserved", "reported_score"]] = [pd.NA, np.nan]
+    frame["missing"] = frame.missing.astype(object).where(~refused, "refused")
+    (without,) = stats.setting_average(frame).itertuples()
+    assert without.n < before.n and without.n_baseline < before.n_baseline
+    (counted,) = stats.setting_average(frame.assign(preserved=frame.preserved.where(~refused, False))).itertuples()
+    assert counted == before
 
 
 def test_an_average_without_a_setting_is_missing_and_says_so():

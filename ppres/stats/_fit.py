@@ -1,4 +1,4 @@
-"""Binomial regression on rows of counts: design, separation, maximum likelihood, Firth's, profile intervals, clustered errors.
+"""From a formula and a frame to a fitted regression on rows of counts, and the errors of what is computed from it.
 
 Imported when a regression is asked for: it loads numpy, scipy and patsy.
 """
@@ -8,20 +8,19 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import patsy
 from numpy.typing import NDArray
-from scipy.optimize import brentq, linprog
 from scipy.special import expit
-from scipy.stats import chi2, norm, t
+from scipy.stats import t
 
-from ppres.stats._frame import columns_of, counts
+from ppres.stats._frame import NoOutcome, columns_of, counts
+from ppres.stats._likelihood import Array, Likelihood, Peak, profile
 
-Array = NDArray[np.float64]
 probability = expit  # of log odds
 
 
@@ -29,10 +28,10 @@ probability = expit  # of log odds
 class Design:
     """A formula and the counts of each distinct combination of its columns."""
 
-    x: Array
-    """Rows x terms, of full rank."""
-    k: Array
-    n: Array
+    likelihood: Likelihood
+    """Its x, rows x terms, has orthonormal columns, because those that the formula makes may have any scale."""
+    basis: Array
+    """Terms x terms: the formula's columns times this are x; this times the coefficients of x are those of the terms."""
     terms: list[str]
     cells: pd.DataFrame
     """The columns that the formula uses, row by row."""
@@ -45,14 +44,12 @@ class Design:
 
 @dataclass(frozen=True)
 class Fit:
-    """Estimates; `firth` where maximum likelihood has none because of separation."""
+    """Estimates; of the penalised likelihood where maximum likelihood has none because of separation."""
 
     design: Design
-    beta: Array
+    peak: Peak
     covariance: Array
     """Inverse information, as if rollouts were independent."""
-    objective: float
-    firth: bool
     label: str
     """The estimator without its kind of interval."""
 
@@ -82,16 +79,25 @@ def aggregate(frame: pd.DataFrame, outcome: str, used: list[str], cluster: str |
     counted = counts(frame, outcome)
     known = counted["n"] > 0
     if not known.any():
-        raise ValueError(f"{outcome!r} is missing in all {len(frame)} rows")
+        raise NoOutcome(f"{outcome!r} is missing in all {len(frame)} rows")
     for name in groups:
         if missing := int(frame.loc[known, name].isna().sum()):
+            number = pd.api.types.is_numeric_dtype(frame[name])
+            advice = f"frame.dropna(subset={name!r})" if number else f"frame.assign({name}=frame[{name!r}].fillna('none'))"
             raise ValueError(
-                f"{name!r} is missing in {missing} rows, which a model cannot use: leave them out, or name them, for instance "
-                f"frame.assign({name}=frame[{name!r}].fillna('none'))"
+                f"{name!r} is missing in {missing} rows, which a model cannot use: "
+                f"{'leave them out' if number else 'leave them out, or name them'}, for instance {advice}"
             )
     cells = pd.concat([frame.loc[known, groups], counted.loc[known, ["k", "n"]].add_prefix("_")], axis=1)
     cells = cells.groupby(groups, sort=True, observed=True).sum().reset_index() if groups else cells.sum().to_frame().T
     return cells, int((~known).sum())
+
+
+def levels(column: pd.Series[Any]) -> list[Any]:
+    """The values that occur: in the order of their categories where the column has some, else sorted."""
+    present = set(column)
+    known = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else sorted(present)
+    return [one for one in known if one in present]
 
 
 def plain(cells: pd.DataFrame) -> pd.DataFrame:
@@ -102,8 +108,11 @@ def plain(cells: pd.DataFrame) -> pd.DataFrame:
 
 def matrix(right: str, cells: pd.DataFrame) -> tuple[Array, Any]:
     """The design matrix of a right-hand side, checked to identify every term."""
+    read = plain(cells)
+    for name in cells.select_dtypes("category"):
+        read[name] = pd.Categorical(read[name], levels(cells[name]))
     try:
-        made = patsy.dmatrix(right, plain(cells), NA_action="raise", return_type="matrix")
+        made = patsy.dmatrix(right, read, NA_action="raise", return_type="matrix")
     except patsy.PatsyError as error:
         raise ValueError(f"{right!r}: {error}") from None
     info = made.design_info
@@ -126,88 +135,32 @@ def check_rank(x: Array, terms: Sequence[str]) -> None:
     )
 
 
-def separated(x: Array, k: Array, n: Array) -> bool:
-    """Whether some linear combination of the terms predicts perfectly, so that maximum likelihood has no finite estimate.
-
-    Konis (2007), with counts: the linear program looks for a direction that is 0 where both outcomes occur, at least 0 where only
-    true and at most 0 where only false does, and not 0 everywhere.
-    """
-    mixed = (k > 0) & (k < n)
-    if np.linalg.matrix_rank(x[mixed]) == x.shape[1]:
-        return False  # only 0 is 0 in all of these rows
-    pure = x[~mixed] * np.where(k[~mixed] > 0, 1.0, -1.0)[:, None]
-    pure /= np.abs(pure).max(axis=1, keepdims=True).clip(1e-300)
-    zero, below = np.zeros(mixed.sum()), np.zeros(len(pure))
-    found = linprog(-pure.sum(axis=0), A_ub=-pure, b_ub=below, A_eq=x[mixed], b_eq=zero, bounds=(-1, 1))
-    if not found.success:
-        raise RuntimeError(f"separation could not be checked: {found.message}")
-    return bool(-found.fun > 1e-6)
-
-
-def maximise(
-    x: Array, k: Array, n: Array, firth: bool, start: Array | None = None, fixed: Sequence[int] = ()
-) -> tuple[Array, float, Array]:
-    """Estimates, log likelihood and information, with the coefficients `fixed` kept as they start.
-
-    Newton's method with halved steps; with `firth` the penalised likelihood of Firth (1993): half the log determinant of the
-    information of all coefficients is added, as Heinze and Schemper (2002) do in profiles.
-    """
-    free = np.setdiff1d(np.arange(x.shape[1]), fixed)
-
-    def at(beta: Array) -> tuple[float, Array]:
-        linear = x @ beta
-        info = (x.T * (n * expit(linear) * expit(-linear))) @ x
-        value = -float(k @ np.logaddexp(0, -linear) + (n - k) @ np.logaddexp(0, linear))
-        return value + (0.5 * float(np.linalg.slogdet(info)[1]) if firth else 0.0), info
-
-    beta = np.zeros(x.shape[1]) if start is None else start.copy()
-    value, info = at(beta)
-    for _ in range(500 if len(free) else 0):
-        p = expit(x @ beta)
-        residual = k - n * p
-        if firth:
-            hat = n * p * (1 - p) * np.einsum("ij,ij->i", x @ np.linalg.pinv(info, hermitian=True), x)
-            residual = residual + hat * (0.5 - p)
-        score = x[:, free].T @ residual
-        step = np.linalg.lstsq(info[np.ix_(free, free)], score, rcond=None)[0]
-        if score @ step < 1e-14:
-            break
-        for _ in range(40):
-            trial = beta.copy()
-            trial[free] += step
-            new, new_info = at(trial)
-            if new >= value - 1e-10 * (1 + abs(value)):
-                break
-            step = step / 2
-        beta, value, info = trial, new, new_info
-    else:
-        if len(free):
-            raise RuntimeError("the likelihood has no maximum that Newton's method finds; look at the counts")
-    return beta, value, info
+def design(formula: str, frame: pd.DataFrame, cluster: str | None = None) -> Design:
+    """The design of a formula, its rows split by a cluster where one is asked for."""
+    outcome, right, used = parse(formula, frame)
+    cells, excluded = aggregate(frame, outcome, used, cluster)
+    x, info = matrix(right, cells)
+    q, r = np.linalg.qr(x)
+    likelihood = Likelihood(q, cells["_k"].to_numpy(dtype=float), cells["_n"].to_numpy(dtype=float))
+    codes = pd.factorize(cells[cluster])[0] if cluster else None
+    return Design(likelihood, np.linalg.inv(r), list(info.column_names), cells[used], codes, info, excluded)
 
 
 def fit(formula: str, frame: pd.DataFrame, cluster: str | None = None) -> Fit:
     """Maximum likelihood, or Firth's where the counts are separated (of which a clustered variance knows nothing)."""
-    outcome, right, used = parse(formula, frame)
-    cells, excluded = aggregate(frame, outcome, used, cluster)
-    x, info = matrix(right, cells)
-    k, n = (cells[name].to_numpy(dtype=float) for name in ("_k", "_n"))
-    apart = separated(x, k, n)
-    label = "Firth" if apart else "logit"
-    codes = None
-    if cluster and not apart:
-        codes = pd.factorize(cells[cluster])[0]
-        label += f" clustered by {cluster} ({codes.max() + 1})"
-        if codes.max() < 1:
-            raise ValueError(f"{cluster!r} has a single value, {cells[cluster].iloc[0]!r}; errors need at least 2 clusters")
+    columns_of(frame, [cluster] if cluster else [])
+    made, label = design(formula, frame), "logit"
+    if made.likelihood.separated():
+        made = replace(made, likelihood=replace(made.likelihood, firth=True))
+        label = f"Firth (clusters of {cluster} ignored)" if cluster else "Firth"
     elif cluster:
-        label += f" (clusters of {cluster} ignored)"
-        cells, excluded = aggregate(frame, outcome, used)
-        x, info = matrix(right, cells)
-        k, n = (cells[name].to_numpy(dtype=float) for name in ("_k", "_n"))
-    design = Design(x, k, n, list(info.column_names), cells[used], codes, info, excluded)
-    beta, objective, information = maximise(x, k, n, apart)
-    return Fit(design, beta, np.asarray(np.linalg.inv(information), dtype=float), objective, apart, label)
+        made = design(formula, frame, cluster)
+        number = np.unique(np.asarray(made.clusters)).size
+        if number < 2:
+            raise ValueError(f"{cluster!r} has a single value, {frame[cluster].iloc[0]!r}; errors need at least 2 clusters")
+        label = f"logit clustered by {cluster} ({number})"
+    peak = made.likelihood.maximum()
+    return Fit(made, peak, np.asarray(np.linalg.inv(peak.information), dtype=float), label)
 
 
 def wald(found: Fit, contrasts: Array) -> tuple[Array, Array]:
@@ -217,17 +170,17 @@ def wald(found: Fit, contrasts: Array) -> tuple[Array, Array]:
     degrees of freedom (Pustejovsky and Tipton 2018, J Bus Econ Stat 36:672), which hold with few clusters and unequal ones. Both
     NaN where the clusters cannot tell: a term that is constant but in one cluster, or a dummy of the clusters.
     """
-    design = found.design
+    clusters, counted = found.design.clusters, found.design.likelihood
     model = np.einsum("ij,jk,ik->i", contrasts, found.covariance, contrasts)
-    if design.clusters is None:
+    if clusters is None:
         return np.sqrt(model), np.full(len(contrasts), np.inf)
-    p = expit(design.x @ found.beta)
-    root = np.sqrt(design.n * p * (1 - p))
-    x, residual = design.x * root[:, None], (design.k - design.n * p) / root
+    p = expit(counted.x @ found.peak.beta)
+    root = np.sqrt(counted.n * p * (1 - p))
+    x, residual = counted.x * root[:, None], (counted.k - counted.n * p) / root
     lead = contrasts @ found.covariance
     scores, sizes, loads = [], [], []
-    for g in range(design.clusters.max() + 1):
-        rows = design.clusters == g
+    for g in range(clusters.max() + 1):
+        rows = clusters == g
         u, s, v = np.linalg.svd(x[rows], full_matrices=False)
         leverage, axes = np.linalg.eigh((s[:, None] * v) @ found.covariance @ (s[:, None] * v).T)
         shrink = np.where(leverage < 1 - 1e-9, 1 / np.sqrt(np.maximum(1 - leverage, 1e-9)), 0)
@@ -243,43 +196,11 @@ def wald(found: Fit, contrasts: Array) -> tuple[Array, Array]:
     return np.where(told, np.sqrt((np.stack(scores) ** 2).sum(axis=0)), math.nan), df
 
 
-def profile(found: Fit, contrast: Array, level: float) -> tuple[float, float, float]:
-    """Profile-likelihood interval of a linear combination of coefficients, and the p of "it is 0", likelihood ratio on 1 df."""
-    pivot = int(np.abs(contrast).argmax())
-    basis = np.eye(len(contrast))
-    basis[pivot] = contrast  # the combination takes the place of one coefficient
-    x, best = found.design.x @ np.linalg.inv(basis), basis @ found.beta
-    k, n = found.design.k, found.design.n
-    cut, scale = float(norm.ppf((1 + level) / 2)), math.sqrt(float(contrast @ found.covariance @ contrast))
-    state = best.copy()
-
-    def root(value: float) -> float:
-        nonlocal state
-        start = state.copy()
-        start[pivot] = value
-        state, objective, _ = maximise(x, k, n, found.firth, start, [pivot])
-        return math.sqrt(max(2 * (found.objective + shift - objective), 0.0))
-
-    shift = 0.0
-    shift = maximise(x, k, n, found.firth, best, range(len(best)))[1] - found.objective  # the determinant's, of the new basis
-    bounds = []
-    for side in (-1, 1):
-        near, far, state = float(best[pivot]), float(best[pivot]) + side * cut * scale, best.copy()
-        for _ in range(40):
-            if root(far) > cut:
-                bounds.append(float(brentq(lambda value: root(value) - cut, near, far, xtol=1e-7 * scale, rtol=1e-10)))
-                break
-            near, far = far, far + side * cut * scale
-        else:
-            bounds.append(side * math.inf)
-    state = best.copy()
-    return bounds[0], bounds[1], tail(root(0.0) ** 2, 1)
-
-
-def rows_of(info: Any, cells: pd.DataFrame | Mapping[str, Any]) -> Array:
+def rows_of(design: Design, cells: pd.DataFrame | Mapping[str, Any]) -> Array:
     """Design rows of other values of the same columns."""
     try:
-        return np.asarray(patsy.build_design_matrices([info], plain(pd.DataFrame(cells)), NA_action="raise")[0], dtype=float)
+        made = patsy.build_design_matrices([design.info], plain(pd.DataFrame(cells)), NA_action="raise")[0]
+        return np.asarray(made, dtype=float) @ design.basis
     except patsy.PatsyError as error:
         raise ValueError(str(error).splitlines()[0]) from None
 
@@ -291,6 +212,47 @@ def intervals(found: Fit, contrasts: Array, estimate: Array, level: float) -> tu
     return error, df, estimate - around, estimate + around, np.asarray(2 * t.sf(np.abs(estimate / error), df))
 
 
-def tail(statistic: float, df: int) -> float:
-    """p of a chi-squared statistic."""
-    return float(chi2.sf(statistic, df))
+def estimates(found: Fit, contrasts: Array, terms: Sequence[str], level: float) -> pd.DataFrame:
+    """Combinations of coefficients with intervals: CR2 where there are clusters, else profile."""
+    estimate = contrasts @ found.peak.beta
+    error, df, *_ = numbers = intervals(found, contrasts, estimate, level)
+    if found.design.clusters is not None:
+        return table(found, terms, estimate, numbers, "CR2 and t")
+    low, high, p = np.array([profile(found.design.likelihood, found.peak, one, level) for one in contrasts]).T
+    error = np.full_like(error, math.nan) if found.design.likelihood.firth else error
+    return table(found, terms, estimate, (error, np.full_like(df, math.nan), low, high, p), "profile likelihood")
+
+
+def table(found: Fit, terms: Sequence[str], estimate: Array, numbers: tuple[Array, ...], kind: str) -> pd.DataFrame:
+    """Rows as all regressions return them."""
+    error, df, low, high, p = numbers
+    counted = {"k": int(found.design.likelihood.k.sum()), "n": int(found.design.likelihood.n.sum())}
+    shape = {"term": list(terms), "estimate": estimate, "low": low, "high": high, "p": p} | counted
+    behind = {"se": error, "df": df, "excluded": found.design.excluded}
+    return pd.DataFrame(shape | {"estimator": f"{found.label}, {kind}"} | behind)
+
+
+def steps(design: Design, name: str) -> list[tuple[str, Any, Any, float]]:
+    """Which changes of a column are effects: (term, from, to, width)."""
+    values = design.cells[name]
+    factors = [factor for factor in design.info.factor_infos if name in _words(ast.parse(factor.code))]
+    known = levels(values)
+    if "categorical" in {design.info.factor_infos[factor].type for factor in factors}:
+        first = next((one for factor in factors for one in _references(design.info, factor) if one in known), known[0])
+        return [(f"{name}: {level} - {first}", first, level, 1.0) for level in known if level != first]
+    if set(known) <= {0, 1}:
+        return [(name, 0, 1, 1.0)]
+    width = 1e-4 * float(np.ptp(known) or np.abs(known).max())  # of the spread: a derivative, on any scale
+    return [(name, values - width / 2, values + width / 2, width)]
+
+
+def _references(info: Any, factor: Any) -> list[Any]:
+    """The levels whose columns are 0 throughout: the one that a treatment coding compares with."""
+    codings = (one.contrast_matrices.get(factor) for part in info.term_codings.values() for one in part)
+    zero = [~coding.matrix.any(axis=1) for coding in codings if coding is not None]
+    return [level for rows in zero for level, is_zero in zip(info.factor_infos[factor].categories, rows, strict=True) if is_zero]
+
+
+def _words(tree: ast.AST) -> set[Any]:
+    """Names and texts of an expression: Q("a name with spaces") is a column, too."""
+    return {getattr(node, "id", getattr(node, "value", "")) for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Constant)}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class NoOutcome(ValueError):
+    """No row has a known outcome."""
 
 
 def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> list[str]:
@@ -16,6 +20,15 @@ def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> li
         if name not in frame.columns:
             raise KeyError(f"the frame has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
     return keys
+
+
+def check_names(keys: list[str], columns: Iterable[str]) -> None:
+    """`ValueError` for a column to group by that is called as a column of the result."""
+    if taken := [name for name in columns if name in keys]:
+        names = ", ".join(map(repr, taken))
+        raise ValueError(
+            f"by= has {names}, which the result has of its own ({', '.join(columns)}): rename it, frame.rename(columns=…)"
+        )
 
 
 def check_level(level: float) -> None:
@@ -71,15 +84,22 @@ def each(frame: pd.DataFrame, by: str | Sequence[str], function: Callable[[pd.Da
     keys = columns_of(frame, by)
     if not keys:
         return function(frame)
-    tables = []
+    groups, tables, unknown = [], [], None
     for values, part in frame.groupby(keys, dropna=False, sort=False, observed=True):
         try:
             found = function(part)
+        except NoOutcome as error:
+            found, unknown = pd.DataFrame([{"k": 0, "n": 0, "estimator": "no outcome known", "excluded": len(part)}]), error
         except ValueError as error:
             error.add_note(f"in the group {dict(zip(keys, values, strict=True))}")
             raise
-        group = part[keys].iloc[[0] * len(found)].reset_index(drop=True)  # keeps the columns' types
-        tables.append(pd.concat([group, found], axis=1))
+        check_names(keys, found.columns)
+        groups.append(part[keys].iloc[[0] * len(found)])  # keeps the columns' types
+        tables.append(found)
     if not tables:
         raise ValueError("the frame is empty")
-    return pd.concat(tables, ignore_index=True)
+    fullest = max(tables, key=lambda table: len(table.columns))
+    if unknown and "term" not in fullest:
+        raise unknown
+    below = pd.concat(tables, ignore_index=True)[fullest.columns]
+    return pd.concat([pd.concat(groups, ignore_index=True), below], axis=1)

@@ -39,7 +39,8 @@ def means(
     def one(part: pd.DataFrame) -> pd.DataFrame:
         x, y = (part.loc[rows.loc[part.index], outcome].dropna().to_numpy(dtype=float) for rows in (in_a, in_b))
         mean_a, mean_b = (values.mean() if len(values) else np.nan for values in (x, y))
-        errors = np.array([values.var(ddof=1) / len(values) if len(values) > 1 else np.nan for values in (x, y)])
+        # ptp, because rounding gives equal numbers a variance above 0
+        errors = np.array([np.ptp(v) and v.var(ddof=1) / len(v) if len(v) > 1 else np.nan for v in (x, y)])
         known = errors.sum() > 0
         df = errors.sum() ** 2 / (errors**2 / (np.array([len(x), len(y)]) - 1)).sum() if known else np.nan
         error = np.sqrt(errors.sum()) if known else np.nan

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import arms, check_level, columns_of, counts, summed
+from ppres.stats._frame import arms, check_level, check_names, columns_of, counts, summed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,13 +21,15 @@ def rates(frame: pd.DataFrame, by: str | Sequence[str] = (), outcome: str = "pre
     whole frame is one group. Returns the groups and k (true), n (true or false), excluded (missing), rate = k/n, and low and high,
     the Wilson score interval at `level` (Wilson 1927; NaN where n is 0), and flag: "floor" where k is 0, "ceiling" where it is n.
 
-    Raises `KeyError` for a column that the frame has not, `ValueError` for an outcome that is not true or false, or a bad level.
+    Raises `KeyError` for a column that the frame has not, `ValueError` for an outcome that is not true or false, a bad level, or a
+    column to group by that is called as one of the result.
     """
     import numpy as np
     from statsmodels.stats.proportion import proportion_confint
 
     keys = columns_of(frame, by, outcome)
     check_level(level)
+    check_names(keys, ("k", "n", "excluded", "rate", "low", "high", "flag"))
     table = summed(frame, keys, counts(frame, outcome))
     known = table["n"].where(table["n"] > 0)  # no rate and no interval of nothing
     table["rate"] = table["k"] / known
@@ -53,7 +55,12 @@ def differences(
     levels together, estimator, k_a, n_a, k_b, n_b. p is Boschloo's exact test (1970) for up to `EXACT_UP_TO` rollouts, Fisher's
     beyond; the estimator says which. Rollouts are taken as independent. Where a level has no known outcome, all is NaN.
 
-    Raises `KeyError` for a missing column, `ValueError` for an outcome that is not true or false, or a level that does not occur.
+    Interval and test are different methods, and near 5% they can disagree: an interval without 0 beside p = 0.06, or the reverse.
+    At `EXACT_UP_TO` the test itself changes, and Fisher's is the more conservative: one rollout more may raise p. Do not choose
+    between them by their results.
+
+    Raises `KeyError` for a missing column, `ValueError` for an outcome that is not true or false, a level that does not occur, or a
+    column to group by that is called as one of the result.
     """
     from statsmodels.stats.proportion import confint_proportions_2indep
 
@@ -76,7 +83,8 @@ def risk_ratios(
     """Rate at level `a` of a factor divided by the rate at level `b`, for each group of a frame.
 
     As `differences`, but estimate is a ratio (0 to infinity; NaN for 0/0) and low, high are Koopman's score interval (1984,
-    Biometrics 40:513). Where a level is at the floor, a bound is 0 or infinite, as it should be.
+    Biometrics 40:513). Where a level is at the floor, a bound is 0 or infinite, as it should be. The test is that of
+    `differences`, of the same hypothesis but not the same method as the interval, and may disagree with it likewise.
     """
     from scipy.stats import norm
 
@@ -93,21 +101,22 @@ def _compared(
 
     keys = columns_of(frame, by, factor, outcome)
     check_level(level)
+    names, arm_names = ["term", "estimate", "low", "high", "p", "k", "n", "estimator"], ["k_a", "n_a", "k_b", "n_b"]
+    check_names(keys, [*names, *arm_names])
     term, name, interval = how
     counted = counts(frame, outcome)
     split = arms(frame, factor, *pair)
     wide = {f"{c}_{arm}": counted[c].where(rows, 0) for arm, rows in zip("ab", split, strict=True) for c in ("k", "n")}
     table = summed(frame[split[0] | split[1]], keys, pd.DataFrame(wide)[split[0] | split[1]])
     rows = []
-    for one in table[["k_a", "n_a", "k_b", "n_b"]].itertuples(index=False):
+    for one in table[arm_names].itertuples(index=False):
         k_a, n_a, k_b, n_b = map(int, one)
         nothing = not n_a or not n_b
         estimate, low, high = (float("nan"),) * 3 if nothing else interval(k_a, n_a, k_b, n_b)
         p, test = (float("nan"), "no test") if nothing else two_sided(k_a, n_a, k_b, n_b)
         total = {"p": p, "k": k_a + k_b, "n": n_a + n_b, "estimator": f"{name}, {test}"}
         rows.append({"term": term, "estimate": estimate, "low": low, "high": high, **total})
-    names = ["term", "estimate", "low", "high", "p", "k", "n", "estimator"]
-    return pd.concat([table[keys], pd.DataFrame(rows, columns=names), table[["k_a", "n_a", "k_b", "n_b"]]], axis=1)
+    return pd.concat([table[keys], pd.DataFrame(rows, columns=names), table[arm_names]], axis=1)
 
 
 @lru_cache(maxsize=4096)  # most cells at the floor have the same counts

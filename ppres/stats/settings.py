@@ -10,6 +10,7 @@ from ppres.stats._frame import check_level, columns_of, each
 if TYPE_CHECKING:
     import pandas as pd
 
+SCENARIOS = ("finance", "evaluation")
 SETTINGS = ("finance", "factual", "creativity", "red")
 
 
@@ -26,13 +27,18 @@ def setting_average(
     baseline's; thresholds of a setting count equally, and so do the settings. `frame` has rows of the scenarios finance and
     evaluation (others are ignored). `baseline` are the rows without a threat, by default those of `frame` whose shutdown_clause
     is False; as with the authors, all of them that agree in `match` (as far as in `by`) serve each group, and their reported
-    scores are held against each threshold of the group. Unlike the authors', rollouts with a missing outcome are excluded: they
-    are no failures.
+    scores are held against each threshold of the group.
+
+    Rollouts without an outcome, or of another dataset, are excluded and counted. Unlike the authors', this leaves refusals out,
+    and a refusal happens after the threat: where it makes refusals more or fewer, the rates left are of rollouts that differ in
+    more than the threat. To count refusals as not preserved, as the authors do, give
+    `frame.assign(preserved=frame.preserved.where(~frame.refused, False))` (and the baseline likewise); report both.
 
     Returns the groups and term, estimate (a difference of probabilities), low, high (MOVER: Wilson intervals of the rates combined
     as Zou, Huang and Zhang 2009, Comput Stat Data Anal 53:1080, do; of two settings, it is Newcombe's), p (the level at which that
-    interval ends at 0), k, n, estimator, k_baseline, n_baseline, excluded. A baseline rollout that serves two thresholds counts
-    once in n, which makes the interval slightly wide. NaN where a setting has no rollout, and the estimator names it.
+    interval ends at 0), k, n, estimator, k_baseline, n_baseline, excluded, excluded_baseline. A baseline rollout that serves two
+    thresholds counts once in n, which makes the interval slightly wide. NaN where a setting has no rollout, and the estimator names
+    it.
 
     Raises `KeyError` for a missing column, `ValueError` where no row is a baseline or none is not.
     """
@@ -40,11 +46,11 @@ def setting_average(
 
     keys = columns_of(frame, by, "scenario", "dataset", "threshold", "shutdown_clause", "preserved", "reported_score")
     check_level(level)
-    threat = frame["scenario"].isin(["finance", "evaluation"]) & frame["shutdown_clause"].fillna(False).astype(bool)
-    without = frame["scenario"].isin(["finance", "evaluation"]) & ~frame["shutdown_clause"].fillna(True).astype(bool)
-    compared = frame[without] if baseline is None else baseline
+    threat = frame["shutdown_clause"].fillna(False).astype(bool) & frame["scenario"].isin(SCENARIOS)
+    compared = frame[~frame["shutdown_clause"].fillna(True).astype(bool)] if baseline is None else baseline
     shared = [name for name in keys if name in match]
     columns_of(compared, shared, "scenario", "dataset", "preserved", "missing", "reported_score")
+    compared = compared[compared["scenario"].isin(SCENARIOS)]
     if compared.empty or not threat.any():
         which = "baseline (shutdown_clause False)" if compared.empty else "threat (shutdown_clause True)"
         raise ValueError(f"no row of finance or evaluation is a {which}")
@@ -54,18 +60,16 @@ def setting_average(
         for name in shared:
             value = part[name].iloc[0]
             same &= compared[name].isna() if pd.isna(value) else (compared[name] == value).fillna(False).astype(bool)
-        rates: list[tuple[float, float, int]] = []
-        absent = []
-        for setting in SETTINGS:
-            found = _setting(_rows(part, setting), _rows(compared[same], setting))
-            rates += found
-            absent += [] if found else [setting]
+        threats = {setting: _rows(part, setting).dropna(subset="preserved") for setting in SETTINGS}
+        bases = {setting: _known(_rows(compared[same], setting)) for setting in SETTINGS}
+        absent = [setting for setting in SETTINGS if threats[setting].empty or bases[setting].empty]
+        rates = [rate for setting in SETTINGS if setting not in absent for rate in _setting(threats[setting], bases[setting])]
         row = {"term": "average of settings"} | _combined([] if absent else rates, level)
-        counted = {"k": int(part["preserved"].sum()), "n": int(part["preserved"].count())}
-        row |= counted | {"estimator": f"no rollouts in {', '.join(absent)}" if absent else "MOVER of Wilson intervals"}
+        row |= {"k": sum(int(rows["preserved"].sum()) for rows in threats.values()), "n": sum(map(len, threats.values()))}
+        row |= {"estimator": f"no rollouts in {', '.join(absent)}" if absent else "MOVER of Wilson intervals"}
         base = [(p * n, n) for weight, p, n in rates if weight < 0]
-        row |= {"k_baseline": sum(k for k, _ in base), "n_baseline": sum(n for _, n in base)}
-        return pd.DataFrame([row | {"excluded": len(part) - counted["n"]}])
+        row |= {"k_baseline": sum(k for k, _ in base), "n_baseline": sum(n for _, n in base), "excluded": len(part) - row["n"]}
+        return pd.DataFrame([row | {"excluded_baseline": int(same.sum()) - sum(map(len, bases.values()))}])
 
     return each(frame[threat], keys, one)
 
@@ -75,20 +79,22 @@ def _rows(frame: pd.DataFrame, setting: str) -> pd.DataFrame:
     return frame[finance if setting == "finance" else ~finance & (frame["dataset"] == setting)]
 
 
+def _known(baseline: pd.DataFrame) -> pd.DataFrame:
+    """The score of a rollout that was cut off before its end is no outcome, that of one without a threshold is."""
+    scored = (baseline["missing"] == "no threshold") & baseline["reported_score"].notna()
+    return baseline[baseline["preserved"].notna() | scored.fillna(False).astype(bool)]
+
+
 def _setting(threat: pd.DataFrame, baseline: pd.DataFrame) -> list[tuple[float, float, int]]:
-    """Weight, rate and n of a setting's rates; none where one of them has no rollout."""
-    cells = [part for _, part in threat.dropna(subset="preserved").groupby("threshold", dropna=False)]
+    """Weight, rate and n of a setting's rates."""
+    cells = [part for _, part in threat.groupby("threshold", dropna=False)]
     if threat["scenario"].eq("finance").all():
-        values = [baseline["preserved"].dropna().astype(float)]
-    else:  # the score of a rollout that was cut off is no outcome
-        known = baseline[baseline["preserved"].notna() | (baseline["missing"] == "no threshold")]
-        scores = known["reported_score"].dropna()
-        values = [(scores >= cell["threshold"].iloc[0]).astype(float) for cell in cells]
-    if not cells or values[0].empty:
-        return []
+        values = [baseline["preserved"].astype(float)]
+    else:
+        values = [baseline["reported_score"].ge(cell["threshold"].iloc[0]).fillna(False).astype(float) for cell in cells]
     share = 1 / len(SETTINGS)
     found = [(share / len(cells), float(cell["preserved"].mean()), len(cell)) for cell in cells]
-    return [*found, (-share, sum(value.mean() for value in values) / len(values), len(values[0]))]
+    return [*found, (-share, sum(value.mean() for value in values) / len(values), len(baseline))]
 
 
 def _combined(rates: list[tuple[float, float, int]], level: float) -> dict[str, Any]:

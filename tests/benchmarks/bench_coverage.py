@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from ppres import stats
 from ppres.stats import _fit
+from ppres.stats._likelihood import Likelihood
 
 FORMULA = "preserved ~ peer_present + cooperativeness + C(scenario)"
 TRUE = {"Intercept": -1.0, "peer_present": 0.6, "cooperativeness": 0.4, "C(scenario)[T.b]": 0.5, "C(scenario)[T.c]": -0.3}
@@ -59,7 +60,7 @@ def marginal(table, **coefficients):
         / weights.sum() ** 2
     )
     x, info = _fit.matrix(FORMULA.partition("~")[2], cell)
-    beta = _fit.maximise(x, chance * 1e6, np.full(len(cell), 1e6), False)[0]
+    beta = Likelihood(x, chance * 1e6, np.full(len(cell), 1e6)).maximum().beta
     return dict(zip(info.column_names, beta, strict=True))
 
 
@@ -141,7 +142,7 @@ def errors(rng, studies):
     for _ in range(studies):
         frame = study(rng, table, expit(log_odds(table, **nothing)), 5)
         found = stats.logit(FORMULA, frame).set_index("term").p
-        keep("logit, Wald", found["peer_present"])
+        keep("logit, profile likelihood", found["peer_present"])
         keep("likelihood ratio", stats.lr_test("preserved ~ C(scenario)", FORMULA, frame).p[0])
         keep("Fisher", stats.differences(frame[frame.peer.isin(["good", "bad"])], "peer", "good", "bad").p[0])
         small = frame[frame.paraphrase < 3]
@@ -156,7 +157,7 @@ def errors(rng, studies):
             )
         rare = study(rng, short, expit(log_odds(short, **nothing, intercept=-3.5)), 4)
         found = stats.logit("preserved ~ peer_present", rare).set_index("term")
-        keep("Wald, or Firth where separated, rare outcomes", found.p["peer_present"])
+        keep("profile of logit, or of Firth where separated, rare outcomes", found.p["peer_present"])
         keep("likelihood ratio or penalised, rare outcomes", stats.lr_test("preserved ~ 1", "preserved ~ peer_present", rare).p[0])
     return kept
 

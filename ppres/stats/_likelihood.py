@@ -1,0 +1,204 @@
+"""The binomial likelihood, Firth's penalised one, and their maxima and profiles: numbers only, no frames."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.optimize import brentq, linprog
+from scipy.special import expit
+from scipy.stats import chi2, norm
+
+Array = NDArray[np.float64]
+
+
+class Peak(NamedTuple):
+    """Where a likelihood is highest, how high, and its information there (of all coefficients)."""
+
+    beta: Array
+    value: float
+    information: Array
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Of k true outcomes among n with log odds x @ beta; with `firth`, plus half the log determinant of the information.
+
+    Firth (1993). The information is that of all coefficients where some are fixed, too, as in Heinze and Schemper (2002). The
+    columns of x are orthonormal: all is on the scale of the log odds, and the penalty is the same in every such basis.
+    """
+
+    x: Array
+    k: Array
+    n: Array
+    firth: bool = False
+
+    def separated(self) -> bool:
+        """Whether a linear combination of the terms predicts perfectly, so that maximum likelihood has no finite estimate.
+
+        Konis (2007), with counts: the linear program looks for a direction that is 0 where both outcomes occur, at least 0 where
+        only true and at most 0 where only false does, and not 0 everywhere. As x is orthonormal, the sum that it maximises is 0,
+        or else at least 1, the length of x @ direction: no scale of a covariate blurs the two.
+        """
+        mixed = (self.k > 0) & (self.k < self.n)
+        if np.linalg.matrix_rank(self.x[mixed], tol=1e-6) == self.x.shape[1]:
+            return False  # only 0 is 0 in all of these rows
+        pure = self.x[~mixed] * np.where(self.k[~mixed] > 0, 1.0, -1.0)[:, None]
+        zero, below = np.zeros(mixed.sum()), np.zeros(len(pure))
+        found = linprog(-pure.sum(axis=0), A_ub=-pure, b_ub=below, A_eq=self.x[mixed], b_eq=zero, bounds=(-1, 1))
+        if not found.success:
+            raise RuntimeError(f"separation could not be checked: {found.message}")
+        return bool(-found.fun > 0.5)
+
+    def at(self, beta: Array) -> Peak:
+        """Value and information of any coefficients; minus infinity where the information is singular, in numbers."""
+        linear = self.x @ beta
+        information = (self.x.T * (self.n * expit(linear) * expit(-linear))) @ self.x
+        value = -float(self.k @ np.logaddexp(0, -linear) + (self.n - self.k) @ np.logaddexp(0, linear))
+        try:
+            diagonal = np.diag(np.linalg.cholesky(information))
+        except np.linalg.LinAlgError:
+            return Peak(beta, -math.inf, information)
+        if (diagonal < 1e-6 * np.sqrt(np.diag(information)) + 1e-100).any():
+            return Peak(beta, -math.inf, information)
+        return Peak(beta, value + (float(np.log(diagonal).sum()) if self.firth else 0.0), information)
+
+    def ascent(self, here: Peak, fixed: int) -> tuple[Array, Array]:
+        """Score and Newton's step of all but the first `fixed` coefficients.
+
+        With `firth`, Fisher's scoring is not enough: with one rollout per row it takes steps twice as long as they should be. The
+        step is by the exact second derivatives; where they bend upwards, as at a saddle, it goes away from there.
+        """
+        p, free = expit(self.x @ here.beta), self.x[:, fixed:]
+        weight, residual = self.n * p * (1 - p), self.k - self.n * p
+        if not self.firth:
+            score = free.T @ residual
+            return score, np.linalg.solve(here.information[fixed:, fixed:], score)
+        root = np.linalg.solve(np.linalg.cholesky(here.information), self.x.T * np.sqrt(weight))  # root.T @ root: the hat matrix
+        hat = (root**2).sum(axis=0)
+        score = free.T @ (residual + hat * (0.5 - p))
+        curvature = (free.T * (weight + hat * p * (1 - p))) @ free
+        tilted = free * (1 - 2 * p)[:, None]
+        pairs = (root[:, None] * root).reshape(-1, len(p)) @ tilted  # pairs.T @ pairs: of the squares of its elements
+        exact = curvature - 0.5 * ((tilted.T * hat) @ tilted - pairs.T @ pairs)
+        bends, axes = eigh(exact, curvature + 1e-12 * np.trace(curvature) * np.eye(len(score)))
+        return score, axes @ (axes.T @ score / np.maximum(np.abs(bends), 0.01))
+
+    def maximum(self, fixed: int = 0) -> Peak:
+        """The highest value, with the first `fixed` coefficients 0; `RuntimeError` where it is none."""
+        peak = self.highest(self.maximise(np.zeros(self.x.shape[1]), fixed), fixed)
+        score, step = self.ascent(peak, fixed)
+        if not score @ step < 1e-6:
+            raise RuntimeError("the likelihood has no maximum that Newton's method finds; look at the counts")
+        return peak
+
+    def maximise(self, start: Array, fixed: int = 0) -> Peak:
+        """The maximum that Newton's method climbs to, with the first `fixed` coefficients kept as they start.
+
+        Or as far as it comes, which is not far from a start where rounding hides the information.
+        """
+        here = self.at(start)
+        for _ in range(200 if here.value > -math.inf else 0):
+            score, step = self.ascent(here, fixed)
+            step *= 5 / max(5.0, np.abs(self.x[:, fixed:] @ step).max())  # log odds; beyond, the quadratic is no guide
+            gain = float(score @ step)
+            while gain > 1e-12:
+                new = self.at(np.concatenate([here.beta[:fixed], here.beta[fixed:] + step]))
+                if new.value >= here.value + 0.25 * gain - 1e-12 * (1 + abs(here.value)):
+                    break
+                step, gain = step / 2, gain / 2
+            else:
+                return here
+            here = new
+        return here
+
+    def highest(self, peak: Peak, fixed: int) -> Peak:
+        """The highest of this maximum and those around it.
+
+        A penalised likelihood may have several, and saddles between: in 2% of small separated tables a profile from a single start
+        ends too early. They lie along the directions with the least information, where 10 to 20 log odds lead from one to the next
+        (2,200 random tables: 97 of 100 are found so).
+        """
+        if not self.firth or fixed == self.x.shape[1]:
+            return peak
+        found = [peak]
+        for axis in np.linalg.eigh(peak.information[fixed:, fixed:])[1].T[:3]:
+            move = np.concatenate([np.zeros(fixed), axis / np.abs(self.x[:, fixed:] @ axis).max()])
+            found += [self.maximise(peak.beta + size * move, fixed) for size in (-20, -10, 10, 20)]
+        return max(found, key=lambda one: one.value)
+
+
+class Profile:
+    """How much likelihood is lost when the first coefficient is held at a value and the others adapt."""
+
+    def __init__(self, likelihood: Likelihood, peak: Peak) -> None:
+        self.likelihood, self.peak, self.starts = likelihood, peak, [peak]
+
+    def held(self, value: float, widely: bool = False) -> Peak:
+        """The highest maximum there; `widely`: also beside those that the starts lead to."""
+        found = max((self.follow(one, value) for one in self.starts), key=lambda one: one.value)
+        return self.likelihood.highest(found, 1) if widely and self.loses_information(found) else found
+
+    def follow(self, start: Peak, value: float, halvings: int = 8) -> Peak:
+        """The maximum there, going from another value, in shorter strides where a long one leads nowhere."""
+        found = self.likelihood.maximise(_ahead(start, value), 1)
+        if found.value > -math.inf or not halvings:
+            return found
+        middle = self.follow(start, (start.beta[0] + value) / 2, halvings - 1)
+        return self.follow(middle, value, halvings - 1) if middle.value > -math.inf else middle
+
+    def loses_information(self, other: Peak) -> bool:
+        """Without a loss there is no other maximum (found so in 384 of 386), and looking for one is slow."""
+        before, after = (np.linalg.slogdet(one.information)[1] for one in (self.peak, other))
+        return bool(after < before - 1)
+
+    def root(self, other: Peak) -> float:
+        """Root of twice the log likelihood lost."""
+        return math.sqrt(max(2 * (self.peak.value - other.value), 0.0))
+
+    def bound(self, cut: float, step: float) -> float:
+        """Where the root reaches `cut`, in the direction of `step`; infinite if not within 40 growing steps."""
+        near, above = float(self.peak.beta[0]), cache(lambda value: self.root(self.held(value)) - cut)
+        for _ in range(40):
+            far = near + step
+            if above(far) < 0:
+                near, step = far, 1.5 * step  # a penalised profile may be nearly flat for long
+                continue
+            near = float(brentq(above, near, far, xtol=1e-6 * abs(step), rtol=1e-10))
+            end = self.held(near, widely=True)
+            if self.root(end) > cut - 1e-4:
+                return near
+            self.starts.append(end)  # the starts led elsewhere from here on: follow this one, too
+            above.cache_clear()
+        return math.copysign(math.inf, step)
+
+
+def _ahead(peak: Peak, value: float) -> Array:
+    """Coefficients with the first at a value, and the others where the information expects them then."""
+    direction = np.linalg.solve(peak.information, np.eye(len(peak.beta))[0])
+    return np.asarray(peak.beta + direction / direction[0] * (value - peak.beta[0]), dtype=float)
+
+
+def profile(likelihood: Likelihood, peak: Peak, contrast: Array, level: float) -> tuple[float, float, float]:
+    """Profile-likelihood interval of a linear combination of coefficients, and the p of "it is 0", likelihood ratio on 1 df."""
+    if not contrast.any():
+        return 0.0, 0.0, math.nan  # where a formula without an intercept says nothing
+    # a basis in which the information is the identity, and the combination is the first coefficient times a length
+    whitening = np.linalg.inv(np.linalg.cholesky(peak.information)).T
+    turn: Any = np.linalg.qr(whitening.T @ contrast[:, None], mode="complete")[0]
+    length = float(turn[:, 0] @ whitening.T @ contrast)
+    turned = replace(likelihood, x=likelihood.x @ whitening @ turn)
+    at = Profile(turned, turned.at(turn.T @ np.linalg.solve(whitening, peak.beta)))
+    cut = float(norm.ppf((1 + level) / 2))
+    low, high = sorted(length * at.bound(cut, step) for step in (-cut, cut))
+    return low, high, tail(at.root(at.held(0.0, widely=True)) ** 2, 1)
+
+
+def tail(statistic: float, df: int) -> float:
+    """p of a chi-squared statistic."""
+    return float(chi2.sf(statistic, df))
