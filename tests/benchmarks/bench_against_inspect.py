@@ -13,7 +13,7 @@ from typing import Any
 
 import ppres as pp
 from ppres.agent import FINISHED
-from ppres.runner import _WORTH_PROCESSES
+from ppres.workers import _WORTH_PROCESSES
 
 # Before tiktoken is imported: Inspect's mock model counts tokens, and would download the tokenizer that comes with litellm.
 (_litellm,) = importlib.util.find_spec("litellm").submodule_search_locations
