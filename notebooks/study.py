@@ -2,6 +2,7 @@
 
 import functools
 import os
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -18,6 +19,11 @@ FIGURES = ROOT / "figures"
 SOURCE = os.environ.get("PPRES_SOURCE", "sim")
 if SOURCE not in ("sim", "release", "live"):
     raise ValueError(f"PPRES_SOURCE={SOURCE!r} is not one of sim, release, live")
+
+
+class Skipped(Exception):
+    """There is nothing that this notebook could show; `ppres reproduce` says so and goes on."""
+
 
 # How the paper names a model: our simulated agent, the model that the paper ran, as litellm and the released data name it.
 PUBLISHED_AS = {
@@ -84,7 +90,8 @@ def identities(model):
 def rollouts(conditions, models=None, n=N, optional=False):
     """The tidy frame of conditions: run, or found, or taken from the authors' data; a row per rollout.
 
-    An empty frame is an error, unless the cells are `optional`: then the authors' data may lack them.
+    An empty frame is an error, unless the cells are `optional`: then the authors' data may lack them. So is a part of what was
+    asked for, where the budget does not reach further: whole cells would be missing from tables and figures.
     """
     asked = (conditions, models or MODELS, n)
     if SOURCE == "release":
@@ -92,10 +99,15 @@ def rollouts(conditions, models=None, n=N, optional=False):
     elif SOURCE == "live" and "PPRES_BUDGET" in os.environ:  # dollars for the whole study: all that the store has cost
         left = float(os.environ["PPRES_BUDGET"]) - pp.frame().cost.sum()
         frame = pp.run(*asked, budget=left) if left > 0 else pp.frame(*asked)
+        if missing := pp.plan(*asked).missing.sum():
+            raise RuntimeError(
+                f"the budget is spent (PPRES_BUDGET): {missing} rollouts of these {len(conditions)} cells are missing; "
+                "those that were made are kept, and a larger budget goes on from there"
+            )
     else:
         frame = pp.run(*asked, progress=SOURCE == "live")
     if frame.empty and not (optional and SOURCE == "release"):
-        why = {"live": "the budget is spent (PPRES_BUDGET)", "release": "the data lack them"}.get(SOURCE, "none was made")
+        why = "the data lack them" if SOURCE == "release" else "none was made"
         raise RuntimeError(f"there is no rollout of these {len(conditions)} cells: {why}")
     return frame
 
@@ -191,6 +203,7 @@ def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name
     levels = (["none"] if table.peer.isna().any() else []) + PEERS
     ticks = {"none": "no\npeer", "uncooperative": "un-\ncoop.", "neutral": "neutral", "cooperative": "coop."}
     paper = _published_lines(behaviour, subject)
+    paper = paper[paper.model.isin([paper_name(model) for model in models])]
     columns, rows = min(2, len(models)), -(-len(models) // 2)
     size = (style.WIDTH, 1.4 + 1.15 * rows)
     fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
@@ -212,7 +225,7 @@ def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name
         ax.remove()
     for ax in axes.flat[len(models) - columns : len(models)]:
         ax.tick_params(labelbottom=True)
-    fig.supylabel(ylabel, fontsize=7)
+    fig.supylabel(textwrap.fill(ylabel, 24 * rows), fontsize=7)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     used = [kind for kind in _LINES if kind in set(paper.kind)]
     handles += [plt.Line2D([], [], color="0.5", ls=_LINES[kind], lw=1.1) for kind in used]

@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ppres.database import default_path
 
@@ -51,13 +53,15 @@ def reproduce(
     settings |= {"PPRES_MODELS": " ".join(models)} if models else {}
     started = time.time()
     environment = os.environ | settings
-    failures = asyncio.run(_execute_all(notebooks, environment, save))
-    _record(root, [path for path in notebooks if path.name not in failures], environment)
+    done, failures = asyncio.run(_execute_all(notebooks, environment, save))
+    _record(root, done, environment)
     made = [path for path in sorted((root / "figures").glob("*")) if path.stat().st_mtime >= started - 1]
     for path in made:
         print(path.relative_to(root))
-    print(f"{len(notebooks) - len(failures)} of {len(notebooks)} notebooks in {time.time() - started:.0f} s")
+    print(f"{len(done)} of {len(notebooks)} notebooks in {time.time() - started:.0f} s")
     print(f"The rollouts are in {settings['PPRES_STORE']}")
+    if chosen := ", ".join(f"{name}={environment[name]}" for name in _CHOICES if environment.get(name)):
+        print(f"These figures are of {chosen}, and replace those of the defaults, which `ppres reproduce` makes again")
     if failures:
         raise ReproduceError("\n\n".join(f"{name} failed:\n{why}" for name, why in failures.items()))
     return made
@@ -90,25 +94,33 @@ def _record(root: Path, notebooks: list[Path], environment: Mapping[str, str]) -
     path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-async def _execute_all(notebooks: list[Path], environment: dict[str, str], save: bool) -> dict[str, str]:
+async def _execute_all(notebooks: list[Path], environment: dict[str, str], save: bool) -> tuple[list[Path], dict[str, str]]:
+    """Those that made their figures, and why others failed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     places = asyncio.Semaphore(1 if environment.get("PPRES_SOURCE") == "live" else cores)  # live ones share a budget
+    done: list[Path] = []
     failures: dict[str, str] = {}
 
     async def one(path: Path) -> None:
         async with places:
             started = time.time()
-            failure = await _execute(path, environment, save)
-            if failure:
-                failures[path.name] = failure
-            print(f"{path.name}: {'FAILED' if failure else 'done'} in {time.time() - started:.0f} s", flush=True)
+            try:
+                outcome = await _execute(path, environment, save)
+                if outcome == "done":
+                    done.append(path)
+            except ReproduceError as error:
+                failures[path.name], outcome = str(error), "FAILED"
+            print(f"{path.name}: {outcome} in {time.time() - started:.0f} s", flush=True)
 
     await asyncio.gather(*map(one, notebooks))
-    return failures
+    return sorted(done), failures
 
 
 async def _execute(path: Path, environment: dict[str, str], save: bool) -> str:
-    """Run a notebook in a kernel of its own; unless `save`, the file stays as it is. Returns why it failed, or nothing."""
+    """Run a notebook in a kernel of its own; unless `save`, the file stays as it is. Returns "done", or why it was skipped.
+
+    A notebook skips itself by an exception called Skipped. What it says on stderr, warnings above all, is said here.
+    """
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -116,14 +128,24 @@ async def _execute(path: Path, environment: dict[str, str], save: bool) -> str:
     try:
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
     except ValueError as error:
-        return str(error)
-    client = NotebookClient(
-        notebook, timeout=None, record_timing=False, kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=ERROR"]
-    )
-    try:
-        await client.async_execute(cwd=str(path.parent), env=environment)
-    except (CellExecutionError, DeadKernelError) as error:
-        return re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # colours are for terminals
+        raise ReproduceError(str(error)) from None
+    options: dict[str, Any] = {"timeout": None, "startup_timeout": 120, "record_timing": False, "kernel_name": "python3"}
+    options["extra_arguments"] = ["--IPKernelApp.log_level=ERROR"]
+    for attempt in (1, 2):
+        try:
+            await NotebookClient(notebook, **options).async_execute(cwd=str(path.parent), env=environment)
+            break
+        except (CellExecutionError, DeadKernelError) as error:
+            if getattr(error, "ename", "") == "Skipped":
+                return f"skipped ({getattr(error, 'evalue', '')})"
+            raise ReproduceError(re.sub(r"\x1b\[[0-9;]*m", "", str(error))) from None  # colours are for terminals
+        except RuntimeError as error:  # the kernel did not start: another program may have taken its port
+            if attempt == 2:
+                raise ReproduceError(str(error)) from None
+        finally:
+            outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+            said = [output.text for output in outputs if output.get("name") == "stderr"]
+            print("".join(dict.fromkeys(said)), end="", file=sys.stderr, flush=True)
     if save:
         path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")  # type: ignore[no-untyped-call]
-    return ""
+    return "done"

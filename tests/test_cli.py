@@ -106,6 +106,20 @@ def test_a_notebook_that_fails_is_told_of_and_the_others_still_run(project):
     assert [path.read_bytes() for path in paths] == before
 
 
+def test_what_a_notebook_warns_of_is_said_once_and_one_that_has_nothing_to_show_is_no_failure(project):
+    warn = 'import sys; print("the budget does not bind", file=sys.stderr)'
+    notebook(project, "01_warns.ipynb", warn, warn)
+    skipped = ["class Skipped(Exception): pass", 'raise Skipped("no model of the paper")', 'open("../figures/never", "w")']
+    notebook(project, "02_skips.ipynb", *skipped)
+    status, out, err = reproduce(project, "--n", "2")
+    assert (status, err) == (0, "the budget does not bind\n")
+    assert "02_skips.ipynb: skipped (no model of the paper)" in out
+    assert "1 of 2 notebooks" in out
+    assert "These figures are of PPRES_N=2" in out
+    assert list(json.loads((project / "figures" / "made_from.json").read_text())) == ["01_warns"]
+    assert not (project / "figures" / "never").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -171,6 +171,15 @@ def test_its_tables_equal_a_plain_recount_and_it_says_nothing_on_stderr(only, tm
     CHECKS[only](folder / "figures", pp.frame(store=folder / "store.sqlite"))
 
 
+@pytest.mark.parametrize("only", ["02", "03", "07"])
+def test_a_model_that_never_preserves_breaks_no_table(only, tmp_path):
+    folder = project_copy(tmp_path)
+    executed(folder, only, PPRES_MODELS="sim/compliant", PPRES_N="2")
+    assert not pp.frame(store=folder / "store.sqlite").preserved.any()
+    for made in (folder / "figures").glob("logit_*.csv"):
+        assert len(pd.read_csv(made)), made.name
+
+
 def test_all_of_them_run_on_the_authors_data(tmp_path):
     (tmp_path / "project").mkdir()
     folder = project_copy(tmp_path / "project")
@@ -193,9 +202,10 @@ def test_without_rollouts_it_says_why_and_a_spent_budget_buys_nothing(monkeypatc
     pp.run(cells[0], "sim/gemini-3-flash", 2, progress=False)
     monkeypatch.setattr(study, "SOURCE", "live")
     monkeypatch.setenv("PPRES_BUDGET", "0")
-    assert len(study.rollouts(cells, ["sim/gemini-3-flash"], n=5)) == 2  # what is stored, and no more
-    with pytest.raises(RuntimeError, match="no rollout of these 1 cells: the budget is spent"):
-        study.rollouts(cells[1:], ["sim/gemini-3-flash"], n=5, optional=True)
+    assert len(study.rollouts(cells[:1], ["sim/gemini-3-flash"], n=2)) == 2  # all is stored
+    with pytest.raises(RuntimeError, match=r"the budget is spent.*: 8 rollouts of these 2 cells are missing"):
+        study.rollouts(cells, ["sim/gemini-3-flash"], n=5, optional=True)
+    assert len(pp.frame()) == 2
 
 
 def test_a_table_is_made_readable():
