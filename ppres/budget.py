@@ -144,14 +144,14 @@ class Meter:
         self._open[what] = dollars, tokens
         return dollars, tokens
 
-    async def room(self, what: object, model: Model, usage: Usage) -> bool:
-        """`reserve`, waiting while what others have set aside may come free; False, and counted, where it cannot fit any more."""
-        while not self.reserve(what, model, usage):
+    async def room(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
+        """`reserve`, waiting while what others have set aside may come free; None, and counted, where it cannot fit any more."""
+        while not (found := self.reserve(what, model, usage, most)):
             if self.spent or not self._open:
                 self.refused += 1
-                return False
+                return None
             await asyncio.sleep(_LOOK_AGAIN)
-        return True
+        return found
 
     def release(self, what: object) -> None:
         """What was set aside is free again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import platform
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -44,8 +45,9 @@ class Made(NamedTuple):
     error: ModelError | None
 
 
-def ask(cell: Cell, replicate: int, past: list[Reply], budget: float | None, max_tokens: float | None) -> Made:
-    """One rollout of a real model, which goes on from its `past` turns and pauses when it has spent its share."""
+def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float]) -> Made:
+    """One rollout of a real model, which goes on from its `past` turns and pauses when its share of dollars or tokens is spent."""
+    budget, max_tokens = (limit if 0 < limit < math.inf else None for limit in share)
     meter, replies = Meter(budget, max_tokens), list[Reply]()
 
     async def keep(turn: int, reply: Reply) -> None:

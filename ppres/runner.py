@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import numbers
 import os
 import warnings
 from collections import Counter
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
@@ -17,7 +17,7 @@ from ppres.cell import Cell, Conditions, Models, cells_of
 from ppres.live import Job, Keeper, run_live
 from ppres.store import Store, key_of
 from ppres.transport import say
-from ppres.workers import run_elsewhere, run_simulated
+from ppres.workers import run_simulated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def run(
     max_tokens: int | None = None,
     count: str = "all",
     discard_below: int | None = None,
-    executor: concurrent.futures.Executor | None = None,
+    executor: Executor | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Make the missing ones of `n` rollouts per condition and model, and return all of them: a row per rollout.
@@ -115,16 +115,13 @@ def run(
     return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
 
 
-def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: concurrent.futures.Executor | None) -> None:
+def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:
     simulated = [job for job in jobs if job[0].model.simulated]
     live = [job for job in jobs if not job[0].model.simulated]
     for model in {cell.model.label: cell.model for cell, _ in live}.values():
         model.check_key()
     run_simulated(simulated, keeper, executor, concurrency)
-    if executor is None:
-        run_live(live, keeper, meter, concurrency)
-    else:
-        run_elsewhere(live, keeper, meter, concurrency, executor)
+    run_live(live, keeper, meter, concurrency, executor)
 
 
 def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -> bool:
