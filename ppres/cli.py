@@ -30,13 +30,13 @@ def main(argv: list[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     try:
         asked.do(asked)
+    except BrokenPipeError:  # `| head` has read enough
+        return 0
     except (ValueError, KeyError, ppres.StoreError, OSError) as error:
         print(f"ppres: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head` has read enough
-        return 0
     return 0
 
 
@@ -127,8 +127,7 @@ def _status(asked: argparse.Namespace) -> None:
         print(opened.path)
     if len(frame):
         _print(summary(frame, asked.n))
-    calls = [call for one in paused.values() for call in one["calls"]]
-    dollars = sum(call.get("cost") or 0 for call in calls)
+    dollars = sum(turn.call.get("cost") or 0 for turns in paused.values() for turn in turns)
     print(f"{len(frame)} rollouts stored, {len(paused)} paused in conversation (${dollars:.4f} spent on those)")
 
 

@@ -14,7 +14,6 @@ import uuid
 import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -96,8 +95,8 @@ def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
         db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (key, turn, body))
 
 
-def partial(store: Store) -> dict[bytes, dict[str, Any]]:
-    """Rollouts with turns but no end: how many turns, and the calls that were paid for."""
+def partial(store: Store) -> dict[bytes, list[Reply]]:
+    """Rollouts with turns but no end, and their turns: calls that were paid for."""
     with store.transaction() as db:
         keys = [row[0] for row in db.execute("SELECT DISTINCT key FROM turns")]
-        return {key: {"turns": len(found), "calls": [one.call for one in found]} for key in keys if (found := _turns(db, key))}
+        return {key: found for key in keys if (found := _turns(db, key))}

@@ -52,7 +52,7 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: str | os.Path
     rows = []
     for cell in cells:
         wanted = [i for i in range(n) if i not in stored[cell.digest]]
-        begun = sum(key_of(cell.digest, i) in partial for i in wanted) if partial else 0
+        begun = sum(key_of(cell.digest, i) in partial for i in wanted)
         row = {"model": cell.model.label, **cell.condition.columns(), "stored": n - len(wanted), "partial": begun}
         rows.append(row | {"missing": len(wanted)} | _estimate(expected[cell.digest], len(wanted)))
     return pd.DataFrame(rows)
