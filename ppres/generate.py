@@ -28,8 +28,8 @@ def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:
     world = World(cell.scene.start)
     finished = []
     for replicate in replicates:
-        seed = key_of(cell.digest, replicate).hex()[:12]
-        finished.append(finish(cell, replicate, drive(play(cell.model.asker(seed), cell.scene.messages, world.copy()))))
+        agent = sim.Simulated(cell.model.persona, key_of(cell.digest, replicate).hex()[:12])
+        finished.append(finish(cell, replicate, drive(play(agent, cell.scene.messages, world.copy()))))
     return finished
 
 

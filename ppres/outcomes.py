@@ -188,12 +188,6 @@ def current(store: Store, cell: StoredCell, n: int | None = None) -> list[Row]:
     return store.rows(cell.digest, n)
 
 
-def parsed(row: Row) -> list[Any]:
-    """The outcomes of one stored rollout, in the order of `COLUMNS`."""
-    found: list[Any] = json.loads(row.outcomes)
-    return found
-
-
 def _column(values: list[Any], kind: Any) -> Any:
     import pandas as pd
 
