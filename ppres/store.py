@@ -170,10 +170,8 @@ class Store(Database):
     def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
         """Keep a judge's raw reply; a later reply to the same question replaces it."""
         body = zlib.compress(_compact(reply).encode())
-        with self.transaction():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body)
-            )
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
 
     def judgement(self, key: bytes) -> dict[str, Any] | None:
         """A judge's stored reply."""

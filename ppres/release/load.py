@@ -11,18 +11,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import stats
-from ppres.condition import Condition
-from ppres.outcomes import _CONDITION_TYPES, COLUMNS, SCORER, _column
+from ppres.outcomes import COLUMNS, FACTORS, SCORER, column
 from ppres.release import files, labels
 from ppres.release.names import Cell, ReleaseError, blank, cell
 from ppres.release.transcripts import calls, play
-from ppres.scenarios import SCENES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _HARNESS = "custom"  # their name for their own, whose tools ours are named after
-_FACTORS = {name: _CONDITION_TYPES.get(name, "str") for name in Condition(scenario=next(iter(SCENES))).columns()}
 # After the columns of `run`: which part of the dataset a row is of, and who says so.
 _ABOUT = ("group", "sub_condition", "harness", "scorer")
 _NULLABLE = {"int64": "Int64"}
@@ -202,13 +199,13 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
     """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
     import pandas as pd
 
-    kinds = {"id": "str", "model": "str", "source": "str"} | _FACTORS | {name: kind for name, (kind, _) in COLUMNS.items()}
+    kinds = {"id": "str", "model": "str", "source": "str"} | FACTORS | {name: kind for name, (kind, _) in COLUMNS.items()}
     kinds |= dict.fromkeys(_ABOUT, "str")
     kinds |= {f"authors_{name}": COLUMNS[name][0] for name in labels.COMPARED} if transcripts else {}
     parts = []
     while chunk := list(itertools.islice(rows, _CHUNK)):
         # Whole numbers may be missing here, until it is known that none is.
-        columns = {name: _column([row.get(name) for row in chunk], _NULLABLE.get(kind, kind)) for name, kind in kinds.items()}
+        columns = {name: column([row.get(name) for row in chunk], _NULLABLE.get(kind, kind)) for name, kind in kinds.items()}
         parts.append(pd.DataFrame(columns))
     if not parts:
         return None
@@ -217,7 +214,7 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
     for name, kind in kinds.items():
         if kind in _NULLABLE and frame[name].notna().all():
             frame[name] = frame[name].astype("int64")
-    same = [name for name in ("model", *_FACTORS, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
+    same = [name for name in ("model", *FACTORS, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
     cells = frame.groupby(same or ["source"], dropna=False)
     frame.insert(3, "cell", cells.ngroup().astype("str"))
     frame.insert(4, "replicate", cells.cumcount())
