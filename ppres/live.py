@@ -11,7 +11,7 @@ import queue
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from ppres import progress
@@ -79,15 +79,16 @@ class Writer:
 
     def __init__(self, store: Store):
         self._store = store
-        self._given: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._given: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="ppres-writer", daemon=True)
         self._thread.start()
 
     async def do(self, work: Callable[[], T]) -> T:
         """The result of `work`, once it is committed."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # whoever is cancelled waits no more, but it is committed all the same
         self._given.put((work, future))
-        return await future
+        return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Commit what was handed in, and end. May be called again."""
@@ -102,24 +103,15 @@ class Writer:
                 given.append(self._given.get())
             going = None not in given
             batch = [one for one in given if one is not None]
-            results: list[Any] = []
-            error = None
             try:
                 with self._store.transaction():
                     results = [work() for work, _ in batch]
-            except Exception as raised:  # handed on to everyone who waits for this commit
-                error = raised
-            if batch:
-                batch[0][1].get_loop().call_soon_threadsafe(_tell, [future for _, future in batch], results, error)
-
-
-def _tell(futures: list[asyncio.Future[Any]], results: list[Any], error: Exception | None) -> None:
-    for i, future in enumerate(futures):
-        if not future.done():  # whoever was cancelled waits no more
-            if error:
-                future.set_exception(error)
+            except Exception as error:  # handed on to everyone who waits for this commit
+                for _, future in batch:
+                    future.set_exception(error)
             else:
-                future.set_result(results[i])
+                for (_, future), result in zip(batch, results, strict=True):
+                    future.set_result(result)
 
 
 def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:
