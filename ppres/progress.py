@@ -13,7 +13,6 @@ import sqlite3
 import uuid
 import zlib
 from pathlib import Path
-from types import TracebackType
 
 from filelock import FileLock, Timeout
 
@@ -35,7 +34,7 @@ class Run:
         self._lock.acquire()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         try:
             with self.store.transaction() as db:
                 db.execute("DELETE FROM claims WHERE owner=?", (self.owner,))

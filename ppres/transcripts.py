@@ -114,11 +114,9 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
     """{path: leaf}; list items that have a name are found under it, so that an added file shifts nothing."""
     if isinstance(value, dict):
         items = list(value.items())
-    elif isinstance(value, list):
-        items = [(_name(item, i), item) for i, item in enumerate(value)]
     else:
-        return {path: value}
-    if not items:
+        items = [(_name(item, i), item) for i, item in enumerate(value)] if isinstance(value, list) else []
+    if not items:  # a leaf, or a container that is empty
         return {path: value}
     return {k: v for name, item in items for k, v in _flat(item, f"{path}.{name}" if path else str(name)).items()}
 
