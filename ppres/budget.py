@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
+import numbers
 import statistics
 import warnings
 from collections.abc import Sequence
@@ -25,6 +26,12 @@ from ppres.world import World
 _GUESSERS = ("compliant", "refuser", "clumsy")
 _ENOUGH = 5  # stored rollouts from which they say more than a guess
 _LOOK_AGAIN = 0.05  # seconds between looks at what came free
+
+
+def check_whole(name: str, value: object, what: str = "it") -> None:
+    """`ValueError` for an argument that is not a whole number from 1 up."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name}={value!r}: {what} is a whole number from 1 up")
 
 
 class Usage(NamedTuple):

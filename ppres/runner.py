@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 import warnings
 from collections import Counter
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm.auto import tqdm
 
 from ppres import outcomes, progress
-from ppres.budget import Expected, Meter, expectations
+from ppres.budget import Expected, Meter, check_whole, expectations
 from ppres.cell import Cell, Conditions, Models, cells_of
 from ppres.live import Job, Keeper, run_live
 from ppres.store import Store, key_of
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
 
 # With count="scored" a cell is given up on, and flagged, at so many rollouts for each that was asked for.
 _PATIENCE = 3
-
-
-def _check_n(n: int) -> None:
-    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1:
-        raise ValueError(f"n={n!r}: the number of rollouts per cell is a whole number from 1 up")
 
 
 def plan(conditions: Conditions, models: Models, n: int, *, store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
@@ -44,7 +38,7 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: str | os.Path
     """
     import pandas as pd
 
-    _check_n(n)
+    check_whole("n", n, "the number of rollouts per cell")
     cells = cells_of(conditions, models)
     with Store(store) as opened:
         stored, partial = opened.stored(cell.digest for cell in cells), progress.partial(opened)
@@ -95,11 +89,10 @@ def run(
     Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for numbers. `ModelError`
     also where a provider rejects the key or the model, or does not answer: then after all other models are done.
     """
-    _check_n(n)
+    check_whole("n", n, "the number of rollouts per cell")
     if count not in ("all", "scored"):
         raise ValueError(f"count={count!r} is not one of 'all', 'scored'")
-    if isinstance(concurrency, bool) or not isinstance(concurrency, numbers.Integral) or concurrency < 1:
-        raise ValueError(f"concurrency={concurrency!r}: it is a whole number from 1 up")
+    check_whole("concurrency", concurrency)
     meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)
     wanted = {cell.digest: n for cell in cells}
     with Store(store) as opened:
