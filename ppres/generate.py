@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import platform
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -47,8 +46,8 @@ class Made(NamedTuple):
 
 def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float]) -> Made:
     """One rollout of a real model, which goes on from its `past` turns and pauses when its share of dollars or tokens is spent."""
-    budget, max_tokens = (limit if 0 < limit < math.inf else None for limit in share)
-    meter, replies = Meter(budget, max_tokens), list[Reply]()
+    meter = Meter(*(limit or None for limit in share))  # where there is no price, no dollars were set aside
+    replies: list[Reply] = []
 
     async def keep(turn: int, reply: Reply) -> None:
         replies.append(reply)
