@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ppres
-from ppres import progress
+from ppres import checkpoint
 from ppres.condition import SCENARIOS, Condition, ConditionError
 from ppres.grid import grid
 from ppres.reproduce import reproduce
@@ -123,7 +123,7 @@ def _show(asked: argparse.Namespace) -> None:
 def _status(asked: argparse.Namespace) -> None:
     frame = ppres.frame()
     with Store() as opened:
-        paused = progress.partial(opened)
+        paused = checkpoint.partial(opened)
         print(opened.path)
     if len(frame):
         _print(summary(frame, asked.n))

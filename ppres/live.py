@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
-from ppres import progress
+from ppres import checkpoint
 from ppres.agent import Reply, play
 from ppres.budget import Expected, Meter, expectations
 from ppres.cell import Cell
@@ -121,7 +121,7 @@ def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, ex
     for cell, _ in jobs:
         cell.model.gate.limit(concurrency)
     expected = expectations(keeper.store, [cell for cell, _ in jobs]) if meter.bounded else {}
-    with progress.Run(keeper.store) as run:
+    with checkpoint.Run(keeper.store) as run:
         work = _Work(keeper, meter, expected, run, executor)
         try:
             wait_for(work.all(jobs, concurrency))
@@ -143,7 +143,9 @@ def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, ex
 class _Work:
     """What one `run_live` has in hand."""
 
-    def __init__(self, keeper: Keeper, meter: Meter, expected: dict[bytes, Expected], run: progress.Run, executor: Executor | None):
+    def __init__(
+        self, keeper: Keeper, meter: Meter, expected: dict[bytes, Expected], run: checkpoint.Run, executor: Executor | None
+    ):
         self.keeper, self.meter, self.expected, self.run, self.executor = keeper, meter, expected, run, executor
         self.writer = Writer(keeper.store)
         self.rejected = Rejected()
@@ -202,7 +204,7 @@ class _Work:
 
     async def _play(self, cell: Cell, replicate: int, key: bytes, past: list[Reply]) -> None:
         async def keep(turn: int, reply: Reply) -> None:
-            await self.writer.do(lambda: progress.keep(self.keeper.store, key, turn, reply))
+            await self.writer.do(lambda: checkpoint.keep(self.keeper.store, key, turn, reply))
 
         self.open.add(key)
         asker = asking(cell.model, self.meter, key, past, keep)
@@ -227,7 +229,7 @@ class _Work:
 
         def store() -> None:
             for turn, reply in enumerate(made.replies, past):
-                progress.keep(self.keeper.store, key, turn, reply)
+                checkpoint.keep(self.keeper.store, key, turn, reply)
 
         await self.writer.do(store)
         if made.error:

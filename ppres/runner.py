@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
-from ppres import outcomes, progress
+from ppres import checkpoint, outcomes
 from ppres.budget import Expected, Meter, check_whole, expectations
 from ppres.cell import Cell, Conditions, Models, cells_of
 from ppres.live import Job, Keeper, run_live
@@ -41,7 +41,7 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: str | os.Path
     check_whole("n", n, "the number of rollouts per cell")
     cells = cells_of(conditions, models)
     with Store(store) as opened:
-        stored, partial = opened.stored(cell.digest for cell in cells), progress.partial(opened)
+        stored, partial = opened.stored(cell.digest for cell in cells), checkpoint.partial(opened)
         expected = expectations(opened, cells)
     rows = []
     for cell in cells:
