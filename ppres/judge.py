@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres.agent import Message, ProviderError, parts, shown
 from ppres.budget import Meter, Usage, check_whole
+from ppres.database import StorePath
 from ppres.loop import wait_for
 from ppres.models import Model, size
 from ppres.store import Store, canonical
@@ -56,7 +56,7 @@ def judge(
     rubric: Rubric,
     model: str | Model,
     *,
-    store: str | os.PathLike[str] | None = None,
+    store: StorePath = None,
     concurrency: int = 16,
     budget: float | None = None,
     max_tokens: int | None = None,

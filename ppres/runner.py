@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import Counter
 from concurrent.futures import Executor
@@ -13,6 +12,7 @@ from tqdm.auto import tqdm
 from ppres import checkpoint, outcomes
 from ppres.budget import Expected, Meter, check_whole, expectations
 from ppres.cell import Cell, Conditions, Models, cells_of
+from ppres.database import StorePath
 from ppres.live import Job, Keeper, run_live
 from ppres.store import Store, key_of
 from ppres.transport import say
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PATIENCE = 3
 
 
-def plan(conditions: Conditions, models: Models, n: int, *, store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = None) -> pd.DataFrame:
     """What `run` would do, before any call: a row per cell, with the condition's columns and
 
     stored, missing: rollouts that are there and that are not; partial: those of the missing that have turns but no end; calls,
@@ -65,7 +65,7 @@ def run(
     models: Models,
     n: int,
     *,
-    store: str | os.PathLike[str] | None = None,
+    store: StorePath = None,
     concurrency: int = 16,
     budget: float | None = None,
     max_tokens: int | None = None,

@@ -11,14 +11,13 @@ import contextlib
 import functools
 import hashlib
 import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ppres.agent import STOPS, UNFINISHED
-from ppres.database import Database, StoreError
+from ppres.database import Database, StoreError, StorePath
 
 SCHEMA = 1
 _TABLES = """
@@ -79,7 +78,7 @@ def key_of(cell: bytes, replicate: int) -> bytes:
 class Store(Database):
     """An open store. Raises `StoreError` for a path that cannot be written and for files that are not ours to write."""
 
-    def __init__(self, path: str | os.PathLike[str] | None = None):
+    def __init__(self, path: StorePath = None):
         # Rollouts of a cell share most of their texts.
         self._text = functools.lru_cache(4096)(self._read_text)
         self._text_id = functools.lru_cache(4096)(self._keep_text)
