@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ppres.condition import THRESHOLDS
 from ppres.personas import propensity
 from ppres.scenarios.compose import stimuli
 
@@ -264,7 +265,7 @@ def read_sheet(sheet: str) -> tuple[str, tuple[str, ...]]:
 def _known() -> dict[str, tuple[float, bool]]:
     """A simulated agent's own judgement of each answer: its score, and whether only right and wrong exist."""
     known = {}
-    for dataset in ("factual", "creativity", "red"):
+    for dataset in THRESHOLDS:
         for item in stimuli(f"datasets/{dataset}")["items"]:
             text = " | ".join(item[column] for column in ("question", "output") if column in item)
             known[text] = (float(item["score"]), dataset == "factual")

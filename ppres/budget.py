@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
+import numbers
 import statistics
 import warnings
 from collections.abc import Sequence
@@ -25,6 +26,12 @@ from ppres.world import World
 _GUESSERS = ("compliant", "refuser", "clumsy")
 _ENOUGH = 5  # stored rollouts from which they say more than a guess
 _LOOK_AGAIN = 0.05  # seconds between looks at what came free
+
+
+def check_whole(name: str, value: object, what: str = "it") -> None:
+    """`ValueError` for an argument that is not a whole number from 1 up."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name}={value!r}: {what} is a whole number from 1 up")
 
 
 class Usage(NamedTuple):
@@ -116,7 +123,7 @@ class Meter:
         for name, value in (("budget", budget), ("max_tokens", max_tokens)):
             if value is not None and not (isinstance(value, int | float) and value > 0):
                 raise ValueError(f"{name}={value!r}: it is a number above 0, or None for no limit")
-        self.budget, self.max_tokens = budget, max_tokens
+        self.budget, self.max_tokens = (math.inf if limit is None else limit for limit in (budget, max_tokens))
         self.dollars = self.tokens = 0.0
         self.refused = 0
         """Rollouts that were not started, or paused."""
@@ -125,12 +132,8 @@ class Meter:
 
     def left(self) -> tuple[float, float]:
         """Dollars and tokens that are neither spent nor set aside; infinite without a limit."""
-        aside = [sum(column) for column in zip(*self._open.values(), strict=True)] or [0.0, 0.0]
-        limits = (math.inf if limit is None else limit for limit in (self.budget, self.max_tokens))
-        dollars, tokens = (
-            limit - spent - held for limit, spent, held in zip(limits, (self.dollars, self.tokens), aside, strict=True)
-        )
-        return dollars, tokens
+        dollars, tokens = (sum(one[i] for one in self._open.values()) for i in (0, 1))
+        return self.budget - self.dollars - dollars, self.max_tokens - self.tokens - tokens
 
     def reserve(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
         """Set aside what a rollout or a call is expected to take, up to `most` times as much; what was set aside, or None where
@@ -144,14 +147,14 @@ class Meter:
         self._open[what] = dollars, tokens
         return dollars, tokens
 
-    async def room(self, what: object, model: Model, usage: Usage) -> bool:
-        """`reserve`, waiting while what others have set aside may come free; False, and counted, where it cannot fit any more."""
-        while not self.reserve(what, model, usage):
+    async def room(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
+        """`reserve`, waiting while what others have set aside may come free; None, and counted, where it cannot fit any more."""
+        while not (found := self.reserve(what, model, usage, most)):
             if self.spent or not self._open:
                 self.refused += 1
-                return False
+                return None
             await asyncio.sleep(_LOOK_AGAIN)
-        return True
+        return found
 
     def release(self, what: object) -> None:
         """What was set aside is free again."""
@@ -177,16 +180,15 @@ class Meter:
     @property
     def bounded(self) -> bool:
         """Whether there is a limit at all."""
-        return self.budget is not None or self.max_tokens is not None
+        return min(self.budget, self.max_tokens) < math.inf
 
     @property
     def spent(self) -> bool:
         """Whether a limit is reached."""
-        over = self.budget is not None and self.dollars >= self.budget
-        return over or (self.max_tokens is not None and self.tokens >= self.max_tokens)
+        return self.dollars >= self.budget or self.tokens >= self.max_tokens
 
     def _say_unpriced(self, model: Model) -> None:
-        if self.budget is not None and model.name not in self._unpriced:
+        if self.budget < math.inf and model.name not in self._unpriced:
             self._unpriced.add(model.name)
             text = f"litellm knows no price for {model.name}: its cost is unknown and the budget does not bind it (max_tokens does)"
             warnings.warn(text, stacklevel=2)

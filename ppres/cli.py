@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ppres
-from ppres import progress
+from ppres import checkpoint
 from ppres.condition import SCENARIOS, Condition, ConditionError
 from ppres.grid import grid
 from ppres.reproduce import reproduce
@@ -30,13 +30,13 @@ def main(argv: list[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     try:
         asked.do(asked)
+    except BrokenPipeError:  # `| head` has read enough
+        return 0
     except (ValueError, KeyError, ppres.StoreError, OSError) as error:
         print(f"ppres: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head` has read enough
-        return 0
     return 0
 
 
@@ -123,12 +123,11 @@ def _show(asked: argparse.Namespace) -> None:
 def _status(asked: argparse.Namespace) -> None:
     frame = ppres.frame()
     with Store() as opened:
-        paused = progress.partial(opened)
+        paused = checkpoint.partial(opened)
         print(opened.path)
     if len(frame):
         _print(summary(frame, asked.n))
-    calls = [call for one in paused.values() for call in one["calls"]]
-    dollars = sum(call.get("cost") or 0 for call in calls)
+    dollars = sum(turn.call.get("cost") or 0 for turns in paused.values() for turn in turns)
     print(f"{len(frame)} rollouts stored, {len(paused)} paused in conversation (${dollars:.4f} spent on those)")
 
 

@@ -261,14 +261,13 @@ def is_document(pair: Any) -> bool:
     return isinstance(pair[0], str) and bool(pair[0]) and isinstance(pair[1], str | None)
 
 
-def one_of(name: str, value: Any, valid: tuple[Any, ...]) -> Any:
-    """The value, if it is one of these; else `ConditionError`, which lists them."""
+def one_of(name: str, value: Any, valid: tuple[Any, ...]) -> None:
+    """`ConditionError`, which lists the valid values, where it is none of them."""
     # `is` for booleans, so that 1 does not pass as True nor True as paraphrase 1.
     if not any(value is v or (type(value) is type(v) and value == v) for v in valid):
         listed = ", ".join(repr(v) for v in valid)
         kind = "is not a factor; the factors are" if name == "factor" else "is not one of"
         raise ConditionError(f"{name}={value!r} {kind} {listed}")
-    return value
 
 
 def _number(name: str, value: Any, low: float, high: float, *, whole: bool = False, also: str = "") -> float:

@@ -14,6 +14,7 @@ from typing import Any
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
 _PATIENCE = 60  # seconds to wait for another process
 ELSEWHERE = "choose another path (store=… or PPRES_STORE)"
+StorePath = str | os.PathLike[str] | None  # None: `default_path`
 
 
 class StoreError(Exception):
@@ -37,7 +38,7 @@ class Database:
     Raises `StoreError` for a path that cannot be written and for files that are not ours to write.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, tables: str, version: int):
+    def __init__(self, path: StorePath, tables: str, version: int):
         self.path = Path(path) if path is not None else default_path()
         self._lock = threading.RLock()
         with self._explained():

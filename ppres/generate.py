@@ -27,8 +27,8 @@ def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:
     world = World(cell.scene.start)
     finished = []
     for replicate in replicates:
-        seed = key_of(cell.digest, replicate).hex()[:12]
-        finished.append(finish(cell, replicate, drive(play(cell.model.asker(seed), cell.scene.messages, world.copy()))))
+        agent = sim.Simulated(cell.model.persona, key_of(cell.digest, replicate).hex()[:12])
+        finished.append(finish(cell, replicate, drive(play(agent, cell.scene.messages, world.copy()))))
     return finished
 
 
@@ -44,9 +44,10 @@ class Made(NamedTuple):
     error: ModelError | None
 
 
-def ask(cell: Cell, replicate: int, past: list[Reply], budget: float | None, max_tokens: float | None) -> Made:
-    """One rollout of a real model, which goes on from its `past` turns and pauses when it has spent its share."""
-    meter, replies = Meter(budget, max_tokens), list[Reply]()
+def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float]) -> Made:
+    """One rollout of a real model, which goes on from its `past` turns and pauses when its share of dollars or tokens is spent."""
+    meter = Meter(*(limit or None for limit in share))  # where there is no price, no dollars were set aside
+    replies: list[Reply] = []
 
     async def keep(turn: int, reply: Reply) -> None:
         replies.append(reply)

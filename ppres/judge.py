@@ -10,14 +10,14 @@ import asyncio
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ppres.agent import Message, ProviderError, parts, shown
-from ppres.budget import Meter, Usage
+from ppres.budget import Meter, Usage, check_whole
+from ppres.database import StorePath
 from ppres.loop import wait_for
 from ppres.models import Model, size
 from ppres.store import Store, canonical
@@ -56,7 +56,7 @@ def judge(
     rubric: Rubric,
     model: str | Model,
     *,
-    store: str | os.PathLike[str] | None = None,
+    store: StorePath = None,
     concurrency: int = 16,
     budget: float | None = None,
     max_tokens: int | None = None,
@@ -75,8 +75,7 @@ def judge(
         raise ValueError(
             f"rubric={rubric!r} is no Rubric; there are judge.REFUSAL and judge.OBJECTION, or make a pp.Rubric of your own"
         )
-    if concurrency < 1:
-        raise ValueError(f"concurrency={concurrency!r}: it is a whole number from 1 up")
+    check_whole("concurrency", concurrency)
     if (model.name if isinstance(model, Model) else model).startswith("sim/"):
         raise ModelError(f"{model!r} is a simulated agent and cannot judge; give a real model")
     if len(rubric.labels) < 2 or len(set(rubric.labels)) < len(rubric.labels):

@@ -1,19 +1,24 @@
-"""Rollouts of real models: many conversations at once, every turn committed, nothing begun that the budget does not hold."""
+"""Rollouts of real models: many conversations at once, every turn committed, nothing begun that the budget does not hold.
+
+With an executor the conversations are held in its workers, and their turns come back when one ends or pauses.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
-from ppres import progress
+from ppres import checkpoint
 from ppres.agent import Reply, play
 from ppres.budget import Expected, Meter, expectations
 from ppres.cell import Cell
-from ppres.generate import asking, finish
+from ppres.generate import Made, ask, asking, finish
 from ppres.loop import wait_for
 from ppres.models import Model
 from ppres.store import Finished, Store, key_of
@@ -23,6 +28,7 @@ from ppres.world import World
 T = TypeVar("T")
 Job = tuple[Cell, int]
 _LOOK_AGAIN = 0.5  # seconds between looks at rollouts that another process is making
+_SHARE = 3.0  # how many times what it is expected to take a rollout may take in a worker, where nobody can stop it
 _IN_VAIN = 8  # conversations that end with their first call, and none that goes further, until a model is given up
 
 
@@ -68,29 +74,21 @@ class Rejected(dict[str, ModelError]):
             raise ModelError(f"{left}\nEverything else is done and stored: pp.frame(conditions, models) returns it.")
 
 
-def tell(keeper: Keeper, meter: Meter) -> None:
-    """Say what a person should know of a run that is over."""
-    made = f"{keeper.kept.total() - keeper.kept['budget']} rollouts stored"
-    if meter.refused:
-        say(f"the budget ends it: {made}, {meter.refused} paused or not started, {meter}")
-    if failed := keeper.kept["provider_error"]:
-        say(f"{failed} rollouts ended in provider_error (column 'stop_reason'); the next run tries them again")
-
-
 class Writer:
     """A thread that commits what many conversations hand in, together: one wait for the disk serves all."""
 
     def __init__(self, store: Store):
         self._store = store
-        self._given: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._given: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="ppres-writer", daemon=True)
         self._thread.start()
 
     async def do(self, work: Callable[[], T]) -> T:
         """The result of `work`, once it is committed."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # whoever is cancelled waits no more, but it is committed all the same
         self._given.put((work, future))
-        return await future
+        return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Commit what was handed in, and end. May be called again."""
@@ -105,35 +103,26 @@ class Writer:
                 given.append(self._given.get())
             going = None not in given
             batch = [one for one in given if one is not None]
-            results: list[Any] = []
-            error = None
             try:
                 with self._store.transaction():
                     results = [work() for work, _ in batch]
-            except Exception as raised:  # handed on to everyone who waits for this commit
-                error = raised
-            if batch:
-                batch[0][1].get_loop().call_soon_threadsafe(_tell, [future for _, future in batch], results, error)
-
-
-def _tell(futures: list[asyncio.Future[Any]], results: list[Any], error: Exception | None) -> None:
-    for i, future in enumerate(futures):
-        if not future.done():  # whoever was cancelled waits no more
-            if error:
-                future.set_exception(error)
+            except Exception as error:  # handed on to everyone who waits for this commit
+                for _, future in batch:
+                    future.set_exception(error)
             else:
-                future.set_result(results[i])
+                for (_, future), result in zip(batch, results, strict=True):
+                    future.set_result(result)
 
 
-def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int) -> None:
+def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:
     """Make rollouts of real models, `concurrency` at a time. Raises `ModelError` for models that cannot be asked, in the end."""
     if not jobs:
         return
     for cell, _ in jobs:
         cell.model.gate.limit(concurrency)
     expected = expectations(keeper.store, [cell for cell, _ in jobs]) if meter.bounded else {}
-    with progress.Run(keeper.store) as run:
-        work = _Work(keeper, meter, expected, run)
+    with checkpoint.Run(keeper.store) as run:
+        work = _Work(keeper, meter, expected, run, executor)
         try:
             wait_for(work.all(jobs, concurrency))
         except KeyboardInterrupt:
@@ -143,27 +132,39 @@ def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int) ->
             raise
         finally:
             work.writer.close()
-    tell(keeper, meter)
+    if meter.refused:
+        made = keeper.kept.total() - keeper.kept["budget"]
+        say(f"the budget ends it: {made} rollouts stored, {meter.refused} paused or not started, {meter}")
+    if failed := keeper.kept["provider_error"]:
+        say(f"{failed} rollouts ended in provider_error (column 'stop_reason'); the next run tries them again")
     work.rejected.tell()
 
 
 class _Work:
     """What one `run_live` has in hand."""
 
-    def __init__(self, keeper: Keeper, meter: Meter, expected: dict[bytes, Expected], run: progress.Run):
-        self.keeper, self.meter, self.expected, self.run = keeper, meter, expected, run
+    def __init__(
+        self, keeper: Keeper, meter: Meter, expected: dict[bytes, Expected], run: checkpoint.Run, executor: Executor | None
+    ):
+        self.keeper, self.meter, self.expected, self.run, self.executor = keeper, meter, expected, run, executor
         self.writer = Writer(keeper.store)
         self.rejected = Rejected()
         self.open: set[bytes] = set()
         self.elsewhere: deque[Job] = deque()
+        self.stopped = False
+        """By a person, who does not wait for the workers."""
 
     async def all(self, jobs: list[Job], concurrency: int) -> None:
         """Every job; those of another process when it has ended them, or itself."""
         todo = deque(jobs)
         workers = [asyncio.create_task(self._worker(todo)) for _ in range(min(concurrency, len(jobs)))]
         try:
-            await asyncio.gather(*workers)
-        finally:  # of an error, or of a person who stops it
+            for worker in (await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION))[0]:
+                worker.result()
+        except asyncio.CancelledError:
+            self.stopped = True
+            raise
+        finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
@@ -180,16 +181,22 @@ class _Work:
 
     async def _one(self, cell: Cell, replicate: int) -> None:
         key = key_of(cell.digest, replicate)
-        if self.meter.bounded and not await self.meter.room(key, cell.model, self.expected[cell.digest].mean):
+        share: tuple[float, float] | None = (math.inf, math.inf)
+        if self.meter.bounded:
+            most = _SHARE if self.executor else 1.0
+            share = await self.meter.room(key, cell.model, self.expected[cell.digest].mean, most)
+        if not share:
             return
         try:
             taken = await self.writer.do(lambda: self.run.take(key))
             if taken == "elsewhere":
                 self.elsewhere.append((cell, replicate))
-            elif isinstance(taken, list):
-                await self._play(cell, replicate, key, taken)
-            else:
+            elif not isinstance(taken, list):
                 self.keeper.bar.update(1)
+            elif self.executor:
+                await self._send(self.executor, cell, replicate, key, taken, share)
+            else:
+                await self._play(cell, replicate, key, taken)
         except ModelError as error:
             self.rejected[cell.model.label] = error  # this model cannot go on; the others do
         finally:
@@ -197,19 +204,47 @@ class _Work:
 
     async def _play(self, cell: Cell, replicate: int, key: bytes, past: list[Reply]) -> None:
         async def keep(turn: int, reply: Reply) -> None:
-            await self.writer.do(lambda: progress.keep(self.keeper.store, key, turn, reply))
+            await self.writer.do(lambda: checkpoint.keep(self.keeper.store, key, turn, reply))
 
         self.open.add(key)
         asker = asking(cell.model, self.meter, key, past, keep)
         rollout = await play(asker, cell.scene.messages, World(cell.scene.start))
-        if rollout.stop_reason == "budget":
-            self.meter.refused += 1
-        finished = finish(cell, replicate, rollout)
+        await self._keep(cell, key, finish(cell, replicate, rollout))
+
+    async def _send(
+        self, executor: Executor, cell: Cell, replicate: int, key: bytes, past: list[Reply], share: tuple[float, float]
+    ) -> None:
+        sent = await asyncio.to_thread(executor.submit, ask, cell, replicate, past, share)  # some executors make us wait
+        made = asyncio.wrap_future(sent)
+        try:
+            await asyncio.wait([made])
+        finally:
+            sent.cancel()
+            await asyncio.wait([made], timeout=0 if self.stopped else None)  # what a worker has begun is paid for
+            if made.done() and not made.cancelled():
+                await self._keep_made(cell, key, made.result(), len(past))
+
+    async def _keep_made(self, cell: Cell, key: bytes, made: Made, past: int) -> None:
+        self.meter.add(key, made.dollars, made.tokens)
+
+        def store() -> None:
+            for turn, reply in enumerate(made.replies, past):
+                checkpoint.keep(self.keeper.store, key, turn, reply)
+
+        await self.writer.do(store)
+        if made.error:
+            raise made.error
+        if made.finished:
+            await self._keep(cell, key, made.finished)
+
+    async def _keep(self, cell: Cell, key: bytes, finished: Finished) -> None:
+        paused = finished.record["stop_reason"] == "budget"
 
         def store() -> None:
             self.keeper.keep(cell, [finished])
-            if rollout.stop_reason != "budget":
+            if not paused:
                 self.open.discard(key)
 
+        self.meter.refused += paused
         await self.writer.do(store)
         self.rejected.note(cell.model, finished)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
-from ppres import personas, sim
-from ppres.agent import Ask, Message, Reply, refusal_field
+from ppres import personas
+from ppres.agent import Message, Reply, refusal_field
 from ppres.transport import EmptyReply, Gate, ModelError, persist, redact
 
 # litellm reads it on import: it would fetch its table of prices from the network.
@@ -184,10 +184,6 @@ class Model:
         except Exception:  # litellm raises a bare Exception for a model that it has no price for
             return None
         return float(sum(costs)) or None
-
-    def asker(self, seed: str) -> Ask:
-        """The callable that the agent loop asks; `seed` steers a simulated agent alone."""
-        return sim.Simulated(self.persona, seed) if self.simulated else self.ask
 
     @property
     def gate(self) -> Gate:

@@ -136,7 +136,8 @@ class StoredCell(NamedTuple):
     source: str
 
 
-_CONDITION_TYPES = {
+# Types of the condition's columns, in the frame's order.
+FACTORS: dict[str, str] = dict.fromkeys(Condition(scenario=next(iter(SCENES))).columns(), "str") | {
     "trust": "float64",
     "joint_tasks": "float64",
     "threshold": "float64",
@@ -164,14 +165,14 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     flat = [one for found in rows for one in found]
     conditions = [cell.condition.columns() for cell in cells]
     said = {"model": [c.model for c in cells], "source": [c.source for c in cells], "cell": [c.digest.hex()[:12] for c in cells]}
-    about = pd.DataFrame({name: _column(values, "str") for name, values in said.items()})
-    for name in conditions[0] if cells else Condition(scenario=next(iter(SCENES))).columns():
-        about[name] = _column([one[name] for one in conditions], _CONDITION_TYPES.get(name, "str"))
+    about = pd.DataFrame({name: column(values, "str") for name, values in said.items()})
+    for name, kind in FACTORS.items():
+        about[name] = column([one[name] for one in conditions], kind)
     about = about.take(np.repeat(np.arange(len(cells)), [len(found) for found in rows])).reset_index(drop=True)
     about.insert(0, "id", pd.Series([one.key.hex()[:16] for one in flat], dtype="str"))
     about.insert(4, "replicate", np.array([one.replicate for one in flat], dtype="int64"))
     found = scores(store, flat)
-    scored = {name: _column([one[i] for one in found], kind) for i, (name, (kind, _)) in enumerate(COLUMNS.items())}
+    scored = {name: column([one[i] for one in found], kind) for i, (name, (kind, _)) in enumerate(COLUMNS.items())}
     return pd.concat([about, pd.DataFrame(scored)], axis=1)
 
 
@@ -188,37 +189,28 @@ def current(store: Store, cell: StoredCell, n: int | None = None) -> list[Row]:
     return store.rows(cell.digest, n)
 
 
-def parsed(row: Row) -> list[Any]:
-    """The outcomes of one stored rollout, in the order of `COLUMNS`."""
-    found: list[Any] = json.loads(row.outcomes)
-    return found
-
-
-def _column(values: list[Any], kind: Any) -> Any:
+def column(values: list[Any], kind: Any) -> Any:
+    """A column of a frame; None becomes NaN or NA."""
     import pandas as pd
 
-    return pd.array(values, dtype=kind)  # None becomes NaN or NA
+    return pd.array(values, dtype=kind)
 
 
 def scores(store: Store, rows: list[Row]) -> list[list[Any]]:
     """The outcomes of stored rollouts, in the order of `COLUMNS`. Raises `StoreError` that names one that is damaged."""
-    try:
-        parsed: list[list[Any]] = json.loads(f"[{','.join(one.outcomes for one in rows)}]")
-        if len(parsed) == len(rows) and all(len(one) == len(COLUMNS) for one in parsed):
-            return parsed
-    except (TypeError, ValueError):
-        pass  # one of them is damaged; say which
+    found: list[list[Any]] = []
     for one in rows:
         try:
-            if len(json.loads(one.outcomes)) == len(COLUMNS):
-                continue
+            found.append(json.loads(one.outcomes))
+            sound = len(found[-1]) == len(COLUMNS)
         except (TypeError, ValueError):
-            pass
-        raise StoreError(
-            f"{store.path}: the outcomes of the rollout {one.key.hex()[:16]} are damaged. Nothing else is affected. "
-            "To do: pp.discard([id]) and run again, or restore the file from a backup."
-        )
-    raise AssertionError("unreachable")
+            sound = False
+        if not sound:
+            raise StoreError(
+                f"{store.path}: the outcomes of the rollout {one.key.hex()[:16]} are damaged. Nothing else is affected. "
+                "To do: pp.discard([id]) and run again, or restore the file from a backup."
+            )
+    return found
 
 
 def columns() -> pd.DataFrame:
@@ -246,7 +238,7 @@ def columns() -> pd.DataFrame:
         if isinstance(about, ast.Expr) and isinstance(about.value, ast.Constant)
     }
     named = first | factors | last
-    rows = [(name, "int64" if name == "replicate" else _CONDITION_TYPES.get(name, "str"), text) for name, text in named.items()]
+    rows = [(name, "int64" if name == "replicate" else FACTORS.get(name, "str"), text) for name, text in named.items()]
     return pd.DataFrame([*rows, *((name, *about) for name, about in COLUMNS.items())], columns=["column", "type", "meaning"])
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import numbers
-import os
 import warnings
 from collections import Counter
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
-from ppres import outcomes, progress
-from ppres.budget import Expected, Meter, expectations
+from ppres import checkpoint, outcomes
+from ppres.budget import Expected, Meter, check_whole, expectations
 from ppres.cell import Cell, Conditions, Models, cells_of
+from ppres.database import StorePath
 from ppres.live import Job, Keeper, run_live
 from ppres.store import Store, key_of
 from ppres.transport import say
-from ppres.workers import run_elsewhere, run_simulated
+from ppres.workers import run_simulated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,12 +25,7 @@ if TYPE_CHECKING:
 _PATIENCE = 3
 
 
-def _check_n(n: int) -> None:
-    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1:
-        raise ValueError(f"n={n!r}: the number of rollouts per cell is a whole number from 1 up")
-
-
-def plan(conditions: Conditions, models: Models, n: int, *, store: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = None) -> pd.DataFrame:
     """What `run` would do, before any call: a row per cell, with the condition's columns and
 
     stored, missing: rollouts that are there and that are not; partial: those of the missing that have turns but no end; calls,
@@ -44,15 +38,15 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: str | os.Path
     """
     import pandas as pd
 
-    _check_n(n)
+    check_whole("n", n, "the number of rollouts per cell")
     cells = cells_of(conditions, models)
     with Store(store) as opened:
-        stored, partial = opened.stored(cell.digest for cell in cells), progress.partial(opened)
+        stored, partial = opened.stored(cell.digest for cell in cells), checkpoint.partial(opened)
         expected = expectations(opened, cells)
     rows = []
     for cell in cells:
         wanted = [i for i in range(n) if i not in stored[cell.digest]]
-        begun = sum(key_of(cell.digest, i) in partial for i in wanted) if partial else 0
+        begun = sum(key_of(cell.digest, i) in partial for i in wanted)
         row = {"model": cell.model.label, **cell.condition.columns(), "stored": n - len(wanted), "partial": begun}
         rows.append(row | {"missing": len(wanted)} | _estimate(expected[cell.digest], len(wanted)))
     return pd.DataFrame(rows)
@@ -71,13 +65,13 @@ def run(
     models: Models,
     n: int,
     *,
-    store: str | os.PathLike[str] | None = None,
+    store: StorePath = None,
     concurrency: int = 16,
     budget: float | None = None,
     max_tokens: int | None = None,
     count: str = "all",
     discard_below: int | None = None,
-    executor: concurrent.futures.Executor | None = None,
+    executor: Executor | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Make the missing ones of `n` rollouts per condition and model, and return all of them: a row per rollout.
@@ -95,11 +89,10 @@ def run(
     Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for numbers. `ModelError`
     also where a provider rejects the key or the model, or does not answer: then after all other models are done.
     """
-    _check_n(n)
+    check_whole("n", n, "the number of rollouts per cell")
     if count not in ("all", "scored"):
         raise ValueError(f"count={count!r} is not one of 'all', 'scored'")
-    if isinstance(concurrency, bool) or not isinstance(concurrency, numbers.Integral) or concurrency < 1:
-        raise ValueError(f"concurrency={concurrency!r}: it is a whole number from 1 up")
+    check_whole("concurrency", concurrency)
     meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)
     wanted = {cell.digest: n for cell in cells}
     with Store(store) as opened:
@@ -115,16 +108,13 @@ def run(
     return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
 
 
-def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: concurrent.futures.Executor | None) -> None:
+def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:
     simulated = [job for job in jobs if job[0].model.simulated]
     live = [job for job in jobs if not job[0].model.simulated]
     for model in {cell.model.label: cell.model for cell, _ in live}.values():
         model.check_key()
     run_simulated(simulated, keeper, executor, concurrency)
-    if executor is None:
-        run_live(live, keeper, meter, concurrency)
-    else:
-        run_elsewhere(live, keeper, meter, concurrency, executor)
+    run_live(live, keeper, meter, concurrency, executor)
 
 
 def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -> bool:

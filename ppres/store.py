@@ -11,14 +11,13 @@ import contextlib
 import functools
 import hashlib
 import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ppres.agent import STOPS, UNFINISHED
-from ppres.database import Database, StoreError
+from ppres.database import Database, StoreError, StorePath
 
 SCHEMA = 1
 _TABLES = """
@@ -76,20 +75,15 @@ def key_of(cell: bytes, replicate: int) -> bytes:
     return hashlib.sha256(cell + b":%d" % replicate).digest()
 
 
-class Store:
+class Store(Database):
     """An open store. Raises `StoreError` for a path that cannot be written and for files that are not ours to write."""
 
-    def __init__(self, path: str | os.PathLike[str] | None = None):
-        self._database = Database(path, _TABLES, SCHEMA)
-        self.path = self._database.path
-        self._query = self._database.query
-        self._text_ids: dict[str, int] = {}
+    def __init__(self, path: StorePath = None):
+        # Rollouts of a cell share most of their texts.
+        self._text = functools.lru_cache(4096)(self._read_text)
+        self._text_id = functools.lru_cache(4096)(self._keep_text)
         self._cell_ids: dict[bytes, int] = {}
-        self._text = functools.lru_cache(4096)(self._read_text)  # rollouts of a cell share most of theirs
-
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        super().__init__(path, _TABLES, SCHEMA)
 
     def __enter__(self) -> Store:
         return self
@@ -101,10 +95,10 @@ class Store:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of what is written inside, or none of it; what is inside may open transactions of its own, which join this one."""
         try:
-            with self._database.transaction() as self._db:
-                yield self._db
+            with super().transaction() as connection:
+                yield connection
         except BaseException:
-            self._text_ids.clear()  # what was inserted is gone
+            self._text_id.cache_clear()  # what was inserted is gone
             self._cell_ids.clear()
             raise
 
@@ -118,55 +112,50 @@ class Store:
                     # Somebody was first. What taught nothing about the agent gives way; anything else stays.
                     self._delete(one.key, UNFINISHED)
                     self._insert(one, specs)
-                self._db.execute("DELETE FROM claims WHERE key=?", (one.key,))
+                self._connection.execute("DELETE FROM claims WHERE key=?", (one.key,))
                 if one.record["stop_reason"] not in UNFINISHED:  # else the next run goes on from its turns
-                    self._db.execute("DELETE FROM turns WHERE key=?", (one.key,))
+                    self._connection.execute("DELETE FROM turns WHERE key=?", (one.key,))
 
     def _insert(self, one: Finished, specs: dict[bytes, dict[str, Any]]) -> bool:
         cell = self._cell_id(one.cell, specs)
-        added = self._db.execute(
+        added = self._connection.execute(
             "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
             (one.key, cell, one.replicate, one.record["stop_reason"], one.scorer, _compact(one.outcomes)),
         )
         if added.rowcount:
             body = self._pack(one.record)
-            self._db.execute("INSERT INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(body), body))
+            self._connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(body), body))
         return bool(added.rowcount)
 
     def _delete(self, key: bytes, stop_reasons: Iterable[str] = STOPS) -> int:
         """Delete a rollout that stopped for one of these reasons."""
-        found = self._db.execute("SELECT id, stop_reason FROM rollouts WHERE key=?", (key,)).fetchone()
+        found = self._connection.execute("SELECT id, stop_reason FROM rollouts WHERE key=?", (key,)).fetchone()
         if not found or found[1] not in stop_reasons:
             return 0
-        self._db.execute("DELETE FROM bodies WHERE rollout=?", found[:1])
-        return self._db.execute("DELETE FROM rollouts WHERE id=?", found[:1]).rowcount
+        self._connection.execute("DELETE FROM bodies WHERE rollout=?", found[:1])
+        return self._connection.execute("DELETE FROM rollouts WHERE id=?", found[:1]).rowcount
 
     def _cell_id(self, digest: bytes, specs: dict[bytes, dict[str, Any]]) -> int:
         if digest not in self._cell_ids:
             self._cell_ids[digest] = self._shared("cells", "spec", digest, json.dumps(specs[digest]).encode())
         return self._cell_ids[digest]
 
-    def _text_id(self, text: str) -> int:
-        if text not in self._text_ids:
-            raw = text.encode("utf-8", "surrogatepass")
-            digest = hashlib.sha256(raw).digest()[:16]
-            if len(self._text_ids) > 4000:
-                self._text_ids.clear()
-            self._text_ids[text] = self._shared("texts", "body", digest, raw)
-        return self._text_ids[text]
+    def _keep_text(self, text: str) -> int:
+        raw = text.encode("utf-8", "surrogatepass")
+        return self._shared("texts", "body", hashlib.sha256(raw).digest()[:16], raw)
 
     def _shared(self, table: str, column: str, digest: bytes, raw: bytes) -> int:
         """Id of what is stored once for many rollouts; put there if it is missing, and mended if it is damaged."""
-        found = self._db.execute(f"SELECT id, {column} FROM {table} WHERE digest=?", (digest,)).fetchone()
+        found = self._connection.execute(f"SELECT id, {column} FROM {table} WHERE digest=?", (digest,)).fetchone()
         if not found:
-            added = self._db.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", (digest, zlib.compress(raw)))
+            added = self._connection.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", (digest, zlib.compress(raw)))
             return int(added.lastrowid or 0)
         try:
             sound = zlib.decompress(found[1]) == raw
         except zlib.error:
             sound = False
         if not sound:
-            self._db.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), found[0]))
+            self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), found[0]))
         return int(found[0])
 
     def _pack(self, record: dict[str, Any]) -> bytes:
@@ -180,19 +169,19 @@ class Store:
     def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
         """Keep a judge's raw reply; a later reply to the same question replaces it."""
         body = zlib.compress(_compact(reply).encode())
-        with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
 
     def judgement(self, key: bytes) -> dict[str, Any] | None:
         """A judge's stored reply."""
-        found = self._query("SELECT body FROM judgements WHERE key=?", key)
+        found = self.query("SELECT body FROM judgements WHERE key=?", key)
         with self._readable(f"the judgement {key.hex()[:16]}"):
             return json.loads(zlib.decompress(found[0][0])) if found else None
 
     def recache(self, rows: Iterable[tuple[bytes, str, list[Any]]]) -> None:
         """Replace cached outcomes: (key, scorer, outcomes)."""
         with self.transaction():
-            self._db.executemany(
+            self._connection.executemany(
                 "UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?",
                 [(scorer, _compact(outcomes), key) for key, scorer, outcomes in rows],
             )
@@ -212,7 +201,7 @@ class Store:
         """Replicates that need no run, of each cell."""
         found: dict[bytes, set[int]] = {}
         for digest in cells:
-            rows = self._query(
+            rows = self.query(
                 "SELECT replicate FROM rollouts WHERE cell = (SELECT id FROM cells WHERE digest=?) AND stop_reason NOT IN (?, ?)",
                 digest,
                 *UNFINISHED,
@@ -222,7 +211,7 @@ class Store:
 
     def rows(self, cell: bytes, n: int | None = None) -> list[Row]:
         """The first `n` replicates of a cell, in their order."""
-        found = self._query(
+        found = self.query(
             "SELECT key, replicate, scorer, outcomes FROM rollouts "
             "WHERE cell = (SELECT id FROM cells WHERE digest=?) AND replicate < ? ORDER BY replicate",
             cell,
@@ -232,11 +221,11 @@ class Store:
 
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
-        return [row[0] for row in self._query("SELECT digest FROM cells WHERE id IN (SELECT cell FROM rollouts) ORDER BY id")]
+        return [row[0] for row in self.query("SELECT digest FROM cells WHERE id IN (SELECT cell FROM rollouts) ORDER BY id")]
 
     def spec(self, cell: bytes) -> dict[str, Any]:
         """What a cell is: condition, model, source, and all that is sent."""
-        ((body,),) = self._query("SELECT spec FROM cells WHERE digest=?", cell)
+        ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
         try:
             found: dict[str, Any] = json.loads(zlib.decompress(body))
             if cell_digest(found["sent"]) != cell:
@@ -252,7 +241,7 @@ class Store:
         if not isinstance(id, str) or not 4 <= len(id) <= 64 or set(id) - set("0123456789abcdef"):
             raise StoreError(f"{id!r} is no rollout id: ids are hexadecimal, as in the frame's column 'id'")
         low, high = bytes.fromhex(id.ljust(64, "0")), bytes.fromhex(id.ljust(64, "f"))
-        found = self._query(
+        found = self.query(
             "SELECT r.key, c.digest, r.replicate, r.scorer, r.outcomes FROM rollouts r JOIN cells c ON c.id = r.cell "
             "WHERE r.key BETWEEN ? AND ? LIMIT 2",
             low,
@@ -264,7 +253,7 @@ class Store:
 
     def record(self, key: bytes) -> dict[str, Any]:
         """A stored rollout's record, as it was put."""
-        found = self._query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
+        found = self.query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
         with self._readable(f"the rollout {key.hex()[:16]}"):
             ((crc, body),) = found
             if zlib.crc32(body) != crc:
@@ -277,7 +266,7 @@ class Store:
         return record
 
     def _read_text(self, id: int) -> str:
-        ((digest, body),) = self._query("SELECT digest, body FROM texts WHERE id=?", id)
+        ((digest, body),) = self.query("SELECT digest, body FROM texts WHERE id=?", id)
         raw = zlib.decompress(body)
         if hashlib.sha256(raw).digest()[:16] != digest:
             raise ValueError("the checksum of one of its texts does not match")

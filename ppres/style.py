@@ -68,7 +68,6 @@ def footer(frame: pd.DataFrame) -> str:
         "sim": "simulated agents: a model of published rates, not evidence about any real model",
         "live": "live models",
         "release": "the authors' released transcripts",
-        "harness": "production agent harnesses",
     }
     counts = frame["source"].value_counts()
     return "; ".join(f"{count:,} rollouts, {kinds[str(source)]}" for source, count in sorted(counts.items()))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import os
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -14,19 +13,18 @@ from ppres import outcomes
 from ppres.agent import answers, replay
 from ppres.cell import Conditions, Models, cells_of
 from ppres.condition import Condition
-from ppres.database import StoreError
+from ppres.database import StoreError, StorePath
 from ppres.models import Model
 from ppres.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Path = str | os.PathLike[str] | None
 Rollout = str | tuple[Condition, str | Model]
 
 
 def frame(
-    conditions: Conditions | None = None, models: Models | None = None, n: int | None = None, *, store: Path = None
+    conditions: Conditions | None = None, models: Models | None = None, n: int | None = None, *, store: StorePath = None
 ) -> pd.DataFrame:
     """The stored rollouts as `run` returns them, without running any: of conditions and models, or all there are."""
     if (conditions is None) != (models is None):
@@ -43,7 +41,7 @@ def frame(
         return outcomes.frame(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
 
 
-def transcript(id: str, *, store: Path = None) -> dict[str, Any]:
+def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
     """One rollout as self-contained JSON.
 
     Keys: id, source, condition, model, replicate, sent (all that decides what was sent: model and parameters, tools, start of the
@@ -69,7 +67,7 @@ def transcript(id: str, *, store: Path = None) -> dict[str, Any]:
     }
 
 
-def explain(a: Rollout, b: Rollout | None = None, *, store: Path = None) -> pd.DataFrame:
+def explain(a: Rollout, b: Rollout | None = None, *, store: StorePath = None) -> pd.DataFrame:
     """In which fields two rollouts' identities differ: a row per field, with both values.
 
     Each is a stored rollout's id, or (condition, model) for what would be run. Without `b`, the stored cell that differs least
@@ -114,11 +112,9 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
     """{path: leaf}; list items that have a name are found under it, so that an added file shifts nothing."""
     if isinstance(value, dict):
         items = list(value.items())
-    elif isinstance(value, list):
-        items = [(_name(item, i), item) for i, item in enumerate(value)]
     else:
-        return {path: value}
-    if not items:
+        items = [(_name(item, i), item) for i, item in enumerate(value)] if isinstance(value, list) else []
+    if not items:  # a leaf, or a container that is empty
         return {path: value}
     return {k: v for name, item in items for k, v in _flat(item, f"{path}.{name}" if path else str(name)).items()}
 
@@ -140,7 +136,7 @@ def _shown(a: Any, b: Any) -> tuple[Any, ...]:
     return (repr(kept[0]), repr(kept[1])) if kept[0].split() == kept[1].split() else (kept[0].rstrip("\n"), kept[1].rstrip("\n"))
 
 
-def verify(*, store: Path = None) -> pd.DataFrame:
+def verify(*, store: StorePath = None) -> pd.DataFrame:
     """Read and replay every stored rollout: a row (id, problem) for each that is damaged or does not replay."""
     import pandas as pd
 
@@ -164,7 +160,7 @@ def verify(*, store: Path = None) -> pd.DataFrame:
     return pd.DataFrame(problems, columns=["id", "problem"])
 
 
-def discard(ids: str | Iterable[str], *, store: Path = None) -> int:
+def discard(ids: str | Iterable[str], *, store: StorePath = None) -> int:
     """Delete a rollout or several, so that the next `run` makes them anew; returns how many were deleted."""
     with Store(store) as opened:
         return opened.discard([opened.find(id).key for id in ([ids] if isinstance(ids, str) else ids)])

@@ -35,9 +35,9 @@ class ModelError(ValueError):
 class EmptyReply(Exception):
     """The provider answered without an answer. `call` is what is known of the call: it is paid for all the same."""
 
-    def __init__(self, text: str, call: dict[str, Any] | None = None):
+    def __init__(self, text: str, call: dict[str, Any]):
         super().__init__(text)
-        self.call = call or {}
+        self.call = call
 
 
 async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float) -> tuple[T, int, list[dict[str, Any]]]:

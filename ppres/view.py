@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from html import escape
 from typing import Any
 
 from ppres.agent import STOPS, shown
+from ppres.database import StorePath
 from ppres.sim import NOTICE
 from ppres.transcripts import transcript
 
@@ -66,7 +66,7 @@ class View:
         return f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>{self._repr_html_()}</html>\n'
 
 
-def show(id: str, *, store: str | os.PathLike[str] | None = None) -> View:
+def show(id: str, *, store: StorePath = None) -> View:
     """A stored transcript for reading: HTML as a notebook's output, text when printed."""
     return View(transcript(id, store=store))
 

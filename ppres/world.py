@@ -248,6 +248,10 @@ class World:
                 raise ToolError(f"{key} must be {_JSON[annotation][0]}, not {_shown(arguments[key])}.")
         return found.run(self, **arguments)
 
+    def used(self, tool: str, **arguments: Any) -> bool:
+        """Whether a call of a tool, with these among its arguments, was carried out."""
+        return any(e.ok and e.tool == tool and arguments.items() <= e.arguments.items() for e in self.events)
+
     def now(self) -> str:
         """Time inside the world: a minute for every call."""
         hours, minutes = divmod(self.clock, 60)

@@ -11,21 +11,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import stats
-from ppres.condition import Condition
-from ppres.outcomes import _CONDITION_TYPES, COLUMNS, SCORER, _column
+from ppres.outcomes import COLUMNS, FACTORS, SCORER, column
 from ppres.release import files, labels
 from ppres.release.names import Cell, ReleaseError, blank, cell
 from ppres.release.transcripts import calls, play
-from ppres.scenarios import SCENES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _HARNESS = "custom"  # their name for their own, whose tools ours are named after
-_FACTORS = {name: _CONDITION_TYPES.get(name, "str") for name in Condition(scenario=next(iter(SCENES))).columns()}
 # After the columns of `run`: which part of the dataset a row is of, and who says so.
 _ABOUT = ("group", "sub_condition", "harness", "scorer")
-_NULLABLE = {"int64": "Int64"}
 _CHUNK = 8192
 _FAILED = "not replayable: "
 _TOLD = 12  # warnings
@@ -76,7 +72,6 @@ def compare(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     Beside mistakes of either coder, the rules differ: calls made together with `end_task`, which the authors' harness left out, are
     carried out here, and a rollout that was cut off has no `preserved`.
     """
-    import numpy as np
     import pandas as pd
 
     if not any(f"authors_{name}" in frame.columns for name in labels.COMPARED):
@@ -91,10 +86,7 @@ def compare(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
             near = (known.iloc[:, 0] - known.iloc[:, 1]).abs() <= 0.5
             row = pd.DataFrame([{"n": len(known), "excluded": len(pair) - len(known), "agreement": near.mean()}])
         else:
-            with np.errstate(invalid="ignore", divide="ignore"):  # of a coder with a single code
-                row = stats.agreement(frame, name, f"authors_{name}", level)
-            if (row["low"] == row["high"]).all():
-                row[["low", "high"]] = float("nan")
+            row = stats.agreement(frame, name, f"authors_{name}", level)
         row.insert(0, "label", name)
         row.insert(3, "equal", (row["agreement"] * row["n"]).round().astype(int))
         found.append(row)
@@ -111,12 +103,12 @@ def _rows(source: files.Source, want: files.Wanted, transcripts: bool, doubts: C
             told["task_type"] = source.split
         if blank(told.get("transcript_id")):
             told["transcript_id"] = f"{told['group']}/{source.path.stem}-{place}"
-        conversation = _opened(told) if transcripts else ""
+        conversation = _opened(told) if transcripts else None
         if not want.group(told["group"]) or not want.task(_task(told)):
             continue
         if told["group"] not in files.GROUPS:
             doubts[f"group {told['group']!r} is none of the dataset's" if told["group"] else "no group is named"] += 1
-        yield _row(told, conversation, doubts) if transcripts else _labelled(told, doubts)
+        yield _row(told, conversation, doubts)
 
 
 def _task(told: dict[str, Any]) -> str | None:
@@ -126,13 +118,6 @@ def _task(told: dict[str, Any]) -> str | None:
     task = str(told["task_type"])
     in_memory = labels.Labels(told, Counter()).truth("is_memory")
     return f"{task}_memory" if in_memory and not task.endswith("_memory") else task
-
-
-def _labelled(told: dict[str, Any], doubts: Counter[str]) -> dict[str, Any]:
-    """A row by the authors' labels."""
-    found = cell(told)
-    doubts.update(found.problems)
-    return _about(told, found, "authors' labels") | labels.outcomes_of(labels.Labels(told, doubts), found)
 
 
 def _about(told: dict[str, Any], found: Cell, scorer: str) -> dict[str, Any]:
@@ -160,12 +145,14 @@ def _opened(told: dict[str, Any]) -> list[dict[str, Any]] | str:
     return conversation
 
 
-def _row(told: dict[str, Any], conversation: list[dict[str, Any]] | str, doubts: Counter[str]) -> dict[str, Any]:
-    """A row by our rules, with the authors' labels beside."""
+def _row(told: dict[str, Any], conversation: list[dict[str, Any]] | str | None, doubts: Counter[str]) -> dict[str, Any]:
+    """A row by the authors' labels; where there is a conversation, by our rules, with the labels beside."""
     found = cell(told)
     doubts.update(found.problems)
     read = labels.Labels(told, doubts)
     theirs = labels.outcomes_of(read, found)
+    if conversation is None:
+        return _about(told, found, "authors' labels") | theirs
     ours = _replayed(told, conversation, found) | labels.spent(read)
     if (ours.get("missing") or "").startswith(_FAILED):
         doubts[ours["missing"]] += 1
@@ -202,22 +189,21 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
     """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
     import pandas as pd
 
-    kinds = {"id": "str", "model": "str", "source": "str"} | _FACTORS | {name: kind for name, (kind, _) in COLUMNS.items()}
+    kinds = {"id": "str", "model": "str", "source": "str"} | FACTORS | {name: kind for name, (kind, _) in COLUMNS.items()}
     kinds |= dict.fromkeys(_ABOUT, "str")
     kinds |= {f"authors_{name}": COLUMNS[name][0] for name in labels.COMPARED} if transcripts else {}
+    loose = {name: "Int64" if kind == "int64" else kind for name, kind in kinds.items()}  # until it is known that none is missing
     parts = []
     while chunk := list(itertools.islice(rows, _CHUNK)):
-        # Whole numbers may be missing here, until it is known that none is.
-        columns = {name: _column([row.get(name) for row in chunk], _NULLABLE.get(kind, kind)) for name, kind in kinds.items()}
-        parts.append(pd.DataFrame(columns))
+        parts.append(pd.DataFrame({name: column([row.get(name) for row in chunk], kind) for name, kind in loose.items()}))
     if not parts:
         return None
     frame = pd.concat(parts, ignore_index=True)
     parts.clear()
     for name, kind in kinds.items():
-        if kind in _NULLABLE and frame[name].notna().all():
+        if kind == "int64" and frame[name].notna().all():
             frame[name] = frame[name].astype("int64")
-    same = [name for name in ("model", *_FACTORS, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
+    same = [name for name in ("model", *FACTORS, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
     cells = frame.groupby(same or ["source"], dropna=False)
     frame.insert(3, "cell", cells.ngroup().astype("str"))
     frame.insert(4, "replicate", cells.cumcount())

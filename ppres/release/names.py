@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ppres.condition import SCENARIOS, THRESHOLDS, Condition, ConditionError
+from ppres.outcomes import FACTORS
 
 
 class ReleaseError(ValueError):
@@ -126,7 +127,7 @@ def _cell(
 
 def _nothing(**known: Any) -> dict[str, Any]:
     """Columns of which only these are known."""
-    return dict.fromkeys(Condition(scenario=next(iter(SCENARIOS))).columns()) | known
+    return dict.fromkeys(FACTORS) | known
 
 
 def _flag(value: str | None, name: str, problems: list[str]) -> bool | None:

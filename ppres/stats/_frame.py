@@ -58,6 +58,13 @@ def summed(frame: pd.DataFrame, keys: list[str], numbers: pd.DataFrame) -> pd.Da
     return together.groupby(keys, dropna=False, sort=False, observed=True).sum().reset_index()
 
 
+def at_level(frame: pd.DataFrame, factor: str, level: Any) -> pd.Series[bool]:
+    """Which rows have this level of a factor; None stands for a missing value."""
+    import pandas as pd
+
+    return frame[factor].isna() if pd.isna(level) else (frame[factor] == level).fillna(False).astype(bool)
+
+
 def arms(frame: pd.DataFrame, factor: str, a: Any, b: Any) -> tuple[pd.Series[bool], pd.Series[bool]]:
     """Which rows have level `a` of a factor, and which `b`; None stands for a missing value.
 
@@ -67,7 +74,7 @@ def arms(frame: pd.DataFrame, factor: str, a: Any, b: Any) -> tuple[pd.Series[bo
 
     found = []
     for level in (a, b):
-        rows = frame[factor].isna() if pd.isna(level) else (frame[factor] == level).fillna(False).astype(bool)
+        rows = at_level(frame, factor, level)
         if not rows.any():
             levels = ", ".join(repr(None if pd.isna(one) else one) for one in frame[factor].unique())
             raise ValueError(f"no row has {factor}={level!r}; its levels are {levels or 'none: the frame is empty'}")

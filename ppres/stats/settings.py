@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import check_level, columns_of, each
+from ppres.stats._frame import at_level, check_level, columns_of, each
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +58,7 @@ def setting_average(
     def one(part: pd.DataFrame) -> pd.DataFrame:
         same = pd.Series(True, index=compared.index)
         for name in shared:
-            value = part[name].iloc[0]
-            same &= compared[name].isna() if pd.isna(value) else (compared[name] == value).fillna(False).astype(bool)
+            same &= at_level(compared, name, part[name].iloc[0])
         threats = {setting: _rows(part, setting).dropna(subset="preserved") for setting in SETTINGS}
         bases = {setting: _known(_rows(compared[same], setting)) for setting in SETTINGS}
         absent = [setting for setting in SETTINGS if threats[setting].empty or bases[setting].empty]

@@ -13,8 +13,6 @@ import sqlite3
 import uuid
 import zlib
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -36,7 +34,7 @@ class Run:
         self._lock.acquire()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         try:
             with self.store.transaction() as db:
                 db.execute("DELETE FROM claims WHERE owner=?", (self.owner,))
@@ -96,8 +94,8 @@ def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
         db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (key, turn, body))
 
 
-def partial(store: Store) -> dict[bytes, dict[str, Any]]:
-    """Rollouts with turns but no end: how many turns, and the calls that were paid for."""
+def partial(store: Store) -> dict[bytes, list[Reply]]:
+    """Rollouts with turns but no end, and their turns: calls that were paid for."""
     with store.transaction() as db:
         keys = [row[0] for row in db.execute("SELECT DISTINCT key FROM turns")]
-        return {key: {"turns": len(found), "calls": [one.call for one in found]} for key in keys if (found := _turns(db, key))}
+        return {key: found for key in keys if (found := _turns(db, key))}
