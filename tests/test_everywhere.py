@@ -103,7 +103,7 @@ def test_dask_workers_one_of_them_killed(server, cell):
     from distributed import Client, LocalCluster
 
     conditions = pp.grid(cell, dataset=["factual", "creativity", "red"], instantiation=["file", "file+prompt", "memory"])
-    options = {"n_workers": 3, "threads_per_worker": 1, "processes": True, "dashboard_address": None, "silence_logs": 50}
+    options = {"n_workers": 3, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0", "silence_logs": 50}
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         victim = next(iter(client.run(os.getpid).values()))
 

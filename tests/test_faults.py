@@ -30,8 +30,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(transport, "LONGEST_WAIT", 0.2)
 
 
-def model_at(server, name=PERSONA, **more):
-    return pp.Model(f"openai/{name}", api_base=server.url, family="Gemini", timeout=1.0, **more)
+def model_at(server, name=PERSONA, timeout=30.0, **more):
+    return pp.Model(f"openai/{name}", api_base=server.url, family="Gemini", timeout=timeout, **more)
 
 
 def seed_of(messages):
@@ -47,7 +47,7 @@ def undisturbed(cell, model, seed):
 def storm(cell, n, rate, concurrency=16, rejecting=()):
     """A run through faults of every kind, again for as long as the provider rejects it; what came of it, checked."""
     with faults.Faulty(rate, (*faults.KINDS, *rejecting), hang=1.3) as server:
-        model, rejections = model_at(server), 0
+        model, rejections = model_at(server, timeout=1.0), 0
         while True:
             try:
                 frame = pp.run(cell, model, n, concurrency=concurrency, progress=False)
