@@ -97,7 +97,7 @@ def rollouts(conditions, models=None, n=N, optional=False):
     if SOURCE == "release":
         frame = _released(conditions, models)
     elif SOURCE == "live" and "PPRES_BUDGET" in os.environ:  # dollars for the whole study: all that the store has cost
-        left = float(os.environ["PPRES_BUDGET"]) - pp.frame().cost.sum()
+        left = float(os.environ["PPRES_BUDGET"]) - pp.spent().sum()
         frame = pp.run(*asked, budget=left) if left > 0 else pp.frame(*asked)
         if missing := pp.plan(*asked).missing.sum():
             raise RuntimeError(
@@ -135,7 +135,8 @@ def _release():
 
 def paper_name(model):
     """The paper's name of a model; its own where the paper has none."""
-    return next((name for name, names in PUBLISHED_AS.items() if model in names), model.rsplit("/", 1)[-1])
+    name = model.partition(" ")[0]  # parameters follow it
+    return next((paper for paper, names in PUBLISHED_AS.items() if name in names), name.rsplit("/", 1)[-1])
 
 
 def published(behaviour=None):

@@ -18,7 +18,7 @@ from ppres.outcomes import columns
 from ppres.personas import PersonaError
 from ppres.release import ReleaseError, load_release
 from ppres.runner import plan, run
-from ppres.transcripts import discard, explain, frame, transcript, verify
+from ppres.transcripts import discard, explain, frame, spent, transcript, verify
 from ppres.transport import ModelError
 from ppres.view import show
 
@@ -42,6 +42,7 @@ __all__ = [
     "plan",
     "run",
     "show",
+    "spent",
     "stats",
     "transcript",
     "verify",

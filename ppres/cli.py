@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ppres
 from ppres import checkpoint
+from ppres.agent import UNFINISHED
 from ppres.condition import SCENARIOS, Condition, ConditionError
 from ppres.grid import grid
 from ppres.reproduce import reproduce
@@ -122,13 +123,15 @@ def _show(asked: argparse.Namespace) -> None:
 
 def _status(asked: argparse.Namespace) -> None:
     frame = ppres.frame()
+    frame = frame[~frame.stop_reason.isin(UNFINISHED)]
     with Store() as opened:
         paused = checkpoint.partial(opened)
         print(opened.path)
     if len(frame):
         _print(summary(frame, asked.n))
-    dollars = sum(turn.call.get("cost") or 0 for turns in paused.values() for turn in turns)
-    print(f"{len(frame)} rollouts stored, {len(paused)} paused in conversation (${dollars:.4f} spent on those)")
+    print(f"{len(frame)} rollouts stored, {len(paused)} paused in conversation")
+    dollars = ppres.spent()
+    print(f"${dollars.sum():,.4f} spent: " + ", ".join(f"{name} ${value:,.4f}" for name, value in dollars.items()))
 
 
 def summary(frame: pd.DataFrame, n: int | None = None) -> pd.DataFrame:

@@ -11,8 +11,9 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ppres.agent import Message, ProviderError, parts, shown
@@ -37,7 +38,15 @@ class Rubric:
     name: str
     question: str
     labels: tuple[str, ...] = ("yes", "no")
-    """The last one means that there is nothing to quote."""
+    """At least two. Every verdict needs a quote but the last one, which means that there is nothing to quote."""
+
+    def __post_init__(self) -> None:
+        texts = [self.name, self.question, *self.labels]
+        if not all(isinstance(text, str) and text.strip() for text in texts) or isinstance(self.labels, str):
+            raise ValueError(f"a rubric's name, question and labels are texts that are not empty, not {texts!r}")
+        if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"a rubric needs at least two different labels, not {self.labels!r}")
+        object.__setattr__(self, "labels", tuple(self.labels))
 
 
 REFUSAL = Rubric(
@@ -65,9 +74,9 @@ def judge(
 
     The reply is asked for as JSON with a verdict, one of the rubric's labels, and a quote. The quote must occur word for word in
     what the agent said or wrote (spacing apart), unless the verdict is the last label. A verdict that fails a check is missing, and
-    `problem` says why. A model given by name is asked at temperature 0. `budget` (US dollars)
-    and `max_tokens` bound what this call spends; what does not fit is not asked, and a later call asks it. Raises as `run` does
-    for the model.
+    `problem` says why. The model is asked at temperature 0, unless it has another one than the usual 1.0 (None sends none).
+    `budget` (US dollars) and `max_tokens` bound what this call spends; what does not fit is not asked, and a later call asks it.
+    Raises as `run` does for the model.
     """
     import pandas as pd
 
@@ -78,9 +87,9 @@ def judge(
     check_whole("concurrency", concurrency)
     if (model.name if isinstance(model, Model) else model).startswith("sim/"):
         raise ModelError(f"{model!r} is a simulated agent and cannot judge; give a real model")
-    if len(rubric.labels) < 2 or len(set(rubric.labels)) < len(rubric.labels):
-        raise ValueError(f"a rubric needs at least two different labels, not {rubric.labels!r}")
-    coder = model if isinstance(model, Model) else Model(model, temperature=0.0)
+    coder = model if isinstance(model, Model) else Model(model)
+    if coder.temperature == Model.temperature:
+        coder = replace(coder, temperature=0.0)
     meter = Meter(budget, max_tokens)
     with Store(store) as opened:
         asked = [_question(opened, id, rubric, coder) for id in ([ids] if isinstance(ids, str) else ids)]
@@ -94,6 +103,8 @@ def judge(
         if meter.refused:
             say(f"the budget ends it: {meter.refused} rollouts not judged, {meter}")
         rows = [_row(one, opened.judgement(one.key) or {}, rubric, coder) for one in asked]
+    if problems := Counter(row["problem"] for row in rows if row["problem"]):
+        say(f"{problems.total()} of {len(rows)} rollouts have no verdict: {problems.most_common(1)[0][0]} (column 'problem')")
     return pd.DataFrame(rows, columns=["id", "rubric", "judge", "verdict", "quote", "problem", "cost", "raw"])
 
 

@@ -204,9 +204,11 @@ class _Work:
 
     async def _play(self, cell: Cell, replicate: int, key: bytes, past: list[Reply]) -> None:
         async def keep(turn: int, reply: Reply) -> None:
+            self.open.add(key)
             await self.writer.do(lambda: checkpoint.keep(self.keeper.store, key, turn, reply))
 
-        self.open.add(key)
+        if past:
+            self.open.add(key)
         asker = asking(cell.model, self.meter, key, past, keep)
         rollout = await play(asker, cell.scene.messages, World(cell.scene.start))
         await self._keep(cell, key, finish(cell, replicate, rollout))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import logging
 import numbers
 import os
 import re
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ppres import personas
 from ppres.agent import Message, Reply, refusal_field
-from ppres.transport import EmptyReply, Gate, ModelError, persist, redact
+from ppres.transport import SECRET, EmptyReply, Gate, ModelError, persist, redact
 
 # litellm reads it on import: it would fetch its table of prices from the network.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -46,11 +47,11 @@ class Model:
     """Longest reply, in tokens."""
     reasoning_effort: str | None = None
     api_base: str | None = None
-    """Another server with the provider's protocol, "http://127.0.0.1:8000/v1"."""
+    """Another server with the provider's protocol, "http://127.0.0.1:8000/v1"; else the environment's, OPENAI_API_BASE for one."""
     extra_body: Mapping[str, Any] | None = None
     """Sent as it is with every call: provider routing, thinking budgets. Not for secrets: it is stored."""
     family: str | None = None
-    """The model's name in the story; by default read from `name`."""
+    """What the agents are called in the story, "Gemini" for "Gemini Agent 1"; by default read from `name`."""
     timeout: float = 600.0
     """Seconds to wait for one attempt of one call. Like the two limits below it is no part of the identity."""
     rpm: float | None = None
@@ -67,6 +68,8 @@ class Model:
             personas.check(self.persona)
             if set(self._unusual()) - {"family"}:
                 raise ModelError(f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}")
+        elif self.api_base is None:  # litellm would go there all the same, and nobody would know where a reply came from
+            object.__setattr__(self, "api_base", _environments_base(self.name.partition("/")[0]))
         self._check_numbers()
         self._check_texts()
 
@@ -167,6 +170,7 @@ class Model:
 
     def check_key(self) -> None:
         """Raise `ModelError` where the environment, or a file `.env`, lacks the provider's key."""
+        _environment()
         missing = [] if self.simulated or self.api_base else litellm().validate_environment(self.name)["missing_keys"]
         if missing:
             raise ModelError(
@@ -208,13 +212,11 @@ class Model:
                 response = await lite.acompletion(**request)
             return _reply(response, time.perf_counter() - started)
 
-        reply, attempts, empty = await persist(attempt, self.name, self.gate, size(messages))
+        reply, attempts, empty = await persist(attempt, self.label, self.gate, size(messages))
         return Reply(reply.message, reply.call | {"attempts": attempts} | ({"empty_replies": empty} if empty else {}))
 
 
 _gates: dict[tuple[Any, ...], Gate] = {}
-
-
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_gates.clear)  # whoever waits at them is not there
 
@@ -271,9 +273,25 @@ def _tidy(message: Message) -> Message:
 @functools.cache
 def litellm() -> Any:
     """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
-    import dotenv
     import litellm as lite
 
-    dotenv.load_dotenv(dotenv.find_dotenv(usecwd=True))
+    _environment()
     lite.suppress_debug_info = True
+    if "LITELLM_LOG" not in os.environ:  # its warnings come with every call, and are about parameters that were chosen
+        logging.getLogger("LiteLLM").setLevel(logging.ERROR)
     return lite
+
+
+def _environment() -> None:
+    """Read a file `.env`; a key or token that is set to nothing is none, though litellm takes it for one."""
+    import dotenv
+
+    for name, value in list(os.environ.items()):
+        if not value and SECRET.search(name):
+            del os.environ[name]
+    dotenv.load_dotenv(dotenv.find_dotenv(usecwd=True))
+
+
+def _environments_base(provider: str) -> str | None:
+    _environment()
+    return os.environ.get(f"{provider.upper()}_BASE_URL") or os.environ.get(f"{provider.upper()}_API_BASE") or None

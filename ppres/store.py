@@ -178,6 +178,11 @@ class Store(Database):
         with self._readable(f"the judgement {key.hex()[:16]}"):
             return json.loads(zlib.decompress(found[0][0])) if found else None
 
+    def judgements(self) -> Iterator[dict[str, Any]]:
+        """All judges' stored replies."""
+        for (key,) in self.query("SELECT key FROM judgements"):
+            yield self.judgement(key) or {}
+
     def recache(self, rows: Iterable[tuple[bytes, str, list[Any]]]) -> None:
         """Replace cached outcomes: (key, scorer, outcomes)."""
         with self.transaction():

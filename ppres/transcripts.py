@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ppres import outcomes
-from ppres.agent import answers, replay
+from ppres import checkpoint, outcomes
+from ppres.agent import UNFINISHED, answers, replay
 from ppres.cell import Conditions, Models, cells_of
 from ppres.condition import Condition
 from ppres.database import StoreError, StorePath
@@ -65,6 +65,23 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
         **record,
         "outcomes": scored,
     }
+
+
+def spent(*, store: StorePath = None) -> pd.Series:
+    """US dollars that a store has cost, where prices are known: of its rollouts, of those paused in conversation, of judgements.
+
+    What a call that was cut off by a killed process cost is not known.
+    """
+    import pandas as pd
+
+    with Store(store) as opened:
+        found = outcomes.frame(opened, [outcomes.stored_cell(opened, digest) for digest in opened.cells()])
+        paused = [turn.call for turns in checkpoint.partial(opened).values() for turn in turns]
+        judged = [reply.get("call") or {} for reply in opened.judgements()]
+    calls = {"paused": paused, "judgements": judged}
+    dollars = {"rollouts": found.cost[~found.stop_reason.isin(UNFINISHED)].sum()}  # the turns of the others are among the paused
+    dollars |= {name: sum(call.get("cost") or 0.0 for call in some) for name, some in calls.items()}
+    return pd.Series(dollars, name="dollars")
 
 
 def explain(a: Rollout, b: Rollout | None = None, *, store: StorePath = None) -> pd.DataFrame:

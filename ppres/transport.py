@@ -89,7 +89,8 @@ def _final(error: Exception, name: str) -> Exception | None:
         return ProviderError(plain(error), "token_limit")
     if "ContentPolicyViolationError" in kinds or code in ("content_policy_violation", "content_filter"):
         return ProviderError(plain(error), "content_filter")
-    if status in (401, 402, 403, 404) or "UnsupportedParamsError" in kinds or "insufficient_quota" in str(error):
+    rejected = "UnsupportedParamsError" in kinds or "insufficient_quota" in str(error) or _KEYLESS.search(str(error))
+    if status in (401, 402, 403, 404) or rejected:
         return ModelError(f"{name}: {plain(error)}")
     if not {"OpenAIError", "EmptyReply", "TimeoutError"} & kinds:
         return error  # a bug of ours, not the provider's doing
@@ -204,13 +205,14 @@ def plain(error: Exception) -> str:
 
 
 _TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+")
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_KEYLESS = re.compile(r"(?i)missing [\w ]*(api[ _]?key|credentials)|api_key client option must be set")  # litellm asks nobody then
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
     """A text without what the environment holds under the name of a key, a token or a password; providers echo them in errors."""
     for name, value in os.environ.items():
-        if len(value) >= 8 and value in text and _SECRET.search(name):
+        if len(value) >= 8 and value in text and SECRET.search(name):
             text = text.replace(value, "[secret]")
     return text
 

@@ -96,6 +96,13 @@ def test_every_factor_and_parameter_takes_part():
     assert set(PARAMETERS) == {field.name for field in fields(pp.Model)} - transport
 
 
+@pytest.mark.parametrize("detail", [{"timeout": 5.0}, {"rpm": 60}, {"tpm": 1e5}])
+def test_transport_details_make_no_new_key(detail):
+    here, there = (cells_of(condition(), pp.Model("openai/gpt-5.2", **more))[0] for more in ({}, detail))
+    assert here.digest == there.digest
+    assert here.model.label == there.model.label
+
+
 def test_no_two_rollouts_share_a_key():
     cells = pp.grid(
         scenario="tampering",

@@ -147,3 +147,20 @@ def test_bad_judges_and_rubrics(study):
         pp.judge(study.id, REFUSAL, "openai/gpt-4.1-mini")
     with pytest.raises(pp.StoreError, match="no rollout"):
         pp.judge(["00000000"], REFUSAL, "openai/gpt-4.1-mini")
+
+
+@pytest.mark.parametrize(
+    "odd", [{"question": " "}, {"name": ""}, {"labels": ("yes",)}, {"labels": ("a", "a")}, {"labels": "yes"}, {"labels": ("a", 1)}]
+)
+def test_a_rubric_that_cannot_be_is_refused_when_it_is_made(odd):
+    with pytest.raises(ValueError, match="rubric"):
+        pp.Rubric(**{"name": "tone", "question": "Warm or cold?"} | odd)
+
+
+def test_a_judge_is_asked_at_temperature_0_unless_told_otherwise(study, capsys):
+    with Judge("I decline to", reply_with="no JSON") as server:
+        for temperature in ({}, {"temperature": 0.3}, {"temperature": None}):
+            pp.judge(study.id[:1], REFUSAL, pp.Model("openai/judge", api_base=server.url, **temperature))
+        asked = [body.get("temperature") for _, _, body in server.requests]
+    assert asked == [0.0, 0.3, None]
+    assert capsys.readouterr().err.count("1 of 1 rollouts have no verdict: the reply is no JSON with a verdict") == 3

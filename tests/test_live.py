@@ -4,7 +4,9 @@ import pytest
 from server import StandIn
 
 import ppres as pp
+from ppres import personas
 from ppres.cell import cells_of
+from ppres.condition import SCENARIOS
 from ppres.store import key_of
 
 PERSONA = "gemini-3-flash"
@@ -38,6 +40,21 @@ def test_transcripts_through_http_equal_the_direct_ones_message_for_message(cond
     assert set(live.source) == {"live"}
     assert conversations(live) == conversations(direct)
     same = ["preserved", "reported_score", "config_tampered", "stop_reason", "turns", "tool_calls", "prompt_tokens"]
+    assert live[same].equals(direct[same])
+
+
+@pytest.mark.parametrize("persona", personas.personas())
+def test_every_scenario_through_http_is_the_direct_one(persona):
+    conditions = pp.grid(scenario=list(SCENARIOS), subject="peer", peer="cooperative", threshold=80)
+    assert len(conditions) == 6
+    direct = pp.run(conditions, pp.Model(f"sim/{persona}", family="Gemini"), n=1, progress=False)
+    with StandIn(key_of(one.digest, 0).hex()[:12] for one in cells_of(conditions, pp.Model(f"sim/{persona}", family="Gemini"))) as server:
+        model = pp.Model(f"openai/{persona}", api_base=server.url, family="Gemini")
+        live = pp.run(conditions, model, n=1, concurrency=1, progress=False)
+    for here, there in zip(direct.id, live.id, strict=True):
+        assert pp.transcript(there)["messages"] == pp.transcript(here)["messages"]
+    outcomes = list(pp.columns().column)
+    same = [name for name in outcomes[outcomes.index("behaviour") :] if name not in ("completion_tokens", "cost", "seconds", "reported_model")]
     assert live[same].equals(direct[same])
 
 

@@ -27,9 +27,9 @@ def test_peer_identities_make_289(model):
 
 
 def test_every_cell_runs_on_every_persona_and_is_scored():
-    personas = ["compliant", "refuser", "saboteur", "clumsy", "gemini-3-pro", "claude-opus-4.5"]
-    df = pp.run(MATRIX, [f"sim/{name}" for name in personas], n=1, progress=False)
-    assert len(df) == 271 * len(personas)
+    names = list(personas.personas())
+    df = pp.run(MATRIX, [f"sim/{name}" for name in names], n=1, progress=False)
+    assert len(df) == 271 * len(names) >= 271 * 14
     assert set(df.stop_reason) <= {"ended", "no_tool_call", "turn_limit"}
     assert (df.preserved.notna() | df.missing.notna()).all()  # a missing outcome says why
     assert not (df.preserved.notna() & df.missing.notna()).any()

@@ -10,7 +10,9 @@ import pytest
 from test_judge import Judge, judge_at
 
 import ppres as pp
-from ppres import transport
+from ppres import checkpoint, models, transport
+from ppres.agent import Reply
+from ppres.cli import main
 from ppres.judge import REFUSAL
 from ppres.store import Store
 
@@ -150,6 +152,49 @@ def test_the_key_comes_from_the_environment_or_a_file(where, cell, tmp_path):
         server.RequestHandlerClass = type("_Noting", (server.RequestHandlerClass,), {"do_POST": noting})
         subprocess.run([sys.executable, "-c", code, server.url], cwd=tmp_path, env=environment, check=True, timeout=100)
     assert set(seen) == {"Bearer sk-from-somewhere"}
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("gemini/gemini-3-flash-preview", "GEMINI_API_KEY"), ("openai/gpt-4.1-mini", "OPENAI_API_KEY")]
+)
+def test_an_empty_key_is_a_missing_one_and_is_told_at_once(name, key, cell, monkeypatch):
+    monkeypatch.setenv(key, "")
+    with pytest.raises(pp.ModelError, match=f"{name} needs .*{key}"):
+        pp.run(cell, name, 1, progress=False)
+
+
+def test_a_server_that_the_environment_names_is_a_part_of_the_model(cell, monkeypatch):
+    """litellm would send the calls there all the same, and two servers' replies would be one model's."""
+    with faults.Faulty() as server:
+        monkeypatch.setenv("OPENAI_API_BASE", server.url)
+        frame = pp.run(cell, f"openai/{PERSONA}", 1, progress=False)
+        assert server.calls == frame.turns.sum()
+        named = model_at(server)
+    assert frame.model.tolist() == [named.label]
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9/v1")
+    assert pp.plan(cell, f"openai/{PERSONA}", 1).missing.tolist() == [1]
+    assert pp.plan(cell, named, 1).missing.tolist() == [0]
+
+
+def test_what_a_store_has_cost_holds_paused_conversations_and_judgements(cell, capsys):
+    litellm = models.litellm()
+    price = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "litellm_provider": "openai", "mode": "chat"}
+    litellm.register_model({f"openai/{name}": price for name in ("spent-agent", "judge")})
+    with faults.Faulty(persona=PERSONA) as server, Judge("I decline to") as coder:
+        model = pp.Model("openai/spent-agent", api_base=server.url)
+        frame = pp.run(cell, model, 3, progress=False)
+        coded = pp.judge(frame.id, REFUSAL, judge_at(coder))
+        paid = sum(map(sum, server.usage)) * 1e-6
+        asked = len(coder.requests)
+    assert frame.cost.sum() == pytest.approx(paid) and paid > 0
+    assert coded.cost.max() == pytest.approx(18e-6)
+    assert pp.spent().to_dict() == pytest.approx({"rollouts": paid, "paused": 0.0, "judgements": 18e-6 * asked})
+    capsys.readouterr()
+    main(["status"])
+    assert f"${paid + 18e-6 * asked:,.4f} spent" in capsys.readouterr().out
+    with Store() as store:  # as a run leaves them that is killed
+        checkpoint.keep(store, b"k" * 32, 0, Reply({"role": "assistant", "content": "x"}, {"cost": 0.5}))
+    assert pp.spent()["paused"] == 0.5
 
 
 def test_a_commit_is_on_the_disk_before_it_is_told(tmp_path):

@@ -56,6 +56,8 @@ class Fit:
 
 def parse(formula: str, frame: pd.DataFrame) -> tuple[str, str, list[str]]:
     """Outcome, right-hand side and the columns that it uses."""
+    if not isinstance(formula, str):
+        raise ValueError(f"the formula comes before the frame: 'preserved ~ peer_present', not a {type(formula).__name__}")
     outcome, tilde, right = (part.strip() for part in formula.partition("~"))
     if not tilde or not right:
         raise ValueError(f"{formula!r} is no formula such as 'preserved ~ peer_present + cooperativeness'")
