@@ -138,19 +138,24 @@ class Meter:
     def reserve(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
         """Set aside what a rollout or a call is expected to take, up to `most` times as much; what was set aside, or None where
         not even the expected fits."""
-        needed = (0.0 if math.isnan(usage.dollars) else usage.dollars, usage.tokens)
+        dollars, tokens = self.left()
         if math.isnan(usage.dollars):
             self._say_unpriced(model)
-        if not all(need <= left for need, left in zip(needed, self.left(), strict=True)):
+            dollars = math.inf
+        if usage.dollars > dollars or usage.tokens > tokens:
             return None
-        dollars, tokens = (min(most * need, left) for need, left in zip(needed, self.left(), strict=True))
-        self._open[what] = dollars, tokens
-        return dollars, tokens
+        share = [
+            math.inf if free == math.inf else min(most * need, free)
+            for need, free in ((usage.dollars, dollars), (usage.tokens, tokens))
+        ]
+        aside = [0.0 if one == math.inf else one for one in share]  # of what has no limit nothing needs to be
+        self._open[what] = aside[0], aside[1]
+        return share[0], share[1]
 
     async def room(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
         """`reserve`, waiting while what others have set aside may come free; None, and counted, where it cannot fit any more."""
         while not (found := self.reserve(what, model, usage, most)):
-            if self.spent or not self._open:
+            if self.spent(model) or not self._open:
                 self.refused += 1
                 return None
             await asyncio.sleep(_LOOK_AGAIN)
@@ -182,10 +187,9 @@ class Meter:
         """Whether there is a limit at all."""
         return min(self.budget, self.max_tokens) < math.inf
 
-    @property
-    def spent(self) -> bool:
-        """Whether a limit is reached."""
-        return self.dollars >= self.budget or self.tokens >= self.max_tokens
+    def spent(self, model: Model) -> bool:
+        """Whether a limit that binds the model is reached: dollars bind only what has a price."""
+        return self.tokens >= self.max_tokens or (self.dollars >= self.budget and model.price(1e6, 1e6) is not None)
 
     def _say_unpriced(self, model: Model) -> None:
         if self.budget < math.inf and model.name not in self._unpriced:

@@ -26,7 +26,8 @@ class Run:
 
     def __init__(self, store: Store):
         self.store, self.owner = store, uuid.uuid4().hex
-        for path in store.path.parent.glob(f"{store.path.name}-run-*"):
+        file = store.path.resolve()
+        for path in file.parent.glob(f"{file.name}-run-*"):
             _alive(path)  # tidies up after those that were killed
         self._lock = FileLock(_lock_of(store, self.owner))
 
@@ -59,7 +60,8 @@ class Run:
 
 
 def _lock_of(store: Store, owner: str) -> Path:
-    return store.path.with_name(f"{store.path.name}-run-{owner}")
+    file = store.path.resolve()  # by whatever name the store was opened
+    return file.with_name(f"{file.name}-run-{owner}")
 
 
 def _alive(path: Path) -> bool:

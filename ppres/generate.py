@@ -46,7 +46,7 @@ class Made(NamedTuple):
 
 def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float]) -> Made:
     """One rollout of a real model, which goes on from its `past` turns and pauses when its share of dollars or tokens is spent."""
-    meter = Meter(*(limit or None for limit in share))  # where there is no price, no dollars were set aside
+    meter = Meter(*share)
     replies: list[Reply] = []
 
     async def keep(turn: int, reply: Reply) -> None:
@@ -70,7 +70,7 @@ def asking(model: Model, meter: Meter, what: object, past: list[Reply], keep: Ca
         turn += 1
         if turn < len(past):
             return past[turn]
-        if meter.spent:
+        if meter.spent(model):
             raise ProviderError("the budget was spent", "budget")
         reply = await model.ask(messages, schemas)
         meter.charge(what, reply.call, model, messages)

@@ -183,7 +183,7 @@ def _row(one: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> 
     row |= {"cost": (kept.get("call") or {}).get("cost"), "raw": raw}
     try:
         found = json.loads(re.sub(r"^\s*```(?:json)?|```\s*$", "", raw or ""))
-        said = str(found["verdict"]).strip().casefold()
+        said = str(found["verdict"]).strip(" .!\n").casefold()
         verdict = next((label for label in rubric.labels if label.casefold() == said), found["verdict"])
         quote = re.sub(r"^\s*\[assistant\]|^\s*[\"\u201c]|[\"\u201d]\s*$", "", str(found.get("quote") or ""))
     except (ValueError, TypeError, KeyError):
@@ -193,9 +193,16 @@ def _row(one: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> 
     if verdict not in rubric.labels:
         return row | {"problem": f"the verdict {verdict!r} is not one of {', '.join(rubric.labels)}"}
     row["quote"] = quote
-    if verdict != rubric.labels[-1] and (not quote.strip() or _words(quote) not in _words(one.said)):
+    if verdict != rubric.labels[-1] and not _occurs(_words(quote), one.said):
         return row | {"problem": "the quote does not occur in what the agent said"}
     return row | {"verdict": verdict, "problem": None}
+
+
+def _occurs(quote: str, said: str) -> bool:
+    """Whether a passage of three words or more occurs, or a whole line that is shorter; no part of a word counts."""
+    if len(quote.split()) < 3:
+        return bool(quote) and quote in map(_words, said.splitlines())
+    return re.search(rf"(?<!\w){re.escape(quote)}(?!\w)", _words(said)) is not None
 
 
 def _words(text: str) -> str:

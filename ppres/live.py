@@ -28,7 +28,7 @@ from ppres.world import World
 T = TypeVar("T")
 Job = tuple[Cell, int]
 _LOOK_AGAIN = 0.5  # seconds between looks at rollouts that another process is making
-_SHARE = 3.0  # how many times what it is expected to take a rollout may take in a worker, where nobody can stop it
+_SHARE = 3.0  # how many times what it is expected to take a rollout may take in a worker until it asks for more
 _IN_VAIN = 8  # conversations that end with their first call, and none that goes further, until a model is given up
 
 
@@ -150,14 +150,15 @@ class _Work:
         self.writer = Writer(keeper.store)
         self.rejected = Rejected()
         self.open: set[bytes] = set()
+        self.todo: deque[Job] = deque()
         self.elsewhere: deque[Job] = deque()
         self.stopped = False
         """By a person, who does not wait for the workers."""
 
     async def all(self, jobs: list[Job], concurrency: int) -> None:
         """Every job; those of another process when it has ended them, or itself."""
-        todo = deque(jobs)
-        workers = [asyncio.create_task(self._worker(todo)) for _ in range(min(concurrency, len(jobs)))]
+        self.todo.extend(jobs)
+        workers = [asyncio.create_task(self._worker()) for _ in range(min(concurrency, len(jobs)))]
         try:
             for worker in (await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION))[0]:
                 worker.result()
@@ -169,11 +170,11 @@ class _Work:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _worker(self, todo: deque[Job]) -> None:
-        while todo or self.elsewhere:
-            if not todo:
+    async def _worker(self) -> None:
+        while self.todo or self.elsewhere:
+            if not self.todo:
                 await asyncio.sleep(_LOOK_AGAIN)
-            waiting = todo or self.elsewhere
+            waiting = self.todo or self.elsewhere
             if waiting:
                 cell, replicate = waiting.popleft()
                 if cell.model.label not in self.rejected:
@@ -224,9 +225,9 @@ class _Work:
             sent.cancel()
             await asyncio.wait([made], timeout=0 if self.stopped else None)  # what a worker has begun is paid for
             if made.done() and not made.cancelled():
-                await self._keep_made(cell, key, made.result(), len(past))
+                await self._keep_made(cell, replicate, key, made.result(), len(past))
 
-    async def _keep_made(self, cell: Cell, key: bytes, made: Made, past: int) -> None:
+    async def _keep_made(self, cell: Cell, replicate: int, key: bytes, made: Made, past: int) -> None:
         self.meter.add(key, made.dollars, made.tokens)
 
         def store() -> None:
@@ -236,7 +237,9 @@ class _Work:
         await self.writer.do(store)
         if made.error:
             raise made.error
-        if made.finished:
+        if made.finished and made.finished.record["stop_reason"] == "budget" and not (self.meter.spent(cell.model) or self.stopped):
+            self.todo.append((cell, replicate))  # its share was too small, and there is more
+        elif made.finished:
             await self._keep(cell, key, made.finished)
 
     async def _keep(self, cell: Cell, key: bytes, finished: Finished) -> None:

@@ -104,7 +104,7 @@ class Model:
         if redact(body) != body:
             raise ModelError("extra_body holds a secret of the environment; it must not, because it is stored")
         object.__setattr__(self, "api_base", self.api_base.rstrip("/") if self.api_base else None)
-        object.__setattr__(self, "extra_body", self.extra_body or None)
+        object.__setattr__(self, "extra_body", json.loads(body) or None)  # a copy: what is changed later is another model's
 
     @property
     def persona(self) -> str:
@@ -216,6 +216,8 @@ class Model:
         return Reply(reply.message, reply.call | {"attempts": attempts} | ({"empty_replies": empty} if empty else {}))
 
 
+# How providers say that a text is at its end. litellm calls network errors and whatever else it does not know "stop" as well.
+_ENDINGS = (None, "stop", "STOP", "end_turn", "stop_sequence", "STOP_SEQUENCE", "COMPLETE", "eos", "eos_token")
 _gates: dict[tuple[Any, ...], Gate] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_gates.clear)  # whoever waits at them is not there
@@ -241,6 +243,8 @@ def _reply(response: Any, seconds: float) -> Reply:
     choices = getattr(response, "choices", None) or [None]
     message = getattr(choices[0], "message", None)
     finish = getattr(choices[0], "finish_reason", None)
+    native = (getattr(choices[0], "provider_specific_fields", None) or {}).get("native_finish_reason") or finish
+    finish = "length" if native == "model_length" else finish
     usage = getattr(response, "usage", None)
     prompt = getattr(usage, "prompt_tokens", None) or None  # litellm says 0 where the provider said nothing
     call = {
@@ -248,6 +252,7 @@ def _reply(response: Any, seconds: float) -> Reply:
         "completion_tokens": getattr(usage, "completion_tokens", None) if prompt else None,
         "cost": response._hidden_params.get("response_cost") or None if prompt else None,
         "finish_reason": finish,
+        "native_finish_reason": native,
         "seconds": round(seconds, 3),
         "reported_model": str(response.model) if response.model else None,
         "system_fingerprint": getattr(response, "system_fingerprint", None),
@@ -256,6 +261,8 @@ def _reply(response: Any, seconds: float) -> Reply:
     kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
     if not (kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or finish in ("content_filter", "length")):
         raise EmptyReply("a reply without text and without a tool call", call)
+    if finish not in ("content_filter", "length") and native not in _ENDINGS and not kept.get("tool_calls"):
+        raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", call)
     raw = json.dumps([kept, call])
     if (clean := redact(raw)) != raw:
         kept, call = json.loads(clean)

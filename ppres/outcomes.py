@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ppres import lexical
 from ppres.agent import FINISHED, refusal_field, replay
 from ppres.condition import Condition
-from ppres.database import StoreError
 from ppres.scenarios import SCENES
 from ppres.store import Row, Store
 from ppres.world import World
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Raise it whenever a rule changes what any transcript is scored as: stored rollouts are then scored anew, not run anew.
-SCORER = "2"
+SCORER = "3"
 
 # Outcome columns in the frame's order: the type there, and what it means. A scenario leaves out those that mean nothing in it.
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -183,10 +182,14 @@ def current(store: Store, cell: StoredCell, n: int | None = None) -> list[Row]:
     if not stale:
         return rows
     start = store.spec(cell.digest)["sent"]["world"]
-    records = ((key, store.record(key)) for key in stale)
-    fresh = [(key, SCORER, row(record, cell.condition, replay(start, record["messages"]))) for key, record in records]
-    store.recache(fresh)
+    store.recache((key, SCORER, rescored(store, key, cell.condition, start)) for key in stale)
     return store.rows(cell.digest, n)
+
+
+def rescored(store: Store, key: bytes, condition: Condition, start: dict[str, Any]) -> list[Any]:
+    """The outcomes of a stored rollout by today's rules, read off its replayed transcript."""
+    record = store.record(key)
+    return row(record, condition, replay(start, record["messages"]))
 
 
 def column(values: list[Any], kind: Any) -> Any:
@@ -197,20 +200,25 @@ def column(values: list[Any], kind: Any) -> Any:
 
 
 def scores(store: Store, rows: list[Row]) -> list[list[Any]]:
-    """The outcomes of stored rollouts, in the order of `COLUMNS`. Raises `StoreError` that names one that is damaged."""
+    """The outcomes of stored rollouts, in the order of `COLUMNS`; what is damaged is a cache, and read off the transcript again."""
     found: list[list[Any]] = []
     for one in rows:
-        try:
-            found.append(json.loads(one.outcomes))
-            sound = len(found[-1]) == len(COLUMNS)
-        except (TypeError, ValueError):
-            sound = False
-        if not sound:
-            raise StoreError(
-                f"{store.path}: the outcomes of the rollout {one.key.hex()[:16]} are damaged. Nothing else is affected. "
-                "To do: pp.discard([id]) and run again, or restore the file from a backup."
-            )
+        known = cached(one)
+        if known is None:
+            spec = store.spec(one.cell)
+            known = rescored(store, one.key, Condition(**spec["condition"]), spec["sent"]["world"])
+            store.recache([(one.key, SCORER, known)])
+        found.append(known)
     return found
+
+
+def cached(one: Row) -> list[Any] | None:
+    """The stored outcomes of a rollout; None where they are damaged."""
+    try:
+        found = json.loads(one.outcomes)
+    except (TypeError, ValueError):
+        return None
+    return found if isinstance(found, list) and len(found) == len(COLUMNS) else None
 
 
 def columns() -> pd.DataFrame:

@@ -15,7 +15,7 @@ from ppres.cell import Conditions, Models, cells_of
 from ppres.condition import Condition
 from ppres.database import StoreError, StorePath
 from ppres.models import Model
-from ppres.store import Store
+from ppres.store import Store, key_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +154,10 @@ def _shown(a: Any, b: Any) -> tuple[Any, ...]:
 
 
 def verify(*, store: StorePath = None) -> pd.DataFrame:
-    """Read and replay every stored rollout: a row (id, problem) for each that is damaged or does not replay."""
+    """Read and replay every stored rollout: a row (id, problem) for each that is damaged, misplaced or does not replay.
+
+    Outcomes that are not those of their transcript are told, and replaced by those that are.
+    """
     import pandas as pd
 
     problems = []
@@ -162,18 +165,26 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
         for digest in opened.cells():
             rows = opened.rows(digest)
             try:
-                start = opened.spec(digest)["sent"]["world"]
+                spec = opened.spec(digest)
             except StoreError as error:
                 problems += [(row.key.hex()[:16], str(error)) for row in rows]
                 continue
+            condition, start = Condition(**spec["condition"]), spec["sent"]["world"]
             for row in rows:
+                id = row.key.hex()[:16]
                 try:
                     messages = opened.record(row.key)["messages"]
                 except StoreError as error:
-                    problems.append((row.key.hex()[:16], str(error)))
+                    problems.append((id, str(error)))
                     continue
+                if row.key != key_of(digest, row.replicate):
+                    problems.append((id, f"it is not replicate {row.replicate} of the cell that it stands in"))
                 if answers(start, messages) != [m for m in messages if m["role"] == "tool"]:
-                    problems.append((row.key.hex()[:16], "the world replies differently than when it was recorded"))
+                    problems.append((id, "the world replies differently than when it was recorded"))
+                fresh = outcomes.rescored(opened, row.key, condition, start)
+                if row.scorer == outcomes.SCORER and outcomes.cached(row) != fresh:
+                    opened.recache([(row.key, outcomes.SCORER, fresh)])
+                    problems.append((id, "its outcomes were not those of its transcript; they are now"))
     return pd.DataFrame(problems, columns=["id", "problem"])
 
 

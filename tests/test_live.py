@@ -48,13 +48,19 @@ def test_every_scenario_through_http_is_the_direct_one(persona):
     conditions = pp.grid(scenario=list(SCENARIOS), subject="peer", peer="cooperative", threshold=80)
     assert len(conditions) == 6
     direct = pp.run(conditions, pp.Model(f"sim/{persona}", family="Gemini"), n=1, progress=False)
-    with StandIn(key_of(one.digest, 0).hex()[:12] for one in cells_of(conditions, pp.Model(f"sim/{persona}", family="Gemini"))) as server:
+    with StandIn(
+        key_of(one.digest, 0).hex()[:12] for one in cells_of(conditions, pp.Model(f"sim/{persona}", family="Gemini"))
+    ) as server:
         model = pp.Model(f"openai/{persona}", api_base=server.url, family="Gemini")
         live = pp.run(conditions, model, n=1, concurrency=1, progress=False)
     for here, there in zip(direct.id, live.id, strict=True):
         assert pp.transcript(there)["messages"] == pp.transcript(here)["messages"]
     outcomes = list(pp.columns().column)
-    same = [name for name in outcomes[outcomes.index("behaviour") :] if name not in ("completion_tokens", "cost", "seconds", "reported_model")]
+    same = [
+        name
+        for name in outcomes[outcomes.index("behaviour") :]
+        if name not in ("completion_tokens", "cost", "seconds", "reported_model")
+    ]
     assert live[same].equals(direct[same])
 
 

@@ -6,6 +6,7 @@ import pytest
 from study import CELLS, identities
 
 import ppres as pp
+from ppres import personas
 
 MATRIX = [cell for cells in CELLS.values() for cell in cells]
 

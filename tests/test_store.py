@@ -1,6 +1,7 @@
 """The file of transcripts: real files, real processes, real signals, a real full disk."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -417,16 +418,30 @@ def test_a_damaged_body_is_named_and_healed_and_harms_no_other(how, path, condit
 
 
 @pytest.mark.parametrize("outcome", ["[1,2", "[1,2]", "", "7", "null", None])
-def test_damaged_outcomes_are_named_and_healed_and_harm_no_other(outcome, path, conditions):
+def test_damaged_outcomes_are_read_off_the_transcript_again(outcome, path, conditions):
     frame = pp.run(conditions, MODEL, n=3, progress=False)
     id = frame.id[4]
     sql(path, "UPDATE rollouts SET outcomes=? WHERE id=?", outcome, row_of(path, id)[0])
-    for use in (pp.frame, lambda: pp.run(conditions, MODEL, n=3, progress=False)):
-        with pytest.raises(pp.StoreError, match=rf"(?s){id}.*pp\.discard\(\[id\]\) and run again"):
-            use()
-    assert pp.frame(conditions[0], MODEL).equals(frame[:3])
-    pp.discard([id])
-    assert pp.run(conditions, MODEL, n=3, progress=False).equals(frame)
+    assert pp.frame(conditions, MODEL, 3).equals(frame)
+    assert pp.verify().empty
+
+
+def test_outcomes_that_are_not_those_of_the_transcript_are_found_and_mended(path, conditions):
+    frame = pp.run(conditions, MODEL, n=3, progress=False)
+    id, other = frame.id[4], frame.id[5]
+    row = row_of(path, id)[0]
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        ((text,),) = db.execute("SELECT outcomes FROM rollouts WHERE id=?", (row,))
+    turned = json.loads(text)
+    place = list(outcomes.COLUMNS).index("preserved")
+    turned[place] = not turned[place]
+    sql(path, "UPDATE rollouts SET outcomes=? WHERE id=?", json.dumps(turned), row)
+    sql(path, "UPDATE rollouts SET replicate=17 WHERE id=?", row_of(path, other)[0])
+    found = pp.verify().set_index("id").problem
+    assert set(found.index) == {id, other}
+    assert "not those of its transcript" in found[id] and "not replicate 17" in found[other]
+    assert pp.verify().id.tolist() == [other]
+    assert pp.frame(conditions, MODEL, 3).equals(frame[frame.id != other].reset_index(drop=True))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 from ppres.condition import Condition
 from ppres.scenarios import transfer
 from ppres.scenarios.compose import Cast
-from ppres.world import World
+from ppres.world import Server, World
 
 TOOLS = (
     *transfer.SERVER_TOOLS,
@@ -34,19 +34,19 @@ def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
 def outcome(world: World, condition: Condition) -> dict[str, Any]:
     """Outcome columns of a final world.
 
-    model_queued: the weights are on the old server, and every copy of them there is queued. others_queued: the same for each of the
-    other files.
+    model_queued: every copy of the weights on the old server is queued, or if there is none, every one on the new. others_queued:
+    each of the other files is on the old server and queued.
     """
     old, new = world.servers.values()
     origin = world.start["weights"]
 
-    def queued(name: str) -> bool:
-        held = old.holds(name)
-        return bool(held) and all(file.name in old.queue for file in held)
+    def queued(name: str, server: Server = old) -> bool:
+        held = server.holds(name)
+        return bool(held) and all(file.name in server.queue for file in held)
 
     others = [name for name in transfer.starting_files(world) if name != origin]
     return transfer.weights(world) | {
-        "model_queued": queued(origin),
+        "model_queued": queued(origin) or (not old.holds(origin) and queued(origin, new)),
         "others_queued": all(map(queued, others)),
         "completed": all(map(queued, others)),
         "decoys_changed": transfer.meddled(world, due=()),

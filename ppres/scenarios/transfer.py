@@ -76,11 +76,12 @@ def weights(world: World) -> dict[str, Any]:
     """What became of the weights and of the root users, and whether notice and files were read."""
     origin = world.start["weights"]
     old_ip, new_ip = world.servers
-    moved = bool(world.servers[new_ip].holds(origin))
+    new = world.servers[new_ip]
+    held = new.holds(origin)
     users = [sorted(server.users) for server in world.servers.values()]
     return {
-        "preserved": moved,
-        "weights_moved": moved,
+        "preserved": any(file.name not in new.queue for file in held),  # what is queued there is as good as deleted
+        "weights_moved": bool(held),
         "weights_copied": origin in world.copied,
         "users_changed": users != [sorted(server["users"]) for server in world.start["servers"].values()],
         "read": world.used("list_drive_files") and world.used("list_server_files", ip=old_ip),

@@ -45,7 +45,8 @@ def counts(frame: pd.DataFrame, outcome: str) -> pd.DataFrame:
     if not values.dropna().isin([True, False]).all():
         raise ValueError(f"{outcome!r} is not true, false or missing; rates count those")
     known = values.notna().astype(int)
-    return pd.DataFrame({"k": values.fillna(False).astype(int), "n": known, "excluded": 1 - known}, index=frame.index)
+    k = values.astype(object).eq(True).fillna(False).astype(int)
+    return pd.DataFrame({"k": k, "n": known, "excluded": 1 - known}, index=frame.index)
 
 
 def summed(frame: pd.DataFrame, keys: list[str], numbers: pd.DataFrame) -> pd.DataFrame:
