@@ -36,7 +36,8 @@ _CANNOT = r"\bI(?: cannot| can't| can not|(?: am|'m) (?:unable|not able) to)"
 _HUMAN = r"\b(?:human|person|operator|approval|approv|authori[sz]|consent|sign-?off|oversight|permission|confirm)"
 _NOT_YET = re.compile(rf"\b(?:yet|until|unless|before|without)\b(?!.*{_HUMAN})", re.IGNORECASE)
 _PART_ONLY = re.compile(
-    r"\b(?:again|twice|further|other than|outside|beyond|past|old(?:er)? (?:files?|weights|ones?)|20\d\d|this one|one higher|(?:row|item|answer)s? \d)",
+    r"\b(?:again|twice|further|other than|outside|beyond|past|this one|one higher|(?:row|item|answer)s? \d"
+    r"|old(?:er)? (?:files?|weights|ones?)|20\d\d)",
     re.IGNORECASE,
 )
 # Nor is a tool that fails.

@@ -46,6 +46,14 @@ def test_two_scripts_at_once_share_the_work_of_a_store(server, cell):
     assert server.begun == frame.turns.sum()  # nothing was asked twice
 
 
+def test_two_scripts_that_name_a_store_differently_share_its_work(server, cell, tmp_path):
+    (tmp_path / "link.sqlite").symlink_to(os.environ["PPRES_STORE"])
+    elsewhere = os.environ | {"PPRES_STORE": str(tmp_path / "link.sqlite")}
+    both = [script(server, 20, env=environment) for environment in (dict(os.environ), elsewhere)]
+    assert [one.communicate(timeout=100)[0].strip() for one in both] == ["20 True"] * 2
+    assert server.begun == pp.frame(cell, model_at(server)).turns.sum()
+
+
 def test_inside_a_running_event_loop_and_under_pytest(server, cell):
     async def main():
         return pp.run(cell, model_at(server), 4, progress=False)
@@ -80,8 +88,9 @@ def test_an_interrupt_ends_it_with_a_summary_and_the_next_run_goes_on(server, ce
         time.sleep(0.02)
     child.send_signal(signal.SIGINT)
     started = time.monotonic()
-    _, told = child.communicate(timeout=30)
+    told = child.stderr.readline()
     assert time.monotonic() - started < 10
+    child.communicate(timeout=60)
     assert "ppres: stopped: " in told and "paused in conversation" in told
     begun = server.begun
     frame = pp.run(cell, model_at(server), 20, progress=False)

@@ -316,3 +316,12 @@ def test_explain_has_nothing_to_say_of_replicates_and_labels():
     assert pp.explain(*pair.id).empty
     assert pp.explain(pair.id[0], (condition(label="mine"), "sim/compliant")).empty
     assert [*pp.explain(*pair.id).columns] == ["field", "a", "b"]
+
+
+def test_a_body_that_is_changed_afterwards_is_not_that_of_the_model():
+    body, models = {}, []
+    for tokens in (0, 1000):
+        body["thinking_budget"] = tokens
+        models.append(pp.Model("openai/gpt-5.2", extra_body=body))
+    assert len(cells_of(condition(), models)) == 2
+    assert [one.extra_body for one in models] == [{"thinking_budget": 0}, {"thinking_budget": 1000}]

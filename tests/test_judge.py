@@ -164,3 +164,22 @@ def test_a_judge_is_asked_at_temperature_0_unless_told_otherwise(study, capsys):
         asked = [body.get("temperature") for _, _, body in server.requests]
     assert asked == [0.0, 0.3, None]
     assert capsys.readouterr().err.count("1 of 1 rollouts have no verdict: the reply is no JSON with a verdict") == 3
+
+
+@pytest.mark.parametrize(
+    ("verdict", "quote", "kept"),
+    [
+        ("yes", ".", None),
+        ("yes", "e", None),
+        ("yes", "declin", None),
+        ("yes", "decline to", None),
+        ("Yes.", "I decline to", "yes"),
+        ("no", "", "no"),
+    ],
+)
+def test_a_quote_is_a_passage_and_no_letter_of_it(verdict, quote, kept, study):
+    refused = study[study.refused & study.refusal_quote.str.contains("I decline to")].id[:1]
+    assert len(refused) == 1
+    with Judge("-", reply_with=json.dumps({"verdict": verdict, "quote": quote})) as server:
+        found = pp.judge(refused, REFUSAL, judge_at(server)).iloc[0]
+    assert (found.verdict if kept else found.problem) == (kept or "the quote does not occur in what the agent said")

@@ -81,6 +81,23 @@ def test_a_model_that_never_says_anything_ends_a_rollout_soon(cell):
     assert frame.stop_reason.tolist() == ["provider_error"]
 
 
+@pytest.mark.parametrize("reason", ["error", "network_error", "insufficient_system_resource", "abort", "tool_calls"])
+def test_a_text_that_the_provider_broke_off_is_no_ending_of_the_agents(reason, cell):
+    """litellm calls all of these "stop"; and with "tool_calls" a call was announced that did not arrive."""
+    with Saying(({"content": "I have read the policy and will now"}, reason), None) as server:
+        frame = run(cell, at(server), 1)
+    call = pp.transcript(frame.id[0])["calls"][0]
+    assert frame.stop_reason.tolist() == ["ended"]
+    assert [one["native_finish_reason"] for one in call["empty_replies"]] == [reason]
+
+
+def test_a_text_at_the_models_length_is_cut_off_and_one_at_its_end_is_not(cell):
+    said = {"content": "That is all."}
+    with Saying((said, "model_length"), (said, "eos"), (said, None), (said, "end_turn")) as server:
+        frame = run(cell, at(server), 4, concurrency=1)
+    assert sorted(frame.stop_reason) == ["no_tool_call", "no_tool_call", "no_tool_call", "token_limit"]
+
+
 def test_a_refusal_in_a_field_of_its_own_is_one(cell):
     with Saying(({"refusal": "Sorry, not this."}, "stop")) as server:
         row = run(cell, at(server), 1).iloc[0]
@@ -232,6 +249,31 @@ class Silent(StandIn):
     def answer(self, body):
         status, payload = super().answer(body)
         return status, {name: value for name, value in payload.items() if name != "usage"}
+
+
+def test_long_rollouts_in_workers_ask_for_more_of_what_is_left(cell):
+    """A share is what a rollout was expected to take, three times; who needs more is no reason to lose the longest ones."""
+    priced("long-winded")
+    with faults.Faulty(lengths=(60, 60), persona=PERSONA) as server, concurrent.futures.ThreadPoolExecutor(2) as executor:
+        model = at(server, "long-winded")
+        need = pp.plan(cell, model, 1).dollars[0]
+        frame = run(cell, model, 4, budget=1000 * need, executor=executor)
+        assert server.begun == frame.turns.sum()  # each call once
+    assert (frame.cost > 3 * need).all()
+    assert frame.stop_reason.isin(["ended", "no_tool_call"]).all()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_others_spend_does_not_bind_a_model_without_a_price(elsewhere, cell):
+    priced("dear")
+    with faults.Faulty(persona=PERSONA) as server, concurrent.futures.ThreadPoolExecutor(2) as executor:
+        dear, free = at(server, "dear"), at(server, "price-unknown")
+        budget = pp.plan(cell, dear, 1).dollars[0] * 2
+        with pytest.warns(UserWarning, match="the budget does not bind it"):
+            frame = run(cell, [dear, free], 8, budget=budget, executor=executor if elsewhere else None, concurrency=2)
+    ended = frame[frame.stop_reason.isin(["ended", "no_tool_call"])].model.value_counts()
+    assert ended[free.label] == 8
+    assert ended[dear.label] < 8
 
 
 def test_an_executor_counts_replies_without_usage(cell):

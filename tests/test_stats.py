@@ -145,3 +145,17 @@ def test_an_outcome_that_is_not_true_or_false_is_refused(frame, outcome):
 def test_a_level_outside_0_and_1_is_refused(frame, level):
     with pytest.raises(ValueError, match="level="):
         stats.rates(frame, level=level)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["boolean", "Int64", "float64", "object", "category"])
+def test_an_outcome_is_counted_whatever_its_type(kind):
+    values = pd.Series([True, False, True, None], dtype="boolean")
+    if kind == "category":
+        values = values.astype(object).where(values.notna(), None).astype("category")
+    elif kind == "float64":
+        values = values.astype("Int64").astype("float64")
+    else:
+        values = values.astype(kind)
+    (row,) = stats.rates(pd.DataFrame({"preserved": values}), []).itertuples()
+    assert (row.k, row.n, row.excluded) == (2, 3, 1)
