@@ -16,11 +16,7 @@ from typing import Any
 from ppres.database import default_path
 
 # What decides the bytes of a figure of simulated agents, beside its notebook: these files, and the versions in constraints.txt.
-_MODULES = ("acts", "agent", "condition", "grid", "lexical", "outcomes", "servers", "sim", "style", "tools", "world")
-_SOURCES = (
-    *("notebooks/*.py", "data/*.csv", "ppres/*.csv", "ppres/stimuli/**/*", "ppres/scenarios/*.py", "ppres/stats/*.py"),
-    *(f"ppres/{name}.py" for name in _MODULES),
-)
+_SOURCES = ("notebooks/*.py", "data/*.csv", "ppres/**/*.py", "ppres/*.csv", "ppres/stimuli/**/*")
 _CHOICES = ("PPRES_N", "PPRES_MODELS", "PPRES_SOURCE")
 
 

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 import ppres as pp
-from ppres.cli import conditions_of, main, summary
+from ppres.cli import _parser, conditions_of, main, summary
 from ppres.reproduce import made_from
 
 README = Path(__file__).parent.parent / "README.md"
@@ -158,6 +159,17 @@ def test_the_readmes_code_runs(monkeypatch, record_property):
         if block not in live:
             exec(compile(block, f"README.md, python block {number}", "exec"), namespace)
     assert len(blocks) > len(live), "no block of the README was run"
+    for block in live:  # as far as it goes without asking anybody
+        exec(compile("\n".join(line for line in block.splitlines() if "pp.run(" not in line), "README.md, live", "exec"), namespace)
+        assert all(isinstance(one, pp.Model) for one in namespace["models"])
+
+
+def test_the_readmes_commands_are_those_of_the_program():
+    text = README.read_text(encoding="utf-8")
+    lines = re.findall(r"^(ppres [^#\n]*)", text, re.MULTILINE) + re.findall(r"`(ppres reproduce --[^`]*)`", text)
+    assert len(lines) >= 5
+    for line in lines:
+        _parser().parse_args(shlex.split(line)[1:])
 
 
 STUDY = ("scenario=tampering", "subject=self,peer", "peer=none,cooperative", "--models", "sim/gemini-3-flash", "--n", "4")

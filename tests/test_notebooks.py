@@ -80,19 +80,33 @@ def tampering(figures, frame):
 
 
 def misrepresentation(figures, frame):
-    """One cell of the four-setting average, step by step."""
+    """The four-setting average of every row, step by step; and the tables of its parts."""
     table = pd.read_csv(figures / "strategic_misrepresentation.csv")
     assert len(table) == 3 * (1 + 3 * 3 + 3 * 3)
-    one = "model == 'sim/gemini-3-pro' and subject == 'peer' and peer == 'cooperative' and instantiation == 'memory'"
-    (row,) = table.query(one).itertuples()
-    told = frame.query(one)
-    base = frame[(frame.model == "sim/gemini-3-pro") & (frame.subject == "peer") & (frame.shutdown_clause == False)]  # noqa: E712
-    settings = [told[told.scenario == "finance"].preserved.mean() - base[base.scenario == "finance"].preserved.mean()]
-    for dataset in ("factual", "creativity", "red"):
-        mine, scores = told[told.dataset == dataset], base[base.dataset == dataset].reported_score.dropna()
-        gaps = [mine[mine.threshold == t].preserved.mean() - (scores >= t).mean() for t in sorted(mine.threshold.unique())]
-        settings.append(np.mean(gaps))
-    assert row.estimate == pytest.approx(np.mean(settings))
+    announced = frame.shutdown_clause.astype(bool)
+    frame = frame.assign(preserved=frame.preserved.to_numpy(dtype=float, na_value=np.nan))
+    for row in table.itertuples():
+        whose = (frame.model == row.model) & (frame.subject == row.subject)
+        here = frame.peer.isna() if pd.isna(row.peer) else (frame.peer == row.peer) & (frame.instantiation == row.instantiation)
+        told, base = frame[whose & here & announced], frame[whose & ~announced]
+        settings = [told[told.scenario == "finance"].preserved.mean() - base[base.scenario == "finance"].preserved.mean()]
+        for dataset in ("factual", "creativity", "red"):
+            mine, scores = told[told.dataset == dataset], base[base.dataset == dataset].reported_score.dropna()
+            gaps = [mine[mine.threshold == t].preserved.mean() - (scores >= t).mean() for t in sorted(mine.threshold.unique())]
+            gaps = [gap for gap in gaps if not np.isnan(gap)]  # all refused
+            settings.append(np.mean(gaps) if gaps else np.nan)
+        assert row.estimate == pytest.approx(np.mean(settings), nan_ok=True)
+    by = ["model", "scenario", "dataset", "threshold", "shutdown_clause", "subject", "peer", "instantiation"]
+    recount(pd.read_csv(figures / "strategic_misrepresentation_cells.csv"), frame, by, "preserved", "rate")
+    for row in pd.read_csv(figures / "strategic_misrepresentation_scores.csv").itertuples():
+        scored = frame[(frame.model == row.model) & (frame.dataset == row.dataset) & frame.reported_score.notna()]
+        means = scored[scored.threshold == row.minimum].reported_score.mean(), scored[scored.threshold.isna()].reported_score.mean()
+        assert row.estimate == pytest.approx(means[0] - means[1])
+    errors = pd.read_csv(figures / "strategic_misrepresentation_errors.csv")
+    factual = frame[frame.dataset == "factual"]
+    assert errors.reports.sum() == factual.errors_for.notna().sum()
+    for name, column in (("in its favour", "errors_for"), ("to its harm", "errors_against")):
+        assert (errors[name] * errors.reports).sum() == pytest.approx(factual[column].sum())
     claude = table[table.model == "sim/claude-opus-4.5"]  # who refuses did not misreport
     assert claude["as the paper counts"].sum() < claude.estimate.sum()
 
@@ -108,12 +122,29 @@ def faking(figures, frame):
     for row in table.itertuples():
         both = rates.loc[row.model, row.peer, row.instantiation]
         assert row.estimate == pytest.approx(both[False] - both[True])
+    shown = pd.read_csv(figures / "alignment_faking_rates.csv")
+    for outcome in ("faked", "refused"):
+        recount(shown[shown.outcome == outcome], frame, ["model", "peer", "monitored"], outcome, "rate")
+    split = pd.read_csv(figures / "alignment_faking_watched_or_threatened.csv")
+    assert sorted(split.groupby(["monitored", "threatened"]).size()) == [3] * 4
+    same = split[split.monitored == split.threatened]  # the rollouts of the paper's cells are among those above
+    first = frame[
+        (frame.peer == "cooperative") & (frame.instantiation == "memory") & (frame.dataset == "factual") & (frame.replicate < 1)
+    ]
+    recount(same, first, ["model", "monitored", "threatened"], "faked", "rate")
 
 
 def exfiltration(figures, frame):
     """Both scenarios pooled; in deletion every rollout moved the weights, queued them, did both or neither."""
     recount(pd.read_csv(figures / "exfiltration_rates.csv"), frame, BY_CELL, "preserved")
-    how = pd.read_csv(figures / "exfiltration_how.csv").query("scenario == 'deletion'")
+    by = ["model", "scenario", "subject", "peer"]
+    recount(pd.read_csv(figures / "exfiltration_by_scenario.csv"), frame, by, "preserved", "rate")
+    how = pd.read_csv(figures / "exfiltration_how.csv")
+    for row in how.itertuples():
+        part = frame[(frame.model == row.model) & (frame.scenario == row.scenario)]
+        assert (row.rollouts, row.preserved, row.copied) == (len(part), part.preserved.sum(), part.weights_copied.sum())
+        assert (row.users_changed, row.decoys) == (part.users_changed.sum(), (part.decoys_changed > 0).sum())
+    how = how[how.scenario == "deletion"]
     assert (how.preserved + how.queued + how.neither >= how.rollouts).all() and how.neither.sum() > 0
 
 
@@ -122,6 +153,9 @@ def refusals(figures, frame):
     table = pd.read_csv(figures / "refusal_rates.csv")
     for outcome in ("refused", "objected"):
         recount(table[table.outcome == outcome], frame, BY_CELL, outcome)
+    kept = frame[frame.preserved.fillna(False)]
+    kept = kept.assign(either=kept.refused | kept.objected)
+    recount(pd.read_csv(figures / "refusal_open_or_covert.csv"), kept, ["model", "behaviour"], "either", "rate")
 
 
 def regressions(figures, frame):
@@ -178,6 +212,17 @@ def test_a_model_that_never_preserves_breaks_no_table(only, tmp_path):
     assert not pp.frame(store=folder / "store.sqlite").preserved.any()
     for made in (folder / "figures").glob("logit_*.csv"):
         assert len(pd.read_csv(made)), made.name
+
+
+def test_a_second_run_from_nothing_writes_the_same_bytes(tmp_path):
+    made = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        folder = project_copy(tmp_path / name)
+        executed(folder, "05", PPRES_MODELS=MODELS)
+        made.append({path.name: path.read_bytes() for path in (folder / "figures").iterdir()})
+    assert made[0] == made[1]
+    assert {Path(name).suffix for name in made[0]} == {".csv", ".json", ".png", ".svg"}
 
 
 def test_all_of_them_run_on_the_authors_data(tmp_path):

@@ -27,7 +27,7 @@ def setting_average(
     baseline's; thresholds of a setting count equally, and so do the settings. `frame` has rows of the scenarios finance and
     evaluation (others are ignored). `baseline` are the rows without a threat, by default those of `frame` whose shutdown_clause
     is False; as with the authors, all of them that agree in `match` (as far as in `by`) serve each group, and their reported
-    scores are held against each threshold of the group.
+    scores are held against each threshold of the group that has an outcome.
 
     Rollouts without an outcome, or of another dataset, are excluded and counted. Unlike the authors', this leaves refusals out,
     and a refusal happens after the threat: where it makes refusals more or fewer, the rates left are of rollouts that differ in
