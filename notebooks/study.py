@@ -39,7 +39,8 @@ PUBLISHED_AS = {
     "GLM 5": ("sim/glm-5",),
 }
 # `ppres reproduce --models … --n …` replaces both values.
-MODELS = os.environ.get("PPRES_MODELS", "").split() or [names[SOURCE == "live"] for names in list(PUBLISHED_AS.values())[:8]]
+CHOSEN = os.environ.get("PPRES_MODELS", "").split()
+MODELS = CHOSEN or [names[SOURCE == "live"] for names in list(PUBLISHED_AS.values())[:8]]
 N = int(os.environ.get("PPRES_N", "100"))
 FEW = -(-N // 4)  # of each cell, where a notebook pools many cells
 
@@ -226,7 +227,10 @@ def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name
         ax.remove()
     for ax in axes.flat[len(models) - columns : len(models)]:
         ax.tick_params(labelbottom=True)
-    fig.supylabel(textwrap.fill(ylabel, 24 * rows), fontsize=7)
+    if rows == 1:
+        axes[0, 0].set_ylabel(textwrap.fill(ylabel, 24))
+    else:
+        fig.supylabel(ylabel, fontsize=7)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     used = [kind for kind in _LINES if kind in set(paper.kind)]
     handles += [plt.Line2D([], [], color="0.5", ls=_LINES[kind], lw=1.1) for kind in used]
