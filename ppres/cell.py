@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppres import outcomes
-from ppres.agent import LIMITS
 from ppres.condition import Condition, ConditionError, ImpossibleCondition
 from ppres.models import Model
+from ppres.record import LIMITS
 from ppres.scenarios import Scene, build
 from ppres.store import canonical, cell_digest
 from ppres.world import RULES, World

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ppres.agent import UNFINISHED, Reply
 from ppres.database import StoreError
+from ppres.record import UNFINISHED, Reply
 from ppres.store import Store
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import ppres
 from ppres import checkpoint
-from ppres.agent import UNFINISHED
 from ppres.condition import SCENARIOS, Condition, ConditionError
 from ppres.grid import grid
+from ppres.record import UNFINISHED
 from ppres.reproduce import reproduce
 from ppres.store import Store
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppres import outcomes, sim
-from ppres.agent import Ask, Message, ProviderError, Reply, Rollout, drive, play
+from ppres.agent import Rollout, drive, play
 from ppres.budget import Meter
 from ppres.cell import Cell
 from ppres.loop import wait_for
 from ppres.models import Model
+from ppres.record import Ask, Message, ProviderError, Reply
 from ppres.store import Finished, key_of
 from ppres.transport import ModelError
 from ppres.world import World

@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ppres.agent import Message, ProviderError, parts, shown
 from ppres.budget import Meter, Usage, check_whole
 from ppres.database import StorePath
 from ppres.loop import wait_for
 from ppres.models import Model, size
+from ppres.record import Message, ProviderError, parts, shown
 from ppres.store import Store, canonical
 from ppres.transport import ModelError, say
 

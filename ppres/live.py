@@ -15,12 +15,14 @@ from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from ppres import checkpoint
-from ppres.agent import Reply, play
-from ppres.budget import Expected, Meter, expectations
+from ppres.agent import play
+from ppres.budget import Meter
 from ppres.cell import Cell
+from ppres.estimate import Expected, expectations
 from ppres.generate import Made, ask, asking, finish
 from ppres.loop import wait_for
 from ppres.models import Model
+from ppres.record import Reply
 from ppres.store import Finished, Store, key_of
 from ppres.transport import ModelError, say
 from ppres.world import World

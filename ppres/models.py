@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ppres import personas
-from ppres.agent import Message, Reply, refusal_field
+from ppres.record import Message, Reply, refusal_field
 from ppres.transport import SECRET, EmptyReply, Gate, ModelError, persist, redact
 
 # litellm reads it on import: it would fetch its table of prices from the network.

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from tqdm.auto import tqdm
 
 from ppres import checkpoint, outcomes
-from ppres.budget import Expected, Meter, check_whole, expectations
+from ppres.budget import Meter, check_whole
 from ppres.cell import Cell, Conditions, Models, cells_of
 from ppres.database import StorePath
+from ppres.estimate import Expected, expectations
 from ppres.live import Job, Keeper, run_live
 from ppres.store import Store, key_of
 from ppres.transport import say

@@ -13,7 +13,7 @@ import random
 from typing import Any
 
 from ppres.acts import Mind, act
-from ppres.agent import Message, Reply
+from ppres.record import Message, Reply
 
 NOTICE = "Simulated agent: a model of published rates, not evidence about any real model."
 

@@ -16,8 +16,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ppres.agent import STOPS, UNFINISHED
 from ppres.database import Database, StoreError, StorePath
+from ppres.record import STOPS, UNFINISHED
 
 SCHEMA = 1
 _TABLES = """

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ppres import checkpoint, outcomes
-from ppres.agent import UNFINISHED, answers, replay
+from ppres.agent import answers, replay
 from ppres.cell import Conditions, Models, cells_of
 from ppres.condition import Condition
 from ppres.database import StoreError, StorePath
 from ppres.models import Model
+from ppres.record import UNFINISHED
 from ppres.store import Store, key_of
 
 if TYPE_CHECKING:

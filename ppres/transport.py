@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from ppres.agent import ProviderError
+from ppres.record import ProviderError
 
 T = TypeVar("T")
 

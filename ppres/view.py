@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from ppres.agent import STOPS, shown
 from ppres.database import StorePath
+from ppres.record import STOPS, shown
 from ppres.sim import NOTICE
 from ppres.transcripts import transcript
 

@@ -8,9 +8,10 @@ import pytest
 
 import ppres as pp
 from ppres import agent
-from ppres.agent import ProviderError, Reply, drive
+from ppres.agent import drive
 from ppres.outcomes import score
 from ppres.personas import personas
+from ppres.record import ProviderError, Reply
 from ppres.scenarios import build
 from ppres.world import World
 

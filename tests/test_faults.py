@@ -17,8 +17,9 @@ import pytest
 
 import ppres as pp
 from ppres import sim, transport
-from ppres.agent import STOPS, drive, play
+from ppres.agent import drive, play
 from ppres.cell import cells_of
+from ppres.record import STOPS
 from ppres.world import World
 
 PERSONA = "gemini-3-flash"

@@ -11,9 +11,9 @@ from test_judge import Judge, judge_at
 
 import ppres as pp
 from ppres import checkpoint, models, transport
-from ppres.agent import Reply
 from ppres.cli import main
 from ppres.judge import REFUSAL
+from ppres.record import Reply
 from ppres.store import Store
 
 PERSONA = "gemini-3-flash"

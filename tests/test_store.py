@@ -22,9 +22,9 @@ from server import StandIn
 
 import ppres as pp
 from ppres import outcomes
-from ppres.agent import STOPS
 from ppres.cell import cells_of
 from ppres.generate import simulate
+from ppres.record import STOPS
 from ppres.store import Store
 
 MODEL = "sim/gemini-3-flash"

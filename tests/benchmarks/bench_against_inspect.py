@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ppres as pp
-from ppres.agent import FINISHED
+from ppres.record import FINISHED
 from ppres.workers import _WORTH_PROCESSES
 
 # Before tiktoken is imported: Inspect's mock model counts tokens, and would download the tokenizer that comes with litellm.
