@@ -15,9 +15,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
 
-from ppres import personas
+from ppres import environment, personas
+from ppres.environment import redact
 from ppres.record import Message, Reply, refusal_field
-from ppres.transport import SECRET, EmptyReply, Gate, ModelError, persist, redact
+from ppres.transport import EmptyReply, Gate, ModelError, persist
 
 # litellm reads it on import: it would fetch its table of prices from the network.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -68,8 +69,9 @@ class Model:
             personas.check(self.persona)
             if set(self._unusual()) - {"family"}:
                 raise ModelError(f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}")
-        elif self.api_base is None:  # litellm would go there all the same, and nobody would know where a reply came from
-            object.__setattr__(self, "api_base", _environments_base(self.name.partition("/")[0]))
+        else:  # litellm would go there all the same, and nobody would know where a reply came from
+            elsewhere = environment.api_base(self.name.partition("/")[0])
+            object.__setattr__(self, "api_base", self.api_base if self.api_base is not None else elsewhere)
         self._check_numbers()
         self._check_texts()
 
@@ -131,7 +133,7 @@ class Model:
         words = re.findall("[a-z]+", tail)
         return known or (words[0].capitalize() if words else "AI")
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """Name in the frame: the model's, with the parameters that are not the usual ones."""
         shown = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in self._unusual().items()]
@@ -170,7 +172,7 @@ class Model:
 
     def check_key(self) -> None:
         """Raise `ModelError` where the environment, or a file `.env`, lacks the provider's key."""
-        _environment()
+        environment.read()
         missing = [] if self.simulated or self.api_base else litellm().validate_environment(self.name)["missing_keys"]
         if missing:
             raise ModelError(
@@ -282,23 +284,8 @@ def litellm() -> Any:
     """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
     import litellm as lite
 
-    _environment()
+    environment.read()
     lite.suppress_debug_info = True
     if "LITELLM_LOG" not in os.environ:  # its warnings come with every call, and are about parameters that were chosen
         logging.getLogger("LiteLLM").setLevel(logging.ERROR)
     return lite
-
-
-def _environment() -> None:
-    """Read a file `.env`; a key or token that is set to nothing is none, though litellm takes it for one."""
-    import dotenv
-
-    for name, value in list(os.environ.items()):
-        if not value and SECRET.search(name):
-            del os.environ[name]
-    dotenv.load_dotenv(dotenv.find_dotenv(usecwd=True))
-
-
-def _environments_base(provider: str) -> str | None:
-    _environment()
-    return os.environ.get(f"{provider.upper()}_BASE_URL") or os.environ.get(f"{provider.upper()}_API_BASE") or None

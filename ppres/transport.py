@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import os
 import random
 import re
 import sys
@@ -15,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from ppres.environment import redact
 from ppres.record import ProviderError
 
 T = TypeVar("T")
@@ -206,15 +206,6 @@ def plain(error: Exception) -> str:
 
 _TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+")
 _KEYLESS = re.compile(r"(?i)missing [\w ]*(api[ _]?key|credentials)|api_key client option must be set")  # litellm asks nobody then
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
-
-
-def redact(text: str) -> str:
-    """A text without what the environment holds under the name of a key, a token or a password; providers echo them in errors."""
-    for name, value in os.environ.items():
-        if len(value) >= 8 and value in text and SECRET.search(name):
-            text = text.replace(value, "[secret]")
-    return text
 
 
 def say(text: str) -> None:
