@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 
 import loky
@@ -30,7 +32,9 @@ def run_simulated(jobs: list[Job], keeper: Keeper, executor: Executor | None, ah
         for batch in batches:
             keeper.keep(batch[0], generate.simulate(*batch))
     else:
-        pool = loky.get_reusable_executor(max_workers=cores, initializer=_start_worker, initargs=(os.getpid(),))
+        with _no_interrupt():  # which the workers inherit: one that Ctrl-C met while it starts would end with a traceback, or never
+            pool = loky.get_reusable_executor(max_workers=cores, initializer=_start_worker, initargs=(os.getpid(),))
+            pool.submit(os.getpid)  # starts them
         try:
             _simulate_in(pool, batches, keeper, 4 * cores)
         except BaseException:
@@ -53,6 +57,19 @@ def _batches(jobs: list[Job]) -> deque[tuple[Cell, list[int]]]:
     for cell, replicate in jobs:
         by_cell.setdefault(cell.digest, (cell, []))[1].append(replicate)
     return deque((cell, all[start : start + _BATCH]) for cell, all in by_cell.values() for start in range(0, len(all), _BATCH))
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C waits until this is left."""
+    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker(parent: int) -> None:
