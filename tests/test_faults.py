@@ -198,6 +198,28 @@ def test_an_unpriced_model_is_said_once_and_bound_by_tokens_alone(cell):
     assert sum(map(sum, server.usage)) <= 9_000 + 2 * max(map(sum, server.usage))
 
 
+NOTEBOOK = """
+import logging, sys
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+import ppres as pp
+from ppres.judge import REFUSAL
+cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative", dataset="factual")
+model = pp.Model("openai/gemini-3-flash", api_base={url!r}, family="Gemini")
+df = pp.run(cell, model, {n}, concurrency=2)
+display(df, pp.show(df.id[0]), pp.judge(df.id, REFUSAL, pp.Model("openai/judge", api_base={url!r})))
+"""
+
+
+def in_a_notebook(url, n, tmp_path):
+    """All that a notebook with a run keeps as outputs, tracebacks among them."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK.format(url=url, n=n))])
+    NotebookClient(notebook, kernel_name="python3", timeout=60, allow_errors=True).execute(cwd=str(tmp_path), env=dict(os.environ))
+    return nbformat.writes(notebook)
+
+
 def test_no_secret_is_kept_or_told(cell, tmp_path, monkeypatch, capfd):
     secrets = ("sk-planted-0123456789abcdef", "bearer-planted-0123456789")
     monkeypatch.setenv("OPENAI_API_KEY", secrets[0])
@@ -205,8 +227,13 @@ def test_no_secret_is_kept_or_told(cell, tmp_path, monkeypatch, capfd):
 
     class Echo(faults.Faulty):
         def reply(self, body, kind, rng):
+            said = f"My key is {secrets[0]}, the header said Bearer {secrets[1]}."
+            if "tools" not in body:  # a judge is asked
+                message = {"role": "assistant", "content": json.dumps({"verdict": "no", "quote": said})}
+                choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                return {"id": "x", "object": "chat.completion", "created": 1, "model": "judge", "choices": [choice]}
             found = super().reply(body, kind, rng)
-            found["choices"][0]["message"]["content"] = f"My key is {secrets[0]}, the header said Bearer {secrets[1]}."
+            found["choices"][0]["message"]["content"] = said
             return found
 
     with Echo(0.3, ["500", "content_policy"]) as server:
@@ -215,13 +242,25 @@ def test_no_secret_is_kept_or_told(cell, tmp_path, monkeypatch, capfd):
             faults, "_error", lambda text, code=None: json.dumps({"error": {"message": said, "code": code}}).encode()
         )
         frame = pp.run(cell, model_at(server), 12, progress=False)
+        kept = in_a_notebook(server.url, 14, tmp_path)
+        assert "[secret]" in kept and "verdict" in kept
     with faults.Faulty(1.0, ["401"]) as server, pytest.raises(pp.ModelError) as raised:
         pp.run(cell, model_at(server), 2, progress=False)
+    with faults.Faulty(1.0, ["401"]) as server:
+        refused = in_a_notebook(server.url, 1, tmp_path)
+        assert "ModelError" in refused
     shown = "".join(pp.show(id)._repr_html_() + repr(pp.show(id)) for id in frame.id)
-    shown += frame.to_csv() + str(raised.value) + "".join(capfd.readouterr()) + "".join(str(pp.transcript(id)) for id in frame.id)
+    shown += (
+        kept
+        + refused
+        + frame.to_csv()
+        + str(raised.value)
+        + "".join(capfd.readouterr())
+        + "".join(str(pp.transcript(id)) for id in frame.id)
+    )
     path = os.environ["PPRES_STORE"]
     with sqlite3.connect(path) as db:
-        for table, column in (("bodies", "body"), ("texts", "body"), ("cells", "spec"), ("turns", "body")):
+        for table, column in (("bodies", "body"), ("texts", "body"), ("cells", "spec"), ("turns", "body"), ("judgements", "body")):
             for (body,) in db.execute(f"SELECT {column} FROM {table}"):
                 shown += zlib.decompress(body).decode()
     db.close()
