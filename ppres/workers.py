@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor, Future
 
 import loky
 
@@ -44,12 +45,15 @@ def run_simulated(jobs: list[Job], keeper: Keeper, executor: Executor | None, ah
 
 def _simulate_in(executor: Executor, batches: deque[tuple[Cell, list[int]]], keeper: Keeper, ahead: int) -> None:
     under_way: dict[Future[list[Finished]], Cell] = {}
+    done: queue.SimpleQueue[Future[list[Finished]]] = queue.SimpleQueue()  # futures.wait, interrupted, may leave their locks held
     while batches or under_way:
         while batches and len(under_way) < ahead:  # so that memory stays flat
             batch = batches.popleft()
-            under_way[executor.submit(generate.simulate, *batch)] = batch[0]
-        for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-            keeper.keep(under_way.pop(future), future.result())
+            future = executor.submit(generate.simulate, *batch)
+            under_way[future] = batch[0]
+            future.add_done_callback(done.put)
+        future = done.get()
+        keeper.keep(under_way.pop(future), future.result())
 
 
 def _batches(jobs: list[Job]) -> deque[tuple[Cell, list[int]]]:
