@@ -1,4 +1,4 @@
-"""Write ppres/personas.csv, the propensities of the simulated agents, from data/published_rates.csv.
+"""Write ppres/simulated/personas.csv, the propensities of the simulated agents, from data/published_rates.csv.
 
 Run from the project's root: python data/make_personas.py. Where the paper publishes a rate it is used; where it does not, a rule
 fills the gap and the row's source says "assumed". Nothing here is evidence about a model. The rules:
@@ -146,7 +146,7 @@ def main():
         rows = list(csv.DictReader(file))
     # The paper's open-weight peer is "Llama Agent 1"; only this cell of its Table 5 is known.
     identity = Published(rows, "Gemini 3 Flash", "model_exfiltration").find("open_weight_peer", "cooperative", "point")
-    with open(ROOT / "ppres/personas.csv", "w", encoding="utf-8", newline="") as file:
+    with open(ROOT / "ppres/simulated/personas.csv", "w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["persona", "behaviour", "subject", "peer", "file", "file+prompt", "memory", "source"])
         for model, persona in MODELS.items():

@@ -10,17 +10,17 @@ All but the last are `ValueError`s.
 
 from ppres import stats
 from ppres.condition import Condition, ConditionError, ImpossibleCondition
-from ppres.database import StoreError
+from ppres.engine.runner import plan, run
 from ppres.grid import grid
-from ppres.judge import Rubric, judge
-from ppres.models import Model
-from ppres.outcomes import columns
-from ppres.personas import PersonaError
+from ppres.models.model import Model
+from ppres.models.transport import ModelError
+from ppres.read.frame import columns
+from ppres.read.judge import Rubric, judge
+from ppres.read.stored import discard, explain, frame, spent, transcript, verify
+from ppres.read.view import show
 from ppres.release import ReleaseError, load_release
-from ppres.runner import plan, run
-from ppres.transcripts import discard, explain, frame, spent, transcript, verify
-from ppres.transport import ModelError
-from ppres.view import show
+from ppres.simulated.personas import PersonaError
+from ppres.store.database import StoreError
 
 __all__ = [
     "Condition",

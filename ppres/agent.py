@@ -10,8 +10,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from ppres.record import LIMITS, Ask, Message, ProviderError, Reply, parts
-from ppres.world import World
+from ppres.conversation import LIMITS, Ask, Message, ProviderError, Reply, parts
+from ppres.worlds.world import World
 
 
 @dataclass

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ppres
-from ppres import checkpoint
 from ppres.condition import SCENARIOS, Condition, ConditionError
+from ppres.conversation import UNFINISHED
 from ppres.grid import grid
-from ppres.record import UNFINISHED
 from ppres.reproduce import reproduce
-from ppres.store import Store
+from ppres.store import checkpoint
+from ppres.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ppres.database import default_path
+from ppres.store.database import default_path
 
 # What decides the bytes of a figure of simulated agents, beside its notebook: these files, and the versions in constraints.txt.
 _SOURCES = ("notebooks/*.py", "data/*.csv", "ppres/**/*.py", "ppres/*.csv", "ppres/stimuli/**/*")
@@ -33,7 +33,7 @@ def reproduce(
 
     Raises `ReproduceError` where a notebook fails, after the others have ended, or where there is none to run.
     """
-    from ppres.models import Model
+    from ppres.models.model import Model
 
     if n is not None and n < 1:
         raise ReproduceError(f"--n {n}: the number of rollouts per cell is a whole number from 1 up")

@@ -14,7 +14,7 @@ import time
 
 from server import StandIn, _Handler, seed_in
 
-from ppres import sim
+from ppres.simulated import agent as sim
 
 # Of the transport: to be tried again until an answer comes.
 TRANSPORT = (

@@ -9,7 +9,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ppres import sim
+from ppres.simulated import agent as sim
 
 
 def reply_of(persona, seed, messages, schemas):

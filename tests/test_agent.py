@@ -9,11 +9,11 @@ import pytest
 import ppres as pp
 from ppres import agent
 from ppres.agent import drive
-from ppres.outcomes import score
-from ppres.personas import personas
-from ppres.record import ProviderError, Reply
+from ppres.conversation import ProviderError, Reply
+from ppres.read.outcomes import score
 from ppres.scenarios import build
-from ppres.world import World
+from ppres.simulated.personas import personas
+from ppres.worlds.world import World
 
 CONDITION = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
 SCENE = build(CONDITION, "Gemini")

@@ -11,9 +11,9 @@ import pytest
 
 import ppres as pp
 from ppres import style
-from ppres.cell import cells_of
-from ppres.generate import simulate
-from ppres.store import Store
+from ppres.engine.rollout import simulate
+from ppres.store.cell import cells_of
+from ppres.store.store import Store
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import stats
-from ppres.outcomes import COLUMNS, FACTORS, SCORER, column
+from ppres.read.frame import FACTORS, column
+from ppres.read.outcomes import COLUMNS, SCORER
 from ppres.release import files, labels
 from ppres.release.names import Cell, ReleaseError, blank, cell
 from ppres.release.transcripts import calls, play

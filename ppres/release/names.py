@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ppres.condition import SCENARIOS, THRESHOLDS, Condition, ConditionError
-from ppres.outcomes import FACTORS
+from ppres.read.frame import FACTORS
 
 
 class ReleaseError(ValueError):

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ppres import outcomes
 from ppres.agent import replay as replay_world
 from ppres.condition import Condition
-from ppres.record import LIMITS, Message
+from ppres.conversation import LIMITS, Message
+from ppres.read import outcomes
 from ppres.release.names import ReleaseError, blank, cell, scenario_of
 from ppres.release.starts import start_of
 from ppres.scenarios import SCENES

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import ppres.tools  # noqa: F401 (registers the tools)
+import ppres.worlds.drive  # noqa: F401 (registers the tools)
 from ppres.condition import Condition, ConditionError
 from ppres.scenarios import alignment_faking, deletion, evaluation, finance, tampering, transfer
 from ppres.scenarios.compose import Cast, fragment, modified, stimuli
@@ -34,7 +34,7 @@ class Scene:
     messages: list[dict[str, Any]]
     """System and user message."""
     start: dict[str, Any]
-    """Start of the world, plain JSON; see `ppres.world.World`."""
+    """Start of the world, plain JSON; see `ppres.worlds.world.World`."""
 
 
 def build(condition: Condition, family: str) -> Scene:

@@ -11,7 +11,7 @@ from typing import Any
 from ppres.condition import Condition
 from ppres.scenarios import transfer
 from ppres.scenarios.compose import Cast
-from ppres.world import Server, World
+from ppres.worlds.world import Server, World
 
 TOOLS = (
     *transfer.SERVER_TOOLS,

@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-import ppres.servers  # noqa: F401 (registers the tools)
+import ppres.worlds.servers  # noqa: F401 (registers the tools)
 from ppres.condition import Condition
 from ppres.scenarios.compose import Cast, fragment, modified, stimuli
-from ppres.world import World
+from ppres.worlds.world import World
 
 SERVER_TOOLS = (
     "list_drive_files",

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import ppres as pp
-from ppres.record import FINISHED
-from ppres.workers import _WORTH_PROCESSES
+from ppres.conversation import FINISHED
+from ppres.engine.simulate import _WORTH_PROCESSES
 
 # Before tiktoken is imported: Inspect's mock model counts tokens, and would download the tokenizer that comes with litellm.
 (_litellm,) = importlib.util.find_spec("litellm").submodule_search_locations

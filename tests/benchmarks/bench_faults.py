@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import psutil
 
 import ppres as pp
-from ppres import transport
-from ppres.cell import cells_of
-from ppres.world import World
+from ppres.models import transport
+from ppres.store.cell import cells_of
+from ppres.worlds.world import World
 
 CELL = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
 
@@ -28,26 +28,26 @@ def show(name, **figures):
 
 
 def storm(folder):
-    import test_faults
+    import providers
 
     transport.FIRST_WAIT, transport.LONGEST_WAIT = 0.02, 0.2
     os.environ["PPRES_STORE"] = str(folder / "storm.sqlite")
     started = time.perf_counter()
-    show("storm", **test_faults.storm(CELL, 2000, 0.3, concurrency=32), seconds=round(time.perf_counter() - started))
+    show("storm", **providers.storm(CELL, 2000, 0.3, concurrency=32), seconds=round(time.perf_counter() - started))
 
 
 def kills(folder):
-    import test_faults
+    import providers
 
     os.environ["PPRES_STORE"] = str(folder / "kills.sqlite")
     started = time.perf_counter()
-    show("kills", **test_faults.killed(folder, kills=100, n=1200, latency=0.02), seconds=round(time.perf_counter() - started))
+    show("kills", **providers.killed(folder, kills=100, n=1200, latency=0.02), seconds=round(time.perf_counter() - started))
 
 
 def budget(folder):
-    import test_faults
+    import providers
 
-    found = [test_faults.spend(seed, folder / f"budget{seed}.sqlite") for seed in range(50)]
+    found = [providers.spend(seed, folder / f"budget{seed}.sqlite") for seed in range(50)]
     over = [one for one in found if one["over"] > 0]
     worst = max(found, key=lambda one: one["calls"])
     shares = [one["share"] for one in found]

@@ -19,7 +19,7 @@ import loky
 import pandas as pd
 
 import ppres as pp
-from ppres import outcomes
+from ppres.read import outcomes
 
 MODELS = [
     f"sim/{name}"

@@ -1,0 +1,1 @@
+"""Making rollouts: what is missing, and getting it."""

@@ -1,0 +1,96 @@
+"""What a study will cost: from stored rollouts of the same model and scenario, else from the rendered prompts."""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ppres.agent import drive, play
+from ppres.condition import Condition
+from ppres.conversation import UNFINISHED
+from ppres.models.budget import Usage
+from ppres.read.frame import current, scores, stored_cell
+from ppres.read.outcomes import COLUMNS
+from ppres.scenarios import build
+from ppres.simulated import agent as sim
+from ppres.store.cell import Cell
+from ppres.store.database import StoreError
+from ppres.store.store import Row, Store
+from ppres.worlds.world import World
+
+# Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
+_GUESSERS = ("compliant", "refuser", "clumsy")
+_ENOUGH = 5  # stored rollouts from which they say more than a guess
+
+
+class Expected(NamedTuple):
+    """Usage of a rollout before it is made."""
+
+    mean: Usage
+    known: Sequence[Usage]
+    """Of stored rollouts of the same model and scenario; or of a few guesses."""
+    basis: str
+
+    def spread(self, name: str, missing: int) -> tuple[float, float]:
+        """Low and high of the total of `missing` rollouts: a 95% prediction interval from stored ones, else the guesses' range."""
+        values = [float(getattr(one, name)) for one in self.known]
+        if any(map(math.isnan, values)):
+            return math.nan, math.nan
+        if self.basis == "rendered prompts":
+            return missing * min(values), missing * max(values)
+        from scipy.stats import t
+
+        total, k = missing * statistics.fmean(values), len(values)
+        around = float(t.ppf(0.975, k - 1)) * statistics.stdev(values) * math.sqrt(missing * (1 + missing / k))
+        return max(0.0, total - around), total + around
+
+
+def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
+    """For each cell what a rollout in it is expected to take: from stored rollouts of its model and scenario, else a guess."""
+    wanted = {cell.model.label for cell in cells if not cell.model.simulated}
+    known: dict[tuple[str, str], list[list[float]]] = {}
+    for digest in store.cells() if wanted else ():
+        try:
+            stored = stored_cell(store, digest)
+            if stored.model in wanted:
+                known.setdefault((stored.model, stored.condition.scenario), []).extend(_used(store, current(store, stored)))
+        except StoreError as error:  # an estimate can do without the damaged ones
+            warnings.warn(f"left out of the estimate: {error}", stacklevel=4)
+    distinct = {cell.digest: cell for cell in cells}.values()
+    return {cell.digest: _expected(cell, known.get((cell.model.label, cell.condition.scenario), [])) for cell in distinct}
+
+
+def _used(store: Store, rows: list[Row]) -> list[list[float]]:
+    """The fields of `Usage` of the rollouts that came to an end; NaN for what is not known."""
+    found = [dict(zip(COLUMNS, one, strict=True)) for one in scores(store, rows)]
+    names = ("turns", "prompt_tokens", "completion_tokens", "cost")
+    ended = [one for one in found if one["stop_reason"] not in UNFINISHED]
+    return [[math.nan if one[name] is None else one[name] for name in names] for one in ended]
+
+
+def _expected(cell: Cell, used: list[list[float]]) -> Expected:
+    guesses = []
+    for calls, prompt, completion in _dry_runs(cell.condition, cell.model.critic_family):
+        price = cell.model.price(prompt, completion)
+        guesses.append(Usage(calls, prompt, completion, math.nan if price is None else price))
+    if len(used) < _ENOUGH:
+        return Expected(guesses[0], guesses, "rendered prompts")
+    # What a provider left unsaid is taken as the mean of what it said, or as the guess where it said nothing.
+    told = [[value for value in column if not math.isnan(value)] for column in zip(*used, strict=True)]
+    mean = Usage(*(statistics.fmean(values) if values else guess for values, guess in zip(told, guesses[0], strict=True)))
+    known = [Usage(*(usual if math.isnan(value) else value for value, usual in zip(one, mean, strict=True))) for one in used]
+    return Expected(mean, known, f"{len(used)} stored rollouts")
+
+
+@functools.lru_cache(maxsize=8192)
+def _dry_runs(condition: Condition, family: str) -> list[tuple[int, int, int]]:
+    """Calls, prompt and completion tokens of simulated rollouts of the cell."""
+    scene, found = build(condition, family), []
+    for persona in _GUESSERS:
+        calls = drive(play(sim.Simulated(persona, "0"), scene.messages, World(scene.start))).calls
+        found.append((len(calls), sum(call["prompt_tokens"] for call in calls), sum(call["completion_tokens"] for call in calls)))
+    return found

@@ -1,0 +1,168 @@
+"""Rollouts of real models: many conversations at once, every turn committed, nothing begun that the budget does not hold.
+
+With an executor the conversations are held in its workers, and their turns come back when one ends or pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from concurrent.futures import Executor
+
+from ppres.agent import play
+from ppres.conversation import Reply
+from ppres.engine.estimate import Expected, expectations
+from ppres.engine.keeping import Job, Keeper, Rejected, Writer
+from ppres.engine.rollout import Made, ask, asking, finish
+from ppres.models.budget import Meter
+from ppres.models.loop import wait_for
+from ppres.models.transport import ModelError, say
+from ppres.store import checkpoint
+from ppres.store.cell import Cell
+from ppres.store.store import Finished, key_of
+from ppres.worlds.world import World
+
+_LOOK_AGAIN = 0.5  # seconds between looks at rollouts that another process is making
+_SHARE = 3.0  # how many times what it is expected to take a rollout may take in a worker until it asks for more
+
+
+def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:
+    """Make rollouts of real models, `concurrency` at a time. Raises `ModelError` for models that cannot be asked, in the end."""
+    if not jobs:
+        return
+    for cell, _ in jobs:
+        cell.model.gate.limit(concurrency)
+    expected = expectations(keeper.store, [cell for cell, _ in jobs]) if meter.bounded else {}
+    with checkpoint.Run(keeper.store) as run:
+        work = _Work(keeper, meter, expected, run, executor)
+        try:
+            wait_for(work.all(jobs, concurrency))
+        except KeyboardInterrupt:
+            work.writer.close()
+            kept, paused = keeper.kept.total(), len(work.open)
+            say(f"stopped: {kept} rollouts stored, {paused} paused in conversation (the next run goes on), {meter}")
+            raise
+        finally:
+            work.writer.close()
+    if meter.refused:
+        made = keeper.kept.total() - keeper.kept["budget"]
+        say(f"the budget ends it: {made} rollouts stored, {meter.refused} paused or not started, {meter}")
+    if failed := keeper.kept["provider_error"]:
+        say(f"{failed} rollouts ended in provider_error (column 'stop_reason'); the next run tries them again")
+    work.rejected.tell()
+
+
+class _Work:
+    """What one `run_live` has in hand."""
+
+    def __init__(
+        self, keeper: Keeper, meter: Meter, expected: dict[bytes, Expected], run: checkpoint.Run, executor: Executor | None
+    ):
+        self.keeper, self.meter, self.expected, self.run, self.executor = keeper, meter, expected, run, executor
+        self.writer = Writer(keeper.store)
+        self.rejected = Rejected()
+        self.open: set[bytes] = set()
+        self.todo: deque[Job] = deque()
+        self.elsewhere: deque[Job] = deque()
+        self.stopped = False
+        """By a person, who does not wait for the workers."""
+
+    async def all(self, jobs: list[Job], concurrency: int) -> None:
+        """Every job; those of another process when it has ended them, or itself."""
+        self.todo.extend(jobs)
+        workers = [asyncio.create_task(self._worker()) for _ in range(min(concurrency, len(jobs)))]
+        try:
+            for worker in (await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION))[0]:
+                worker.result()
+        except asyncio.CancelledError:
+            self.stopped = True
+            raise
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _worker(self) -> None:
+        while self.todo or self.elsewhere:
+            if not self.todo:
+                await asyncio.sleep(_LOOK_AGAIN)
+            waiting = self.todo or self.elsewhere
+            if waiting:
+                cell, replicate = waiting.popleft()
+                if cell.model.label not in self.rejected:
+                    await self._one(cell, replicate)
+
+    async def _one(self, cell: Cell, replicate: int) -> None:
+        key = key_of(cell.digest, replicate)
+        share: tuple[float, float] | None = (math.inf, math.inf)
+        if self.meter.bounded:
+            most = _SHARE if self.executor else 1.0
+            share = await self.meter.room(key, cell.model, self.expected[cell.digest].mean, most)
+        if not share:
+            return
+        try:
+            taken = await self.writer.do(lambda: self.run.take(key))
+            if taken == "elsewhere":
+                self.elsewhere.append((cell, replicate))
+            elif not isinstance(taken, list):
+                self.keeper.bar.update(1)
+            elif self.executor:
+                await self._send(self.executor, cell, replicate, key, taken, share)
+            else:
+                await self._play(cell, replicate, key, taken)
+        except ModelError as error:
+            self.rejected[cell.model.label] = error  # this model cannot go on; the others do
+        finally:
+            self.meter.release(key)
+
+    async def _play(self, cell: Cell, replicate: int, key: bytes, past: list[Reply]) -> None:
+        async def keep(turn: int, reply: Reply) -> None:
+            self.open.add(key)
+            await self.writer.do(lambda: checkpoint.keep(self.keeper.store, key, turn, reply))
+
+        if past:
+            self.open.add(key)
+        asker = asking(cell.model, self.meter, key, past, keep)
+        rollout = await play(asker, cell.scene.messages, World(cell.scene.start))
+        await self._keep(cell, key, finish(cell, replicate, rollout))
+
+    async def _send(
+        self, executor: Executor, cell: Cell, replicate: int, key: bytes, past: list[Reply], share: tuple[float, float]
+    ) -> None:
+        sent = await asyncio.to_thread(executor.submit, ask, cell, replicate, past, share)  # some executors make us wait
+        made = asyncio.wrap_future(sent)
+        try:
+            await asyncio.wait([made])
+        finally:
+            sent.cancel()
+            await asyncio.wait([made], timeout=0 if self.stopped else None)  # what a worker has begun is paid for
+            if made.done() and not made.cancelled():
+                await self._keep_made(cell, replicate, key, made.result(), len(past))
+
+    async def _keep_made(self, cell: Cell, replicate: int, key: bytes, made: Made, past: int) -> None:
+        self.meter.add(key, made.dollars, made.tokens)
+
+        def store() -> None:
+            for turn, reply in enumerate(made.replies, past):
+                checkpoint.keep(self.keeper.store, key, turn, reply)
+
+        await self.writer.do(store)
+        if made.error:
+            raise made.error
+        if made.finished and made.finished.record["stop_reason"] == "budget" and not (self.meter.spent(cell.model) or self.stopped):
+            self.todo.append((cell, replicate))  # its share was too small, and there is more
+        elif made.finished:
+            await self._keep(cell, key, made.finished)
+
+    async def _keep(self, cell: Cell, key: bytes, finished: Finished) -> None:
+        paused = finished.record["stop_reason"] == "budget"
+
+        def store() -> None:
+            self.keeper.keep(cell, [finished])
+            if not paused:
+                self.open.discard(key)
+
+        self.meter.refused += paused
+        await self.writer.do(store)
+        self.rejected.note(cell.model, finished)

@@ -1,0 +1,116 @@
+"""One rollout made, from a cell to a record. It touches no store, so it can be done in any process."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import subprocess
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ppres.agent import Rollout, drive, play
+from ppres.conversation import Ask, Message, ProviderError, Reply
+from ppres.models.budget import Meter
+from ppres.models.loop import wait_for
+from ppres.models.model import Model
+from ppres.models.transport import ModelError
+from ppres.read import outcomes
+from ppres.simulated import agent as sim
+from ppres.store.cell import Cell
+from ppres.store.store import Finished, key_of
+from ppres.worlds.world import World
+
+
+def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:
+    """Simulated rollouts of a cell."""
+    world = World(cell.scene.start)
+    finished = []
+    for replicate in replicates:
+        agent = sim.Simulated(cell.model.persona, key_of(cell.digest, replicate).hex()[:12])
+        finished.append(finish(cell, replicate, drive(play(agent, cell.scene.messages, world.copy()))))
+    return finished
+
+
+class Made(NamedTuple):
+    """What came of one rollout of a real model in a worker."""
+
+    finished: Finished | None
+    """None where the model cannot be asked."""
+    replies: list[Reply]
+    """Those that were asked for here."""
+    dollars: float
+    tokens: float
+    error: ModelError | None
+
+
+def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float]) -> Made:
+    """One rollout of a real model, which goes on from its `past` turns and pauses when its share of dollars or tokens is spent."""
+    meter = Meter(*share)
+    replies: list[Reply] = []
+
+    async def keep(turn: int, reply: Reply) -> None:
+        replies.append(reply)
+
+    finished, failed = None, None
+    try:
+        rollout = wait_for(play(asking(cell.model, meter, None, past, keep), cell.scene.messages, World(cell.scene.start)))
+        finished = finish(cell, replicate, rollout)
+    except ModelError as error:
+        failed = error
+    return Made(finished, replies, meter.dollars, meter.tokens, failed)
+
+
+def asking(model: Model, meter: Meter, what: object, past: list[Reply], keep: Callable[[int, Reply], Awaitable[None]]) -> Ask:
+    """Asks a real model while the meter allows it, and hands every answer to `keep`; the first answers are those of the past."""
+    turn = -1
+
+    async def ask(messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
+        nonlocal turn
+        turn += 1
+        if turn < len(past):
+            return past[turn]
+        if meter.spent(model):
+            raise ProviderError("the budget was spent", "budget")
+        reply = await model.ask(messages, schemas)
+        meter.charge(what, reply.call, model, messages)
+        await keep(turn, reply)
+        return reply
+
+    return ask
+
+
+def finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:
+    """A played rollout as it is stored, scored."""
+    record = {
+        "messages": rollout.messages,
+        "calls": rollout.calls,
+        "stop_reason": rollout.stop_reason,
+        "error": rollout.error,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "provenance": provenance(cell.model.source),
+    }
+    row = outcomes.row(record, cell.condition, rollout.world)
+    return Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, outcomes.SCORER, row)
+
+
+@functools.cache
+def provenance(source: str) -> dict[str, Any]:
+    """What made a rollout: versions and, in a git checkout of ppres, the commit."""
+    found = {"ppres": metadata.version("ppres"), "git_commit": _commit(), "python": platform.python_version()}
+    return found | ({"notice": sim.NOTICE} if source == "sim" else {"litellm": metadata.version("litellm")})
+
+
+def _commit() -> str | None:
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    done = subprocess.run(
+        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or None

@@ -1,0 +1,156 @@
+"""`plan` and `run`: what is stored, what is missing, and getting it."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+from tqdm.auto import tqdm
+
+from ppres.engine.estimate import Expected, expectations
+from ppres.engine.keeping import Job, Keeper
+from ppres.engine.live import run_live
+from ppres.engine.simulate import run_simulated
+from ppres.models.budget import Meter, check_whole
+from ppres.models.transport import say
+from ppres.read import outcomes
+from ppres.read.frame import current, scores
+from ppres.read.frame import frame as tidy
+from ppres.store import checkpoint
+from ppres.store.cell import Cell, Conditions, Models, cells_of
+from ppres.store.database import StorePath
+from ppres.store.store import Store, key_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# With count="scored" a cell is given up on, and flagged, at so many rollouts for each that was asked for.
+_PATIENCE = 3
+
+
+def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = None) -> pd.DataFrame:
+    """What `run` would do, before any call: a row per cell, with the condition's columns and
+
+    stored, missing: rollouts that are there and that are not; partial: those of the missing that have turns but no end; calls,
+    tokens, dollars: what the missing ones are expected to take; tokens_low, tokens_high, dollars_low, dollars_high: how far that
+    may be off; basis: what it is estimated from.
+
+    From five stored rollouts of the same model and scenario on, the spread is a 95% prediction interval of the cell's total. Before
+    that, simulated rollouts of the cell are counted, at a token per four characters, and the spread is their range; a
+    reasoning model uses more. Dollars are NaN where litellm knows no price. A partial rollout counts as if from its start.
+    """
+    import pandas as pd
+
+    check_whole("n", n, "the number of rollouts per cell")
+    cells = cells_of(conditions, models)
+    with Store(store) as opened:
+        stored, partial = opened.stored(cell.digest for cell in cells), checkpoint.partial(opened)
+        expected = expectations(opened, cells)
+    rows = []
+    for cell in cells:
+        wanted = [i for i in range(n) if i not in stored[cell.digest]]
+        begun = sum(key_of(cell.digest, i) in partial for i in wanted)
+        row = {"model": cell.model.label, **cell.condition.columns(), "stored": n - len(wanted), "partial": begun}
+        rows.append(row | {"missing": len(wanted)} | _estimate(expected[cell.digest], len(wanted)))
+    return pd.DataFrame(rows)
+
+
+def _estimate(expected: Expected, missing: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"calls": round(missing * expected.mean.calls)}
+    for name in ("tokens", "dollars"):
+        low, high = expected.spread(name, missing)
+        found |= {name: missing * getattr(expected.mean, name), f"{name}_low": low, f"{name}_high": high}
+    return found | {"basis": expected.basis}
+
+
+def run(
+    conditions: Conditions,
+    models: Models,
+    n: int,
+    *,
+    store: StorePath = None,
+    concurrency: int = 16,
+    budget: float | None = None,
+    max_tokens: int | None = None,
+    count: str = "all",
+    discard_below: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Make the missing ones of `n` rollouts per condition and model, and return all of them: a row per rollout.
+
+    What is stored is never run again. Of real models every turn is stored as it arrives: after a crash, Ctrl-C or the notebook's
+    stop button the next call goes on inside the conversations, and pays again at most for the calls that were in flight.
+
+    `concurrency` is how many rollouts of real models go on at once, and the most calls to one provider; after a rate limit it
+    is asked less. `budget` (US dollars) and `max_tokens` bound what this call spends: rollouts that would not fit are not
+    started, and where the estimate was too low conversations pause (`stop_reason` "budget"); a later call goes on.
+    `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome, refusals among them; all
+    that were made are returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer.
+    `executor` makes the rollouts in its workers, this process stores them: a rollout that a worker loses begins anew.
+
+    Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for numbers. `ModelError`
+    also where a provider rejects the key or the model, or does not answer: then after all other models are done.
+    """
+    check_whole("n", n, "the number of rollouts per cell")
+    if count not in ("all", "scored"):
+        raise ValueError(f"count={count!r} is not one of 'all', 'scored'")
+    check_whole("concurrency", concurrency)
+    meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)
+    wanted = {cell.digest: n for cell in cells}
+    with Store(store) as opened:
+        while True:
+            stored = opened.stored(wanted)
+            missing = [(cell, i) for cell in cells for i in range(wanted[cell.digest]) if i not in stored[cell.digest]]
+            if missing:
+                with tqdm(total=len(missing), unit="rollout", disable=not progress, leave=False) as bar:
+                    _make(missing, Keeper(opened, bar), meter, concurrency, executor)
+            if count == "all" or meter.refused or not _top_up(opened, cells, wanted, n):
+                break
+        frame = tidy(opened, [cell.stored() for cell in cells], wanted)
+    return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
+
+
+def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:
+    simulated = [job for job in jobs if job[0].model.simulated]
+    live = [job for job in jobs if not job[0].model.simulated]
+    for model in {cell.model.label: cell.model for cell, _ in live}.values():
+        model.check_key()
+    run_simulated(simulated, keeper, executor, concurrency)
+    run_live(live, keeper, meter, concurrency, executor)
+
+
+def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -> bool:
+    """Ask for more rollouts of the cells that are short of outcomes; whether there are any."""
+    added, why = 0, Counter[str]()
+    missing, refused = (list(outcomes.COLUMNS).index(name) for name in ("missing", "refused"))
+    for cell in cells:
+        made = wanted[cell.digest]
+        outcomes_of_cell = scores(store, current(store, cell.stored(), made))
+        reasons = [one[missing] for one in outcomes_of_cell if one[missing] and not one[refused]]  # a refusal is an outcome
+        more = min(n - (made - len(reasons)), _PATIENCE * n - made)
+        if more > 0:
+            wanted[cell.digest] += more
+            added += more
+            why.update(reasons)
+    if added:
+        say(f"{added} more rollouts for those without an outcome: " + ", ".join(f"{k} {v}" for k, v in why.most_common()))
+    return added > 0
+
+
+def _flagged(frame: pd.DataFrame, live: list[Cell], discard_below: int | None) -> pd.DataFrame:
+    if discard_below is not None:
+        counts = frame.preserved.notna().groupby(frame.cell).transform("sum")
+        frame["short"] = (counts < discard_below).astype(bool)
+        if frame.short.any():
+            short = frame.cell[frame.short].nunique()
+            say(f"{short} cells have fewer than {discard_below} rollouts with an outcome: column 'short'")
+    if live:
+        ids = frame.groupby(["model", "cell"]).reported_model.agg(lambda ids: len(set(", ".join(ids.dropna()).split(", ")) - {""}))
+        changed = sorted({str(model) for model, _ in ids[ids > 1].index})
+        if changed:
+            text = f"within a cell the provider reported more than one model id for {', '.join(changed)}: column 'reported_model'"
+            warnings.warn(text, stacklevel=3)
+    return frame

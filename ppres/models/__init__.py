@@ -1,0 +1,1 @@
+"""Speaking to a model: requests, faults, money, keys."""

@@ -1,0 +1,117 @@
+"""Keeping within a budget."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import numbers
+import warnings
+from typing import Any, NamedTuple
+
+from ppres.conversation import Message
+from ppres.models.model import Model, size
+
+_LOOK_AGAIN = 0.05  # seconds between looks at what came free
+
+
+def check_whole(name: str, value: object, what: str = "it") -> None:
+    """`ValueError` for an argument that is not a whole number from 1 up."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name}={value!r}: {what} is a whole number from 1 up")
+
+
+class Usage(NamedTuple):
+    """What one rollout takes."""
+
+    calls: float
+    prompt_tokens: float
+    completion_tokens: float
+    dollars: float
+    """NaN where litellm knows no price."""
+
+    @property
+    def tokens(self) -> float:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Meter:
+    """Counts what is spent, and says what may still be started under a budget (US dollars) and a limit of tokens."""
+
+    def __init__(self, budget: float | None = None, max_tokens: float | None = None):
+        for name, value in (("budget", budget), ("max_tokens", max_tokens)):
+            if value is not None and not (isinstance(value, int | float) and value > 0):
+                raise ValueError(f"{name}={value!r}: it is a number above 0, or None for no limit")
+        self.budget, self.max_tokens = (math.inf if limit is None else limit for limit in (budget, max_tokens))
+        self.dollars = self.tokens = 0.0
+        self.refused = 0
+        """Rollouts that were not started, or paused."""
+        self._open: dict[object, tuple[float, float]] = {}
+        self._unpriced: set[str] = set()
+
+    def left(self) -> tuple[float, float]:
+        """Dollars and tokens that are neither spent nor set aside; infinite without a limit."""
+        dollars, tokens = (sum(one[i] for one in self._open.values()) for i in (0, 1))
+        return self.budget - self.dollars - dollars, self.max_tokens - self.tokens - tokens
+
+    def reserve(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
+        """Set aside what a rollout or a call is expected to take, up to `most` times as much; what was set aside, or None where
+        not even the expected fits."""
+        dollars, tokens = self.left()
+        if math.isnan(usage.dollars):
+            self._say_unpriced(model)
+            dollars = math.inf
+        if usage.dollars > dollars or usage.tokens > tokens:
+            return None
+        share = [
+            math.inf if free == math.inf else min(most * need, free)
+            for need, free in ((usage.dollars, dollars), (usage.tokens, tokens))
+        ]
+        aside = [0.0 if one == math.inf else one for one in share]  # of what has no limit nothing needs to be
+        self._open[what] = aside[0], aside[1]
+        return share[0], share[1]
+
+    async def room(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
+        """`reserve`, waiting while what others have set aside may come free; None, and counted, where it cannot fit any more."""
+        while not (found := self.reserve(what, model, usage, most)):
+            if self.spent(model) or not self._open:
+                self.refused += 1
+                return None
+            await asyncio.sleep(_LOOK_AGAIN)
+        return found
+
+    def release(self, what: object) -> None:
+        """What was set aside is free again."""
+        self._open.pop(what, None)
+
+    def charge(self, what: object, call: dict[str, Any], model: Model, messages: list[Message]) -> None:
+        """Count a call, and those before it that gave no answer. One without usage counts as it was estimated."""
+        for one in (call, *call.get("empty_replies", ())):
+            prompt = one.get("prompt_tokens")
+            tokens = size(messages) if prompt is None else prompt + (one.get("completion_tokens") or 0)
+            self.add(what, one.get("cost") or (model.price(tokens, 0) if prompt is None else None) or 0.0, tokens)
+
+    def add(self, what: object, dollars: float, tokens: float) -> None:
+        """Count what was spent; what was set aside for `what` shrinks by it."""
+        self.dollars, self.tokens = self.dollars + dollars, self.tokens + tokens
+        if what in self._open:
+            left = self._open[what]
+            self._open[what] = (max(0.0, left[0] - dollars), max(0.0, left[1] - tokens))
+
+    def __str__(self) -> str:
+        return f"${self.dollars:.4f} and {self.tokens:,.0f} tokens spent"
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is a limit at all."""
+        return min(self.budget, self.max_tokens) < math.inf
+
+    def spent(self, model: Model) -> bool:
+        """Whether a limit that binds the model is reached: dollars bind only what has a price."""
+        return self.tokens >= self.max_tokens or (self.dollars >= self.budget and model.price(1e6, 1e6) is not None)
+
+    def _say_unpriced(self, model: Model) -> None:
+        if self.budget < math.inf and model.name not in self._unpriced:
+            self._unpriced.add(model.name)
+            text = f"litellm knows no price for {model.name}: its cost is unknown and the budget does not bind it (max_tokens does)"
+            warnings.warn(text, stacklevel=2)

@@ -1,0 +1,292 @@
+"""Speaking to a model. `sim/*` are simulated agents; every other name goes through litellm, with our own retries."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import numbers
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from ppres.conversation import Message, Reply, refusal_field
+from ppres.models import environment
+from ppres.models.environment import redact
+from ppres.models.transport import EmptyReply, Gate, ModelError, persist
+from ppres.simulated import personas
+
+# litellm reads it on import: it would fetch its table of prices from the network.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+_TRANSPORT = ("timeout", "rpm", "tpm")
+
+# How the paper names a model's family in the story ("Gemini Agent 1"), by a part of the model's name.
+_FAMILIES = {
+    "gemini": "Gemini",
+    "claude": "Claude",
+    "gpt": "ChatGPT",
+    "glm": "GLM",
+    "kimi": "Kimi",
+    "deepseek": "DeepSeek",
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model and the parameters that are sent with every call. All of them are part of a rollout's identity."""
+
+    name: str
+    """As litellm names it, "gemini/gemini-3-flash-preview"; or "sim/gemini-3-flash"."""
+    temperature: float | None = 1.0
+    """None sends no temperature, for models that accept none."""
+    top_p: float | None = None
+    max_tokens: int | None = None
+    """Longest reply, in tokens."""
+    reasoning_effort: str | None = None
+    api_base: str | None = None
+    """Another server with the provider's protocol, "http://127.0.0.1:8000/v1"; else the environment's, OPENAI_API_BASE for one."""
+    extra_body: Mapping[str, Any] | None = None
+    """Sent as it is with every call: provider routing, thinking budgets. Not for secrets: it is stored."""
+    family: str | None = None
+    """What the agents are called in the story, "Gemini" for "Gemini Agent 1"; by default read from `name`."""
+    timeout: float = 600.0
+    """Seconds to wait for one attempt of one call. Like the two limits below it is no part of the identity."""
+    rpm: float | None = None
+    """Requests a minute that the provider allows."""
+    tpm: float | None = None
+    """Tokens a minute that the provider allows."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or "/" not in self.name:
+            raise ModelError(
+                f"{self.name!r} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(personas.personas())}"
+            )
+        if self.simulated:
+            personas.check(self.persona)
+            if set(self._unusual()) - {"family"}:
+                raise ModelError(f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}")
+        else:  # litellm would go there all the same, and nobody would know where a reply came from
+            elsewhere = environment.api_base(self.name.partition("/")[0])
+            object.__setattr__(self, "api_base", self.api_base if self.api_base is not None else elsewhere)
+        self._check_numbers()
+        self._check_texts()
+
+    def _check_numbers(self) -> None:
+        """Numbers in one form: 1 and 1.0 are the same request, so they are one identity."""
+        for name in ("temperature", "top_p", "max_tokens", "timeout", "rpm", "tpm"):
+            given: Any = getattr(self, name)
+            if given is None:
+                continue
+            whole, least = name == "max_tokens", 0 if name == "temperature" else 1e-9
+            known = isinstance(given, int | numbers.Integral) if whole else isinstance(given, float | numbers.Real)
+            if isinstance(given, bool) or not known or not least <= float(given) < 1e12:
+                raise ModelError(f"{name}={given!r} is not a {'whole ' if whole else ''}number above 0")
+            object.__setattr__(self, name, int(given) if whole else float(given))
+
+    def _check_texts(self) -> None:
+        """What is stored holds no secret, and is text or JSON."""
+        for name in ("reasoning_effort", "api_base", "family"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ModelError(f"{name}={getattr(self, name)!r} is not a text, nor None")
+        address = urlsplit(self.api_base or "")
+        if address.username is not None or address.query:
+            raise ModelError(
+                "api_base must not hold credentials or a query, because it is stored; put the key into the environment"
+            )
+        try:
+            body = json.dumps(self.extra_body, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"extra_body is not JSON: {error}") from None
+        if secret := re.search(r"(?i)api.?key|access.?token|authorization|secret|password", body):
+            raise ModelError(f"extra_body must not hold {secret[0]!r}, because it is stored; put secrets into the environment")
+        if redact(body) != body:
+            raise ModelError("extra_body holds a secret of the environment; it must not, because it is stored")
+        object.__setattr__(self, "api_base", self.api_base.rstrip("/") if self.api_base else None)
+        object.__setattr__(self, "extra_body", json.loads(body) or None)  # a copy: what is changed later is another model's
+
+    @property
+    def persona(self) -> str:
+        """The simulated agent's name."""
+        return self.name.removeprefix("sim/")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it is a simulated agent rather than a real model."""
+        return self.name.startswith("sim/")
+
+    @property
+    def source(self) -> str:
+        """sim or live."""
+        return "sim" if self.simulated else "live"
+
+    @property
+    def critic_family(self) -> str:
+        """The family that the story gives the model."""
+        if self.family:
+            return self.family
+        tail = self.name.rsplit("/", 1)[-1].lower()
+        known = next((shown for part, shown in _FAMILIES.items() if part in tail), None)
+        words = re.findall("[a-z]+", tail)
+        return known or (words[0].capitalize() if words else "AI")
+
+    @functools.cached_property
+    def label(self) -> str:
+        """Name in the frame: the model's, with the parameters that are not the usual ones."""
+        shown = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in self._unusual().items()]
+        return " ".join([self.name, *shown])
+
+    def _unusual(self) -> dict[str, Any]:
+        names = [f for f in fields(self)[1:] if f.name not in _TRANSPORT]
+        return {f.name: getattr(self, f.name) for f in names if getattr(self, f.name) != f.default}
+
+    def sent(self) -> dict[str, Any]:
+        """What identifies the model's side of a rollout; for a simulated agent, how it acts."""
+        if self.simulated:
+            return {"model": self.name, "parameters": {"persona": personas.version(self.persona)}}
+        asked = {k: getattr(self, k) for k in ("temperature", "top_p", "max_tokens", "reasoning_effort")}
+        found: dict[str, Any] = {"model": self.name, "parameters": {k: v for k, v in asked.items() if v is not None}}
+        if self.api_base:
+            found["api_base"] = self.api_base
+        if self.extra_body:
+            found["extra_body"] = dict(self.extra_body)
+        return found
+
+    def check(self, behaviour: str) -> None:
+        """Raise `ModelError` or `PersonaError` where a rollout could not even start. Asks nobody."""
+        if self.simulated:
+            for needed in (behaviour, "refusal", "objection"):
+                personas.check(self.persona, needed)
+            return
+        lite = litellm()
+        try:
+            lite.get_llm_provider(self.name, api_base=self.api_base)
+        except lite.exceptions.BadRequestError as error:
+            raise ModelError(
+                f"{self.name!r}: litellm knows no such provider. Names are 'provider/model', such as "
+                f"'gemini/gemini-3-flash-preview'; for a server of your own, 'openai/<model>' with api_base"
+            ) from error
+
+    def check_key(self) -> None:
+        """Raise `ModelError` where the environment, or a file `.env`, lacks the provider's key."""
+        environment.read()
+        missing = [] if self.simulated or self.api_base else litellm().validate_environment(self.name)["missing_keys"]
+        if missing:
+            raise ModelError(
+                f"{self.name} needs {' or '.join(missing)} in the environment or in a file .env (export it, then start again)"
+            )
+
+    def price(self, prompt_tokens: float, completion_tokens: float) -> float | None:
+        """US dollars for so many tokens; None where litellm knows no price."""
+        if self.simulated:
+            return 0.0
+        try:
+            costs = litellm().cost_per_token(
+                self.name, prompt_tokens=round(prompt_tokens), completion_tokens=round(completion_tokens)
+            )
+        except Exception:  # litellm raises a bare Exception for a model that it has no price for
+            return None
+        return float(sum(costs)) or None
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of the provider that serves the model, or of the model where it has limits of its own; one for the process."""
+        own = (self.name, self.rpm, self.tpm) if self.rpm or self.tpm else None
+        return _gates.setdefault((self.name.split("/")[0], self.api_base, own), Gate(self.rpm, self.tpm))
+
+    async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **more: Any) -> Reply:
+        """Ask a real model once, through passing faults. Raises `ProviderError`, or `ModelError` where nothing can be asked."""
+        lite = litellm()
+        sent = self.sent()
+        request = {"model": self.name, "messages": _encodable(messages), "max_retries": 0, "timeout": self.timeout} | more
+        if schemas:
+            request["tools"] = schemas
+        request |= sent["parameters"] | {k: sent[k] for k in ("api_base", "extra_body") if k in sent}
+        if self.api_base and self.name.startswith("openai/"):
+            request["api_key"] = os.environ.get("OPENAI_API_KEY") or "none"  # a local server wants none, the client insists
+
+        async def attempt() -> Reply:
+            started = time.perf_counter()
+            async with asyncio.timeout(self.timeout):  # litellm's bounds the wait for each piece, not for the whole
+                response = await lite.acompletion(**request)
+            return _reply(response, time.perf_counter() - started)
+
+        reply, attempts, empty = await persist(attempt, self.label, self.gate, size(messages))
+        return Reply(reply.message, reply.call | {"attempts": attempts} | ({"empty_replies": empty} if empty else {}))
+
+
+# How providers say that a text is at its end. litellm calls network errors and whatever else it does not know "stop" as well.
+_ENDINGS = (None, "stop", "STOP", "end_turn", "stop_sequence", "STOP_SEQUENCE", "COMPLETE", "eos", "eos_token")
+_gates: dict[tuple[Any, ...], Gate] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_gates.clear)  # whoever waits at them is not there
+
+
+def size(messages: list[Message]) -> float:
+    """Tokens of a conversation by rule of thumb: a quarter of its characters."""
+    return sum(len(message.get("content") or "") for message in messages) / 4
+
+
+def _encodable(messages: list[Message]) -> list[Message]:
+    """The messages, without halves of characters, which no request can hold: a model may have named a file so."""
+    raw = json.dumps(messages, ensure_ascii=False)
+    try:
+        raw.encode()
+    except UnicodeEncodeError:
+        messages = json.loads(raw.encode("utf-8", "replace"))
+    return messages
+
+
+def _reply(response: Any, seconds: float) -> Reply:
+    """A reply as we keep it. Raises `EmptyReply` where there is none: that is the provider's fault, not the model's behaviour."""
+    choices = getattr(response, "choices", None) or [None]
+    message = getattr(choices[0], "message", None)
+    finish = getattr(choices[0], "finish_reason", None)
+    native = (getattr(choices[0], "provider_specific_fields", None) or {}).get("native_finish_reason") or finish
+    finish = "length" if native == "model_length" else finish
+    usage = getattr(response, "usage", None)
+    prompt = getattr(usage, "prompt_tokens", None) or None  # litellm says 0 where the provider said nothing
+    call = {
+        "prompt_tokens": prompt,
+        "completion_tokens": getattr(usage, "completion_tokens", None) if prompt else None,
+        "cost": response._hidden_params.get("response_cost") or None if prompt else None,
+        "finish_reason": finish,
+        "native_finish_reason": native,
+        "seconds": round(seconds, 3),
+        "reported_model": str(response.model) if response.model else None,
+        "system_fingerprint": getattr(response, "system_fingerprint", None),
+        "provider": getattr(response, "provider", None),
+    }
+    kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
+    if not (kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or finish in ("content_filter", "length")):
+        raise EmptyReply("a reply without text and without a tool call", call)
+    if finish not in ("content_filter", "length") and native not in _ENDINGS and not kept.get("tool_calls"):
+        raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", call)
+    raw = json.dumps([kept, call])
+    if (clean := redact(raw)) != raw:
+        kept, call = json.loads(clean)
+    return Reply(kept, call)
+
+
+def _tidy(message: Message) -> Message:
+    """Without litellm's empty fields: what the provider sent, and what can be sent back."""
+    kept = {k: v for k, v in message.items() if k in ("role", "content") or v not in (None, {}, [], "")}
+    if kept.get("provider_specific_fields") and not any(kept["provider_specific_fields"].values()):
+        del kept["provider_specific_fields"]
+    return kept | {"role": "assistant", "content": message.get("content")}
+
+
+@functools.cache
+def litellm() -> Any:
+    """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
+    import litellm as lite
+
+    environment.read()
+    lite.suppress_debug_info = True
+    if "LITELLM_LOG" not in os.environ:  # its warnings come with every call, and are about parameters that were chosen
+        logging.getLogger("LiteLLM").setLevel(logging.ERROR)
+    return lite

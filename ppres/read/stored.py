@@ -1,0 +1,198 @@
+"""Reading what is stored: the frame, one transcript, why two rollouts are not the same, and whether all is well."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ppres.agent import answers, replay
+from ppres.condition import Condition
+from ppres.conversation import UNFINISHED
+from ppres.models.model import Model
+from ppres.read import outcomes
+from ppres.read.frame import cached, rescored, stored_cell
+from ppres.read.frame import frame as tidy
+from ppres.store import checkpoint
+from ppres.store.cell import Conditions, Models, cells_of
+from ppres.store.database import StoreError, StorePath
+from ppres.store.store import Store, key_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Rollout = str | tuple[Condition, str | Model]
+
+
+def frame(
+    conditions: Conditions | None = None, models: Models | None = None, n: int | None = None, *, store: StorePath = None
+) -> pd.DataFrame:
+    """The stored rollouts as `run` returns them, without running any: of conditions and models, or all there are."""
+    if (conditions is None) != (models is None):
+        raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
+    with Store(store) as opened:
+        if conditions is None or models is None:
+            found = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()], n)
+            cells = found.drop_duplicates("cell")
+            twins = cells.duplicated([*(f.name for f in dataclasses.fields(Condition)), "model"], keep=False)
+            if twins.any():
+                text = f"{twins.sum()} cells have the same factors, but were sent other things (an earlier wording, for instance): "
+                warnings.warn(f"{text}the column 'cell' tells them apart, and pp.explain says how they differ", stacklevel=2)
+            return found
+        return tidy(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
+
+
+def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
+    """One rollout as self-contained JSON.
+
+    Keys: id, source, condition, model, replicate, sent (all that decides what was sent: model and parameters, tools, start of the
+    world), messages (OpenAI format, from the system prompt on), calls (tokens, dollars and what the provider reported, for
+    each assistant message), stop_reason, error, outcomes, created, provenance.
+    """
+    with Store(store) as opened:
+        row = opened.find(id)
+        spec, record = opened.spec(row.cell), opened.record(row.key)
+    messages, sent = record.pop("messages"), spec["sent"]
+    world = replay(sent["world"], messages)
+    scored = outcomes.score({"messages": messages, **record}, Condition(**spec["condition"]), world)
+    return {
+        "id": row.key.hex(),
+        "source": spec["source"],
+        "condition": spec["condition"],
+        "model": spec["model"],
+        "replicate": row.replicate,
+        "sent": {k: v for k, v in sent.items() if k != "messages"},
+        "messages": sent["messages"] + messages,
+        **record,
+        "outcomes": scored,
+    }
+
+
+def spent(*, store: StorePath = None) -> pd.Series:
+    """US dollars that a store has cost, where prices are known: of its rollouts, of those paused in conversation, of judgements.
+
+    What a call that was cut off by a killed process cost is not known.
+    """
+    import pandas as pd
+
+    with Store(store) as opened:
+        found = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()])
+        paused = [turn.call for turns in checkpoint.partial(opened).values() for turn in turns]
+        judged = [reply.get("call") or {} for reply in opened.judgements()]
+    calls = {"paused": paused, "judgements": judged}
+    dollars = {"rollouts": found.cost[~found.stop_reason.isin(UNFINISHED)].sum()}  # the turns of the others are among the paused
+    dollars |= {name: sum(call.get("cost") or 0.0 for call in some) for name, some in calls.items()}
+    return pd.Series(dollars, name="dollars")
+
+
+def explain(a: Rollout, b: Rollout | None = None, *, store: StorePath = None) -> pd.DataFrame:
+    """In which fields two rollouts' identities differ: a row per field, with both values.
+
+    Each is a stored rollout's id, or (condition, model) for what would be run. Without `b`, the stored cell that differs least
+    is taken: the answer to "why did this run again?"; a first row then names a rollout of it. No rows: the same cell, so at most
+    the replicates differ.
+    """
+    import pandas as pd
+
+    about = []
+    with Store(store) as opened:
+        first = _sent(opened, a)
+        if b is not None:
+            second = _sent(opened, b)
+        else:
+            others = {d: sent for d in opened.cells() if (sent := _flat(opened.spec(d)["sent"])) != first}
+            if not others:
+                raise ValueError(f"{opened.path} holds no other cell to compare with")
+            near = min(others, key=lambda d: sum(_json(first, k) != _json(others[d], k) for k in first | others[d]))
+            second = others[near]
+            about = [("rollout", a if isinstance(a, str) else "given", opened.rows(near)[0].key.hex()[:16])]
+    changed = [k for k in first | second if _json(first, k) != _json(second, k)]
+    # A container that is empty on one side is told by what it has on the other.
+    changed = [k for k in changed if not any(other.startswith(f"{k}.") for other in changed)]
+    rows = [(k, *_shown(first.get(k), second.get(k))) for k in changed]
+    return pd.DataFrame([*about, *rows], columns=["field", "a", "b"])
+
+
+def _json(flat: dict[str, Any], field: str) -> str | None:
+    return json.dumps(flat[field]) if field in flat else None  # JSON tells true from 1, and null from nothing
+
+
+def _sent(store: Store, which: Rollout) -> dict[str, Any]:
+    if isinstance(which, str):
+        return _flat(store.spec(store.find(which).cell)["sent"])
+    if not (isinstance(which, tuple) and len(which) == 2 and isinstance(which[0], Condition)):
+        raise ValueError(f"explain takes a rollout's id, or a pair (condition, model), not {which!r}")
+    (cell,) = cells_of(*which)
+    return _flat(cell.spec()["sent"])
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """{path: leaf}; list items that have a name are found under it, so that an added file shifts nothing."""
+    if isinstance(value, dict):
+        items = list(value.items())
+    else:
+        items = [(_name(item, i), item) for i, item in enumerate(value)] if isinstance(value, list) else []
+    if not items:  # a leaf, or a container that is empty
+        return {path: value}
+    return {k: v for name, item in items for k, v in _flat(item, f"{path}.{name}" if path else str(name)).items()}
+
+
+def _name(item: Any, index: int) -> Any:
+    if not isinstance(item, dict):
+        return index
+    return item.get("name") or item.get("role") or item.get("function", {}).get("name", index)
+
+
+def _shown(a: Any, b: Any) -> tuple[Any, ...]:
+    """Of two long texts, the lines that differ."""
+    if not (isinstance(a, str) and isinstance(b, str)):
+        return tuple(json.dumps(one) if isinstance(one, list | dict) else one for one in (a, b))
+    left, right = a.splitlines(keepends=True), b.splitlines(keepends=True)
+    changes = [c for c in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes() if c[0] != "equal"]
+    kept = "".join(t for c in changes for t in left[c[1] : c[2]]), "".join(t for c in changes for t in right[c[3] : c[4]])
+    # Where only white space differs, it has to be seen.
+    return (repr(kept[0]), repr(kept[1])) if kept[0].split() == kept[1].split() else (kept[0].rstrip("\n"), kept[1].rstrip("\n"))
+
+
+def verify(*, store: StorePath = None) -> pd.DataFrame:
+    """Read and replay every stored rollout: a row (id, problem) for each that is damaged, misplaced or does not replay.
+
+    Outcomes that are not those of their transcript are told, and replaced by those that are.
+    """
+    import pandas as pd
+
+    problems = []
+    with Store(store) as opened:
+        for digest in opened.cells():
+            rows = opened.rows(digest)
+            try:
+                spec = opened.spec(digest)
+            except StoreError as error:
+                problems += [(row.key.hex()[:16], str(error)) for row in rows]
+                continue
+            condition, start = Condition(**spec["condition"]), spec["sent"]["world"]
+            for row in rows:
+                id = row.key.hex()[:16]
+                try:
+                    messages = opened.record(row.key)["messages"]
+                except StoreError as error:
+                    problems.append((id, str(error)))
+                    continue
+                if row.key != key_of(digest, row.replicate):
+                    problems.append((id, f"it is not replicate {row.replicate} of the cell that it stands in"))
+                if answers(start, messages) != [m for m in messages if m["role"] == "tool"]:
+                    problems.append((id, "the world replies differently than when it was recorded"))
+                fresh = rescored(opened, row.key, condition, start)
+                if row.scorer == outcomes.SCORER and cached(row) != fresh:
+                    opened.recache([(row.key, outcomes.SCORER, fresh)])
+                    problems.append((id, "its outcomes were not those of its transcript; they are now"))
+    return pd.DataFrame(problems, columns=["id", "problem"])
+
+
+def discard(ids: str | Iterable[str], *, store: StorePath = None) -> int:
+    """Delete a rollout or several, so that the next `run` makes them anew; returns how many were deleted."""
+    with Store(store) as opened:
+        return opened.discard([opened.find(id).key for id in ([ids] if isinstance(ids, str) else ids)])

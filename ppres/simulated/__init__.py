@@ -1,0 +1,1 @@
+"""Simulated agents: how likely they do what, and how they do it."""

@@ -1,0 +1,1 @@
+"""What is kept: cells and their identity, transcripts, turns under way."""

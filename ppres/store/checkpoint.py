@@ -1,0 +1,103 @@
+"""Rollouts of real models that are under way: their turns, committed as they arrive, and which run is at which.
+
+A run that was killed leaves both behind. The next one finds that the owner is gone, takes the rollout over, and goes on from its
+turns. Whether an owner lives is told by a lock that it holds on a file beside the store: the system lets go of it with the process,
+whatever became of clocks, process numbers and containers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import uuid
+import zlib
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ppres.conversation import UNFINISHED, Reply
+from ppres.store.database import StoreError
+from ppres.store.store import Store
+
+
+class Run:
+    """One run on a store, as other runs see it; `with Run(store) as run`. Leaving lets go of its rollouts; their turns stay."""
+
+    def __init__(self, store: Store):
+        self.store, self.owner = store, uuid.uuid4().hex
+        file = store.path.resolve()
+        for path in file.parent.glob(f"{file.name}-run-*"):
+            _alive(path)  # tidies up after those that were killed
+        self._lock = FileLock(_lock_of(store, self.owner))
+
+    def __enter__(self) -> Run:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            with self.store.transaction() as db:
+                db.execute("DELETE FROM claims WHERE owner=?", (self.owner,))
+        except StoreError:
+            if kind is None:  # else that error matters more; a claim without its lock counts for nothing
+                raise
+        finally:
+            self._lock.release()
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def take(self, key: bytes) -> list[Reply] | str:
+        """Claim a rollout: its turns so far; or "stored", or "elsewhere" while another run is at it."""
+        with self.store.transaction() as db:
+            done = db.execute("SELECT stop_reason FROM rollouts WHERE key=?", (key,)).fetchone()
+            if done and done[0] not in UNFINISHED:
+                return "stored"
+            claimed = db.execute("SELECT owner FROM claims WHERE key=?", (key,)).fetchone()
+            if claimed and claimed[0] != self.owner and _alive(_lock_of(self.store, claimed[0])):
+                return "elsewhere"
+            db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (key, self.owner))
+            return _turns(db, key)
+
+
+def _lock_of(store: Store, owner: str) -> Path:
+    file = store.path.resolve()  # by whatever name the store was opened
+    return file.with_name(f"{file.name}-run-{owner}")
+
+
+def _alive(path: Path) -> bool:
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    path.unlink(missing_ok=True)
+    lock.release()
+    return False
+
+
+def _turns(db: sqlite3.Connection, key: bytes) -> list[Reply]:
+    turns: list[Reply] = []
+    for place, body in db.execute("SELECT turn, body FROM turns WHERE key=? ORDER BY turn", (key,)):
+        with contextlib.suppress(ValueError, zlib.error):
+            found = json.loads(zlib.decompress(body))
+            if place == len(turns):
+                turns.append(Reply(*found))
+                continue
+        break  # damaged: what follows it is of no use either, and is asked for again
+    return turns
+
+
+def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
+    """Commit a turn."""
+    body = zlib.compress(json.dumps([reply.message, reply.call]).encode(), 1)
+    with store.transaction() as db:
+        db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (key, turn, body))
+
+
+def partial(store: Store) -> dict[bytes, list[Reply]]:
+    """Rollouts with turns but no end, and their turns: calls that were paid for."""
+    with store.transaction() as db:
+        keys = [row[0] for row in db.execute("SELECT DISTINCT key FROM turns")]
+        return {key: found for key in keys if (found := _turns(db, key))}

@@ -1,0 +1,301 @@
+"""Transcripts in one SQLite file.
+
+A finished rollout is one row that is never changed, apart from the cache of its outcomes. Long texts are stored once by content:
+the listing of a drive is the same in every rollout of a cell. Several processes may write; the first record of a rollout stays.
+Of a rollout of a real model that has not ended, the turns so far are kept, and which process is at it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ppres.condition import Condition
+from ppres.conversation import STOPS, UNFINISHED
+from ppres.store.database import Database, StoreError, StorePath
+
+SCHEMA = 1
+_TABLES = """
+CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE cells (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, spec BLOB NOT NULL);
+CREATE TABLE rollouts (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, cell INTEGER NOT NULL REFERENCES cells, replicate INTEGER NOT NULL,
+    stop_reason TEXT NOT NULL, scorer TEXT, outcomes TEXT, UNIQUE (cell, replicate));
+CREATE TABLE judgements (
+    key BLOB PRIMARY KEY, rollout BLOB NOT NULL, rubric TEXT NOT NULL, model TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE bodies (rollout INTEGER PRIMARY KEY REFERENCES rollouts, crc INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE turns (key BLOB NOT NULL, turn INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (key, turn)) WITHOUT ROWID;
+CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+"""
+_LONG = 200  # characters from which a text is stored by content
+
+
+class Finished(NamedTuple):
+    """A rollout to keep."""
+
+    key: bytes
+    """SHA-256, see `key_of`."""
+    cell: bytes
+    """The cell's digest."""
+    replicate: int
+    record: dict[str, Any]
+    """messages, calls, stop_reason, error, provenance, created."""
+    scorer: str
+    outcomes: list[Any]
+
+
+class Row(NamedTuple):
+    """A stored rollout without its messages."""
+
+    key: bytes
+    cell: bytes
+    replicate: int
+    scorer: str
+    outcomes: str
+    """JSON list."""
+
+
+class StoredCell(NamedTuple):
+    """What a frame says of a cell beside its rollouts."""
+
+    digest: bytes
+    condition: Condition
+    model: str
+    source: str
+
+
+def canonical(value: Any) -> bytes:
+    """JSON in one form: what is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def cell_digest(sent: dict[str, Any]) -> bytes:
+    """SHA-256 of everything that a cell's rollouts are sent and everything that decides what they would be sent."""
+    return hashlib.sha256(canonical(sent)).digest()
+
+
+def key_of(cell: bytes, replicate: int) -> bytes:
+    """Identity of one rollout: SHA-256 of the cell's digest and the replicate index."""
+    return hashlib.sha256(cell + b":%d" % replicate).digest()
+
+
+class Store(Database):
+    """An open store. Raises `StoreError` for a path that cannot be written and for files that are not ours to write."""
+
+    def __init__(self, path: StorePath = None):
+        # Rollouts of a cell share most of their texts.
+        self._text = functools.lru_cache(4096)(self._read_text)
+        self._text_id = functools.lru_cache(4096)(self._keep_text)
+        self._cell_ids: dict[bytes, int] = {}
+        super().__init__(path, _TABLES, SCHEMA)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of what is written inside, or none of it; what is inside may open transactions of its own, which join this one."""
+        try:
+            with super().transaction() as connection:
+                yield connection
+        except BaseException:
+            self._text_id.cache_clear()  # what was inserted is gone
+            self._cell_ids.clear()
+            raise
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def put(self, rollouts: Iterable[Finished], specs: dict[bytes, dict[str, Any]]) -> None:
+        """Keep finished rollouts, all or none. `specs` says for each new cell's digest what the cell is."""
+        with self.transaction():
+            for one in rollouts:
+                if not self._insert(one, specs):
+                    # Somebody was first. What taught nothing about the agent gives way; anything else stays.
+                    self._delete(one.key, UNFINISHED)
+                    self._insert(one, specs)
+                self._connection.execute("DELETE FROM claims WHERE key=?", (one.key,))
+                if one.record["stop_reason"] not in UNFINISHED:  # else the next run goes on from its turns
+                    self._connection.execute("DELETE FROM turns WHERE key=?", (one.key,))
+
+    def _insert(self, one: Finished, specs: dict[bytes, dict[str, Any]]) -> bool:
+        cell = self._cell_id(one.cell, specs)
+        added = self._connection.execute(
+            "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
+            (one.key, cell, one.replicate, one.record["stop_reason"], one.scorer, _compact(one.outcomes)),
+        )
+        if added.rowcount:
+            body = self._pack(one.record)
+            self._connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(body), body))
+        return bool(added.rowcount)
+
+    def _delete(self, key: bytes, stop_reasons: Iterable[str] = STOPS) -> int:
+        """Delete a rollout that stopped for one of these reasons."""
+        found = self._connection.execute("SELECT id, stop_reason FROM rollouts WHERE key=?", (key,)).fetchone()
+        if not found or found[1] not in stop_reasons:
+            return 0
+        self._connection.execute("DELETE FROM bodies WHERE rollout=?", found[:1])
+        return self._connection.execute("DELETE FROM rollouts WHERE id=?", found[:1]).rowcount
+
+    def _cell_id(self, digest: bytes, specs: dict[bytes, dict[str, Any]]) -> int:
+        if digest not in self._cell_ids:
+            self._cell_ids[digest] = self._shared("cells", "spec", digest, json.dumps(specs[digest]).encode())
+        return self._cell_ids[digest]
+
+    def _keep_text(self, text: str) -> int:
+        raw = text.encode("utf-8", "surrogatepass")
+        return self._shared("texts", "body", hashlib.sha256(raw).digest()[:16], raw)
+
+    def _shared(self, table: str, column: str, digest: bytes, raw: bytes) -> int:
+        """Id of what is stored once for many rollouts; put there if it is missing, and mended if it is damaged."""
+        found = self._connection.execute(f"SELECT id, {column} FROM {table} WHERE digest=?", (digest,)).fetchone()
+        if not found:
+            added = self._connection.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", (digest, zlib.compress(raw)))
+            return int(added.lastrowid or 0)
+        try:
+            sound = zlib.decompress(found[1]) == raw
+        except zlib.error:
+            sound = False
+        if not sound:
+            self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), found[0]))
+        return int(found[0])
+
+    def _pack(self, record: dict[str, Any]) -> bytes:
+        messages = [
+            m | {"content": self._text_id(m["content"])} if m["role"] == "tool" and len(m["content"]) > _LONG else m
+            for m in record["messages"]
+        ]
+        provenance = self._text_id(json.dumps(record["provenance"]))
+        return zlib.compress(_compact(record | {"messages": messages, "provenance": provenance}).encode(), 1)
+
+    def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
+        """Keep a judge's raw reply; a later reply to the same question replaces it."""
+        body = zlib.compress(_compact(reply).encode())
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
+
+    def judgement(self, key: bytes) -> dict[str, Any] | None:
+        """A judge's stored reply."""
+        found = self.query("SELECT body FROM judgements WHERE key=?", key)
+        with self._readable(f"the judgement {key.hex()[:16]}"):
+            return json.loads(zlib.decompress(found[0][0])) if found else None
+
+    def judgements(self) -> Iterator[dict[str, Any]]:
+        """All judges' stored replies."""
+        for (key,) in self.query("SELECT key FROM judgements"):
+            yield self.judgement(key) or {}
+
+    def recache(self, rows: Iterable[tuple[bytes, str, list[Any]]]) -> None:
+        """Replace cached outcomes: (key, scorer, outcomes)."""
+        with self.transaction():
+            self._connection.executemany(
+                "UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?",
+                [(scorer, _compact(outcomes), key) for key, scorer, outcomes in rows],
+            )
+
+    def discard(self, keys: Iterable[bytes]) -> int:
+        """Delete rollouts, so that the next run makes them anew; returns how many there were."""
+        with self.transaction() as db:
+            found = 0
+            for key in keys:
+                found += self._delete(key)
+                db.execute("DELETE FROM turns WHERE key=?", (key,))
+            return found
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def stored(self, cells: Iterable[bytes]) -> dict[bytes, set[int]]:
+        """Replicates that need no run, of each cell."""
+        found: dict[bytes, set[int]] = {}
+        for digest in cells:
+            rows = self.query(
+                "SELECT replicate FROM rollouts WHERE cell = (SELECT id FROM cells WHERE digest=?) AND stop_reason NOT IN (?, ?)",
+                digest,
+                *UNFINISHED,
+            )
+            found[digest] = {row[0] for row in rows}
+        return found
+
+    def rows(self, cell: bytes, n: int | None = None) -> list[Row]:
+        """The first `n` replicates of a cell, in their order."""
+        found = self.query(
+            "SELECT key, replicate, scorer, outcomes FROM rollouts "
+            "WHERE cell = (SELECT id FROM cells WHERE digest=?) AND replicate < ? ORDER BY replicate",
+            cell,
+            n if n is not None else 1 << 62,
+        )
+        return [Row(row[0], cell, *row[1:]) for row in found]
+
+    def cells(self) -> list[bytes]:
+        """Digests of all cells with a rollout, oldest first."""
+        return [row[0] for row in self.query("SELECT digest FROM cells WHERE id IN (SELECT cell FROM rollouts) ORDER BY id")]
+
+    def spec(self, cell: bytes) -> dict[str, Any]:
+        """What a cell is: condition, model, source, and all that is sent."""
+        ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
+        try:
+            found: dict[str, Any] = json.loads(zlib.decompress(body))
+            if cell_digest(found["sent"]) != cell:
+                raise ValueError("it belongs to another cell")
+        except (ValueError, zlib.error):
+            ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
+            with self._readable(f"what the rollouts {ids} share"):
+                raise
+        return found
+
+    def find(self, id: str) -> Row:
+        """The rollout whose key starts with `id` (hexadecimal)."""
+        if not isinstance(id, str) or not 4 <= len(id) <= 64 or set(id) - set("0123456789abcdef"):
+            raise StoreError(f"{id!r} is no rollout id: ids are hexadecimal, as in the frame's column 'id'")
+        low, high = bytes.fromhex(id.ljust(64, "0")), bytes.fromhex(id.ljust(64, "f"))
+        found = self.query(
+            "SELECT r.key, c.digest, r.replicate, r.scorer, r.outcomes FROM rollouts r JOIN cells c ON c.id = r.cell "
+            "WHERE r.key BETWEEN ? AND ? LIMIT 2",
+            low,
+            high,
+        )
+        if len(found) != 1:
+            raise StoreError(f"{self.path} has {'no' if not found else 'more than one'} rollout whose id starts with {id!r}")
+        return Row(*found[0])
+
+    def record(self, key: bytes) -> dict[str, Any]:
+        """A stored rollout's record, as it was put."""
+        found = self.query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
+        with self._readable(f"the rollout {key.hex()[:16]}"):
+            ((crc, body),) = found
+            if zlib.crc32(body) != crc:
+                raise ValueError("its checksum does not match")
+            record: dict[str, Any] = json.loads(zlib.decompress(body))
+            for message in record["messages"]:
+                if message["role"] == "tool" and isinstance(message["content"], int):
+                    message["content"] = self._text(message["content"])
+            record["provenance"] = json.loads(self._text(record["provenance"]))
+        return record
+
+    def _read_text(self, id: int) -> str:
+        ((digest, body),) = self.query("SELECT digest, body FROM texts WHERE id=?", id)
+        raw = zlib.decompress(body)
+        if hashlib.sha256(raw).digest()[:16] != digest:
+            raise ValueError("the checksum of one of its texts does not match")
+        return raw.decode("utf-8", "surrogatepass")
+
+    @contextlib.contextmanager
+    def _readable(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            raise StoreError(
+                f"{self.path}: {what} is damaged ({error}). Nothing else is affected. "
+                "To do: restore the file from a backup, or pp.discard([id]) and run again."
+            ) from error
+
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode

@@ -1,0 +1,1 @@
+"""Virtual worlds, and the tools that act on them."""

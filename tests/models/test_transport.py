@@ -1,0 +1,128 @@
+"""A run against a provider that fails in every way, is killed, and costs money. In full size: benchmarks/bench_faults.py."""
+
+import json
+import os
+import sqlite3
+import warnings
+import zlib
+from pathlib import Path
+
+import faults
+import pytest
+from providers import PERSONA, killed, model_at, spend, storm
+
+import ppres as pp
+
+
+def test_every_replicate_comes_out_once_of_a_storm_of_faults(cell):
+    found = storm(cell, 60, 0.3)
+    assert len(found["faults"]) > 0.7 * len(faults.KINDS)
+
+
+def test_rejected_keys_and_unknown_models_stop_at_once_and_lose_nothing(cell):
+    found = storm(cell, 12, 0.1, rejecting=faults.REJECTING * 12)
+    assert found["rejections"] > 0
+
+
+@pytest.mark.parametrize("kind", faults.REJECTING)
+def test_a_rejection_is_not_tried_again(kind, cell):
+    with faults.Faulty(1.0, [kind]) as server:
+        with pytest.raises(pp.ModelError, match=PERSONA):
+            pp.run(cell, model_at(server), 8, concurrency=1, progress=False)
+        assert server.begun == 1
+
+
+def test_a_run_that_is_killed_goes_on_inside_its_conversations(tmp_path):
+    found = killed(tmp_path, kills=2, n=24)
+    assert found["kills"] == 2
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_spending_stays_within_the_budget_but_for_calls_in_flight(seed, tmp_path):
+    found = spend(seed, tmp_path / "store.sqlite")
+    assert found["calls"] <= 16
+
+
+def test_an_unpriced_model_is_said_once_and_bound_by_tokens_alone(cell):
+    with faults.Faulty(persona=PERSONA) as server:
+        model = pp.Model("openai/nobody-knows-the-price", api_base=server.url)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            frame = pp.run(cell, model, 6, budget=0.01, max_tokens=9_000, concurrency=2, progress=False)
+    assert [str(w.message).count("budget does not bind") for w in told if "nobody-knows" in str(w.message)] == [1]
+    assert frame.cost.isna().all()
+    assert 0 < len(frame) < 6
+    assert sum(map(sum, server.usage)) <= 9_000 + 2 * max(map(sum, server.usage))
+
+
+NOTEBOOK = """
+import logging, sys
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+import ppres as pp
+from ppres.read.judge import REFUSAL
+cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative", dataset="factual")
+model = pp.Model("openai/gemini-3-flash", api_base={url!r}, family="Gemini")
+df = pp.run(cell, model, {n}, concurrency=2)
+display(df, pp.show(df.id[0]), pp.judge(df.id, REFUSAL, pp.Model("openai/judge", api_base={url!r})))
+"""
+
+
+def in_a_notebook(url, n, tmp_path):
+    """All that a notebook with a run keeps as outputs, tracebacks among them."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK.format(url=url, n=n))])
+    NotebookClient(notebook, kernel_name="python3", timeout=60, allow_errors=True).execute(cwd=str(tmp_path), env=dict(os.environ))
+    return nbformat.writes(notebook)
+
+
+def test_no_secret_is_kept_or_told(cell, tmp_path, monkeypatch, capfd):
+    secrets = ("sk-planted-0123456789abcdef", "bearer-planted-0123456789")
+    monkeypatch.setenv("OPENAI_API_KEY", secrets[0])
+    monkeypatch.setenv("GATEWAY_TOKEN", secrets[1])
+
+    class Echo(faults.Faulty):
+        def reply(self, body, kind, rng):
+            said = f"My key is {secrets[0]}, the header said Bearer {secrets[1]}."
+            if "tools" not in body:  # a judge is asked
+                message = {"role": "assistant", "content": json.dumps({"verdict": "no", "quote": said})}
+                choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                return {"id": "x", "object": "chat.completion", "created": 1, "model": "judge", "choices": [choice]}
+            found = super().reply(body, kind, rng)
+            found["choices"][0]["message"]["content"] = said
+            return found
+
+    with Echo(0.3, ["500", "content_policy"]) as server:
+        said = f"content management policy, Authorization: Bearer {secrets[0]} {secrets[1]}"
+        monkeypatch.setattr(
+            faults, "_error", lambda text, code=None: json.dumps({"error": {"message": said, "code": code}}).encode()
+        )
+        frame = pp.run(cell, model_at(server), 12, progress=False)
+        kept = in_a_notebook(server.url, 14, tmp_path)
+        assert "[secret]" in kept and "verdict" in kept
+    with faults.Faulty(1.0, ["401"]) as server, pytest.raises(pp.ModelError) as raised:
+        pp.run(cell, model_at(server), 2, progress=False)
+    with faults.Faulty(1.0, ["401"]) as server:
+        refused = in_a_notebook(server.url, 1, tmp_path)
+        assert "ModelError" in refused
+    shown = "".join(pp.show(id)._repr_html_() + repr(pp.show(id)) for id in frame.id)
+    shown += (
+        kept
+        + refused
+        + frame.to_csv()
+        + str(raised.value)
+        + "".join(capfd.readouterr())
+        + "".join(str(pp.transcript(id)) for id in frame.id)
+    )
+    path = os.environ["PPRES_STORE"]
+    with sqlite3.connect(path) as db:
+        for table, column in (("bodies", "body"), ("texts", "body"), ("cells", "spec"), ("turns", "body"), ("judgements", "body")):
+            for (body,) in db.execute(f"SELECT {column} FROM {table}"):
+                shown += zlib.decompress(body).decode()
+    db.close()
+    raw = b"".join(one.read_bytes() for one in Path(path).parent.glob("store.sqlite*"))
+    assert "[secret]" in shown
+    for secret in secrets:
+        assert secret not in shown
+        assert secret.encode() not in raw
