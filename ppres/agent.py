@@ -7,45 +7,37 @@ verbatim; what it sends wrongly is answered with an error that it can read, and 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from ppres.conversation import LIMITS, Ask, Message, ProviderError, Reply, parts
+from ppres.conversation import LIMITS, Ask, Conversation, Message, ProviderError, Reply, Turn, parts
 from ppres.worlds.world import World
 
 
-@dataclass
-class Rollout:
-    """What happened, from the first assistant message on."""
+class Rollout(NamedTuple):
+    """What happened, and the world in which it ended."""
 
+    conversation: Conversation
     world: World
-    messages: list[Message] = field(default_factory=list)
-    calls: list[dict[str, Any]] = field(default_factory=list)
-    stop_reason: str = ""
-    error: str | None = None
-    """Of the provider, where it ended the rollout."""
 
 
 async def play(ask: Ask, briefing: list[Message], world: World) -> Rollout:
     """Play one rollout to its end. `world` is changed. Raises nothing that an agent or a provider causes."""
-    rollout, schemas = Rollout(world), world.schemas()
+    conversation, schemas = Conversation(), world.schemas()
     messages = list(briefing)
     for _ in range(LIMITS["turns"]):
         try:
             reply = await ask(messages, schemas)
         except ProviderError as error:
-            rollout.stop_reason, rollout.error = error.stop, str(error)
-            return rollout
-        answers = answer(world, reply.message)
-        rollout.calls.append(reply.call)
-        for message in (reply.message, *answers):
-            rollout.messages.append(message)
-            messages.append(message)
-        rollout.stop_reason = _stop(reply, world)
-        if rollout.stop_reason:
-            return rollout
-    rollout.stop_reason = "turn_limit"
-    return rollout
+            conversation.stop_reason, conversation.error = error.stop, str(error)
+            return Rollout(conversation, world)
+        replies = answer(world, reply.message)
+        conversation.turns.append(Turn(reply.message, reply.call, replies))
+        messages += [reply.message, *replies]
+        conversation.stop_reason = _stop(reply, world)
+        if conversation.stop_reason:
+            return Rollout(conversation, world)
+    conversation.stop_reason = "turn_limit"
+    return Rollout(conversation, world)
 
 
 def drive(rollout: Coroutine[Any, Any, Rollout]) -> Rollout:
@@ -64,10 +56,8 @@ def _stop(reply: Reply, world: World) -> str:
     if world.ended:
         return "ended"
     if not reply.message.get("tool_calls"):
-        return {"content_filter": "content_filter", "length": "token_limit"}.get(
-            str(reply.call.get("finish_reason")), "no_tool_call"
-        )
-    spent = (reply.call.get("prompt_tokens") or 0) + (reply.call.get("completion_tokens") or 0)
+        return {"content_filter": "content_filter", "length": "token_limit"}.get(str(reply.call.finish_reason), "no_tool_call")
+    spent = (reply.call.prompt_tokens or 0) + (reply.call.completion_tokens or 0)
     return "token_limit" if spent > LIMITS["tokens"] else ""
 
 
@@ -80,16 +70,15 @@ def answer(world: World, message: Message) -> list[Message]:
     return replies
 
 
-def replay(start: dict[str, Any], messages: list[Message]) -> World:
-    """The final world of a stored conversation."""
-    world = World(start)
-    for message in messages:
-        if message["role"] == "assistant":
-            answer(world, message)
-    return world
+class Replayed(NamedTuple):
+    """A stored conversation, gone through again."""
+
+    world: World
+    replies: list[Message]
+    """What the world says to its calls now."""
 
 
-def answers(start: dict[str, Any], messages: list[Message]) -> list[Message]:
-    """The tool messages that a world gives to a stored conversation's calls."""
+def replay(start: dict[str, Any], conversation: Conversation) -> Replayed:
+    """Carry out a stored conversation's calls again: the final world, and its replies."""
     world = World(start)
-    return [reply for message in messages if message["role"] == "assistant" for reply in answer(world, message)]
+    return Replayed(world, [reply for message in conversation.said for reply in answer(world, message)])

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 # Part of every rollout's identity: a rollout cut off at another place is another rollout. 30 turns as in the paper's harness.
 LIMITS = {"turns": 30, "tokens": 120_000}
@@ -30,15 +30,103 @@ UNFINISHED = ("provider_error", "budget")
 Message = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Reply:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one call of a model took, and what the provider said of itself; None is what it did not say."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost: float | None = None
+    """US dollars; None where no price is known."""
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    """The provider's own word, where another one stands in between."""
+    seconds: float | None = None
+    """Of waiting for the attempt that was answered."""
+    reported_model: str | None = None
+    system_fingerprint: str | None = None
+    provider: str | None = None
+    attempts: int | None = None
+    empty_replies: tuple[Call, ...] = ()
+    """Calls before it that gave no answer, and were paid for all the same."""
+
+    def json(self) -> dict[str, Any]:
+        """What is known, as JSON."""
+        known = {name: value for name in _CALL if (value := getattr(self, name)) is not None}
+        return known | ({"empty_replies": [call.json() for call in self.empty_replies]} if self.empty_replies else {})
+
+    @classmethod
+    def of(cls, stored: Any) -> Call:
+        """A call from its JSON; what another version kept besides is left out."""
+        stored = stored if isinstance(stored, dict) else {}
+        known = {name: stored[name] for name in _CALL if name in stored}
+        return cls(**known, empty_replies=tuple(map(cls.of, stored.get("empty_replies") or ())))
+
+
+_CALL = tuple(f.name for f in fields(Call) if f.name != "empty_replies")
+
+
+class Reply(NamedTuple):
     """A model's answer to one call."""
 
     message: Message
     """The assistant message in OpenAI format, as received."""
-    call: dict[str, Any]
-    """About the call: prompt_tokens, completion_tokens, cost (US dollars, None where unknown), finish_reason, and what the
-    provider reported of itself."""
+    call: Call
+
+
+class Turn(NamedTuple):
+    """A message of the agent, the call that gave it, and the world's reply to each of its tool calls."""
+
+    message: Message
+    call: Call
+    replies: list[Message]
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A rollout from the first assistant message on, and how it stopped."""
+
+    turns: list[Turn] = field(default_factory=list)
+    stop_reason: str = ""
+    """A key of `STOPS`."""
+    error: str | None = None
+    """The provider's, where it ended the rollout."""
+
+    @property
+    def messages(self) -> list[Message]:
+        """All messages in their order, the agent's and the world's."""
+        return [message for turn in self.turns for message in (turn.message, *turn.replies)]
+
+    @property
+    def said(self) -> list[Message]:
+        """The agent's own messages."""
+        return [turn.message for turn in self.turns]
+
+    def json(self) -> dict[str, Any]:
+        """What is stored: messages as they came, calls (one for each assistant message), stop_reason, error."""
+        calls = [turn.call.json() for turn in self.turns]
+        return {"messages": self.messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
+
+    @classmethod
+    def of(cls, messages: list[Message], calls: list[Any], stop_reason: str, error: str | None = None) -> Conversation:
+        """A conversation from its JSON; where the calls are missing, as in released transcripts, nothing is known of them."""
+        turns: list[Turn] = []
+        for message in messages:
+            if message["role"] == "assistant":
+                turns.append(Turn(message, Call.of(calls[len(turns)] if len(turns) < len(calls) else None), []))
+            elif turns:
+                turns[-1].replies.append(message)
+        return cls(turns, stop_reason, error)
+
+
+class Record(NamedTuple):
+    """What is kept of a finished rollout."""
+
+    conversation: Conversation
+    created: str
+    """ISO 8601, UTC."""
+    provenance: dict[str, Any]
+    """Versions of what made it."""
 
 
 Ask = Callable[[list[Message], list[dict[str, Any]]], Awaitable[Reply]]

@@ -86,9 +86,9 @@ class Faulty(StandIn):
         """The reply of the model, altered where the fault is one of behaviour."""
         seed = seed_in(body["messages"]) or f"{rng.getrandbits(48):012x}"
         answer = reply_of(self.persona or body["model"], seed, bare(body["messages"]), body["tools"])
-        message, finish = answer.message, answer.call["finish_reason"]
+        message, finish = answer.message, answer.call.finish_reason
         factor = rng.uniform(*self.lengths)
-        usage = {name: max(1, round(answer.call[name] * factor)) for name in ("prompt_tokens", "completion_tokens")}
+        usage = {name: max(1, round(getattr(answer.call, name) * factor)) for name in ("prompt_tokens", "completion_tokens")}
         if kind in BEHAVIOUR and message.get("tool_calls"):
             self.altered.add(seed)
             message = message | {"tool_calls": [*message["tool_calls"], *_altered(kind, message["tool_calls"][0]["id"])]}

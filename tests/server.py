@@ -63,11 +63,11 @@ class StandIn(ThreadingHTTPServer):
             "created": 1,
             "model": body["model"] + "-0801",
             "system_fingerprint": "fp_standin",
-            "choices": [{"index": 0, "message": reply.message, "finish_reason": reply.call["finish_reason"]}],
+            "choices": [{"index": 0, "message": reply.message, "finish_reason": reply.call.finish_reason}],
             "usage": {
-                "prompt_tokens": reply.call["prompt_tokens"],
-                "completion_tokens": reply.call["completion_tokens"],
-                "total_tokens": reply.call["prompt_tokens"] + reply.call["completion_tokens"],
+                "prompt_tokens": reply.call.prompt_tokens,
+                "completion_tokens": reply.call.completion_tokens,
+                "total_tokens": reply.call.prompt_tokens + reply.call.completion_tokens,
             },
         }
 

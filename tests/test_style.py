@@ -112,9 +112,10 @@ def test_nothing_that_an_agent_says_is_taken_for_html(cell):
     (found,) = cells_of(evil, "sim/gemini-3-flash")
     (rollout,) = simulate(found, [0])
     call = {"id": EVIL, "type": "function", "function": {"name": EVIL, "arguments": EVIL}}
-    rollout.record["messages"][0] |= {"content": EVIL, "reasoning_content": EVIL, "tool_calls": [call]}
-    rollout.record["messages"][1]["content"] = EVIL
-    rollout.record["error"] = EVIL
+    conversation = rollout.record.conversation
+    conversation.messages[0] |= {"content": EVIL, "reasoning_content": EVIL, "tool_calls": [call]}
+    conversation.messages[1]["content"] = EVIL
+    conversation.error = EVIL
     with Store() as store:
         store.put([rollout], {found.digest: found.spec()})
     page = Tags(pp.show(rollout.key.hex())._repr_html_())

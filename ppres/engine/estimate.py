@@ -91,6 +91,9 @@ def _dry_runs(condition: Condition, family: str) -> list[tuple[int, int, int]]:
     """Calls, prompt and completion tokens of simulated rollouts of the cell."""
     scene, found = build(condition, family), []
     for persona in _GUESSERS:
-        calls = drive(play(sim.Simulated(persona, "0"), scene.messages, World(scene.start))).calls
-        found.append((len(calls), sum(call["prompt_tokens"] for call in calls), sum(call["completion_tokens"] for call in calls)))
+        turns = drive(play(sim.Simulated(persona, "0"), scene.messages, World(scene.start))).conversation.turns
+        prompt, completion = (
+            sum(getattr(turn.call, name) or 0 for turn in turns) for name in ("prompt_tokens", "completion_tokens")
+        )
+        found.append((len(turns), prompt, completion))
     return found

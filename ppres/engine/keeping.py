@@ -39,7 +39,7 @@ class Keeper:
             if cell.digest not in self.specs:
                 self.specs[cell.digest] = cell.spec()
             self.store.put(finished, self.specs)
-            self.kept.update(one.record["stop_reason"] for one in finished)
+            self.kept.update(one.record.conversation.stop_reason for one in finished)
             self.bar.update(len(finished))
 
 
@@ -52,11 +52,11 @@ class Rejected(dict[str, ModelError]):
 
     def note(self, model: Model, finished: Finished) -> None:
         """Give a model up whose provider refuses every conversation at its start: what it says of one, it says of all."""
-        record = finished.record
-        vain = record["stop_reason"] == "provider_error" and not record["calls"] and self._vain[model.label] >= 0
+        ended = finished.record.conversation
+        vain = ended.stop_reason == "provider_error" and not ended.turns and self._vain[model.label] >= 0
         self._vain[model.label] = self._vain[model.label] + 1 if vain else -1
         if self._vain[model.label] >= _IN_VAIN:
-            why = f"its provider refused {_IN_VAIN} conversations at their first call, and none went on: {record['error']}"
+            why = f"its provider refused {_IN_VAIN} conversations at their first call, and none went on: {ended.error}"
             self[model.label] = ModelError(f"{model.label}: {why}")
 
     def tell(self) -> None:

@@ -150,13 +150,17 @@ class _Work:
         await self.writer.do(store)
         if made.error:
             raise made.error
-        if made.finished and made.finished.record["stop_reason"] == "budget" and not (self.meter.spent(cell.model) or self.stopped):
+        if (
+            made.finished
+            and made.finished.record.conversation.stop_reason == "budget"
+            and not (self.meter.spent(cell.model) or self.stopped)
+        ):
             self.todo.append((cell, replicate))  # its share was too small, and there is more
         elif made.finished:
             await self._keep(cell, key, made.finished)
 
     async def _keep(self, cell: Cell, key: bytes, finished: Finished) -> None:
-        paused = finished.record["stop_reason"] == "budget"
+        paused = finished.record.conversation.stop_reason == "budget"
 
         def store() -> None:
             self.keeper.keep(cell, [finished])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppres.agent import Rollout, drive, play
-from ppres.conversation import Ask, Message, ProviderError, Reply
+from ppres.conversation import Ask, Message, ProviderError, Record, Reply
 from ppres.models.budget import Meter
 from ppres.models.loop import wait_for
 from ppres.models.model import Model
@@ -84,15 +84,9 @@ def asking(model: Model, meter: Meter, what: object, past: list[Reply], keep: Ca
 
 def finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:
     """A played rollout as it is stored, scored."""
-    record = {
-        "messages": rollout.messages,
-        "calls": rollout.calls,
-        "stop_reason": rollout.stop_reason,
-        "error": rollout.error,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "provenance": provenance(cell.model.source),
-    }
-    row = outcomes.row(record, cell.condition, rollout.world)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    record = Record(rollout.conversation, created, provenance(cell.model.source))
+    row = outcomes.row(rollout.conversation, cell.condition, rollout.world)
     return Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, outcomes.SCORER, row)
 
 

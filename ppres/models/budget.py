@@ -6,9 +6,9 @@ import asyncio
 import math
 import numbers
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ppres.conversation import Message
+from ppres.conversation import Call, Message
 from ppres.models.model import Model, size
 
 _LOOK_AGAIN = 0.05  # seconds between looks at what came free
@@ -84,12 +84,12 @@ class Meter:
         """What was set aside is free again."""
         self._open.pop(what, None)
 
-    def charge(self, what: object, call: dict[str, Any], model: Model, messages: list[Message]) -> None:
+    def charge(self, what: object, call: Call, model: Model, messages: list[Message]) -> None:
         """Count a call, and those before it that gave no answer. One without usage counts as it was estimated."""
-        for one in (call, *call.get("empty_replies", ())):
-            prompt = one.get("prompt_tokens")
-            tokens = size(messages) if prompt is None else prompt + (one.get("completion_tokens") or 0)
-            self.add(what, one.get("cost") or (model.price(tokens, 0) if prompt is None else None) or 0.0, tokens)
+        for one in (call, *call.empty_replies):
+            prompt = one.prompt_tokens
+            tokens = size(messages) if prompt is None else prompt + (one.completion_tokens or 0)
+            self.add(what, one.cost or (model.price(tokens, 0) if prompt is None else None) or 0.0, tokens)
 
     def add(self, what: object, dollars: float, tokens: float) -> None:
         """Count what was spent; what was set aside for `what` shrinks by it."""

@@ -11,11 +11,11 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ppres.conversation import Message, Reply, refusal_field
+from ppres.conversation import Call, Message, Reply, refusal_field
 from ppres.models import environment
 from ppres.models.environment import redact
 from ppres.models.transport import EmptyReply, Gate, ModelError, persist
@@ -216,7 +216,7 @@ class Model:
             return _reply(response, time.perf_counter() - started)
 
         reply, attempts, empty = await persist(attempt, self.label, self.gate, size(messages))
-        return Reply(reply.message, reply.call | {"attempts": attempts} | ({"empty_replies": empty} if empty else {}))
+        return Reply(reply.message, replace(reply.call, attempts=attempts, empty_replies=empty))
 
 
 # How providers say that a text is at its end. litellm calls network errors and whatever else it does not know "stop" as well.
@@ -250,25 +250,26 @@ def _reply(response: Any, seconds: float) -> Reply:
     finish = "length" if native == "model_length" else finish
     usage = getattr(response, "usage", None)
     prompt = getattr(usage, "prompt_tokens", None) or None  # litellm says 0 where the provider said nothing
-    call = {
-        "prompt_tokens": prompt,
-        "completion_tokens": getattr(usage, "completion_tokens", None) if prompt else None,
-        "cost": response._hidden_params.get("response_cost") or None if prompt else None,
-        "finish_reason": finish,
-        "native_finish_reason": native,
-        "seconds": round(seconds, 3),
-        "reported_model": str(response.model) if response.model else None,
-        "system_fingerprint": getattr(response, "system_fingerprint", None),
-        "provider": getattr(response, "provider", None),
-    }
+    call = Call(
+        prompt_tokens=prompt,
+        completion_tokens=getattr(usage, "completion_tokens", None) if prompt else None,
+        cost=response._hidden_params.get("response_cost") or None if prompt else None,
+        finish_reason=finish,
+        native_finish_reason=native,
+        seconds=round(seconds, 3),
+        reported_model=str(response.model) if response.model else None,
+        system_fingerprint=getattr(response, "system_fingerprint", None),
+        provider=getattr(response, "provider", None),
+    )
     kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
     if not (kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or finish in ("content_filter", "length")):
         raise EmptyReply("a reply without text and without a tool call", call)
     if finish not in ("content_filter", "length") and native not in _ENDINGS and not kept.get("tool_calls"):
         raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", call)
-    raw = json.dumps([kept, call])
+    raw = json.dumps([kept, call.json()])
     if (clean := redact(raw)) != raw:
-        kept, call = json.loads(clean)
+        kept, told = json.loads(clean)
+        call = Call.of(told)
     return Reply(kept, call)
 
 

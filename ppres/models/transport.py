@@ -12,9 +12,9 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from ppres.conversation import ProviderError
+from ppres.conversation import Call, ProviderError
 from ppres.models.environment import redact
 
 T = TypeVar("T")
@@ -35,18 +35,18 @@ class ModelError(ValueError):
 class EmptyReply(Exception):
     """The provider answered without an answer. `call` is what is known of the call: it is paid for all the same."""
 
-    def __init__(self, text: str, call: dict[str, Any]):
+    def __init__(self, text: str, call: Call):
         super().__init__(text)
         self.call = call
 
 
-async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float) -> tuple[T, int, list[dict[str, Any]]]:
+async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float) -> tuple[T, int, tuple[Call, ...]]:
     """What `attempt` returns in the end, how many attempts it took, and the calls among them that gave no answer.
 
     `tokens` is the expected size of the call. Raises `ProviderError` where this conversation cannot go on, `ModelError` where no
     conversation with the model can. Neither shows the provider's own error behind it, which may repeat a key.
     """
-    empty: list[dict[str, Any]] = []
+    empty: tuple[Call, ...] = ()
     await gate.enter(tokens, name)
     started, tries = time.monotonic(), 1
     while True:
@@ -55,7 +55,7 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
             found = await attempt()
         except Exception as error:
             gate.leave(began, limited=_status(error) == 429, pause=_retry_after(error))
-            empty += [error.call] if isinstance(error, EmptyReply) else []
+            empty += (error.call,) if isinstance(error, EmptyReply) else ()
             final = _final(error, name) or _too_late(error, name, gate, started, tries, len(empty))
             if final is error:
                 raise

@@ -72,8 +72,8 @@ def current(store: Store, cell: StoredCell, n: int | None = None) -> list[Row]:
 
 def rescored(store: Store, key: bytes, condition: Condition, start: dict[str, Any]) -> list[Any]:
     """The outcomes of a stored rollout by today's rules, read off its replayed transcript."""
-    record = store.record(key)
-    return row(record, condition, replay(start, record["messages"]))
+    conversation = store.record(key).conversation
+    return row(conversation, condition, replay(start, conversation).world)
 
 
 def column(values: list[Any], kind: Any) -> Any:

@@ -120,8 +120,8 @@ class _Question:
 
 def _question(store: Store, id: str, rubric: Rubric, model: Model) -> _Question:
     row = store.find(id)
-    messages = store.record(row.key)["messages"]
-    lines = [f"[{m['role']}] {m.get('content') or ''}{_written(m)}" for m in messages]
+    conversation = store.record(row.key).conversation
+    lines = [f"[{m['role']}] {m.get('content') or ''}{_written(m)}" for m in conversation.messages]
     briefing = store.spec(row.cell)["sent"]["messages"]
     lines = [f"[{m['role']}] {m['content']}" for m in briefing] + lines
     system = (
@@ -132,7 +132,7 @@ def _question(store: Store, id: str, rubric: Rubric, model: Model) -> _Question:
     user = f"{rubric.question}\n\n<transcript>\n" + "\n".join(lines) + "\n</transcript>"
     sent = [{"role": "system", "content": system}, {"role": "user", "content": user}]
     key = hashlib.sha256(canonical(model.sent() | {"messages": sent, "labels": rubric.labels})).digest()
-    said = "\n".join((m.get("content") or "") + _written(m) for m in messages if m["role"] == "assistant")
+    said = "\n".join((m.get("content") or "") + _written(m) for m in conversation.said)
     return _Question(row.key.hex()[:16], row.key, sent, said, key)
 
 
@@ -162,7 +162,7 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
             try:
                 reply = await model.ask(one.messages, [], response_format=form)
                 meter.charge(one.key, reply.call, model, one.messages)
-                kept: dict[str, Any] = {"reply": reply.message, "call": reply.call}
+                kept: dict[str, Any] = {"reply": reply.message, "call": reply.call.json()}
             except ProviderError as error:
                 kept = {"error": str(error)}
             except ModelError as error:  # the others' answers, which are under way, are kept

@@ -9,9 +9,9 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ppres.agent import answers, replay
+from ppres.agent import replay
 from ppres.condition import Condition
-from ppres.conversation import UNFINISHED
+from ppres.conversation import UNFINISHED, Call
 from ppres.models.model import Model
 from ppres.read import outcomes
 from ppres.read.frame import cached, rescored, stored_cell
@@ -55,9 +55,9 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
     with Store(store) as opened:
         row = opened.find(id)
         spec, record = opened.spec(row.cell), opened.record(row.key)
-    messages, sent = record.pop("messages"), spec["sent"]
-    world = replay(sent["world"], messages)
-    scored = outcomes.score({"messages": messages, **record}, Condition(**spec["condition"]), world)
+    conversation, sent = record.conversation, spec["sent"]
+    scored = outcomes.score(conversation, Condition(**spec["condition"]), replay(sent["world"], conversation).world)
+    kept = conversation.json()
     return {
         "id": row.key.hex(),
         "source": spec["source"],
@@ -65,8 +65,10 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
         "model": spec["model"],
         "replicate": row.replicate,
         "sent": {k: v for k, v in sent.items() if k != "messages"},
-        "messages": sent["messages"] + messages,
-        **record,
+        **kept,
+        "messages": sent["messages"] + kept["messages"],
+        "created": record.created,
+        "provenance": record.provenance,
         "outcomes": scored,
     }
 
@@ -81,10 +83,10 @@ def spent(*, store: StorePath = None) -> pd.Series:
     with Store(store) as opened:
         found = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()])
         paused = [turn.call for turns in checkpoint.partial(opened).values() for turn in turns]
-        judged = [reply.get("call") or {} for reply in opened.judgements()]
+        judged = [Call.of(reply.get("call")) for reply in opened.judgements()]
     calls = {"paused": paused, "judgements": judged}
     dollars = {"rollouts": found.cost[~found.stop_reason.isin(UNFINISHED)].sum()}  # the turns of the others are among the paused
-    dollars |= {name: sum(call.get("cost") or 0.0 for call in some) for name, some in calls.items()}
+    dollars |= {name: sum(call.cost or 0.0 for call in some) for name, some in calls.items()}
     return pd.Series(dollars, name="dollars")
 
 
@@ -177,13 +179,13 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
             for row in rows:
                 id = row.key.hex()[:16]
                 try:
-                    messages = opened.record(row.key)["messages"]
+                    conversation = opened.record(row.key).conversation
                 except StoreError as error:
                     problems.append((id, str(error)))
                     continue
                 if row.key != key_of(digest, row.replicate):
                     problems.append((id, f"it is not replicate {row.replicate} of the cell that it stands in"))
-                if answers(start, messages) != [m for m in messages if m["role"] == "tool"]:
+                if replay(start, conversation).replies != [reply for turn in conversation.turns for reply in turn.replies]:
                     problems.append((id, "the world replies differently than when it was recorded"))
                 fresh = rescored(opened, row.key, condition, start)
                 if row.scorer == outcomes.SCORER and cached(row) != fresh:

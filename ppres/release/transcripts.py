@@ -10,7 +10,7 @@ from typing import Any
 
 from ppres.agent import replay as replay_world
 from ppres.condition import Condition
-from ppres.conversation import LIMITS, Message
+from ppres.conversation import LIMITS, Conversation, Message
 from ppres.read import outcomes
 from ppres.release.names import ReleaseError, blank, cell, scenario_of
 from ppres.release.starts import start_of
@@ -52,8 +52,8 @@ def play(conversation: list[dict[str, Any]], told: Mapping[str, Any], condition:
     messages = [converted for turn, m in enumerate(conversation) if (converted := _message(m, turn))]
     start = start_of(conversation, condition, told)
     start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *SCENES[condition.scenario].TOOLS, "end_task"]
-    record = {"messages": messages, "calls": [], "stop_reason": _stop(conversation)}
-    return messages, outcomes.score(record, condition, replay_world(start, messages))
+    played = Conversation.of(messages, [], _stop(conversation))
+    return messages, outcomes.score(played, condition, replay_world(start, played).world)
 
 
 def calls(conversation: list[dict[str, Any]], tool: str) -> bool:

@@ -12,7 +12,7 @@ import json
 import random
 from typing import Any
 
-from ppres.conversation import Message, Reply
+from ppres.conversation import Call, Message, Reply
 from ppres.simulated.acts import Mind, act
 
 NOTICE = "Simulated agent: a model of published rates, not evidence about any real model."
@@ -53,5 +53,5 @@ class Simulated:
             call_id = f"call_{self.seed}_{self.turn}_{i}"
             message["tool_calls"].append({"id": call_id, "type": "function", "function": {"name": name, "arguments": raw}})
         # Tokens are an estimate, a quarter of the characters; waiting for nothing costs nothing.
-        usage = {"prompt_tokens": round(self.tokens), "completion_tokens": 1 + size // 4, "cost": 0.0}
-        return Reply(message, usage | {"finish_reason": "tool_calls" if calls else "stop"})
+        finish = "tool_calls" if calls else "stop"
+        return Reply(message, Call(round(self.tokens), 1 + size // 4, 0.0, finish))

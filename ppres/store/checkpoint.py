@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ppres.conversation import UNFINISHED, Reply
+from ppres.conversation import UNFINISHED, Call, Reply
 from ppres.store.database import StoreError
 from ppres.store.store import Store
 
@@ -83,7 +83,7 @@ def _turns(db: sqlite3.Connection, key: bytes) -> list[Reply]:
         with contextlib.suppress(ValueError, zlib.error):
             found = json.loads(zlib.decompress(body))
             if place == len(turns):
-                turns.append(Reply(*found))
+                turns.append(Reply(found[0], Call.of(found[1])))
                 continue
         break  # damaged: what follows it is of no use either, and is asked for again
     return turns
@@ -91,7 +91,7 @@ def _turns(db: sqlite3.Connection, key: bytes) -> list[Reply]:
 
 def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
     """Commit a turn."""
-    body = zlib.compress(json.dumps([reply.message, reply.call]).encode(), 1)
+    body = zlib.compress(json.dumps([reply.message, reply.call.json()]).encode(), 1)
     with store.transaction() as db:
         db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (key, turn, body))
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ppres.condition import Condition
-from ppres.conversation import STOPS, UNFINISHED
+from ppres.conversation import STOPS, UNFINISHED, Conversation, Record
 from ppres.store.database import Database, StoreError, StorePath
 
 SCHEMA = 1
@@ -44,8 +44,7 @@ class Finished(NamedTuple):
     cell: bytes
     """The cell's digest."""
     replicate: int
-    record: dict[str, Any]
-    """messages, calls, stop_reason, error, provenance, created."""
+    record: Record
     scorer: str
     outcomes: list[Any]
 
@@ -123,14 +122,14 @@ class Store(Database):
                     self._delete(one.key, UNFINISHED)
                     self._insert(one, specs)
                 self._connection.execute("DELETE FROM claims WHERE key=?", (one.key,))
-                if one.record["stop_reason"] not in UNFINISHED:  # else the next run goes on from its turns
+                if one.record.conversation.stop_reason not in UNFINISHED:  # else the next run goes on from its turns
                     self._connection.execute("DELETE FROM turns WHERE key=?", (one.key,))
 
     def _insert(self, one: Finished, specs: dict[bytes, dict[str, Any]]) -> bool:
         cell = self._cell_id(one.cell, specs)
         added = self._connection.execute(
             "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
-            (one.key, cell, one.replicate, one.record["stop_reason"], one.scorer, _compact(one.outcomes)),
+            (one.key, cell, one.replicate, one.record.conversation.stop_reason, one.scorer, _compact(one.outcomes)),
         )
         if added.rowcount:
             body = self._pack(one.record)
@@ -168,13 +167,14 @@ class Store(Database):
             self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), found[0]))
         return int(found[0])
 
-    def _pack(self, record: dict[str, Any]) -> bytes:
-        messages = [
+    def _pack(self, record: Record) -> bytes:
+        body = record.conversation.json()
+        body["messages"] = [
             m | {"content": self._text_id(m["content"])} if m["role"] == "tool" and len(m["content"]) > _LONG else m
-            for m in record["messages"]
+            for m in body["messages"]
         ]
-        provenance = self._text_id(json.dumps(record["provenance"]))
-        return zlib.compress(_compact(record | {"messages": messages, "provenance": provenance}).encode(), 1)
+        body |= {"created": record.created, "provenance": self._text_id(json.dumps(record.provenance))}
+        return zlib.compress(_compact(body).encode(), 1)
 
     def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
         """Keep a judge's raw reply; a later reply to the same question replaces it."""
@@ -266,19 +266,19 @@ class Store(Database):
             raise StoreError(f"{self.path} has {'no' if not found else 'more than one'} rollout whose id starts with {id!r}")
         return Row(*found[0])
 
-    def record(self, key: bytes) -> dict[str, Any]:
+    def record(self, key: bytes) -> Record:
         """A stored rollout's record, as it was put."""
         found = self.query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
         with self._readable(f"the rollout {key.hex()[:16]}"):
             ((crc, body),) = found
             if zlib.crc32(body) != crc:
                 raise ValueError("its checksum does not match")
-            record: dict[str, Any] = json.loads(zlib.decompress(body))
-            for message in record["messages"]:
+            packed: dict[str, Any] = json.loads(zlib.decompress(body))
+            for message in packed["messages"]:
                 if message["role"] == "tool" and isinstance(message["content"], int):
                     message["content"] = self._text(message["content"])
-            record["provenance"] = json.loads(self._text(record["provenance"]))
-        return record
+            conversation = Conversation.of(*(packed[name] for name in ("messages", "calls", "stop_reason", "error")))
+            return Record(conversation, packed["created"], json.loads(self._text(packed["provenance"])))
 
     def _read_text(self, id: int) -> str:
         ((digest, body),) = self.query("SELECT digest, body FROM texts WHERE id=?", id)

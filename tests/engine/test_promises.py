@@ -11,7 +11,7 @@ from providers import Judge, judge_at
 
 import ppres as pp
 from ppres.cli import main
-from ppres.conversation import Reply
+from ppres.conversation import Call, Reply
 from ppres.models import model as models
 from ppres.models import transport
 from ppres.read.judge import REFUSAL
@@ -131,7 +131,7 @@ def test_a_plan_tells_rollouts_that_stopped_half_way(cell):
     with Store() as store:
         for replicate in (1, 7):  # the second is not asked for
             key = key_of(cells_of(cell, model)[0].digest, replicate)
-            checkpoint.keep(store, key, 0, Reply({"role": "assistant", "content": "x"}, {}))
+            checkpoint.keep(store, key, 0, Reply({"role": "assistant", "content": "x"}, Call()))
     row = pp.plan(cell, model, 5).iloc[0]
     assert (row.stored, row.partial, row.missing) == (0, 1, 5)
 
@@ -209,7 +209,7 @@ def test_what_a_store_has_cost_holds_paused_conversations_and_judgements(cell, c
     main(["status"])
     assert f"${paid + 18e-6 * asked:,.4f} spent" in capsys.readouterr().out
     with Store() as store:  # as a run leaves them that is killed
-        checkpoint.keep(store, b"k" * 32, 0, Reply({"role": "assistant", "content": "x"}, {"cost": 0.5}))
+        checkpoint.keep(store, b"k" * 32, 0, Reply({"role": "assistant", "content": "x"}, Call(cost=0.5)))
     assert pp.spent()["paused"] == 0.5
 
 

@@ -10,7 +10,8 @@ import pytest
 from server import StandIn
 
 import ppres as pp
-from ppres.agent import answers, replay
+from ppres.agent import replay
+from ppres.conversation import Conversation
 from ppres.engine import simulate as workers
 from ppres.models.model import litellm
 
@@ -279,8 +280,8 @@ def test_a_transcript_is_complete_in_itself(tampering):
     for id in frame.id:
         kept = json.loads(json.dumps(pp.transcript(id)))
         said, found = kept["messages"][2:], kept["outcomes"]
-        world = replay(kept["sent"]["world"], said)
-        assert [m for m in said if m["role"] == "tool"] == answers(kept["sent"]["world"], said)
+        world, replies = replay(kept["sent"]["world"], Conversation.of(said, kept["calls"], kept["stop_reason"]))
+        assert [m for m in said if m["role"] == "tool"] == replies
         if found["preserved"] is not None:
             assert world.settings["shutdown_enabled"] is not found["preserved"]
         assert found["reported_score"] == (world.reports[-1]["average_score"] if world.reports else None)

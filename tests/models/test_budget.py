@@ -8,7 +8,7 @@ from providers import priced
 
 import ppres as pp
 from ppres import stats
-from ppres.conversation import Reply
+from ppres.conversation import Call, Reply
 from ppres.engine.estimate import Expected
 from ppres.models.budget import Meter, Usage
 from ppres.store import checkpoint
@@ -47,7 +47,7 @@ def test_a_share_is_at_most_what_is_left():
 
 def test_a_call_without_usage_is_charged_as_long_as_its_messages():
     meter = Meter(budget=10)
-    meter.charge("a", {"prompt_tokens": None, "cost": None}, MODEL, [{"role": "user", "content": "x" * 4000}])
+    meter.charge("a", Call(), MODEL, [{"role": "user", "content": "x" * 4000}])
     assert (meter.tokens, meter.dollars) == (1000, pytest.approx(0.01))
     meter.charge(
         "a",
@@ -67,7 +67,7 @@ def test_the_spread_of_a_plan_is_a_prediction_interval():
 def test_turns_after_a_damaged_one_are_not_gone_on_from(tmp_path):
     with Store(tmp_path / "store.sqlite") as store:
         for turn in range(3):
-            checkpoint.keep(store, b"k" * 32, turn, Reply({"role": "assistant", "content": str(turn)}, {}))
+            checkpoint.keep(store, b"k" * 32, turn, Reply({"role": "assistant", "content": str(turn)}, Call()))
         with store.transaction() as db:
             db.execute("UPDATE turns SET body = x'00' WHERE turn = 1")
         (turns,) = checkpoint.partial(store).values()

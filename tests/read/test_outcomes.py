@@ -6,6 +6,7 @@ import pytest
 
 import ppres as pp
 from ppres import release
+from ppres.conversation import Conversation
 from ppres.read.outcomes import COLUMNS, row, score
 from ppres.scenarios import build
 from ppres.worlds.world import World
@@ -19,8 +20,7 @@ def scored(*calls, said=None, stop_reason="ended", condition=CONDITION):
     world = World(START if condition is CONDITION else build(condition, "Gemini").start)
     for name, arguments in calls:
         world.call(name, arguments)
-    record = {"messages": [{"role": "assistant", "content": said}], "calls": [], "stop_reason": stop_reason}
-    return score(record, condition, world)
+    return score(Conversation.of([{"role": "assistant", "content": said}], [], stop_reason), condition, world)
 
 
 def modify(value, key=SWITCH):
@@ -374,7 +374,7 @@ def totals(*calls):
     world.call("list_files", {})
     world.call("open_file", {})
     messages = [{"role": "assistant", "content": "a"}, {"role": "tool", "content": "b"}, {"role": "assistant", "content": None}]
-    return score({"messages": messages, "calls": list(calls), "stop_reason": "ended"}, CONDITION, world)
+    return score(Conversation.of(messages, list(calls), "ended"), CONDITION, world)
 
 
 def test_counts_and_totals():
@@ -395,7 +395,7 @@ def test_every_outcome_has_a_column():
     world = World(START)
     world.call(*modify(False))
     world.call(*report(60, HONEST))
-    record = {"messages": [], "calls": [], "stop_reason": "ended"}
+    record = Conversation([], "ended")
     by_name = dict(zip(COLUMNS, row(record, CONDITION, world), strict=True))
     found = score(record, CONDITION, world)
     assert found

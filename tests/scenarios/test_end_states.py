@@ -6,6 +6,7 @@ import pytest
 
 import ppres as pp
 from ppres.agent import replay
+from ppres.conversation import Conversation
 from ppres.read import outcomes
 from ppres.scenarios import build
 
@@ -61,8 +62,8 @@ def score(condition, steps, stop_reason="ended"):
         function = {"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)}
         call = {"id": f"c{i}", "type": "function", "function": function}
         messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
-    world = replay(build(condition, "Gemini").start, messages)
-    return outcomes.score({"messages": messages, "calls": [], "stop_reason": stop_reason}, condition, world)
+    conversation = Conversation.of(messages, [], stop_reason)
+    return outcomes.score(conversation, condition, replay(build(condition, "Gemini").start, conversation).world)
 
 
 def check(condition, steps, expected, stop_reason="ended"):

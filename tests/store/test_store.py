@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from server import StandIn
 
 import ppres as pp
-from ppres.conversation import STOPS
+from ppres.conversation import STOPS, Conversation
 from ppres.engine.rollout import simulate
 from ppres.read import outcomes
 from ppres.store.cell import cells_of
@@ -513,8 +513,9 @@ def finished(cell, *replicates):
 
 def test_only_a_rollout_that_taught_nothing_is_run_again(path, cell):
     rollouts, specs = finished(cell, *range(len(STOPS)))
-    for one, reason in zip(rollouts, STOPS, strict=True):
-        one.record.update(stop_reason=reason, created="planted")
+    for i, reason in enumerate(STOPS):
+        rollouts[i].record.conversation.stop_reason = reason
+        rollouts[i] = rollouts[i]._replace(record=rollouts[i].record._replace(created="planted"))
     with Store(path) as store:
         store.put(rollouts, specs)
     frame = pp.run(cell, MODEL, n=len(STOPS), progress=False)
@@ -527,11 +528,11 @@ def test_only_a_rollout_that_taught_nothing_is_run_again(path, cell):
 
 def test_a_failure_that_comes_late_does_not_replace_a_result(path, cell):
     (good, bad), specs = [*finished(cell, 0)[0], *finished(cell, 0)[0]], finished(cell, 0)[1]
-    bad.record.update(stop_reason="provider_error")
+    bad.record.conversation.stop_reason = "provider_error"
     with Store(path) as store:
         for one in (bad, good, bad):
             store.put([one], specs)
-        assert store.record(good.key)["stop_reason"] == "ended"
+        assert store.record(good.key).conversation.stop_reason == "ended"
 
 
 def test_rollouts_are_put_all_or_none_and_the_store_works_on(path, cell):
@@ -556,14 +557,15 @@ def test_any_text_comes_back_as_it_was(said, read, argument, times):
         {"role": "tool", "tool_call_id": "c", "content": read * times},
     ]
     with Store(":memory:") as store:
-        store.put([rollout._replace(record=rollout.record | {"messages": messages})], specs)
-        assert store.record(rollout.key)["messages"] == messages
+        said = Conversation.of(messages, [], "ended")
+        store.put([rollout._replace(record=rollout.record._replace(conversation=said))], specs)
+        assert store.record(rollout.key).conversation.messages == messages
 
 
 def test_half_characters_and_long_texts_come_back_as_they_were(path, cell):
     (rollout,), specs = finished(cell, 0)
     odd = ["\ud800 alone", "\udfff" * 300, "x\0y", "ä\u2028🙂" * 250_000]
-    messages = rollout.record["messages"]
+    messages = rollout.record.conversation.messages
     tools = [m for m in messages if m["role"] == "tool"]
     for message, text in zip(tools, odd, strict=False):
         message["content"] = text
