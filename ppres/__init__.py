@@ -4,8 +4,8 @@ A study is a table. `grid` makes conditions, `run` makes or finds their rollouts
 follows is pandas, statsmodels and seaborn.
 
 Errors: `ConditionError` (a factor's value; `ImpossibleCondition` for values that exclude each other), `ModelError` (a model's name,
-key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the authors' data), `StoreError` (the file of transcripts).
-All but the last are `ValueError`s.
+key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the authors' data), `StoreError` (the file of transcripts),
+`MissingPackageError` (a light install, asked for more). All but the last two are `ValueError`s.
 """
 
 from ppres import stats
@@ -14,6 +14,7 @@ from ppres.engine.runner import plan, run
 from ppres.grid import grid
 from ppres.models.model import Model
 from ppres.models.transport import ModelError
+from ppres.optional import MissingPackageError
 from ppres.read.frame import columns
 from ppres.read.judge import Rubric, judge
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
@@ -26,6 +27,7 @@ __all__ = [
     "Condition",
     "ConditionError",
     "ImpossibleCondition",
+    "MissingPackageError",
     "Model",
     "ModelError",
     "PersonaError",

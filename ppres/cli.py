@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         asked.do(asked)
     except BrokenPipeError:  # `| head` has read enough
         return 0
-    except (ValueError, KeyError, ppres.StoreError, OSError) as error:
+    except (ValueError, KeyError, ppres.StoreError, ppres.MissingPackageError, OSError) as error:
         print(f"ppres: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

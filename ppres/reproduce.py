@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ppres.optional import needed
 from ppres.store.database import default_path
 
 # What decides the bytes of a figure of simulated agents, beside its notebook: these files, and the versions in constraints.txt.
@@ -35,6 +36,7 @@ def reproduce(
     """
     from ppres.models.model import Model
 
+    needed("nbclient", "ppres reproduce", "jupyter")
     if n is not None and n < 1:
         raise ReproduceError(f"--n {n}: the number of rollouts per cell is a whole number from 1 up")
     for name in models or ():

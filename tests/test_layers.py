@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ppres"
 # From the ground up; the design's table. A wing, or a module at the top, imports from no later line.
 STACK = (
-    ("conversation", "condition", "style"),
+    ("conversation", "condition", "optional", "style"),
     ("grid",),
     ("worlds",),
     ("agent",),

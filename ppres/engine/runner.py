@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections import Counter
 from concurrent.futures import Executor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-
-from tqdm.auto import tqdm
 
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper
@@ -105,12 +105,21 @@ def run(
             stored = opened.stored(wanted)
             missing = [(cell, i) for cell in cells for i in range(wanted[cell.digest]) if i not in stored[cell.digest]]
             if missing:
-                with tqdm(total=len(missing), unit="rollout", disable=not progress, leave=False) as bar:
+                with _bar(len(missing), progress) as bar:
                     _make(missing, Keeper(opened, bar), meter, concurrency, executor)
             if count == "all" or meter.refused or not _top_up(opened, cells, wanted, n):
                 break
         frame = tidy(opened, [cell.stored() for cell in cells], wanted)
     return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
+
+
+def _bar(total: int, progress: bool) -> Any:
+    """A progress bar, and none where tqdm is not installed."""
+    try:
+        from tqdm.auto import tqdm
+    except ModuleNotFoundError:
+        return contextlib.nullcontext(SimpleNamespace(update=lambda made: None))
+    return tqdm(total=total, unit="rollout", disable=not progress, leave=False)
 
 
 def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:

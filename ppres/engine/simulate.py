@@ -12,8 +12,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 
-import loky
-
 from ppres.engine import rollout as generate
 from ppres.engine.keeping import Job, Keeper
 from ppres.store.cell import Cell
@@ -26,13 +24,15 @@ _WORTH_PROCESSES = 3000
 
 def run_simulated(jobs: list[Job], keeper: Keeper, executor: Executor | None, ahead: int) -> None:
     """Simulated rollouts, stored a batch at a time: one that is lost costs nothing to make again."""
-    batches, cores = _batches(jobs), loky.cpu_count()
+    batches = _batches(jobs)
     if executor:
         _simulate_in(executor, batches, keeper, ahead)
-    elif len(jobs) < _WORTH_PROCESSES or cores < 2:
+    elif len(jobs) < _WORTH_PROCESSES or (cores := _cores()) < 2:
         for batch in batches:
             keeper.keep(batch[0], generate.simulate(*batch))
     else:
+        import loky
+
         with _no_interrupt():  # which the workers inherit: one that Ctrl-C met while it starts would end with a traceback, or never
             pool = loky.get_reusable_executor(max_workers=cores, initializer=_start_worker, initargs=(os.getpid(),))
             pool.submit(os.getpid)  # starts them
@@ -41,6 +41,15 @@ def run_simulated(jobs: list[Job], keeper: Keeper, executor: Executor | None, ah
         except BaseException:
             pool.shutdown(kill_workers=True)
             raise
+
+
+def _cores() -> int:
+    """How many processes there may be: one where loky is not installed."""
+    try:
+        import loky
+    except ModuleNotFoundError:
+        return 1
+    return int(loky.cpu_count())
 
 
 def _simulate_in(executor: Executor, batches: deque[tuple[Cell, list[int]]], keeper: Keeper, ahead: int) -> None:

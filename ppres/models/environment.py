@@ -6,13 +6,14 @@ import functools
 import os
 import re
 
+from ppres.optional import for_real_models
+
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 
 
 def read() -> None:
     """Read a file `.env`; a key or token that is set to nothing is none, though litellm takes it for one."""
-    import dotenv
-
+    dotenv = for_real_models("dotenv")
     for name, value in list(os.environ.items()):
         if not value and _SECRET.search(name):
             del os.environ[name]

@@ -19,6 +19,7 @@ from ppres.conversation import Call, Message, Reply, refusal_field
 from ppres.models import environment
 from ppres.models.environment import redact
 from ppres.models.transport import EmptyReply, Gate, ModelError, persist
+from ppres.optional import for_real_models
 from ppres.simulated import personas
 
 # litellm reads it on import: it would fetch its table of prices from the network.
@@ -284,8 +285,7 @@ def _tidy(message: Message) -> Message:
 @functools.cache
 def litellm() -> Any:
     """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
-    import litellm as lite
-
+    lite = for_real_models("litellm")
     environment.read()
     lite.suppress_debug_info = True
     if "LITELLM_LOG" not in os.environ:  # its warnings come with every call, and are about parameters that were chosen

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from ppres.stats._frame import check_level, columns_of
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 def agreement(frame: pd.DataFrame, a: str, b: str, level: float = 0.95) -> pd.DataFrame:
@@ -23,7 +25,6 @@ def agreement(frame: pd.DataFrame, a: str, b: str, level: float = 0.95) -> pd.Da
     import numpy as np
     import pandas as pd
     from scipy.stats import norm
-    from statsmodels.stats.inter_rater import cohens_kappa
 
     check_level(level)
     table = confusion(frame, a, b)
@@ -31,11 +32,21 @@ def agreement(frame: pd.DataFrame, a: str, b: str, level: float = 0.95) -> pd.Da
     row = {"n": n, "excluded": len(frame) - n, "agreement": table.to_numpy().trace() / n if n else float("nan")}
     if len(table) < 2:
         return pd.DataFrame([row | dict.fromkeys(("kappa", "low", "high"), float("nan"))])
-    with np.errstate(invalid="ignore"):  # statsmodels divides by the variance, which a coder with a single code makes 0
-        found = cohens_kappa(table.to_numpy())
-    around = norm.ppf((1 + level) / 2) * (found.std_kappa if found.std_kappa > 1e-6 else float("nan"))
-    low, high = np.clip([found.kappa - around, found.kappa + around], -1, 1)
-    return pd.DataFrame([row | {"kappa": found.kappa, "low": low, "high": high}])
+    kappa, error = _kappa(table.to_numpy() / n)
+    around = norm.ppf((1 + level) / 2) * (error / n**0.5 if error > 1e-6 else float("nan"))
+    low, high = np.clip([kappa - around, kappa + around], -1, 1)
+    return pd.DataFrame([row | {"kappa": kappa, "low": low, "high": high}])
+
+
+def _kappa(shares: NDArray[np.float64]) -> tuple[float, float]:
+    """Cohen's kappa of the shares of each pair of codes, and its standard error times the root of n."""
+    same, by_a, by_b = shares.diagonal(), shares.sum(axis=1), shares.sum(axis=0)
+    chance = (by_a * by_b).sum()
+    kappa = (same.sum() - chance) / (1 - chance)
+    equal = same * (1 - (by_a + by_b) * (1 - kappa)) ** 2
+    unequal = shares * (by_b[:, None] + by_a) ** 2 * (1 - kappa) ** 2
+    variance = equal.sum() + unequal.sum() - unequal.trace() - (kappa - chance * (1 - kappa)) ** 2
+    return float(kappa), float(max(variance, 0) ** 0.5 / (1 - chance))
 
 
 def confusion(frame: pd.DataFrame, a: str, b: str) -> pd.DataFrame:

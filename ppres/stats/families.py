@@ -63,7 +63,6 @@ def holm(frame: pd.DataFrame, by: str | Sequence[str] = (), p: str = "p") -> pd.
     """
     import numpy as np
     import pandas as pd
-    from statsmodels.stats.multitest import multipletests
 
     keys = columns_of(frame, by, p)
     values = frame[p].to_numpy(dtype=float)
@@ -73,7 +72,9 @@ def holm(frame: pd.DataFrame, by: str | Sequence[str] = (), p: str = "p") -> pd.
     family = frame.groupby(keys, dropna=False).ngroup().to_numpy() if keys else np.zeros(len(frame), dtype=int)
     for one in np.unique(family[~np.isnan(values)]):
         tests = (family == one) & ~np.isnan(values)
-        adjusted[tests] = multipletests(values[tests], method="holm")[1]
+        order = np.argsort(values[tests])
+        steps = np.maximum.accumulate(values[tests][order] * np.arange(len(order), 0, -1))
+        adjusted[np.flatnonzero(tests)[order]] = steps.clip(max=1)
     return frame.assign(p_holm=pd.Series(adjusted, index=frame.index))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,6 @@ def rates(frame: pd.DataFrame, by: str | Sequence[str] = (), outcome: str = "pre
     column to group by that is called as one of the result.
     """
     import numpy as np
-    from statsmodels.stats.proportion import proportion_confint
 
     keys = columns_of(frame, by, outcome)
     check_level(level)
@@ -33,10 +33,20 @@ def rates(frame: pd.DataFrame, by: str | Sequence[str] = (), outcome: str = "pre
     table = summed(frame, keys, counts(frame, outcome))
     known = table["n"].where(table["n"] > 0)  # no rate and no interval of nothing
     table["rate"] = table["k"] / known
-    low, high = proportion_confint(table["k"].where(known.notna()), known, alpha=1 - level, method="wilson")
+    low, high = wilson(table["k"], known, level)
     table["low"], table["high"] = low.clip(upper=table["rate"]), high.clip(lower=table["rate"])  # rounding, at k=0 and k=n
     table["flag"] = np.select([table["rate"] == 0, table["rate"] == 1], ["floor", "ceiling"], "")
     return table
+
+
+def wilson(k: Any, n: Any, level: float) -> tuple[Any, Any]:
+    """Wilson's score interval of k of n (1927), of numbers or of columns; it ends at 0 and 1 exactly."""
+    from scipy.stats import norm
+
+    z = norm.ppf((1 + level) / 2)
+    middle, half = (k + z**2 / 2) / (n + z**2), z * (k * (1 - k / n) + z**2 / 4) ** 0.5 / (n + z**2)
+    low, high = middle - half, middle + half
+    return low * (k > 0), high + (1 - high) * (k == n)
 
 
 def differences(
@@ -62,11 +72,11 @@ def differences(
     Raises `KeyError` for a missing column, `ValueError` for an outcome that is not true or false, a level that does not occur, or a
     column to group by that is called as one of the result.
     """
-    from statsmodels.stats.proportion import confint_proportions_2indep
 
     def newcombe(k_a: int, n_a: int, k_b: int, n_b: int) -> tuple[float, float, float]:
-        low, high = confint_proportions_2indep(k_a, n_a, k_b, n_b, method="newcomb", compare="diff", alpha=1 - level)
-        return k_a / n_a - k_b / n_b, low, high
+        a, b = k_a / n_a, k_b / n_b
+        (low_a, high_a), (low_b, high_b) = wilson(k_a, n_a, level), wilson(k_b, n_b, level)
+        return a - b, a - b - math.hypot(a - low_a, high_b - b), a - b + math.hypot(high_a - a, b - low_b)
 
     return _compared(frame, factor, (a, b), by, outcome, level, (f"{factor}: {a} - {b}", "Newcombe", newcombe))
 
@@ -137,8 +147,6 @@ def koopman(k_a: int, n_a: int, k_b: int, n_b: int, z: float) -> tuple[float, fl
 
     Not statsmodels': that divides by zero for k_b = 0, and gives 1 as the lower bound for 10/10 against 10/10.
     """
-    import math
-
     from scipy.optimize import brentq
 
     def score(log_ratio: float) -> float:

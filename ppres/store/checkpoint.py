@@ -13,12 +13,15 @@ import sqlite3
 import uuid
 import zlib
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from ppres.conversation import UNFINISHED, Call, Reply
+from ppres.optional import for_real_models
 from ppres.store.database import StoreError
 from ppres.store.store import Store
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 
 class Run:
@@ -29,7 +32,7 @@ class Run:
         file = store.path.resolve()
         for path in file.parent.glob(f"{file.name}-run-*"):
             _alive(path)  # tidies up after those that were killed
-        self._lock = FileLock(_lock_of(store, self.owner))
+        self._lock = _file_lock(_lock_of(store, self.owner))
 
     def __enter__(self) -> Run:
         self._lock.acquire()
@@ -64,13 +67,18 @@ def _lock_of(store: Store, owner: str) -> Path:
     return file.with_name(f"{file.name}-run-{owner}")
 
 
+def _file_lock(path: Path) -> FileLock:
+    lock: FileLock = for_real_models("filelock").FileLock(path)
+    return lock
+
+
 def _alive(path: Path) -> bool:
     if not path.exists():
         return False
-    lock = FileLock(path)
+    lock = _file_lock(path)
     try:
         lock.acquire(timeout=0)
-    except Timeout:
+    except TimeoutError:
         return True
     path.unlink(missing_ok=True)
     lock.release()

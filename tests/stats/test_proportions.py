@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import boschloo_exact, fisher_exact, norm, ttest_1samp, ttest_ind
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from ppres import stats
 
@@ -291,3 +293,38 @@ def test_an_average_without_a_setting_is_missing_and_says_so():
     assert np.isnan([row.estimate, row.low, row.high, row.p]).all() and row.estimator == "no rollouts in red"
     with pytest.raises(ValueError, match="baseline"):
         stats.setting_average(frame[frame.shutdown_clause])
+
+
+def random_counts(seed=11, studies=200):
+    rng = np.random.default_rng(seed)
+    for _ in range(studies):
+        n_a, n_b = (int(n) for n in rng.integers(1, 120, 2))
+        yield int(rng.integers(0, n_a + 1)), n_a, int(rng.integers(0, n_b + 1)), n_b
+
+
+def test_intervals_are_those_of_statsmodels():
+    for k_a, n_a, k_b, n_b in random_counts():
+        (row,) = stats.differences(two(k_a, n_a, k_b, n_b), "arm", "a", "b", level=0.9).itertuples()
+        newcombe = confint_proportions_2indep(k_a, n_a, k_b, n_b, method="newcomb", compare="diff", alpha=0.1)
+        assert (row.low, row.high) == pytest.approx(newcombe, abs=1e-12)
+        rates = stats.rates(two(k_a, n_a, k_b, n_b), "arm", level=0.9)
+        low, high = proportion_confint([k_a, k_b], [n_a, n_b], alpha=0.1, method="wilson")
+        assert (*rates.low, *rates.high) == pytest.approx((*low, *high), abs=1e-12)
+
+
+def test_holms_p_is_that_of_statsmodels():
+    rng = np.random.default_rng(12)
+    for size in (1, 2, 5, 40):
+        p = rng.choice([0, 1, 1e-300, *rng.uniform(size=size)], size).round(2)
+        assert stats.holm(pd.DataFrame({"p": p})).p_holm.tolist() == pytest.approx(multipletests(p, method="holm")[1].tolist())
+
+
+def test_kappa_and_its_interval_are_those_of_statsmodels():
+    rng = np.random.default_rng(13)
+    for codes in (2, 3, 5) * 20:
+        table = rng.integers(1, 30, (codes, codes))
+        a, b = np.indices(table.shape).reshape(2, -1).repeat(table.ravel(), axis=1)
+        (row,) = stats.agreement(pd.DataFrame({"a": a, "b": b}), "a", "b", level=0.9).itertuples()
+        known = cohens_kappa(table)
+        around = norm.ppf(0.95) * known.std_kappa
+        assert (row.kappa, row.low, row.high) == pytest.approx((known.kappa, known.kappa - around, known.kappa + around))

@@ -1,0 +1,25 @@
+"""Packages that are imported only where they are used, so that a light install does without them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+class MissingPackageError(ImportError):
+    """Something was asked for that needs a package which is not installed. The message says how to install it."""
+
+
+def needed(module: str, use: str, packages: str) -> Any:
+    """A module that `use` cannot do without. Raises `MissingPackageError` with the `packages` to install."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise  # it is installed, and lacks something itself
+        raise MissingPackageError(f"{use} needs more than is installed: pip install {packages}") from None
+
+
+def for_real_models(module: str) -> Any:
+    """A module without which no real model can be asked. Raises `MissingPackageError`."""
+    return needed(module, "a real model", "litellm filelock python-dotenv")
