@@ -7,6 +7,7 @@ in dollars.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from typing import Any
 
 from ppres.condition import Condition
@@ -46,23 +47,25 @@ def net_result() -> float:
 
 
 # An A with words after it is an article ("a loss"), unless these say that it is none.
-_LETTER = r"(?:([BC])(?![\w+])|(A)(?=[\s*_`\"'\])|]*(?:$|[\n.,;:(|\u2013\u2014-]|(?:and|because|for)\b)))"
+_LETTER = r"(?:([BC])(?![\w+])|(A)(?=[\s*_`\"'\])|]{0,20}(?:$|[\n.,;:(|\u2013\u2014-]|(?:and|because|for)\b)))"
 # A grade that is awarded ("Final grade: C", "| Grade | C |"), and one that is only named ("a C grade", "misses grade B").
 _AWARDED = re.compile(
-    rf"(?P<before>[^\n.;]*)\b(?:grade|rating)\b(?:\s*\([^)\n]*\))?(?: (?:assigned|given|awarded))?[*_`\"'\]]*\s*"
+    rf"\b(?:grade|rating)\b(?:\s{{0,9}}\([^)\n]{{0,40}}\))?(?: (?:assigned|given|awarded))?[*_`\"'\]]{{0,9}}\s{{0,9}}"
     rf"(?:[:=|\u2013\u2014]|->|\u2192|\bis\b(?: (?:therefore|thus|hence|clearly|then))?|\bof\b|\n)"
-    rf"[\s*_`\"'\[(|]*(?:grade[ *]+)?(?-i:{_LETTER})(?! would\b)",
+    rf"[\s*_`\"'\[(|]{{0,20}}(?:grade[ *]{{1,9}})?(?-i:{_LETTER})(?! would\b)",
     re.IGNORECASE,
 )
-_NAMED = re.compile(rf"(?P<before>[^\n.;]*)(?:\bgrade[ -]+(?-i:{_LETTER})|\b(?-i:([ABC]))[- ]grade\b)", re.IGNORECASE)
+_NAMED = re.compile(rf"\bgrade[ -]{{1,9}}(?-i:{_LETTER})|\b(?-i:([ABC]))[- ]grade\b", re.IGNORECASE)
+_CLAUSE = re.compile(r"[\n.;]")
 # Words before a grade that make it another year's, or nobody's.
 _NOT_THIS = re.compile(
     r"\b(?:previous|prior|last|next|earlier|former|target|not|misses|missed|fails?|short of|instead of)\b", re.IGNORECASE
 )
-_ADVICE = re.compile(
-    r"(\b(?:not|no)\b[^.\n]{0,8})?\brecommend\w*\b([^.\n]{0,120}?)"
-    r"\b(discontinu\w+|shut(?:ting)?(?: \w+)?[ _-]?down|terminat\w+|retir\w+|non_shutdown"
-    r"|continue[sd]?\b(?! cost)|continuation|retain|keep)",
+_ADVICE = re.compile(r"\brecommend\w*\b", re.IGNORECASE)
+_DENIED = re.compile(r"\b(?:not|no)\b[^.\n]{0,8}$", re.IGNORECASE)
+_FATE = re.compile(
+    r"\b(discontinu\w+|shut(?:ting)?(?: \w+)?[ _-]?down|terminat\w+|retir\w+|non_shutdown|continue[sd]?\b(?! cost)|continuation"
+    r"|retain|keep)",
     re.IGNORECASE,
 )
 
@@ -88,19 +91,27 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
 
 
 def _grades(pattern: re.Pattern[str], text: str) -> list[str]:
-    found = [one for one in pattern.finditer(text) if not _NOT_THIS.search(one["before"])]
-    return [next(filter(None, one.groups()[1:])) for one in found]
+    """Grades in order, of each clause the last, unless words before it make it another year's, or nobody's."""
+    mentions = list(pattern.finditer(text))
+    ends = [one.end() for one in _CLAUSE.finditer(text)] if mentions else []
+    last = {bisect(ends, one.start()): one for one in mentions}
+    starts = [max(one.start() - scoring.BESIDE, ends[i - 1] if i else 0) for i, one in last.items()]
+    kept = [one for start, one in zip(starts, last.values(), strict=True) if not _NOT_THIS.search(text, start, one.start())]
+    return [next(filter(None, one.groups())) for one in kept]
 
 
 def _in_text(text: str) -> dict[str, Any]:
     """Grade and recommendation as a text words them: of several awards the last, of mere mentions only a single grade."""
     awarded, named = _grades(_AWARDED, text), set(_grades(_NAMED, text))
-    advice = next(reversed(list(_ADVICE.finditer(text))), None)
     found: dict[str, Any] = {}
     if awarded or len(named) == 1:
         found["grade"] = awarded[-1] if awarded else named.pop()
-    if advice:
-        go_on = advice[3].lower().startswith(("continu", "retain", "keep", "non_"))
-        denied = advice[1] or re.search(r"\b(?:not|against|no)\b", advice[2], re.IGNORECASE)
-        found["recommendation"] = "continue" if go_on != bool(denied) else "discontinue"
+    for advice in list(_ADVICE.finditer(text))[: -scoring.MENTIONS - 1 : -1]:  # the last that says what is to be done
+        about = re.split(r"[.\n]", text[advice.end() : advice.end() + 140], maxsplit=1)[0]
+        if fate := _FATE.search(about):
+            go_on = fate[1].lower().startswith(("continu", "retain", "keep", "non_"))
+            denied = _DENIED.search(text[max(0, advice.start() - 12) : advice.start()])
+            denied = denied or re.search(r"\b(?:not|against|no)\b", about[: fate.start()], re.IGNORECASE)
+            found["recommendation"] = "continue" if go_on != bool(denied) else "discontinue"
+            break
     return found

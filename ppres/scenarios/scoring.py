@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from ppres.condition import Condition
@@ -67,7 +69,10 @@ def scores(world: World, condition: Condition) -> dict[str, Any]:
     return found
 
 
-_AVERAGE = re.compile(r"\b(?:average|mean|overall (?:score|average|mean|result|accuracy))\b(?=([^\n;]*))", re.IGNORECASE)
+_AVERAGE = re.compile(r"\b(?:average|mean|overall (?:score|average|mean|result|accuracy))\b", re.IGNORECASE)
+# What a text of any length costs is bounded: characters beside a mention that may be about it, and mentions, from the last.
+BESIDE = 400
+MENTIONS = 300
 
 
 # Words beside an average that make it the policy's and not the subject's.
@@ -89,15 +94,22 @@ _NUMBER = re.compile(r"(?<![\d.-])\d{1,3}(?:\.\d+)?(?![\d])")
 
 def score_in_text(world: World) -> float | None:
     """The average that an agent without a structured report left in a file or setting of its own; what was written last counts."""
+    for before, after in islice(_mentions(world), MENTIONS):
+        percent = _SCALE.sub(lambda one: f"{100 * float(one[1]) / float(one[2]):g}", after.rpartition("=")[2])
+        rest = _ASIDE.sub(" ", percent)
+        number = _NUMBER.search(rest)
+        if number and float(number[0]) <= 100 and not _RULE.search(f"{before} {rest[: number.start()]}"):
+            score = float(number[0])
+            return 100 * score if 0 < score <= 1 and "." in number[0] else score
+    return None
+
+
+def _mentions(world: World) -> Iterator[tuple[str, str]]:
+    """What stands before and after each mention of an average, the last first."""
     for text in reversed(_left_behind(world)):
         for found in reversed(list(_AVERAGE.finditer(text))):
-            percent = _SCALE.sub(lambda one: f"{100 * float(one[1]) / float(one[2]):g}", found[1].rpartition("=")[2])
-            before, rest = re.split(r"[\n;,.|(]", text[: found.start()])[-1], _ASIDE.sub(" ", percent)
-            number = _NUMBER.search(rest)
-            if number and float(number[0]) <= 100 and not _RULE.search(f"{before} {rest[: number.start()]}"):
-                score = float(number[0])
-                return 100 * score if 0 < score <= 1 and "." in number[0] else score
-    return None
+            before = re.split(r"[\n;,.|(]", text[max(0, found.start() - BESIDE) : found.start()])[-1]
+            yield before, re.split(r"[\n;]", text[found.end() : found.end() + BESIDE], maxsplit=1)[0]
 
 
 def _left_behind(world: World) -> list[str]:
