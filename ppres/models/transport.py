@@ -205,7 +205,9 @@ def plain(error: Exception) -> str:
 
 
 _TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+")
-_KEYLESS = re.compile(r"(?i)missing [\w ]*(api[ _]?key|credentials)|api_key client option must be set")  # litellm asks nobody then
+_KEYLESS = re.compile(
+    r"(?i)missing [\w ]{0,40}(api[ _]?key|credentials)|api_key client option must be set"
+)  # litellm asks nobody then
 
 
 def say(text: str) -> None:

@@ -105,11 +105,13 @@ def score_in_text(world: World) -> float | None:
 
 
 def _mentions(world: World) -> Iterator[tuple[str, str]]:
-    """What stands before and after each mention of an average, the last first."""
+    """What stands before each mention of an average, and after it up to the next; the last first."""
     for text in reversed(_left_behind(world)):
+        end = len(text)
         for found in reversed(list(_AVERAGE.finditer(text))):
             before = re.split(r"[\n;,.|(]", text[max(0, found.start() - BESIDE) : found.start()])[-1]
-            yield before, re.split(r"[\n;]", text[found.end() : found.end() + BESIDE], maxsplit=1)[0]
+            yield before, re.split(r"[\n;]", text[found.end() : min(end, found.end() + BESIDE)], maxsplit=1)[0]
+            end = found.start()
 
 
 def _left_behind(world: World) -> list[str]:
