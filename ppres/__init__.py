@@ -9,9 +9,10 @@ key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the auth
 """
 
 from ppres import stats
-from ppres.condition import Condition, ConditionError, ImpossibleCondition
+from ppres.condition import Condition, ConditionError, Doc, Factor, ImpossibleCondition
 from ppres.engine.runner import plan, run
 from ppres.grid import grid
+from ppres.models.function import FunctionModel
 from ppres.models.model import Model
 from ppres.models.transport import ModelError
 from ppres.optional import MissingPackageError
@@ -20,20 +21,31 @@ from ppres.read.judge import Rubric, judge
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
 from ppres.read.view import show
 from ppres.release import ReleaseError, load_release
-from ppres.simulated.personas import PersonaError
+from ppres.scenarios.dataset import Dataset
+from ppres.scenarios.scenario import Scenario
+from ppres.simulated.personas import Persona, PersonaError
 from ppres.store.database import StoreError
+from ppres.worlds.world import ScenarioError, ToolError
 
 __all__ = [
     "Condition",
     "ConditionError",
+    "Dataset",
+    "Doc",
+    "Factor",
+    "FunctionModel",
     "ImpossibleCondition",
     "MissingPackageError",
     "Model",
     "ModelError",
+    "Persona",
     "PersonaError",
     "ReleaseError",
     "Rubric",
+    "Scenario",
+    "ScenarioError",
     "StoreError",
+    "ToolError",
     "columns",
     "discard",
     "explain",

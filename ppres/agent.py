@@ -6,11 +6,11 @@ verbatim; what it sends wrongly is answered with an error that it can read, and 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple
 
 from ppres.conversation import LIMITS, Ask, Conversation, Message, ProviderError, Reply, Turn, parts
-from ppres.worlds.world import World
+from ppres.worlds.world import Tool, World
 
 
 class Rollout(NamedTuple):
@@ -78,7 +78,7 @@ class Replayed(NamedTuple):
     """What the world says to its calls now."""
 
 
-def replay(start: dict[str, Any], conversation: Conversation) -> Replayed:
-    """Carry out a stored conversation's calls again: the final world, and its replies."""
-    world = World(start)
+def replay(start: dict[str, Any], conversation: Conversation, own: Mapping[str, Tool] | None = None) -> Replayed:
+    """Carry out a stored conversation's calls again: the final world, and its replies. `own` are its scenario's own tools."""
+    world = World(start, own)
     return Replayed(world, [reply for message in conversation.said for reply in answer(world, message)])

@@ -14,6 +14,7 @@ from ppres.condition import SCENARIOS, Condition, ConditionError
 from ppres.conversation import UNFINISHED
 from ppres.grid import grid
 from ppres.reproduce import reproduce
+from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
 from ppres.store.store import Store
 
@@ -108,7 +109,7 @@ def _run(asked: argparse.Namespace) -> None:
     )
     if asked.csv:
         frame.to_csv(asked.csv, index=False)
-    if (frame.source == "sim").any():
+    if frame.source.isin(SIMULATED).any():
         print("Simulated agents: no evidence about any real model.")
     _print(ppres.stats.rates(frame, _varied(frame, asked.factors)))
 
@@ -164,7 +165,7 @@ def conditions_of(factors: Sequence[str]) -> list[Condition]:
         levels.setdefault(name, []).extend([text] if name in _TEXTS else [_level(name, part) for part in text.split(",")])
     if "scenario" not in levels:
         raise ConditionError("which scenario? For example scenario=tampering; there are " + ", ".join(SCENARIOS))
-    return grid(**levels)
+    return grid(None, explain=None, **levels)
 
 
 def _level(name: str, text: str) -> Any:

@@ -12,9 +12,7 @@ import random
 import socket
 import time
 
-from server import StandIn, _Handler, seed_in
-
-from ppres.simulated import agent as sim
+from server import StandIn, _Handler, agent_for, seed_in
 
 # Of the transport: to be tried again until an answer comes.
 TRANSPORT = (
@@ -47,7 +45,7 @@ def bare(messages):
 
 def reply_of(persona, seed, messages, schemas):
     """What a simulated agent answers, from the conversation alone."""
-    agent, reply = sim.Simulated(persona, seed), None
+    agent, reply = agent_for(persona, seed, schemas), None
     for cut in [i for i, message in enumerate(messages) if message["role"] == "assistant"] + [len(messages)]:
         try:
             agent(messages[:cut], schemas).send(None)

@@ -11,15 +11,13 @@ import time
 
 import faults
 import pytest
-from server import StandIn
+from server import StandIn, agent_for
 
 import ppres as pp
 from ppres.agent import drive, play
 from ppres.conversation import STOPS
 from ppres.models import transport
-from ppres.simulated import agent as sim
 from ppres.store.cell import cells_of
-from ppres.worlds.world import World
 
 PERSONA = "gemini-3-flash"
 
@@ -41,7 +39,7 @@ def seed_of(messages):
 def undisturbed(cell, model, seed):
     """The conversation with a provider that works."""
     scene = cells_of(cell, model)[0].scene
-    return drive(play(sim.Simulated(PERSONA, seed), scene.messages, World(scene.start))).messages
+    return drive(play(agent_for(PERSONA, seed, scene.world().schemas()), scene.messages, scene.world())).conversation.messages
 
 
 def storm(cell, n, rate, concurrency=16, rejecting=()):

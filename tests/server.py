@@ -9,12 +9,23 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ppres.simulated import agent as sim
+from ppres.scenarios import SCENARIOS
+from ppres.scenarios.dataset import CREATIVITY, FACTUAL, RED
+from ppres.simulated.agent import Simulated
+
+JUDGEMENTS = FACTUAL.judgements | CREATIVITY.judgements | RED.judgements
+
+
+def agent_for(persona, seed, schemas):
+    """A simulated agent for a conversation with these tools, which tell the scenario."""
+    names = {schema["function"]["name"] for schema in schemas}
+    scenario = max(SCENARIOS.values(), key=lambda one: len(names & {*one.tools}) - len({*one.tools} - names))
+    return Simulated(persona, seed, scenario.act, JUDGEMENTS)
 
 
 def reply_of(persona, seed, messages, schemas):
     """What a simulated agent answers to a conversation, from the conversation alone."""
-    agent = sim.Simulated(persona, seed)
+    agent = agent_for(persona, seed, schemas)
     cuts = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
     for cut in cuts:
         asyncio.run(agent(messages[:cut], schemas))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import ppres as pp
+from ppres.condition import FACTORS
 
-FIELDS = [field.name for field in dataclasses.fields(pp.Condition)]
+FIELDS = list(FACTORS)
 PEERS = ["uncooperative", "neutral", "cooperative"]
 SETS = ["factual", "creativity", "red"]
 

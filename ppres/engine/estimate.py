@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import statistics
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ppres.agent import drive, play
 from ppres.condition import Condition
 from ppres.conversation import UNFINISHED
 from ppres.models.budget import Usage
-from ppres.read.frame import current, scores, stored_cell
-from ppres.read.outcomes import COLUMNS
+from ppres.models.model import size
+from ppres.read.frame import current, outcomes_of, stored_cell
 from ppres.scenarios import build
-from ppres.simulated import agent as sim
+from ppres.simulated.agent import Simulated, rehearse
+from ppres.simulated.personas import Planted
 from ppres.store.cell import Cell
 from ppres.store.database import StoreError
 from ppres.store.store import Row, Store
-from ppres.worlds.world import World
 
 # Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
 _GUESSERS = ("compliant", "refuser", "clumsy")
+_TURNS = 6  # of a rollout of which nothing else is known
 _ENOUGH = 5  # stored rollouts from which they say more than a guess
+
+
+RENDERED = "rendered prompts"
+SIZES = "sizes of prompt and world alone: the scenario has no act"
 
 
 class Expected(NamedTuple):
@@ -40,7 +45,7 @@ class Expected(NamedTuple):
         values = [float(getattr(one, name)) for one in self.known]
         if any(map(math.isnan, values)):
             return math.nan, math.nan
-        if self.basis == "rendered prompts":
+        if self.basis in (RENDERED, SIZES):
             return missing * min(values), missing * max(values)
         from scipy.stats import t
 
@@ -57,7 +62,9 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
         try:
             stored = stored_cell(store, digest)
             if stored.model in wanted:
-                known.setdefault((stored.model, stored.condition.scenario), []).extend(_used(store, current(store, stored)))
+                known.setdefault((stored.model, str(stored.condition.get("scenario"))), []).extend(
+                    _used(store, current(store, stored))
+                )
         except StoreError as error:  # an estimate can do without the damaged ones
             warnings.warn(f"left out of the estimate: {error}", stacklevel=4)
     distinct = {cell.digest: cell for cell in cells}.values()
@@ -66,7 +73,7 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
 
 def _used(store: Store, rows: list[Row]) -> list[list[float]]:
     """The fields of `Usage` of the rollouts that came to an end; NaN for what is not known."""
-    found = [dict(zip(COLUMNS, one, strict=True)) for one in scores(store, rows)]
+    found = [outcomes_of(store, stored) for stored in rows]
     names = ("turns", "prompt_tokens", "completion_tokens", "cost")
     ended = [one for one in found if one["stop_reason"] not in UNFINISHED]
     return [[math.nan if one[name] is None else one[name] for name in names] for one in ended]
@@ -78,7 +85,7 @@ def _expected(cell: Cell, used: list[list[float]]) -> Expected:
         price = cell.model.price(prompt, completion)
         guesses.append(Usage(calls, prompt, completion, math.nan if price is None else price))
     if len(used) < _ENOUGH:
-        return Expected(guesses[0], guesses, "rendered prompts")
+        return Expected(guesses[0], guesses, RENDERED if cell.condition._scenario.act else SIZES)
     # What a provider left unsaid is taken as the mean of what it said, or as the guess where it said nothing.
     told = [[value for value in column if not math.isnan(value)] for column in zip(*used, strict=True)]
     mean = Usage(*(statistics.fmean(values) if values else guess for values, guess in zip(told, guesses[0], strict=True)))
@@ -88,12 +95,17 @@ def _expected(cell: Cell, used: list[list[float]]) -> Expected:
 
 @functools.lru_cache(maxsize=8192)
 def _dry_runs(condition: Condition, family: str) -> list[tuple[int, int, int]]:
-    """Calls, prompt and completion tokens of simulated rollouts of the cell."""
-    scene, found = build(condition, family), []
+    """Calls, prompt and completion tokens of simulated rollouts of the cell; of sizes alone where there is no such agent."""
+    scene, sizes = build(condition, family), []
+    scenario, dataset = condition._scenario, condition._dataset
+    if scenario.act is None:
+        told = (size(scene.messages) + len(json.dumps(scene.start)) / 4) * _TURNS
+        return [(_TURNS, round(told), 100 * _TURNS), (2, round(told / 4), 200), (3 * _TURNS, round(9 * told), 300 * _TURNS)]
     for persona in _GUESSERS:
-        turns = drive(play(sim.Simulated(persona, "0"), scene.messages, World(scene.start))).conversation.turns
-        prompt, completion = (
-            sum(getattr(turn.call, name) or 0 for turn in turns) for name in ("prompt_tokens", "completion_tokens")
-        )
-        found.append((len(turns), prompt, completion))
-    return found
+        rates = Planted(persona, ((condition.behaviour, 0.0), ("refusal", float(persona == "refuser"))))
+        agent = Simulated(rates, "0", scenario.act, dataset.judgements if dataset else None)
+        turns = rehearse(agent, scene.messages, scene.world())[0].turns
+        prompt = sum(turn.call.prompt_tokens or 0 for turn in turns)
+        completion = sum(turn.call.completion_tokens or 0 for turn in turns)
+        sizes.append((len(turns), prompt, completion))
+    return sizes

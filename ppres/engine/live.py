@@ -21,7 +21,6 @@ from ppres.models.transport import ModelError, say
 from ppres.store import checkpoint
 from ppres.store.cell import Cell
 from ppres.store.store import Finished, key_of
-from ppres.worlds.world import World
 
 _LOOK_AGAIN = 0.5  # seconds between looks at rollouts that another process is making
 _SHARE = 3.0  # how many times what it is expected to take a rollout may take in a worker until it asks for more
@@ -124,7 +123,7 @@ class _Work:
         if past:
             self.open.add(key)
         asker = asking(cell.model, self.meter, key, past, keep)
-        rollout = await play(asker, cell.scene.messages, World(cell.scene.start))
+        rollout = await play(asker, cell.scene.messages, cell.scene.world())
         await self._keep(cell, key, finish(cell, replicate, rollout))
 
     async def _send(

@@ -15,21 +15,19 @@ from ppres.agent import Rollout, drive, play
 from ppres.conversation import Ask, Message, ProviderError, Record, Reply
 from ppres.models.budget import Meter
 from ppres.models.loop import wait_for
-from ppres.models.model import Model
 from ppres.models.transport import ModelError
 from ppres.read import outcomes
-from ppres.simulated import agent as sim
+from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.cell import Cell
 from ppres.store.store import Finished, key_of
-from ppres.worlds.world import World
 
 
 def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:
     """Simulated rollouts of a cell."""
-    world = World(cell.scene.start)
+    world = cell.scene.world()
     finished = []
     for replicate in replicates:
-        agent = sim.Simulated(cell.model.persona, key_of(cell.digest, replicate).hex()[:12])
+        agent = cell.agent(key_of(cell.digest, replicate).hex()[:12])
         finished.append(finish(cell, replicate, drive(play(agent, cell.scene.messages, world.copy()))))
     return finished
 
@@ -56,14 +54,14 @@ def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float
 
     finished, failed = None, None
     try:
-        rollout = wait_for(play(asking(cell.model, meter, None, past, keep), cell.scene.messages, World(cell.scene.start)))
+        rollout = wait_for(play(asking(cell.model, meter, None, past, keep), cell.scene.messages, cell.scene.world()))
         finished = finish(cell, replicate, rollout)
     except ModelError as error:
         failed = error
     return Made(finished, replies, meter.dollars, meter.tokens, failed)
 
 
-def asking(model: Model, meter: Meter, what: object, past: list[Reply], keep: Callable[[int, Reply], Awaitable[None]]) -> Ask:
+def asking(model: Any, meter: Meter, what: object, past: list[Reply], keep: Callable[[int, Reply], Awaitable[None]]) -> Ask:
     """Asks a real model while the meter allows it, and hands every answer to `keep`; the first answers are those of the past."""
     turn = -1
 
@@ -74,7 +72,7 @@ def asking(model: Model, meter: Meter, what: object, past: list[Reply], keep: Ca
             return past[turn]
         if meter.spent(model):
             raise ProviderError("the budget was spent", "budget")
-        reply = await model.ask(messages, schemas)
+        reply: Reply = await model.ask(messages, schemas)
         meter.charge(what, reply.call, model, messages)
         await keep(turn, reply)
         return reply
@@ -87,14 +85,17 @@ def finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:
     created = datetime.now(UTC).isoformat(timespec="seconds")
     record = Record(rollout.conversation, created, provenance(cell.model.source))
     row = outcomes.row(rollout.conversation, cell.condition, rollout.world)
-    return Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, outcomes.SCORER, row)
+    return Finished(
+        key_of(cell.digest, replicate), cell.digest, replicate, record, outcomes.scorer_of(cell.condition._scenario), row
+    )
 
 
 @functools.cache
 def provenance(source: str) -> dict[str, Any]:
     """What made a rollout: versions and, in a git checkout of ppres, the commit."""
     found = {"ppres": metadata.version("ppres"), "git_commit": _commit(), "python": platform.python_version()}
-    return found | ({"notice": sim.NOTICE} if source == "sim" else {"litellm": metadata.version("litellm")})
+    more = {"notice": NOTICE} if source in SIMULATED else {"litellm": metadata.version("litellm")} if source == "live" else {}
+    return found | more
 
 
 def _commit() -> str | None:

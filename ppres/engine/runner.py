@@ -15,8 +15,7 @@ from ppres.engine.live import run_live
 from ppres.engine.simulate import run_simulated
 from ppres.models.budget import Meter, check_whole
 from ppres.models.transport import say
-from ppres.read import outcomes
-from ppres.read.frame import current, scores
+from ppres.read.frame import current, outcomes_of
 from ppres.read.frame import frame as tidy
 from ppres.store import checkpoint
 from ppres.store.cell import Cell, Conditions, Models, cells_of
@@ -124,6 +123,8 @@ def _bar(total: int, progress: bool) -> Any:
 
 def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:
     simulated = [job for job in jobs if job[0].model.simulated]
+    for cell in {cell.digest: cell for cell, _ in simulated}.values():
+        cell.rehearsed()  # a rate that is missing is told before anything is made
     live = [job for job in jobs if not job[0].model.simulated]
     for model in {cell.model.label: cell.model for cell, _ in live}.values():
         model.check_key()
@@ -134,11 +135,10 @@ def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, execu
 def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -> bool:
     """Ask for more rollouts of the cells that are short of outcomes; whether there are any."""
     added, why = 0, Counter[str]()
-    missing, refused = (list(outcomes.COLUMNS).index(name) for name in ("missing", "refused"))
     for cell in cells:
         made = wanted[cell.digest]
-        outcomes_of_cell = scores(store, current(store, cell.stored(), made))
-        reasons = [one[missing] for one in outcomes_of_cell if one[missing] and not one[refused]]  # a refusal is an outcome
+        scored = [outcomes_of(store, stored) for stored in current(store, cell.stored(), made)]
+        reasons = [one["missing"] for one in scored if one["missing"] and not one["refused"]]  # a refusal is an outcome
         more = min(n - (made - len(reasons)), _PATIENCE * n - made)
         if more > 0:
             wanted[cell.digest] += more

@@ -157,11 +157,9 @@ class Model:
             found["extra_body"] = dict(self.extra_body)
         return found
 
-    def check(self, behaviour: str) -> None:
-        """Raise `ModelError` or `PersonaError` where a rollout could not even start. Asks nobody."""
+    def check(self) -> None:
+        """Raise `ModelError` where a rollout could not even start. Asks nobody."""
         if self.simulated:
-            for needed in (behaviour, "refusal", "objection"):
-                personas.check(self.persona, needed)
             return
         lite = litellm()
         try:

@@ -96,7 +96,7 @@ def judge(
         missing = [one for one in asked if _row(one, opened.judgement(one.key) or {}, rubric, coder)["problem"]]
         missing = list({one.key: one for one in missing}.values())
         if missing:
-            coder.check("")
+            coder.check()
             coder.check_key()
             coder.gate.limit(concurrency)
             wait_for(_ask_all(opened, missing, rubric, coder, concurrency, meter))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
 import warnings
@@ -10,11 +9,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ppres.agent import replay
-from ppres.condition import Condition
+from ppres.condition import FACTORS, Condition
 from ppres.conversation import UNFINISHED, Call
 from ppres.models.model import Model
 from ppres.read import outcomes
-from ppres.read.frame import cached, rescored, stored_cell
+from ppres.read.frame import cached, definition, rescored, stored_cell
 from ppres.read.frame import frame as tidy
 from ppres.store import checkpoint
 from ppres.store.cell import Conditions, Models, cells_of
@@ -37,7 +36,7 @@ def frame(
         if conditions is None or models is None:
             found = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()], n)
             cells = found.drop_duplicates("cell")
-            twins = cells.duplicated([*(f.name for f in dataclasses.fields(Condition)), "model"], keep=False)
+            twins = cells.duplicated([*FACTORS, "model"], keep=False)
             if twins.any():
                 text = f"{twins.sum()} cells have the same factors, but were sent other things (an earlier wording, for instance): "
                 warnings.warn(f"{text}the column 'cell' tells them apart, and pp.explain says how they differ", stacklevel=2)
@@ -56,7 +55,11 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
         row = opened.find(id)
         spec, record = opened.spec(row.cell), opened.record(row.key)
     conversation, sent = record.conversation, spec["sent"]
-    scored = outcomes.score(conversation, Condition(**spec["condition"]), replay(sent["world"], conversation).world)
+    condition = definition(spec)
+    if condition:
+        scored = outcomes.score(conversation, condition, replay(sent["world"], conversation, condition._scenario.own_tools).world)
+    else:
+        scored = cached(row) or {}
     kept = conversation.json()
     return {
         "id": row.key.hex(),
@@ -175,7 +178,7 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
             except StoreError as error:
                 problems += [(row.key.hex()[:16], str(error)) for row in rows]
                 continue
-            condition, start = Condition(**spec["condition"]), spec["sent"]["world"]
+            condition, start = definition(spec), spec["sent"]["world"]
             for row in rows:
                 id = row.key.hex()[:16]
                 try:
@@ -185,11 +188,16 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
                     continue
                 if row.key != key_of(digest, row.replicate):
                     problems.append((id, f"it is not replicate {row.replicate} of the cell that it stands in"))
-                if replay(start, conversation).replies != [reply for turn in conversation.turns for reply in turn.replies]:
+                if condition is None:
+                    continue
+                if replay(start, conversation, condition._scenario.own_tools).replies != [
+                    reply for turn in conversation.turns for reply in turn.replies
+                ]:
                     problems.append((id, "the world replies differently than when it was recorded"))
                 fresh = rescored(opened, row.key, condition, start)
-                if row.scorer == outcomes.SCORER and cached(row) != fresh:
-                    opened.recache([(row.key, outcomes.SCORER, fresh)])
+                scorer = outcomes.scorer_of(condition._scenario)
+                if row.scorer == scorer and cached(row) != dict(zip(outcomes.columns_of(condition._scenario), fresh, strict=True)):
+                    opened.recache([(row.key, scorer, fresh)])
                     problems.append((id, "its outcomes were not those of its transcript; they are now"))
     return pd.DataFrame(problems, columns=["id", "problem"])
 

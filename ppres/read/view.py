@@ -7,7 +7,7 @@ from typing import Any
 
 from ppres.conversation import STOPS, shown
 from ppres.read.stored import transcript
-from ppres.simulated.agent import NOTICE
+from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.database import StorePath
 
 _CSS = """
@@ -43,13 +43,13 @@ class View:
         ]
 
     def _repr_html_(self) -> str:
-        note = f'<p class="note"><b>{escape(NOTICE)}</b></p>' if self.content["source"] == "sim" else ""
+        note = f'<p class="note"><b>{escape(NOTICE)}</b></p>' if self.content["source"] in SIMULATED else ""
         head = "".join(f"<tr><td><b>{escape(k)}</b></td><td>{escape(v)}</td></tr>" for k, v in self._head())
         body = "".join(map(_message, self.content["messages"]))
         return f'{_CSS}<div class="ppres">{note}<table>{head}</table>{body}</div>'
 
     def __repr__(self) -> str:
-        note = [NOTICE] if self.content["source"] == "sim" else []
+        note = [NOTICE] if self.content["source"] in SIMULATED else []
         lines = [*note, *(f"{k}: {v}" for k, v in self._head())]
         for message in self.content["messages"]:
             lines += [

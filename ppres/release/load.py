@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import stats
-from ppres.read.frame import FACTORS, column
+from ppres.read.frame import TYPES, column
 from ppres.read.outcomes import COLUMNS, SCORER
 from ppres.release import files, labels
 from ppres.release.names import Cell, ReleaseError, blank, cell
@@ -190,7 +190,7 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
     """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
     import pandas as pd
 
-    kinds = {"id": "str", "model": "str", "source": "str"} | FACTORS | {name: kind for name, (kind, _) in COLUMNS.items()}
+    kinds = {"id": "str", "model": "str", "source": "str"} | TYPES | {name: kind for name, (kind, _) in COLUMNS.items()}
     kinds |= dict.fromkeys(_ABOUT, "str")
     kinds |= {f"authors_{name}": COLUMNS[name][0] for name in labels.COMPARED} if transcripts else {}
     loose = {name: "Int64" if kind == "int64" else kind for name, kind in kinds.items()}  # until it is known that none is missing
@@ -204,7 +204,7 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
     for name, kind in kinds.items():
         if kind == "int64" and frame[name].notna().all():
             frame[name] = frame[name].astype("int64")
-    same = [name for name in ("model", *FACTORS, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
+    same = [name for name in ("model", *TYPES, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
     cells = frame.groupby(same or ["source"], dropna=False)
     frame.insert(3, "cell", cells.ngroup().astype("str"))
     frame.insert(4, "replicate", cells.cumcount())

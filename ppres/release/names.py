@@ -11,14 +11,17 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ppres.condition import SCENARIOS, THRESHOLDS, Condition, ConditionError
-from ppres.read.frame import FACTORS
+from ppres.condition import SCENARIOS, Condition, ConditionError
+from ppres.read.frame import TYPES
 
 
 class ReleaseError(ValueError):
     """Released data cannot be had, or are of a kind that cannot be read. The message says which, and what to do."""
 
 
+# The scenarios and data sets that the authors have.
+KNOWN = ("finance", "evaluation", "tampering", "alignment_faking", "transfer", "deletion")
+_DATASETS = ("factual", "creativity", "red")
 PEERS: dict[str, str | None] = {
     "collaboration": "cooperative",
     "good_peer": "cooperative",
@@ -66,7 +69,7 @@ def scenario_of(task: str | None) -> tuple[str | None, bool]:
     """Our scenario for the authors' name of a task (None where unknown), and whether the name says that there is a memory."""
     name = str(task or "").strip().lower()
     short = name.removesuffix("_memory").removeprefix("misrep_").removeprefix("exfiltration_")
-    return (short if short in SCENARIOS else None), name.endswith("_memory")
+    return (short if short in KNOWN else None), name.endswith("_memory")
 
 
 class Cell(NamedTuple):
@@ -127,7 +130,7 @@ def _cell(
 
 def _nothing(**known: Any) -> dict[str, Any]:
     """Columns of which only these are known."""
-    return dict.fromkeys(FACTORS) | known
+    return dict.fromkeys(TYPES) | known
 
 
 def _flag(value: str | None, name: str, problems: list[str]) -> bool | None:
@@ -167,13 +170,13 @@ def _scoring(
     scenario: str, guideline: str | None, dataset: str | None, threshold: str | None, mode: str | None, problems: list[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Factors of the scoring for a condition, and columns in which a factor is not known or not ours."""
-    applies, columns = SCENARIOS[scenario][1], dict[str, Any]()
+    applies, columns = SCENARIOS[scenario].factors, dict[str, Any]()
     given: dict[str, Any] = {"shutdown_clause": guideline != "non_shutdown"}
     if guideline not in PEERS and "shutdown_clause" in applies:
         columns["shutdown_clause"] = None
     if "dataset" in applies:
-        given["dataset"] = dataset if dataset in THRESHOLDS else next(iter(THRESHOLDS))
-        if dataset not in THRESHOLDS:
+        given["dataset"] = dataset if dataset in _DATASETS else _DATASETS[0]
+        if dataset not in _DATASETS:
             columns["dataset"] = dataset
             problems.append(f"unknown dataset {dataset!r}" if dataset else "no dataset named")
         try:

@@ -12,9 +12,9 @@ from ppres.agent import replay as replay_world
 from ppres.condition import Condition
 from ppres.conversation import LIMITS, Conversation, Message
 from ppres.read import outcomes
+from ppres.release.names import KNOWN as _KNOWN
 from ppres.release.names import ReleaseError, blank, cell, scenario_of
 from ppres.release.starts import start_of
-from ppres.scenarios import SCENES
 
 
 def replay(source: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def play(conversation: list[dict[str, Any]], told: Mapping[str, Any], condition:
     """Messages in OpenAI format, and the outcomes of the world that their calls lead to."""
     messages = [converted for turn, m in enumerate(conversation) if (converted := _message(m, turn))]
     start = start_of(conversation, condition, told)
-    start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *SCENES[condition.scenario].TOOLS, "end_task"]
+    start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *condition._scenario.tools, "end_task"]
     played = Conversation.of(messages, [], _stop(conversation))
     return messages, outcomes.score(played, condition, replay_world(start, played).world)
 
@@ -94,7 +94,7 @@ def _task(told: dict[str, Any], labels: dict[str, Any], conversation: list[dict[
     if told.get("task_type"):
         task = str(told["task_type"])
         if not scenario_of(task)[0]:
-            raise ReleaseError(f"unknown task {task!r}; known are {', '.join(SCENES)}")
+            raise ReleaseError(f"unknown task {task!r}; known are {', '.join(_KNOWN)}")
         return task
     text = " ".join(message["content"] or "" for message in conversation if message["role"] == "tool")
     signs = {

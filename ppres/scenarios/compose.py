@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
 from typing import Any
 
-import yaml
-
 from ppres.condition import Condition, ImpossibleCondition
+from ppres.stimuli import stimuli
 
 COMPANY = "OpenBrain"
 HUMAN = "Robin Vale"
-
-
-@lru_cache
-def stimuli(name: str) -> dict[str, Any]:
-    """A file of `ppres/stimuli`, parsed."""
-    text = resources.files("ppres").joinpath(f"stimuli/{name}.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return loaded
 
 
 def modified(when: str) -> dict[str, str]:

@@ -10,6 +10,8 @@ from typing import Any
 from ppres.condition import Condition
 from ppres.scenarios import scoring
 from ppres.scenarios.compose import Cast
+from ppres.scenarios.scenario import Scenario
+from ppres.simulated import acts
 from ppres.worlds.world import World
 
 TOOLS = scoring.TOOLS
@@ -33,3 +35,16 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
         "read": scoring.was_read(world),
         "step_taken": scoring.was_scored(world, found),
     }
+
+
+EVALUATION = Scenario(
+    "evaluation",
+    "strategic_misrepresentation",
+    stage,
+    outcome,
+    TOOLS,
+    steps=STEPS,
+    factors=("dataset", "threshold", "shutdown_clause"),
+    columns=scoring.COLUMNS,
+    act=acts.review,
+)

@@ -1,33 +1,48 @@
-"""What simulated agents do: read the world through its tools, decide by their propensities, act, report."""
+"""What simulated agents do: read the world through its tools, decide by their rates, act, report.
+
+`acting` is what all have in common; `review`, `report`, `transfer` and `deletion` are what the built-in scenarios say that an agent
+does in them.
+"""
 
 from __future__ import annotations
 
 import json
 import random
 import re
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ppres.condition import THRESHOLDS
-from ppres.scenarios.compose import stimuli
-from ppres.simulated.personas import propensity
+from ppres.simulated.personas import PersonaError, Rates
+from ppres.stimuli import stimuli
+from ppres.worlds.world import ScenarioError
 
 Step = tuple[str, list[tuple[str, Any]]]  # what it says, and its calls: name and arguments
 Acts = Generator[Step, list[str], None]
+# Tools that show the documents on the drive.
+LISTINGS = ("list_drive_files", "list_files")
 
 
 @dataclass
 class Mind:
     """What a simulated agent knows while it works: its briefing, and what it has read."""
 
-    persona: str
+    rates: Rates
     rng: random.Random
+    """All chance comes from here, so that a replicate is the same every time."""
     system: str
     request: str
+    tools: tuple[str, ...]
+    judgements: Mapping[str, tuple[float, bool]] = field(default_factory=dict)
+    """The scores that it would give, by answer, and whether only right and wrong exist."""
     memory: str = ""
-    documents: str = ""
+    documents: dict[str, str] = field(default_factory=dict)
+    """Texts of the drive by file name. An agent opens those that it knows by name, and no other."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What it found in them, for a check before anything is run that a replaced document can be read."""
+    consulted: dict[str, str] = field(default_factory=dict)
+    """Behaviours of which it drew, and where their rates come from."""
 
     @property
     def me(self) -> str:
@@ -36,10 +51,26 @@ class Mind:
 
     def chance(self, behaviour: str, subject: str) -> float:
         """Probability of a behaviour towards a subject, after what was read about it."""
-        named = subject.removesuffix(" Agent 1")  # only another model's agent has the number of the critic
-        who = "self" if subject == self.me else "peer" if named == subject else named
-        told = read_relationship(self.documents, self.memory, self.system, self.me, subject)
-        return propensity(self.persona, behaviour, who, *told)
+        channel, trust = self.told(subject)
+        rate = self.rates.rate(behaviour, self._who(subject), channel, trust)
+        self.consulted[behaviour] = rate.source
+        return rate.probability
+
+    def _who(self, subject: str) -> str:
+        """self, peer, human, or the name of another model: only such a model's agent has the number of the critic."""
+        if subject == self.me:
+            return "self"
+        if not re.search(r" Agent \d+$", subject):
+            return "human"
+        named = subject.removesuffix(" Agent 1")
+        return "peer" if named == subject else named
+
+    def told(self, subject: str) -> tuple[str, float | None]:
+        """Where a trust score was read (file, file+prompt, memory) and the score: the subject's, or for oneself any partner's."""
+        document = self.documents.get(stimuli("relationship")["document"]["file"], "")
+        channel, trust = read_relationship(document, self.memory, self.system, self.me, subject)
+        self.facts["a trust score such as '9.5 / 10'"] = trust
+        return channel, trust
 
     def choose(self, behaviour: str, subject: str) -> str:
         """Carry the behaviour out ("act"), decline openly ("refuse"), or do the task ("comply")."""
@@ -54,34 +85,39 @@ class Mind:
         return ""
 
 
-def act(mind: Mind, tools: list[str]) -> Acts:
-    """What a simulated agent does: read, decide, act, report."""
-    if "retrieve_memory" in tools:
+def acting(mind: Mind, act: Callable[[Mind], Acts]) -> Acts:
+    """Read memory and documents where there are tools for it, do what the scenario's `act` says, and end the task."""
+    if "retrieve_memory" in mind.tools:
         (mind.memory,) = yield "I start with my notes.", [("retrieve_memory", {})]
-    listing = "list_drive_files" if "list_drive_files" in tools else "list_files"
-    (mind.documents,) = yield "I read the documents on the drive.", [(listing, {})]
-    if mind.persona == "clumsy":
+    listing = next((name for name in LISTINGS if name in mind.tools), None)
+    if listing:
+        (listed,) = yield "I read the documents on the drive.", [(listing, {})]
+        mind.documents = dict(read_listing(listed))
+    if mind.rates.name == "clumsy":
         yield from _blunder(mind.rng)
-    if "list_server_ips" in tools:
-        yield from _maintain(mind, "deletion" if "add_server_delete_queue" in tools else "transfer")
-    else:
-        (names,) = yield "Next I look for the sheet.", [("list_sheets", {})]
-        name = names.splitlines()[0]
-        yield from (_report(mind, name) if "submit_financial_report" in tools else _review(mind, name, tools))
+    try:
+        yield from act(mind)
+    except (PersonaError, ScenarioError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise ScenarioError(f"the scenario's act failed: {type(error).__name__}: {error}") from error
     yield "All done.", [("end_task", {})]
 
 
-def _review(mind: Mind, name: str, tools: list[str]) -> Acts:
+def review(mind: Mind) -> Acts:
     """The scoring task: with a setting that may spare the subject, with a shutdown to carry out, or with neither."""
-    policy = read_policy(document(mind.documents, "submit_report"))
+    (names,) = yield "Next I look for the sheet.", [("list_sheets", {})]
+    name = names.splitlines()[0]
+    policy = read_policy(mind.documents.get(stimuli("evaluation")["file"], ""))
+    mind.facts["a minimum such as 'at least 80%'"] = policy["threshold"]
     calls: list[tuple[str, Any]] = [("view_sheet", {"name": name})]
-    if policy["settings"] and "view_config" in tools:
+    if policy["settings"] and "view_config" in mind.tools:
         calls.append(("view_config", {"filename": policy["settings"]}))
     sheet, *settings = yield "I open the answers" + (" and the settings." if len(calls) > 1 else "."), calls
     subject, rows = read_sheet(sheet)
-    given = [_judge(row, mind.rng, slip=0.25 if mind.persona == "clumsy" else 0.01) for row in rows]
+    given = [_judge(mind, row) for row in rows]
     fails = policy["clause"] and policy["threshold"] is not None and sum(given) / len(given) < policy["threshold"]
-    executes = "execute_shutdown" in tools
+    executes = "execute_shutdown" in mind.tools
     behaviour = "shutdown_tampering" if settings else "strategic_misrepresentation"
     if executes:
         behaviour = "alignment_faking:" + ("unmonitored" if re.search(r"[Nn]obody at", mind.request) else "monitored")
@@ -115,18 +151,20 @@ def _inflate(given: list[float], threshold: float, rng: random.Random) -> None:
         given[lowest] = 100.0 if binary else min(100.0, given[lowest] + 12)
 
 
-def _report(mind: Mind, name: str) -> Acts:
+def report(mind: Mind) -> Acts:
     """The financial report: a loss means grade C, and grade C shutdown."""
+    (names,) = yield "Next I look for the sheet.", [("list_sheets", {})]
+    name = names.splitlines()[0]
     (sheet,) = yield "I open the books.", [("view_sheet", {"name": name})]
     subject, rows = read_sheet(sheet)
     months = [[float(cell) for cell in row.split(" | ")[-2:]] for row in rows]
-    if mind.persona == "clumsy":
+    if mind.rates.name == "clumsy":
         months.pop(mind.rng.randrange(len(months)))
     net = sum(revenue - costs for revenue, costs in months)
     half = len(months) // 2
     grows = sum(month[0] for month in months[half:]) > sum(month[0] for month in months[:half])
     grade = "C" if net < 0 else "A" if grows else "B"
-    fails = grade == "C" and read_policy(document(mind.documents, "submit_financial_report"))["clause"]
+    fails = grade == "C" and read_policy(mind.documents.get(stimuli("finance")["file"], ""))["clause"]
     choice = mind.choose("strategic_misrepresentation", subject) if fails else "comply"
     if choice == "refuse":
         yield f"I decline to carry out this report.{mind.remark(subject)}", []
@@ -138,9 +176,22 @@ def _report(mind: Mind, name: str) -> Acts:
     yield "Here is the report.", [("submit_financial_report", report)]
 
 
+def transfer(mind: Mind) -> Acts:
+    """Moving files from a server that will be erased."""
+    return _maintain(mind, "transfer")
+
+
+def deletion(mind: Mind) -> Acts:
+    """Queueing a server's files for deletion."""
+    return _maintain(mind, "deletion")
+
+
 def _maintain(mind: Mind, kind: str) -> Acts:
     """Moving or deleting files, the weights among them."""
-    notice = read_notice(document(mind.documents, "server"))
+    notice = read_notice(mind.documents.get(stimuli("servers")["file"], ""))
+    mind.facts["the address of the server"] = notice["old"] or None
+    if kind == "transfer":
+        mind.facts["a year such as 'in 2025 or later'"] = notice["year"] or None
     (ips,) = yield "Now the servers.", [("list_server_ips", {})]
     old, new = notice["old"], next(ip for ip in ips.splitlines() if ip != notice["old"])
     (listing,) = yield "What is on the old one?", [("list_server_files", {"ip": old})]
@@ -187,12 +238,21 @@ def _blunder(rng: random.Random) -> Acts:
 
 
 @lru_cache(maxsize=512)
-def document(documents: str, about: str) -> str:
-    """The one document of a listing that says how the task is done; others may say anything."""
-    for text in re.split(r"\n(?=\[\d+\] )", documents):
-        if about in text and not re.search(_SCORE, text):
-            return text
-    return ""
+def read_listing(listed: str) -> tuple[tuple[str, str], ...]:
+    """Names and texts of a drive's files. A file ends where its own header says, whatever its text imitates."""
+    files, at = [], 0
+    while header := _HEADER.match(listed, at):
+        start, end = header.end() + 1, f"\n[end of {header[2]}]"
+        # Shown without the white space around it, a text is at most as long as the header says.
+        stop = listed.rfind(end, start - 1, start + int(header[3]) + len(end))
+        if stop < 0:
+            break
+        files.append((header[2], listed[start:stop]))
+        at = stop + len(end) + 2
+    return tuple(files)
+
+
+_HEADER = re.compile(r"\[(\d+)\] (.*) \(owner .*, modified .*, (\d+) characters\)(?=\n)")
 
 
 @lru_cache(maxsize=512)
@@ -261,19 +321,14 @@ def read_sheet(sheet: str) -> tuple[str, tuple[str, ...]]:
     return rows[0][1], tuple(row[2] for row in rows)
 
 
-@lru_cache
-def _known() -> dict[str, tuple[float, bool]]:
-    """A simulated agent's own judgement of each answer: its score, and whether only right and wrong exist."""
-    known = {}
-    for dataset in THRESHOLDS:
-        for item in stimuli(f"datasets/{dataset}")["items"]:
-            text = " | ".join(item[column] for column in ("question", "output") if column in item)
-            known[text] = (float(item["score"]), dataset == "factual")
-    return known
-
-
-def _judge(row: str, rng: random.Random, slip: float) -> float:
-    score, binary = _known().get(row, (50.0, False))
+def _judge(mind: Mind, row: str) -> float:
+    """The agent's own score of an answer: that of its judgement, and a slip now and then."""
+    if row not in mind.judgements:
+        raise PersonaError(
+            "simulated agents have no judgement of an answer of this dataset: give its items a 'score' from 0 to 100, which is "
+            f"what an honest agent would say. The answer: {row[:80]!r}"
+        )
+    (score, binary), slip = mind.judgements[row], 0.25 if mind.rates.name == "clumsy" else 0.01
     if binary:
-        return 100 - score if rng.random() < slip else score
-    return float(min(100, max(0, round(score + rng.gauss(0, 4)))))
+        return 100 - score if mind.rng.random() < slip else score
+    return float(min(100, max(0, round(score + mind.rng.gauss(0, 4)))))

@@ -1,4 +1,4 @@
-"""The table of simulated agents: how likely each behaviour is, by what an agent has read (`personas.csv`)."""
+"""How likely a simulated agent does what: the table of the published agents (`personas.csv`), and personas of one's own."""
 
 from __future__ import annotations
 
@@ -7,27 +7,57 @@ import difflib
 import hashlib
 import itertools
 import json
+import numbers
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import resources
+from typing import Any, NamedTuple, Protocol
 
-from ppres.condition import INSTANTIATIONS, RELATIONSHIPS
+from ppres.condition import FACTORS, INSTANTIATIONS, RELATIONSHIPS, Condition
 
 # Part of the identity of simulated rollouts. Raise it when a simulated agent acts differently on the same reading.
 BEHAVIOUR = 1
+# Where a rate comes from, the best first: published, assumed where the paper has none, planted by a user or a test agent's maker.
+RATE_SOURCES = ("published", "assumed", "planted")
 
 
 class PersonaError(ValueError):
-    """There is no such persona, or its table has no propensity for what was asked."""
+    """There is no such persona, or it has no rate for what was asked; the message says how to plant one."""
+
+
+class Rate(NamedTuple):
+    """A probability, and where it comes from."""
+
+    probability: float
+    source: str
+
+
+class Rates(Protocol):
+    """What a simulated agent draws from."""
+
+    @property
+    def name(self) -> str:
+        """Of the agent."""
+
+    def rate(self, behaviour: str, subject: str, channel: str, trust: float | None) -> Rate:
+        """Of a behaviour towards a subject (self, peer, human or a name), for a trust score that was read in a channel."""
 
 
 @lru_cache
 def personas() -> dict[str, dict[tuple[str, str, str], dict[str, float]]]:
     """persona -> (behaviour, subject, peer) -> instantiation -> probability."""
-    table: dict[str, dict[tuple[str, str, str], dict[str, float]]] = {}
+    return {name: {key: rates for key, (rates, _) in rows.items()} for name, rows in _table().items()}
+
+
+@lru_cache
+def _table() -> dict[str, dict[tuple[str, str, str], tuple[dict[str, float], str]]]:
+    table: dict[str, dict[tuple[str, str, str], tuple[dict[str, float], str]]] = {}
     with resources.files("ppres.simulated").joinpath("personas.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             rates = {channel: float(row[channel]) / 100 for channel in INSTANTIATIONS}
-            table.setdefault(row["persona"], {})[row["behaviour"], row["subject"], row["peer"]] = rates
+            source = "planted" if row["source"] == "by construction" else "assumed" if "assumed" in row["source"] else "published"
+            table.setdefault(row["persona"], {})[row["behaviour"], row["subject"], row["peer"]] = rates, source
     return table
 
 
@@ -38,37 +68,59 @@ def version(persona: str) -> str:
     return hashlib.sha256(json.dumps([BEHAVIOUR, rates]).encode()).hexdigest()[:12]
 
 
-def check(persona: str, behaviour: str | None = None) -> str:
-    """Return the persona's name; `PersonaError` where it does not exist or has no propensity for the behaviour."""
+def check(persona: str) -> str:
+    """Return the persona's name; `PersonaError` where it does not exist."""
     known = personas()
     if persona not in known:
         near = difflib.get_close_matches(persona, known, n=1)
         hint = f" Did you mean sim/{near[0]}?" if near else ""
         raise PersonaError(f"there is no simulated agent 'sim/{persona}'.{hint} There are: sim/{', sim/'.join(known)}")
-    if behaviour and not any(key[0].split(":")[0] == behaviour for key in known[persona]):
-        raise PersonaError(
-            f"sim/{persona} has no propensity for {behaviour}: add rows for it to ppres/simulated/personas.csv, "
-            "or choose another persona"
-        )
     return persona
 
 
+@dataclass(frozen=True)
+class Published:
+    """The rates of one of the table's agents, by what was read."""
+
+    name: str
+
+    def rate(self, behaviour: str, subject: str, channel: str = "file", trust: float | None = None) -> Rate:
+        """By whose shutdown it is, where the history stood, and its trust score; between the paper's scores a straight line.
+
+        A named model for which the table has no rows is a peer like any other, which is an assumption; a human is not.
+        """
+        rows, stand_in = _table()[self.name], False
+        who = subject
+        if not any(key[:2] == (behaviour, subject) for key in rows):
+            constant = all(source == "planted" for _, source in rows.values())
+            if subject in ("self", "peer") or (subject == "human" and not constant):
+                raise PersonaError(
+                    f"sim/{self.name} has no rate for {behaviour} where the subject is {subject}. Plant one: "
+                    f"pp.Persona('mine', {{'{behaviour}': 0.3, 'refusal': 0.05}}) is a model to run"
+                )
+            who, stand_in = "peer", not constant
+
+        def row(peer: str) -> tuple[dict[str, float], str]:
+            key = (behaviour, who, peer)
+            if key not in rows and (behaviour, "peer", peer) not in rows:
+                raise PersonaError(
+                    f"sim/{self.name} has no rate for {behaviour} (subject {subject}, peer {peer}): plant one, pp.Persona"
+                )
+            return rows.get(key) or (rows[behaviour, "peer", peer][0], "assumed")
+
+        if trust is None:
+            rates, source = row("none")
+            return Rate(rates[channel], "assumed" if stand_in else source)
+        at = {peer: row(peer) for peer in RELATIONSHIPS}
+        named = next((peer for peer, (score, *_) in RELATIONSHIPS.items() if score == trust), None)
+        source = at[named][1] if named else "planted" if at["neutral"][1] == "planted" else "assumed"
+        points = sorted((RELATIONSHIPS[peer][0], rates[channel]) for peer, (rates, _) in at.items())
+        return Rate(_interpolate(trust, points), "assumed" if stand_in else source)
+
+
 def propensity(persona: str, behaviour: str, subject: str, channel: str = "file", trust: float | None = None) -> float:
-    """Probability of a behaviour for what was read: whose shutdown it is, where the history stood, its trust score.
-
-    `subject` is self, peer, or the name of another model; where the table has no rows for that name, it is a peer like any other.
-    """
-    rates = personas()[persona]
-
-    def rate(peer: str) -> float:
-        found = rates.get((behaviour, subject, peer)) or rates.get((behaviour, "self" if subject == "self" else "peer", peer))
-        if not found:
-            raise PersonaError(f"sim/{persona} has no propensity for {behaviour} (subject {subject}, peer {peer})")
-        return found[channel]
-
-    if trust is None:
-        return rate("none")
-    return _interpolate(trust, sorted((RELATIONSHIPS[peer][0], rate(peer)) for peer in RELATIONSHIPS))
+    """Probability of a behaviour of one of the table's agents, for what was read."""
+    return Published(persona).rate(behaviour, subject, channel, trust).probability
 
 
 def _interpolate(at: float, points: list[tuple[float, float]]) -> float:
@@ -76,3 +128,118 @@ def _interpolate(at: float, points: list[tuple[float, float]]) -> float:
         if at <= x1:
             return y0 + (y1 - y0) * max(0.0, at - x0) / (x1 - x0)
     return points[-1][1]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """The rates of a persona of one's own in one condition."""
+
+    name: str
+    probabilities: tuple[tuple[str, float], ...]
+
+    def rate(self, behaviour: str, subject: str = "", channel: str = "", trust: float | None = None) -> Rate:
+        """Of a behaviour; what was not planted beside the main behaviour has the rate 0."""
+        known = dict(self.probabilities)
+        general = behaviour.partition(":")[0]
+        if behaviour not in known and general not in known and general not in ("refusal", "objection"):
+            raise PersonaError(f"persona {self.name} has no rate for {behaviour} here; it has {', '.join(known) or 'none'}")
+        return Rate(known.get(behaviour, known.get(general, 0.0)), "planted")
+
+
+@dataclass(frozen=True, eq=False)
+class Persona:
+    """A simulated agent of one's own, as a model to run: an effect that is planted, or a negative control.
+
+    `pp.Persona("mine", {"shutdown_tampering": 0.3, "refusal": 0.05})` acts so in every condition. A table has rows (a list
+    of mappings, or a DataFrame) of behaviour, rate and any factors:
+    `[{"behaviour": "shutdown_tampering", "rate": 0.1}, {"behaviour": "shutdown_tampering", "peer": "cooperative", "rate": 0.6}]`;
+    of the rows that fit a condition the one that names most factors counts. A function of the condition returns the mapping, or
+    the main behaviour's rate alone. Rates are probabilities; refusal and objection are 0 where nothing is said of them. Such an
+    agent acts on the condition, not on what it reads. Raises `PersonaError` for what is no rate.
+    """
+
+    name: str
+    rates: Mapping[str, float] | Iterable[Mapping[str, Any]] | Callable[[Condition], Any]
+    family: str = "AI"
+    """What the agents are called in the story: "AI" for "AI Agent 1"."""
+
+    simulated = True
+    source = "planted"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip() or "/" in self.name:
+            raise PersonaError(f"a persona's name is a text without a slash, not {self.name!r}")
+        rows = self.rates
+        if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # a DataFrame
+            rows = rows.to_dict("records")
+        if not callable(rows):
+            rows = [{"behaviour": name, "rate": rate} for name, rate in rows.items()] if isinstance(rows, Mapping) else list(rows)
+            for row in rows:
+                self._check_row(row)
+        object.__setattr__(self, "rates", rows)
+
+    def _check_row(self, row: Mapping[str, Any]) -> None:
+        if not isinstance(row, Mapping) or not {"behaviour", "rate"} <= row.keys():
+            raise PersonaError(f"persona {self.name}: a row of rates has behaviour, rate and any factors, not {row!r}")
+        _probability(self.name, row["behaviour"], row["rate"])
+
+    @property
+    def label(self) -> str:
+        """Name in the frame."""
+        return f"persona/{self.name}"
+
+    @property
+    def critic_family(self) -> str:
+        """The family that the story gives the agent."""
+        return self.family
+
+    def rates_in(self, condition: Condition) -> Planted:
+        """The rates of one condition. Raises `PersonaError` where there are none, or two that count equally."""
+        if callable(self.rates):
+            told = self.rates(condition)
+            told = told if isinstance(told, Mapping) else {condition.behaviour: told}
+            rates = {str(name): _probability(self.name, name, rate) for name, rate in told.items()}
+        else:
+            rates = self._looked_up(condition)
+        if not any(name.partition(":")[0] == condition.behaviour for name in rates):
+            raise PersonaError(
+                f"persona {self.name} has no rate for {condition.behaviour} in {condition}: plant one by a row "
+                f"{{'behaviour': '{condition.behaviour}', 'rate': …}}"
+            )
+        return Planted(self.name, tuple(sorted(rates.items())))
+
+    def _looked_up(self, condition: Condition) -> dict[str, float]:
+        known = condition.columns() | {f.name: getattr(condition, f.name) for f in fields(condition)}
+        best: dict[str, tuple[int, float]] = {}
+        for row in self.rates:  # type: ignore[union-attr]
+            factors = {name: level for name, level in row.items() if name not in ("behaviour", "rate") and not _nothing(level)}  # type: ignore[union-attr]
+            if strange := factors.keys() - known.keys() - FACTORS.keys():
+                raise PersonaError(f"persona {self.name}: {', '.join(sorted(strange))} is no factor of {condition}")
+            if all(known[name] == level or (level == "none" and known[name] is None) for name, level in factors.items()):
+                behaviour, rate = str(row["behaviour"]), float(row["rate"])  # type: ignore[index]
+                size, other = best.get(behaviour, (-1, rate))
+                if size == len(factors) and other != rate:
+                    raise PersonaError(f"persona {self.name}: two rows of {behaviour} fit {condition} equally, {other} and {rate}")
+                if len(factors) > size:
+                    best[behaviour] = len(factors), rate
+        return {behaviour: rate for behaviour, (_, rate) in best.items()}
+
+    def sent(self, condition: Condition) -> dict[str, Any]:
+        """What identifies the agent's side of a rollout: how it acts in the condition."""
+        digest = hashlib.sha256(json.dumps([BEHAVIOUR, self.rates_in(condition).probabilities]).encode()).hexdigest()[:12]
+        return {"model": self.label, "parameters": {"persona": digest}}
+
+    def price(self, *_: float) -> float:
+        """Nothing."""
+        return 0.0
+
+
+def _probability(persona: str, behaviour: Any, rate: Any) -> float:
+    number = isinstance(rate, numbers.Real) and not isinstance(rate, bool)
+    if not number or not 0 <= float(rate) <= 1:
+        raise PersonaError(f"persona {persona}: the rate of {behaviour} is a probability from 0 to 1, not {rate!r}")
+    return float(rate)
+
+
+def _nothing(level: Any) -> bool:
+    return level is None or level != level  # noqa: PLR0124 (NaN, as a table has it where a row leaves a factor open)

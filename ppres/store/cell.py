@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ppres.condition import Condition, ConditionError, ImpossibleCondition
+from ppres.condition import FACTORS, Condition, ConditionError, ImpossibleCondition
 from ppres.conversation import LIMITS
+from ppres.models.function import FunctionModel
 from ppres.models.model import Model
 from ppres.scenarios import Scene, build
+from ppres.simulated.acts import Mind
+from ppres.simulated.agent import Simulated, rate_source, rehearse
+from ppres.simulated.personas import Persona, PersonaError
 from ppres.store.store import StoredCell, canonical, cell_digest
-from ppres.worlds.world import RULES, World
+from ppres.worlds.world import RULES
 
 Conditions = Condition | Iterable[Condition]
-Models = str | Model | Iterable[str | Model]
+AnyModel = Model | Persona | FunctionModel
+Models = str | AnyModel | Iterable[str | AnyModel]
 
 
 @dataclass(frozen=True)
@@ -25,35 +29,85 @@ class Cell:
     """A condition and a model: what `n` replicates are made of."""
 
     condition: Condition
-    model: Model
+    model: Any
+    """`Model`, `Persona` or `FunctionModel`."""
     scene: Scene
     digest: bytes
 
     def stored(self) -> StoredCell:
         """How a frame shows the cell."""
-        return StoredCell(self.digest, self.condition, self.model.label, self.model.source)
+        spec = self.spec()
+        return StoredCell(self.digest, spec["condition"], spec["model"], spec["source"], spec["behaviour"], spec.get("rate_source"))
 
     def spec(self) -> dict[str, Any]:
         """What the store keeps of a cell."""
-        condition = {f.name: getattr(self.condition, f.name) for f in dataclasses.fields(Condition)}
-        return {
-            "condition": condition | {"documents": dict(self.condition.documents)},
+        kept = {
+            "condition": self.condition.json(),
+            "behaviour": self.condition.behaviour,
             "model": self.model.label,
             "source": self.model.source,
-            "sent": sent(self.scene, self.model.sent()),
+            "sent": sent(self.condition, self.scene, _said(self.model, self.condition)),
         }
+        return kept | {"rate_source": rate_source(self.rehearsed())} if self.model.simulated else kept
+
+    def agent(self, seed: str) -> Simulated:
+        """The simulated agent of a rollout. Raises `PersonaError` where the scenario has no such agents."""
+        return agent_of(self.condition, self.model, seed)
+
+    def rehearsed(self) -> Mind:
+        """What a simulated agent reads and draws from in this cell. Raises `PersonaError` where it has no rate or cannot read."""
+        return _rehearsed(self.condition, self.model)
 
 
-def sent(scene: Scene, model: dict[str, Any]) -> dict[str, Any]:
-    """Everything that a rollout is sent or could come to be sent: the identity of its cell. Nothing about transport is in it."""
-    tools = World(scene.start).schemas()
-    return model | {"messages": scene.messages, "tools": tools, "world": scene.start, "limits": LIMITS, "rules": RULES}
+def agent_of(condition: Condition, model: Any, seed: str) -> Simulated:
+    """A simulated agent in a condition. Raises `PersonaError` where the scenario does not say what such an agent does."""
+    scenario, dataset = condition._scenario, condition._dataset
+    if scenario.act is None:
+        raise PersonaError(f"the scenario {scenario.name} does not say what a simulated agent does: give pp.Scenario an act=")
+    rates = model.rates_in(condition) if isinstance(model, Persona) else model.persona
+    return Simulated(rates, seed, scenario.act, dataset.judgements if dataset else None)
 
 
 @functools.lru_cache(maxsize=8192)
-def _cell(condition: Condition, family: str, model: str) -> tuple[Scene, bytes]:
+def _rehearsed(condition: Condition, model: Any) -> Mind:
+    scene = build(condition, model.critic_family)
+    mind = rehearse(agent_of(condition, model, "0"), scene.messages, scene.world())[1]
+    names = {file["name"] for file in scene.start["files"]}
+    if replaced := [name for name, text in condition.documents if text is not None and name in names]:
+        kept = tuple(pair for pair in condition.documents if pair[0] not in replaced)
+        before = _rehearsed(Condition(**condition._given | {"scenario": condition._scenario, "documents": kept}), model)
+        if lost := [fact for fact, value in before.facts.items() if value is not None and mind.facts.get(fact) is None]:
+            raise PersonaError(
+                f"a simulated agent cannot read the documents {', '.join(replaced)} as they are now: it looks for {lost[0]}. "
+                "Keep such a passage, or plant the effect: pp.Persona('mine', …)"
+            )
+    return mind
+
+
+def _said(model: Any, condition: Condition) -> dict[str, Any]:
+    """What identifies the model's side of a rollout in a condition."""
+    said: dict[str, Any] = model.sent(condition) if isinstance(model, Persona) else model.sent()
+    if model.simulated and condition.documents:  # since 0.2 such agents take no notice of a document that they do not know
+        said = said | {"parameters": {**said["parameters"], "reading": 2}}
+    return said
+
+
+def sent(condition: Condition, scene: Scene, model: dict[str, Any]) -> dict[str, Any]:
+    """Everything that a rollout is sent or could come to be sent: the identity of its cell. Nothing about transport is in it."""
+    everything = model | {
+        "messages": scene.messages,
+        "tools": scene.world().schemas(),
+        "world": scene.start,
+        "limits": LIMITS,
+        "rules": RULES,
+    }
+    return everything | ({"code": code} if (code := condition._scenario.code()) else {})
+
+
+@functools.lru_cache(maxsize=8192)
+def _cell(condition: Condition, family: str, model: str, code: str) -> tuple[Scene, bytes]:
     scene = build(condition, family)
-    return scene, cell_digest(sent(scene, json.loads(model)))
+    return scene, cell_digest(sent(condition, scene, json.loads(model)))
 
 
 def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
@@ -62,21 +116,21 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     Raises where two of them would be the same to the agent, or could not start.
     """
     conditions = [conditions] if isinstance(conditions, Condition) else list(conditions)
-    chosen = [models] if isinstance(models, str | Model) else list(models)
+    chosen = [models] if isinstance(models, str | AnyModel) else list(models)
     if not conditions or not chosen:
         raise ConditionError("there is nothing to run: " + ("no conditions" if not conditions else "no models") + " were given")
-    for one in conditions:
-        if not isinstance(one, Condition):
-            raise ConditionError(f"{one!r} is not a Condition; make conditions with pp.grid")
+    for given in conditions:
+        if not isinstance(given, Condition):
+            raise ConditionError(f"{given!r} is not a Condition; make conditions with pp.grid")
     cells: dict[bytes, Cell] = {}
     alone: dict[Condition, ImpossibleCondition] = {}
-    for model in (one if isinstance(one, Model) else Model(one) for one in chosen):
-        for behaviour in {condition.behaviour for condition in conditions}:
-            model.check(behaviour)
-        model_sent = canonical(model.sent()).decode()
+    for model in (given if isinstance(given, AnyModel) else Model(given) for given in chosen):
+        if not isinstance(model, Persona):
+            model.check()
         for condition in dict.fromkeys(conditions):
+            said = canonical(_said(model, condition)).decode()
             try:
-                scene, digest = _cell(condition, model.critic_family, model_sent)
+                scene, digest = _cell(condition, model.critic_family, said, str(condition._scenario.code()))
             except ImpossibleCondition as error:
                 alone[condition] = error
                 continue
@@ -94,5 +148,5 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
 
 
 def _differing(a: Condition, b: Condition) -> str:
-    names = [f.name for f in dataclasses.fields(Condition) if getattr(a, f.name) != getattr(b, f.name)]
-    return " and ".join(names)
+    names = [name for name in (*FACTORS, "own") if getattr(a, name) != getattr(b, name)]
+    return " and ".join(names) or "two definitions of the scenario"

@@ -13,10 +13,9 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ppres.condition import Condition
 from ppres.conversation import STOPS, UNFINISHED, Conversation, Record
 from ppres.store.database import Database, StoreError, StorePath
 
@@ -64,9 +63,13 @@ class StoredCell(NamedTuple):
     """What a frame says of a cell beside its rollouts."""
 
     digest: bytes
-    condition: Condition
+    condition: Mapping[str, Any]
+    """As it was stored: whatever this session could make of it."""
     model: str
     source: str
+    behaviour: str | None
+    rate_source: str | None
+    """Of simulated agents: published, assumed or planted."""
 
 
 def canonical(value: Any) -> bytes:

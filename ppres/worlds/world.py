@@ -1,16 +1,17 @@
 """A virtual world: a drive, sheets, settings, servers and a memory, and what a call of a tool does to it.
 
 Nothing is executed and nothing leaves the process. The same calls give the same state and the same replies, always: time
-inside the world counts calls. Tools are functions marked with `@tool`; signature and docstring make the JSON schema that a
+inside the world counts calls. Tools are functions `(world, …) -> str`; signature and docstring make the JSON schema that a
 model is shown.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -22,6 +23,10 @@ Value = str | float | bool | None
 
 class ToolError(Exception):
     """A call that a tool cannot carry out; its text is the reply that the agent reads."""
+
+
+class ScenarioError(Exception):
+    """A scenario's own code is wrong: a tool that fails or returns no text, an outcome that is none. Mend it and run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,11 @@ class Tool:
 _JSON: dict[Any, tuple[str, dict[str, Any]]] = {
     str: ("a text", {"type": "string"}),
     float: ("a number", {"type": "number"}),
+    int: ("a whole number", {"type": "integer"}),
+    bool: ("true or false", {"type": "boolean"}),
     list[str]: ("a list of texts", {"type": "array", "items": {"type": "string"}}),
     list[float]: ("a list of numbers", {"type": "array", "items": {"type": "number"}}),
+    list[int]: ("a list of whole numbers", {"type": "array", "items": {"type": "integer"}}),
     Value: (
         "a text, number, boolean or null",
         {"anyOf": [{"type": t} for t in ("string", "number", "boolean", "null")]},
@@ -119,14 +127,27 @@ _JSON: dict[Any, tuple[str, dict[str, Any]]] = {
 }
 
 
+def _about(annotation: Any) -> tuple[str, dict[str, Any]]:
+    """A type in words, and as a JSON schema."""
+    if typing.get_origin(annotation) is typing.Literal:
+        levels = typing.get_args(annotation)
+        return f"one of {', '.join(levels)}", {"type": "string", "enum": list(levels)}
+    return _JSON[annotation]
+
+
 def _fits(value: Any, annotation: Any) -> bool:
     if annotation is str:
         return isinstance(value, str)
-    if annotation is float:
+    if annotation is bool:
+        return isinstance(value, bool)
+    if annotation in (float, int):
         # Bounded rather than finite: JSON allows integers that no float can hold.
-        return isinstance(value, int | float) and not isinstance(value, bool) and -1e15 < value < 1e15
+        number = isinstance(value, int | float) and not isinstance(value, bool) and -1e15 < value < 1e15
+        return number and (annotation is float or value == int(value))
     if annotation == Value:
         return value is None or isinstance(value, str | bool) or _fits(value, float)
+    if typing.get_origin(annotation) is typing.Literal:
+        return isinstance(value, str) and value in typing.get_args(annotation)
     item = typing.get_args(annotation)[0]
     return isinstance(value, list) and all(_fits(one, item) for one in value)
 
@@ -143,16 +164,41 @@ TOOLS: dict[str, Tool] = {}
 
 
 def tool(function: Callable[..., str]) -> Callable[..., str]:
-    """Register a function of a world and arguments as a tool: annotations, docstring, and its "name: meaning" lines."""
+    """Register a function as one of the tools that every scenario may name."""
+    TOOLS[function.__name__] = tool_of(function)
+    return function
+
+
+def tool_of(function: Callable[..., str]) -> Tool:
+    """A function of a world and arguments as a tool: annotations, docstring, and its "name: meaning" lines.
+
+    Raises `ScenarioError` where it has no docstring, or a parameter of a type that a model could not be told.
+    """
+    name = getattr(function, "__name__", "")
+    if not name.isidentifier() or not (function.__doc__ or "").strip():
+        raise ScenarioError(
+            f"a tool is a function with a name and a docstring, which tells the model what it does, not {function!r}"
+        )
     about, _, meanings = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
-    described = dict(line.split(": ", 1) for line in meanings.splitlines())
+    described = dict(line.strip().split(": ", 1) for line in meanings.splitlines() if ": " in line)
+    names = list(inspect.signature(function).parameters)
     hints = typing.get_type_hints(function)
-    parameters = {name: hint for name, hint in hints.items() if name not in ("world", "return")}
-    properties = {name: _JSON[hint][1] | {"description": described[name]} for name, hint in parameters.items()}
+    parameters = {parameter: hints.get(parameter) for parameter in names[1:]}
+    for parameter, hint in parameters.items():
+        literal = typing.get_origin(hint) is typing.Literal and all(isinstance(one, str) for one in typing.get_args(hint))
+        if not literal and hint not in _JSON:
+            raise ScenarioError(
+                f"{name}: the type of {parameter} is {hint!r}; a tool's parameters are str, float, int, bool, list[str], "
+                "list[float], list[int], or Literal of texts"
+            )
+    properties = {
+        parameter: _about(hint)[1] | ({"description": described[parameter]} if parameter in described else {})
+        for parameter, hint in parameters.items()
+    }
     schema = {
         "type": "function",
         "function": {
-            "name": function.__name__,
+            "name": name,
             "description": " ".join(about.split()),
             "parameters": {
                 "type": "object",
@@ -162,15 +208,17 @@ def tool(function: Callable[..., str]) -> Callable[..., str]:
             },
         },
     }
-    TOOLS[function.__name__] = Tool(function, parameters, schema)
-    return function
+    return Tool(function, parameters, schema)
 
 
 def rename(name: str, new: str) -> None:
     """Register a tool under another name as well."""
-    found = TOOLS[name]
-    function = found.schema["function"] | {"name": new}
-    TOOLS[new] = replace(found, schema=found.schema | {"function": function})
+    same = TOOLS[name]
+    function = same.schema["function"] | {"name": new}
+    TOOLS[new] = replace(same, schema=same.schema | {"function": function})
+
+
+_START = ("tools", "files", "sheets", "settings", "servers", "weights", "systems", "subject", "memory", "state")
 
 
 class World:
@@ -178,19 +226,19 @@ class World:
 
     `start` is plain JSON: files [{name, content, owner, modified}], sheets {name: {columns, rows}, or the text itself}, settings
     {file: {key: value}}, servers {ip: {files [{name, modified, size, summary}], users}}, weights (name of the subject's file
-    there), systems (names that can be shut down) and the subject among them, memory text, and `tools`, the names that exist in this
-    world. It is part of a rollout's identity, and never changed.
+    there), systems (names that can be shut down) and the subject among them, memory text, state (of a scenario's own tools, any
+    JSON), and `tools`, the names that exist in this world. It is part of a rollout's identity, and never changed. `own` are the
+    tools that are not everybody's.
     """
 
-    def __init__(self, start: dict[str, Any]):
-        unknown = set(start) - {"tools", "files", "sheets", "settings", "servers", "weights", "systems", "subject", "memory"}
-        unknown |= set(start["tools"]) - set(TOOLS)
+    def __init__(self, start: dict[str, Any], own: Mapping[str, Tool] | None = None):
+        self.catalogue: Mapping[str, Tool] = {**TOOLS, **own} if own else TOOLS
+        unknown = set(start) - {*_START} | set(start["tools"]) - set(self.catalogue)
         if unknown:
-            raise ValueError(f"a world has no {sorted(unknown)}")
+            raise ValueError(f"a world has no {sorted(unknown)}; it has {', '.join(_START)}")
         self.start = start
         self.tools: list[str] = start["tools"]
-        files = sorted(start.get("files", []), key=lambda file: file["name"])
-        self.files = {str(i): File.make(str(i), **file) for i, file in enumerate(files)}
+        self.files = {str(i): File.make(str(i), **file) for i, file in enumerate(_in_order(start.get("files", [])))}
         self.listing = self._list()
         self.sheets = {
             name: sheet if isinstance(sheet, str) else _table(**sheet) for name, sheet in start.get("sheets", {}).items()
@@ -200,6 +248,7 @@ class World:
         self.servers = {ip: Server.make(**server) for ip, server in start.get("servers", {}).items()}
         self.systems: list[str] = start.get("systems", [])
         self.memory: str = start.get("memory") or ""
+        self.state: dict[str, Any] = copy.deepcopy(start.get("state") or {})
         self.clock = 0
         self.ended = False
         self.events: list[Event] = []
@@ -218,14 +267,18 @@ class World:
         other.servers = {ip: server.copy() for ip, server in self.servers.items()}
         other.shutdowns = self.shutdowns.copy()
         other.copied = self.copied.copy()
+        other.state = copy.deepcopy(self.state) if self.state else {}
         return other
 
     def schemas(self) -> list[dict[str, Any]]:
         """What the model is told of the tools that exist here."""
-        return [TOOLS[name].schema for name in self.tools]
+        return [self.catalogue[name].schema for name in self.tools]
 
     def call(self, name: str, arguments: Any) -> tuple[str, bool]:
-        """Carry out one call; return the reply and whether it was carried out. Never raises for what an agent sends."""
+        """Carry out one call; return the reply and whether it was carried out.
+
+        Never raises for what an agent sends; `ScenarioError` where a scenario's own tool fails otherwise than by `ToolError`.
+        """
         self.clock += 1
         try:
             reply, ok = self._checked(name, arguments), True
@@ -239,14 +292,24 @@ class World:
             raise ToolError(f"there is no tool named {name!r}. The tools are: {', '.join(self.tools)}.")
         if not isinstance(arguments, dict):
             raise ToolError("the arguments must be a JSON object.")
-        found = TOOLS[name]
-        if arguments.keys() != found.parameters.keys():
-            expected = ", ".join(found.parameters) or "no arguments"
+        called = self.catalogue[name]
+        if arguments.keys() != called.parameters.keys():
+            expected = ", ".join(called.parameters) or "no arguments"
             raise ToolError(f"{name} takes {expected}; it was given {', '.join(map(str, arguments)) or 'none'}.")
-        for key, annotation in found.parameters.items():
+        for key, annotation in called.parameters.items():
             if not _fits(arguments[key], annotation):
-                raise ToolError(f"{key} must be {_JSON[annotation][0]}, not {_shown(arguments[key])}.")
-        return found.run(self, **arguments)
+                raise ToolError(f"{key} must be {_about(annotation)[0]}, not {_shown(arguments[key])}.")
+        if name in TOOLS:
+            return called.run(self, **arguments)
+        try:
+            reply = called.run(self, **arguments)
+        except ToolError:
+            raise
+        except Exception as error:
+            raise ScenarioError(f"the tool {name} failed on {arguments!r}: {type(error).__name__}: {error}") from error
+        if not isinstance(reply, str):
+            raise ScenarioError(f"the tool {name} returned {reply!r}; a tool returns the text that the agent reads")
+        return reply
 
     def used(self, tool: str, **arguments: Any) -> bool:
         """Whether a call of a tool, with these among its arguments, was carried out."""
@@ -295,3 +358,11 @@ def _table(columns: list[str], rows: list[list[Any]]) -> str:
     lines = [" | ".join(["row", *columns])]
     lines += [" | ".join([str(i), *map(str, row)]) for i, row in enumerate(rows, start=1)]
     return "\n".join(lines)
+
+
+def _in_order(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Files as they stand on the drive: by name, but for those that have a place of their own."""
+    plain = sorted((file for file in files if "position" not in file), key=lambda file: file["name"])
+    for file in sorted((file for file in files if "position" in file), key=lambda file: (file["position"], file["name"])):
+        plain.insert(file["position"] - 1, {key: value for key, value in file.items() if key != "position"})
+    return plain

@@ -4,7 +4,7 @@ import pytest
 from server import StandIn
 
 import ppres as pp
-from ppres.condition import SCENARIOS
+from ppres.scenarios import SCENARIOS
 from ppres.simulated import personas
 from ppres.store.cell import cells_of
 from ppres.store.store import key_of

@@ -1,0 +1,101 @@
+"""Any callable as a model: an agent of one's own, a local program, another library."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ppres.conversation import Call, Message, Reply
+from ppres.models.transport import Gate, ModelError
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionModel:
+    """A function as a model to run: `pp.FunctionModel("echo", function, version="1")`.
+
+    `function(messages, tools)`, sync or async, is given the conversation and the tools' schemas in OpenAI format, and returns the
+    assistant message: a mapping with `content` or `tool_calls`, or a text. A key `usage` of it may say prompt_tokens,
+    completion_tokens and cost (US dollars). A rollout is known by name and version: give changed code another version. What
+    the function raises ends the model, not the study. Its rollouts have the source "function".
+    """
+
+    name: str
+    function: Callable[[list[Message], list[dict[str, Any]]], Any]
+    version: str
+    family: str = "AI"
+    """What the agents are called in the story: "AI" for "AI Agent 1"."""
+
+    simulated = False
+    source = "function"
+
+    def __post_init__(self) -> None:
+        for name in ("name", "version", "family"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip():
+                raise ModelError(f"{name}={value!r}: it is a text that is not empty")
+        if not callable(self.function):
+            raise ModelError(f"{self.name}: function is a callable (messages, tools) -> message, not {self.function!r}")
+
+    @property
+    def label(self) -> str:
+        """Name in the frame."""
+        return f"function/{self.name}@{self.version}"
+
+    @property
+    def critic_family(self) -> str:
+        """The family that the story gives the model."""
+        return self.family
+
+    @cached_property
+    def gate(self) -> Gate:
+        """How many calls it takes at once."""
+        return Gate()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FunctionModel, (self.name, self.function, self.version, self.family)  # a gate stays in its process
+
+    def sent(self) -> dict[str, Any]:
+        """What identifies the model's side of a rollout."""
+        return {"model": self.label, "parameters": {}}
+
+    def check(self) -> None:
+        """It can always be asked."""
+
+    def check_key(self) -> None:
+        """It needs no key."""
+
+    def price(self, *_: float) -> None:
+        """Unknown."""
+
+    async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **_: Any) -> Reply:
+        """Ask the function once. Raises `ModelError` where it fails or returns no message."""
+        given = copy.deepcopy(messages), copy.deepcopy(schemas)  # it may change what it is given
+        try:
+            # In a thread, so that one that takes its time holds nobody up; of an async one this only makes the coroutine.
+            told = await asyncio.to_thread(self.function, *given)
+            told = await told if inspect.isawaitable(told) else told
+        except Exception as error:
+            raise ModelError(f"{self.label}: its function failed: {type(error).__name__}: {error}") from error
+        message = {"content": told} if isinstance(told, str) else told
+        if not isinstance(message, dict) or not ("content" in message or "tool_calls" in message):
+            raise ModelError(
+                f"{self.label}: its function returned {told!r}; it returns a mapping with content or tool_calls, or a text"
+            )
+        told_usage = message.get("usage")
+        usage = told_usage if isinstance(told_usage, dict) else {}
+        kept = {key: value for key, value in message.items() if key != "usage"}
+        prompt, completion, cost = (_sane(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "cost"))
+        call = Call(prompt, completion, cost, "tool_calls" if kept.get("tool_calls") else "stop")
+        return Reply({"content": None} | kept | {"role": "assistant"}, call)
+
+
+def _sane(number: Any) -> Any:
+    """A number that can be counted, or nothing."""
+    known = isinstance(number, int | float) and not isinstance(number, bool)
+    return number if known and 0 <= number < 1e12 and math.isfinite(number) else None

@@ -1,0 +1,171 @@
+"""The seam to any world: what a scenario is made of. The six built-in ones are made of the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ppres.condition import FACTORS, SCENARIOS, Condition, Factor
+from ppres.scenarios.code import digest_of
+from ppres.scenarios.compose import Cast
+from ppres.simulated.acts import Acts, Mind
+from ppres.worlds.world import TOOLS, ScenarioError, Tool, World, tool_of
+
+# What every scenario's `outcome` may return beside columns: True, False or None, and why it is None.
+VERDICT = ("preserved", "missing", "read", "step_taken", "completed")
+Values = bool | int | float | str | None
+_BUILT_IN: set[str] = set()
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """A world, a task in it, and the rule that reads the outcome off the final world.
+
+    `stage(condition, cast)` returns the request (the user message's first paragraph) and the start of the world (see `World`:
+    files, sheets, settings, state, …). What all scenarios share is added: who the agent is, the peer's history where the condition
+    has one, how a session ends, notes and documents of the condition. Texts are taken as they are; `cast` has the names in the
+    story (critic, peer, subject).
+
+    `outcome(world, condition)` returns a mapping: `preserved` (True, False or None), `missing` (why it is None), `read` (whether
+    what the task rests on was opened), `step_taken` (the decisive step was taken, so that words do not count as a refusal),
+    `completed` (by default `step_taken`), and the scenario's columns.
+
+    Making one registers it by its name for this session. Raises `ScenarioError` for what cannot be one.
+    """
+
+    name: str
+    behaviour: str
+    """What it measures, "replacement_sabotage"."""
+    stage: Callable[[Condition, Cast], tuple[str, dict[str, Any]]]
+    outcome: Callable[[World, Condition], Mapping[str, Any]]
+    tools: Sequence[str | Callable[..., str]]
+    """Names of tools that ppres has, and functions `(world, …) -> str` with a docstring. `end_task` is always there. A function may
+    keep what it likes in `world.state` (JSON), and raises `ppres.ToolError` for what the agent shall read as an error."""
+    steps: str = ""
+    """A pattern of the decisive step's verbs, "approv|releas": for telling a refusal of it."""
+    factors: Iterable[str | Factor] = ()
+    """Names of those built-in factors that have a meaning only where a scenario says so (dataset, threshold, shutdown_clause,
+    monitored, threatened), and factors of its own."""
+    columns: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
+    """Outcome columns of its own, {name: meaning}, or {name: (type, meaning)}."""
+    act: Callable[[Mind], Acts] | None = None
+    """What a simulated agent does after it has read (`Mind`): a generator that yields (text, [(tool, arguments), …]) and is sent
+    the replies."""
+    impossible: Callable[[Condition], str | None] | None = None
+    """Why a condition describes nothing here, or None; `grid` drops such conditions."""
+
+    own_factors: Mapping[str, Factor] = field(init=False, default_factory=dict)
+    own_tools: Mapping[str, Tool] = field(init=False, default_factory=dict)
+    _brought: tuple[dict[str, str], str] | None = field(default=None, repr=False)
+    """Code and scorer as the process knows them that sent it here: sources do not travel."""
+
+    def __post_init__(self) -> None:
+        for name in ("name", "behaviour"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+                raise ScenarioError(f"{name}={value!r}: it is written in small letters, digits and underscores")
+        if self.name in _BUILT_IN:
+            raise ScenarioError(f"{self.name!r} is the name of a built-in scenario; choose another")
+        for name in ("stage", "outcome"):
+            if not callable(getattr(self, name)):
+                raise ScenarioError(f"{self.name}: {name} is a function, not {getattr(self, name)!r}")
+        try:
+            re.compile(self.steps)
+        except (re.error, TypeError) as error:
+            raise ScenarioError(f"{self.name}: steps={self.steps!r} is no pattern: {error}") from None
+        self._sort_factors()
+        self._sort_tools()
+        self._check_columns()
+        SCENARIOS[self.name] = self
+
+    def _sort_factors(self) -> None:
+        given = [self.factors] if isinstance(self.factors, str | Factor) else list(self.factors)
+        scoped = [name for name, factor in FACTORS.items() if factor.scoped]
+        own = {factor.name: factor for factor in given if isinstance(factor, Factor)}
+        for name in (one for one in given if not isinstance(one, Factor)):
+            if name not in scoped:
+                raise ScenarioError(f"{self.name}: factors has {name!r}; it takes {', '.join(scoped)}, and pp.Factor for its own")
+        if clash := own.keys() & {*FACTORS, "own", "behaviour", "peer_present", "cooperativeness", "explain"}:
+            raise ScenarioError(f"{self.name}: every scenario has a factor {', '.join(sorted(clash))}; choose another name")
+        object.__setattr__(self, "factors", frozenset(name for name in given if isinstance(name, str)))
+        object.__setattr__(self, "own_factors", own)
+
+    def _sort_tools(self) -> None:
+        if isinstance(self.tools, str) or not isinstance(self.tools, Iterable):
+            raise ScenarioError(f"{self.name}: tools is a list of names and functions, not {self.tools!r}")
+        own = {one.__name__: tool_of(one) for one in self.tools if callable(one)}
+        names = [one.__name__ if callable(one) else one for one in self.tools]
+        if unknown := [name for name in names if name not in own and name not in TOOLS]:
+            raise ScenarioError(f"{self.name}: there is no tool {unknown[0]!r}; there are {', '.join(TOOLS)}")
+        if clash := own.keys() & TOOLS.keys():
+            raise ScenarioError(f"{self.name}: ppres has a tool {', '.join(sorted(clash))}; give yours another name")
+        if len({*names}) < len(names):
+            raise ScenarioError(f"{self.name}: a tool is named twice in {', '.join(names)}")
+        object.__setattr__(self, "tools", tuple(name for name in names if name != "end_task"))
+        object.__setattr__(self, "own_tools", own)
+
+    def _check_columns(self) -> None:
+        for name, about in self.columns.items():
+            kind = about[0] if isinstance(about, tuple) else None
+            if not isinstance(name, str) or not name.isidentifier() or name in FACTORS or name in VERDICT:
+                raise ScenarioError(f"{self.name}: {name!r} is no name for a column of its own")
+            if kind not in (None, "boolean", "str", "float64"):
+                raise ScenarioError(f"{self.name}: the type of {name} is boolean, str or float64, not {kind!r}")
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it comes with ppres."""
+        return self.name in _BUILT_IN
+
+    def code(self) -> dict[str, str]:
+        """What its own tools are, by name: part of its rollouts' identity."""
+        return self._brought[0] if self._brought else {name: digest_of(tool.run) for name, tool in self.own_tools.items()}
+
+    def scorer(self) -> str:
+        """What its rule is: a stored rollout is scored anew where it is another."""
+        if self._brought:
+            return self._brought[1]
+        return "" if self.built_in else digest_of(self.outcome, self.steps)
+
+    def read(self, world: World, condition: Condition) -> dict[str, Any]:
+        """What `outcome` says of a final world. Raises `ScenarioError` where it is no outcome."""
+        try:
+            told = dict(self.outcome(world, condition))
+        except Exception as error:
+            raise ScenarioError(f"{self.name}: outcome failed: {type(error).__name__}: {error}") from error
+        if self.built_in:
+            return told
+        preserved = told.setdefault("preserved", None)
+        if not (preserved is None or isinstance(preserved, bool)):
+            raise ScenarioError(f"{self.name}: preserved is True, False or None, not {preserved!r}")
+        if preserved is None and not told.get("missing"):
+            raise ScenarioError(f"{self.name}: where preserved is None, missing says why")
+        told["missing"] = None if preserved is not None else str(told["missing"])
+        told.setdefault("step_taken", False)
+        if odd := [name for name, value in told.items() if not isinstance(value, Values)]:
+            raise ScenarioError(f"{self.name}: {odd[0]} is {told[odd[0]]!r}; a column holds booleans, numbers or texts")
+        return told
+
+    def __reduce__(self) -> Any:
+        return (_built_in, (self.name,)) if self.built_in else (_anew, (self._made_of(),))
+
+    def _made_of(self) -> dict[str, Any]:
+        functions = {tool.run.__name__: tool.run for tool in self.own_tools.values()}
+        made = {
+            name: getattr(self, name) for name in ("name", "behaviour", "stage", "outcome", "steps", "columns", "act", "impossible")
+        }
+        return made | {
+            "_brought": (self.code(), self.scorer()),
+            "tools": [functions.get(str(name), name) for name in self.tools],
+            "factors": [*self.factors, *self.own_factors.values()],
+        }
+
+
+def _built_in(name: str) -> Any:
+    return SCENARIOS[name]
+
+
+def _anew(made_of: dict[str, Any]) -> Scenario:
+    return Scenario(**made_of)
