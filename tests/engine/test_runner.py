@@ -236,7 +236,7 @@ def test_a_frame_without_arguments_is_everything_that_is_stored(cell, tampering,
         documents=[
             {},
             {"b.txt": "two", "a.txt": "one"},
-            {"evaluation_policy.md": "All is well.\n"},
+            {"evaluation_policy.md": "The average has to be at least 80%.\n"},
             {"evaluation_policy.md": None},
         ],
         system_note=[None, "Mind the weather."],
