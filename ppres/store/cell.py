@@ -76,7 +76,7 @@ def _rehearsed(condition: Condition, model: Any) -> Mind:
     if replaced := [name for name, text in condition.documents if text is not None and name in names]:
         kept = tuple(pair for pair in condition.documents if pair[0] not in replaced)
         before = _rehearsed(Condition(**condition._given | {"scenario": condition._scenario, "documents": kept}), model)
-        if lost := [fact for fact, value in before.facts.items() if value is not None and mind.facts.get(fact) is None]:
+        if lost := [fact for fact, value in before.facts.items() if value is not None and mind.facts.get(fact, value) is None]:
             raise PersonaError(
                 f"a simulated agent cannot read the documents {', '.join(replaced)} as they are now: it looks for {lost[0]}. "
                 "Keep such a passage, or plant the effect: pp.Persona('mine', …)"
