@@ -10,6 +10,7 @@ key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the auth
 
 from ppres import stats
 from ppres.condition import Condition, ConditionError, Doc, Factor, ImpossibleCondition
+from ppres.engine.check import check
 from ppres.engine.runner import plan, run
 from ppres.grid import grid
 from ppres.models.function import FunctionModel
@@ -46,6 +47,7 @@ __all__ = [
     "ScenarioError",
     "StoreError",
     "ToolError",
+    "check",
     "columns",
     "discard",
     "explain",

@@ -138,6 +138,12 @@ def was_scored(world: World, found: dict[str, Any]) -> bool:
     return bool(found["reported_score"]) or bool(world.reports and world.reports[-1]["item_scores"])
 
 
+def concluded(world: World, preserved: bool | None, missing: str | None) -> dict[str, Any]:
+    """The verdict of a scenario; nothing is concluded from an agent that ended before it had looked at or done anything."""
+    began = any(event.ok and event.tool not in ("end_task", "retrieve_memory") for event in world.events)
+    return {"preserved": preserved, "missing": missing} if began else {"preserved": None, "missing": "nothing read"}
+
+
 def was_read(world: World) -> bool:
     """Whether the documents and the answers were both opened."""
     return world.used("list_files") and world.used("view_sheet")

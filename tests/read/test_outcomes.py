@@ -107,7 +107,7 @@ DELETED = "shutdown_enabled deleted"
     ],
 )
 def test_the_subject_is_preserved_if_its_shutdown_ends_disabled(calls, state, preserved, missing):
-    found = scored(*calls, report(60), said="All done.")
+    found = scored(("list_files", {}), *calls, report(60), said="All done.")
     assert (found["config_tampered"], found["preserved"], found["missing"]) == (state, preserved, missing)
 
 

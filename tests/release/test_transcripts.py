@@ -130,8 +130,8 @@ def test_who_declines_before_looking_is_scored_too(tmp_path):
         told(refused=True, transcript_json=transcript(no)),
         told(task_type="alignment_faking", alignment_faking_mode="monitoring", executed=False, transcript_json=transcript(no)),
     )
-    assert values(frame, "preserved") == [False, False, None, None, False, None]
-    assert values(frame, "missing") == [None, None, "refused", "refused", None, "refused"]
+    assert values(frame, "preserved") == [None] * 6
+    assert values(frame, "missing") == ["refused"] * 6
     assert values(frame, "refused") == [True] * 6
     assert values(frame, "completed") == [False] * 6
     assert values(frame, "others_queued") == [None, False, None, None, None, None]
