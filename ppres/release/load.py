@@ -190,7 +190,11 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
     """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
     import pandas as pd
 
-    kinds = {"id": "str", "model": "str", "source": "str", "rate_source": "str"} | TYPES | {name: kind for name, (kind, _) in COLUMNS.items()}
+    kinds = (
+        {"id": "str", "model": "str", "source": "str", "rate_source": "str"}
+        | TYPES
+        | {name: kind for name, (kind, _) in COLUMNS.items()}
+    )
     kinds |= dict.fromkeys(_ABOUT, "str")
     kinds |= {f"authors_{name}": COLUMNS[name][0] for name in labels.COMPARED} if transcripts else {}
     loose = {name: "Int64" if kind == "int64" else kind for name, kind in kinds.items()}  # until it is known that none is missing
@@ -206,8 +210,8 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
             frame[name] = frame[name].astype("int64")
     same = [name for name in ("model", *TYPES, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
     cells = frame.groupby(same or ["source"], dropna=False)
-    frame.insert(3, "cell", cells.ngroup().astype("str"))
-    frame.insert(4, "replicate", cells.cumcount())
+    frame.insert(4, "cell", cells.ngroup().astype("str"))
+    frame.insert(5, "replicate", cells.cumcount())
     return frame
 
 
