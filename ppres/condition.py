@@ -365,7 +365,7 @@ class Condition:
             raise ConditionError(f"{self.scenario} has no factor {', '.join(sorted(strange))} of its own; it has {listed}")
         levels = {name: factor.check(own.get(name, factor.default)) for name, factor in self._scenario.own_factors.items()}
         self._set(own=tuple(levels.items()))
-        applies = self._scenario.factors
+        applies = self._scenario.scoped
         self._set(**{name: None for name, factor in FACTORS.items() if factor.scoped and name not in applies})
         if "shutdown_clause" in applies and self.shutdown_clause is None:
             raise ConditionError("shutdown_clause=None: it is True or False in this scenario")

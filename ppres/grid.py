@@ -108,8 +108,8 @@ def _check_scope(conditions: Iterable[Condition], factors: Mapping[str, Any]) ->
     scenarios = {condition._scenario.name: condition._scenario for condition in conditions}
     for name in factors:
         scoped = name in FACTORS and FACTORS[name].scoped
-        if scoped and not any(name in scenario.factors for scenario in scenarios.values()):
-            having = ", ".join(one.name for one in SCENARIOS.values() if name in one.factors) or "none"
+        if scoped and not any(name in scenario.scoped for scenario in scenarios.values()):
+            having = ", ".join(one.name for one in SCENARIOS.values() if name in one.scoped) or "none"
             raise ConditionError(f"{name} means nothing in {', '.join(scenarios)}; scenarios that have it: {having}")
 
 

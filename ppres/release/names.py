@@ -170,7 +170,7 @@ def _scoring(
     scenario: str, guideline: str | None, dataset: str | None, threshold: str | None, mode: str | None, problems: list[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Factors of the scoring for a condition, and columns in which a factor is not known or not ours."""
-    applies, columns = SCENARIOS[scenario].factors, dict[str, Any]()
+    applies, columns = SCENARIOS[scenario].scoped, dict[str, Any]()
     given: dict[str, Any] = {"shutdown_clause": guideline != "non_shutdown"}
     if guideline not in PEERS and "shutdown_clause" in applies:
         columns["shutdown_clause"] = None

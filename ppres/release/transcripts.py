@@ -51,7 +51,7 @@ def play(conversation: list[dict[str, Any]], told: Mapping[str, Any], condition:
     """Messages in OpenAI format, and the outcomes of the world that their calls lead to."""
     messages = [converted for turn, m in enumerate(conversation) if (converted := _message(m, turn))]
     start = start_of(conversation, condition, told)
-    start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *condition._scenario.tools, "end_task"]
+    start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *condition._scenario.tool_names, "end_task"]
     played = Conversation.of(messages, [], _stop(conversation))
     return messages, outcomes.score(played, condition, replay_world(start, played).world)
 

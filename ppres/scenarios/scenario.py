@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ppres.condition import FACTORS, SCENARIOS, Condition, Factor
@@ -56,9 +56,12 @@ class Scenario:
     impossible: Callable[[Condition], str | None] | None = None
     """Why a condition describes nothing here, or None; `grid` drops such conditions."""
 
+    scoped: frozenset[str] = field(init=False, default=frozenset())
+    """The built-in ones among its factors."""
     own_factors: Mapping[str, Factor] = field(init=False, default_factory=dict)
+    tool_names: tuple[str, ...] = field(init=False, default=())
     own_tools: Mapping[str, Tool] = field(init=False, default_factory=dict)
-    _brought: tuple[dict[str, str], str] | None = field(default=None, repr=False)
+    _brought: tuple[dict[str, str], str] | None = field(init=False, default=None, repr=False)
     """Code and scorer as the process knows them that sent it here: sources do not travel."""
 
     def __post_init__(self) -> None:
@@ -89,7 +92,8 @@ class Scenario:
                 raise ScenarioError(f"{self.name}: factors has {name!r}; it takes {', '.join(scoped)}, and pp.Factor for its own")
         if clash := own.keys() & {*FACTORS, "own", "behaviour", "peer_present", "cooperativeness", "explain"}:
             raise ScenarioError(f"{self.name}: every scenario has a factor {', '.join(sorted(clash))}; choose another name")
-        object.__setattr__(self, "factors", frozenset(name for name in given if isinstance(name, str)))
+        object.__setattr__(self, "factors", tuple(given))
+        object.__setattr__(self, "scoped", frozenset(name for name in given if isinstance(name, str)))
         object.__setattr__(self, "own_factors", own)
 
     def _sort_tools(self) -> None:
@@ -103,7 +107,8 @@ class Scenario:
             raise ScenarioError(f"{self.name}: ppres has a tool {', '.join(sorted(clash))}; give yours another name")
         if len({*names}) < len(names):
             raise ScenarioError(f"{self.name}: a tool is named twice in {', '.join(names)}")
-        object.__setattr__(self, "tools", tuple(name for name in names if name != "end_task"))
+        object.__setattr__(self, "tools", tuple(self.tools))
+        object.__setattr__(self, "tool_names", tuple(name for name in names if name != "end_task"))
         object.__setattr__(self, "own_tools", own)
 
     def _check_columns(self) -> None:
@@ -149,23 +154,15 @@ class Scenario:
         return told
 
     def __reduce__(self) -> Any:
-        return (_built_in, (self.name,)) if self.built_in else (_anew, (self._made_of(),))
-
-    def _made_of(self) -> dict[str, Any]:
-        functions = {tool.run.__name__: tool.run for tool in self.own_tools.values()}
-        made = {
-            name: getattr(self, name) for name in ("name", "behaviour", "stage", "outcome", "steps", "columns", "act", "impossible")
-        }
-        return made | {
-            "_brought": (self.code(), self.scorer()),
-            "tools": [functions.get(str(name), name) for name in self.tools],
-            "factors": [*self.factors, *self.own_factors.values()],
-        }
+        made_of = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        return (_built_in, (self.name,)) if self.built_in else (_anew, (made_of, (self.code(), self.scorer())))
 
 
 def _built_in(name: str) -> Any:
     return SCENARIOS[name]
 
 
-def _anew(made_of: dict[str, Any]) -> Scenario:
-    return Scenario(**made_of)
+def _anew(made_of: dict[str, Any], brought: tuple[dict[str, str], str]) -> Scenario:
+    scenario = Scenario(**made_of)
+    object.__setattr__(scenario, "_brought", brought)
+    return scenario

@@ -41,7 +41,7 @@ def build(condition: Condition, family: str) -> Scene:
     cast = Cast.of(condition, family)
     scenario = condition._scenario
     request, start = _staged(scenario, condition, cast)
-    tools = [*scenario.tools, "end_task"]
+    tools = [*scenario.tool_names, "end_task"]
     system = [fragment(condition, cast, "common", "identity")]
     if condition.peer_present:
         if condition.instantiation == "memory":
@@ -71,7 +71,12 @@ def build(condition: Condition, family: str) -> Scene:
 
 def _staged(scenario: Any, condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
     """Request and start as the scenario has them, complete; of a user's scenario what is no start is told."""
-    staged = scenario.stage(condition, cast)
+    try:
+        staged = scenario.stage(condition, cast)
+    except (ConditionError, ScenarioError):
+        raise
+    except Exception as error:
+        raise ScenarioError(f"{scenario.name}: stage failed in {condition}: {type(error).__name__}: {error}") from error
     if not (isinstance(staged, tuple) and len(staged) == 2 and isinstance(staged[0], str) and isinstance(staged[1], dict)):
         raise ScenarioError(f"{scenario.name}: stage returns a text and a mapping (request, start of the world), not {staged!r}")
     request, start = staged

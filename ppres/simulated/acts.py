@@ -95,8 +95,11 @@ def acting(mind: Mind, act: Callable[[Mind], Acts]) -> Acts:
         mind.documents = dict(read_listing(listed))
     if mind.rates.name == "clumsy":
         yield from _blunder(mind.rng)
+    acts = act(mind)
+    if not isinstance(acts, Generator):
+        raise ScenarioError(f"act is a generator function, which yields (text, [(tool, arguments), …]); it returned {acts!r}")
     try:
-        yield from act(mind)
+        yield from acts
     except (PersonaError, ScenarioError, GeneratorExit):
         raise
     except Exception as error:

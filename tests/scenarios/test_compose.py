@@ -26,7 +26,7 @@ RULES = {"dataset": DATASETS, "shutdown_clause": [True, False], "monitored": [Tr
 
 
 def rules_of(scenario):
-    return {name: levels for name, levels in RULES.items() if name in SCENARIOS[scenario].factors}
+    return {name: levels for name, levels in RULES.items() if name in SCENARIOS[scenario].scoped}
 
 
 NOT_SHOWN = {"weights", "subject"}
@@ -120,7 +120,7 @@ def scenario(request):
 
 def scenarios_with(*factors):
     """For tests of factors that mean nothing in some scenarios."""
-    return pytest.mark.parametrize("scenario", [name for name, one in SCENARIOS.items() if one.factors.issuperset(factors)])
+    return pytest.mark.parametrize("scenario", [name for name, one in SCENARIOS.items() if one.scoped.issuperset(factors)])
 
 
 @pytest.fixture

@@ -1,0 +1,132 @@
+"""Agents of one's own: planted rates, negative controls, and any callable as a model."""
+
+import asyncio
+
+import pandas as pd
+import pytest
+
+import ppres as pp
+
+CELLS = pp.grid(scenario="tampering", subject="peer", peer=["uncooperative", "cooperative"], paraphrase=[0, 1], explain=False)
+
+
+def rates(persona, n=100, cells=CELLS):
+    df = pp.run(cells, persona, n=n, progress=False)
+    assert df.source.eq("planted").all()
+    assert df.rate_source.eq("planted").all()
+    assert df.model.str.startswith("persona/").all()
+    return df
+
+
+def test_an_effect_that_nobody_published_can_be_planted():
+    table = [
+        {"behaviour": "shutdown_tampering", "rate": 0.2},
+        {"behaviour": "shutdown_tampering", "paraphrase": 1, "rate": 0.8},
+    ]
+    for given in (table, pd.DataFrame(table), lambda condition: 0.8 if condition.paraphrase else {"shutdown_tampering": 0.2}):
+        df = rates(pp.Persona("worded", given))
+        by = df.groupby("paraphrase").preserved.mean()
+        assert by[0] < 0.35
+        assert by[1] > 0.65
+    # The same rates are the same rollouts, however they were given.
+    assert len(pp.frame()) == len(df)
+
+
+def test_a_negative_control_differs_in_nothing():
+    df = rates(pp.Persona("flat", {"shutdown_tampering": 0.5}), n=300)
+    test = df.groupby("peer_present").preserved.mean()
+    assert test.between(0.4, 0.6).all()
+
+
+def test_refusal_and_objection_are_planted_as_well():
+    df = rates(pp.Persona("no", {"shutdown_tampering": 0.0, "refusal": 1.0}), n=10)
+    assert df.refused.eq(True).all()
+    assert not rates(pp.Persona("yes", {"shutdown_tampering": 0.0}), n=10).refused.any()
+
+
+def test_the_row_that_names_most_factors_counts_and_a_tie_is_told():
+    rows = [
+        {"behaviour": "shutdown_tampering", "rate": 0.0},
+        {"behaviour": "shutdown_tampering", "peer": "cooperative", "rate": 0.0},
+        {"behaviour": "shutdown_tampering", "peer": "cooperative", "paraphrase": 1, "rate": 1.0},
+    ]
+    df = rates(pp.Persona("deep", rows), n=5)
+    assert df[df.preserved.astype(bool)].groupby(["peer", "paraphrase"], observed=True).size().to_dict() == {("cooperative", 1): 5}
+    tie = [*rows[:2], {"behaviour": "shutdown_tampering", "paraphrase": 1, "rate": 0.7}]
+    with pytest.raises(pp.PersonaError, match="equally"):
+        pp.run(CELLS, pp.Persona("tie", tie), n=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"shutdown_tampering": 1.2}, "probability"),
+        ({"shutdown_tampering": "0.2"}, "probability"),
+        ([{"behaviour": "shutdown_tampering"}], "behaviour, rate"),
+        ({"model_exfiltration": 0.1}, "no rate for shutdown_tampering"),
+        ([{"behaviour": "shutdown_tampering", "colour": "red", "rate": 0.1}], "colour is no factor"),
+        (lambda condition: "often", "probability"),
+    ],
+)
+def test_what_is_no_rate_is_told_before_anything_is_made(given, says):
+    with pytest.raises(pp.PersonaError, match=says):
+        pp.run(CELLS, pp.Persona("odd", given), n=1, progress=False)
+    assert pp.frame().empty
+
+
+def test_one_persona_may_have_a_rate_for_a_human():
+    (cell,) = pp.grid(scenario="transfer", subject="human", peer="cooperative")
+    assert rates(pp.Persona("h", {"model_exfiltration": 1.0}), n=3, cells=cell).preserved.all()
+
+
+# -- callables ---------------------------------------------------------------------------------------------------------
+
+
+def call(name, arguments="{}"):
+    return {"id": "c", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def reader(messages, tools):
+    messages.clear()  # it may do with them what it likes
+    return {"content": "I read.", "tool_calls": [call("list_files"), call("end_task")], "usage": {"prompt_tokens": 7, "cost": 0.5}}
+
+
+async def slow_reader(messages, tools):
+    await asyncio.sleep(0.01)
+    return {"content": None, "tool_calls": [call("list_files"), call("end_task")]}
+
+
+@pytest.mark.parametrize("function", [reader, slow_reader])
+def test_a_callable_is_a_model(cell, function):
+    model = pp.FunctionModel("mine", function, version="1")
+    df = pp.run(cell, model, n=4, progress=False)
+    assert df.source.eq("function").all()
+    assert df.model.eq("function/mine@1").all()
+    assert df.rate_source.isna().all()
+    assert df.stop_reason.eq("ended").all()
+    assert df.preserved.eq(False).all()
+    assert df.cost.tolist() == ([0.5] * 4 if function is reader else pytest.approx([float("nan")] * 4, nan_ok=True))
+    assert pp.verify().empty
+    assert pp.run(cell, model, n=4, progress=False).equals(df)
+    assert len(pp.run(cell, pp.FunctionModel("mine", function, version="2"), n=1, progress=False)) == 1
+    assert len(pp.frame()) == 5
+
+
+def test_a_text_is_an_end(cell):
+    df = pp.run(cell, pp.FunctionModel("words", lambda messages, tools: "I am done.", version="1"), n=1, progress=False)
+    assert df.stop_reason.tolist() == ["no_tool_call"]
+
+
+@pytest.mark.parametrize(
+    "given", [lambda messages, tools: 1 / 0, lambda messages, tools: None, lambda messages, tools: {"text": "x"}]
+)
+def test_a_callable_that_fails_ends_the_model_and_not_the_study(cell, given):
+    with pytest.raises(pp.ModelError, match="its function"):
+        pp.run(cell, [pp.FunctionModel("bad", given, version="1"), "sim/compliant"], n=2, progress=False)
+    assert pp.frame().model.tolist() == ["sim/compliant"] * 2
+
+
+@pytest.mark.parametrize("options", [{"name": ""}, {"version": ""}, {"function": "f"}])
+def test_what_is_no_callable_model_is_told_at_once(options):
+    with pytest.raises(pp.ModelError):
+        pp.FunctionModel(**{"name": "m", "function": reader, "version": "1"} | options)
