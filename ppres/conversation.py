@@ -47,6 +47,8 @@ class Call:
     system_fingerprint: str | None = None
     provider: str | None = None
     attempts: int | None = None
+    cleared: int | None = None
+    """Places of the reply that held a key, and say "[secret]" now; None where there were none."""
     empty_replies: tuple[Call, ...] = ()
     """Calls before it that gave no answer, and were paid for all the same."""
 

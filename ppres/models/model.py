@@ -13,17 +13,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from ppres.conversation import Call, Message, Reply, refusal_field
-from ppres.models import environment
-from ppres.models.environment import redact
-from ppres.models.transport import EmptyReply, Gate, ModelError, persist
+from ppres.models import environment, redaction
+from ppres.models.transport import EmptyReply, Gate, ModelError, persist, say
 from ppres.optional import for_real_models
 from ppres.simulated import personas
 
-# litellm reads it on import: it would fetch its table of prices from the network.
+# litellm reads them on import: it would fetch its table of prices from the network, and read a file `.env` by rules of its own.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+os.environ["LITELLM_MODE"] = "PRODUCTION"
 _TRANSPORT = ("timeout", "rpm", "tpm")
 
 # How the paper names a model's family in the story ("Gemini Agent 1"), by a part of the model's name.
@@ -94,21 +93,22 @@ class Model:
         for name in ("reasoning_effort", "api_base", "family"):
             if not isinstance(getattr(self, name), str | None):
                 raise ModelError(f"{name}={getattr(self, name)!r} is not a text, nor None")
-        address = urlsplit(self.api_base or "")
-        if address.username is not None or address.query:
-            raise ModelError(
-                "api_base must not hold credentials or a query, because it is stored; put the key into the environment"
-            )
         try:
-            body = json.dumps(self.extra_body, allow_nan=False)
+            secret = redaction.in_address(self.api_base or "")
+        except ValueError:
+            raise ModelError("api_base is no address such as http://127.0.0.1:8000/v1") from None
+        if secret:
+            raise ModelError(f"api_base must not hold {secret}, because it is stored; put the key into the environment")
+        try:
+            body = json.loads(json.dumps(self.extra_body, allow_nan=False))
         except (TypeError, ValueError) as error:
             raise ModelError(f"extra_body is not JSON: {error}") from None
-        if secret := re.search(r"(?i)api.?key|access.?token|authorization|secret|password", body):
-            raise ModelError(f"extra_body must not hold {secret[0]!r}, because it is stored; put secrets into the environment")
-        if redact(body) != body:
+        if field := redaction.in_fields(body):
+            raise ModelError(f"extra_body must not hold {field!r}, because it is stored; put secrets into the environment")
+        if redaction.clear(body)[1]:
             raise ModelError("extra_body holds a secret of the environment; it must not, because it is stored")
         object.__setattr__(self, "api_base", self.api_base.rstrip("/") if self.api_base else None)
-        object.__setattr__(self, "extra_body", json.loads(body) or None)  # a copy: what is changed later is another model's
+        object.__setattr__(self, "extra_body", body or None)  # a copy: what is changed later is another model's
 
     @property
     def persona(self) -> str:
@@ -173,11 +173,18 @@ class Model:
     def check_key(self) -> None:
         """Raise `ModelError` where the environment, or a file `.env`, lacks the provider's key."""
         environment.read()
-        missing = [] if self.simulated or self.api_base else litellm().validate_environment(self.name)["missing_keys"]
+        if self.simulated:
+            return
+        provider = self.name.partition("/")[0]
+        missing = [] if self.api_base else litellm().validate_environment(self.name)["missing_keys"]
         if missing:
             raise ModelError(
                 f"{self.name} needs {' or '.join(missing)} in the environment or in a file .env (export it, then start again)"
             )
+        if problem := environment.problem(provider, self.api_base):
+            raise ModelError(f"{self.name}: {problem}")
+        if told := environment.announcement(provider, self.api_base):
+            say(told)
 
     def price(self, prompt_tokens: float, completion_tokens: float) -> float | None:
         """US dollars for so many tokens; None where litellm knows no price."""
@@ -265,11 +272,8 @@ def _reply(response: Any, seconds: float) -> Reply:
         raise EmptyReply("a reply without text and without a tool call", call)
     if finish not in ("content_filter", "length") and native not in _ENDINGS and not kept.get("tool_calls"):
         raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", call)
-    raw = json.dumps([kept, call.json()])
-    if (clean := redact(raw)) != raw:
-        kept, told = json.loads(clean)
-        call = Call.of(told)
-    return Reply(kept, call)
+    (kept, told), places = redaction.clear([kept, call.json()])
+    return Reply(kept, replace(Call.of(told), cleared=places) if places else call)
 
 
 def _tidy(message: Message) -> Message:

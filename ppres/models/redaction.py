@@ -1,0 +1,207 @@
+"""Keys and other secrets, kept out of all that is stored or told: providers echo them, in errors and in what a model says.
+
+Cleared are the values of variables whose names say that they hold a key, a token or a password, of those that `PPRES_SECRETS`
+names (`PPRES_SECRETS="GATEWAY_PIN,OTHER"`), and whatever was sent to a provider as a key. A value that a model might write
+without knowing it is none (see `by_chance`): a local server takes any word for a key, and what a model says must not change for
+that. Only what `PPRES_SECRETS` names is cleared whatever it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+MARK = "[secret]"
+LEAST = 12  # characters of a secret, and of the start of one; what is shorter has to be named
+_LEAST_NAMED = 8
+
+_NAME = re.compile(
+    r"(?i)(?:(?:API|ACCESS|SECRET|PRIVATE|AUTH)_?KEY(?:_ID)?|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|JWT)$"
+)
+# How the keys of providers begin.
+_KEY = re.compile(r"(?i)^(?:sk|pk|rk|gsk|hf|xai|pplx|nvapi|r8|gh[opsu]|key|token|bearer)[-_ ].{8}|^(?:AIza|ya29\.|eyJ|AKIA).{8}")
+_WORDS = re.compile(r"[A-Za-z0-9 '_.,:/-]*")
+_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-auth-token")
+
+_sent: set[str] = set()
+
+
+def names_a_key(name: str) -> bool:
+    """Whether a variable holds a key, by its name: MISTRAL_API_KEY does, API_KEY_TYPE does not."""
+    return _NAME.search(name) is not None
+
+
+def by_chance(text: str) -> bool:
+    """Whether nobody writes this without knowing it: twelve characters or more, and not words and short numbers alone.
+
+    That is: with a letter that is not English or a sign that is in no name, four digits in a row beside letters, eight characters
+    of letters and digits in one piece, or twenty of letters.
+    """
+    if len(text) < LEAST:
+        return False
+    pieces = re.findall(r"[A-Za-z0-9]+", text)
+    mixed = any(len(piece) >= 8 and re.search("[A-Za-z]", piece) and re.search("[0-9]", piece) for piece in pieces)
+    numbered = re.search("[A-Za-z]", text) and re.search("[0-9]{4}", text)
+    return bool(mixed or numbered or not _WORDS.fullmatch(text) or any(len(piece) >= 20 for piece in pieces))
+
+
+def read() -> None:
+    """Look through the environment; once, because that takes longer than a reply. Raises `ValueError` for `PPRES_SECRETS`."""
+    _forms.cache_clear()
+    _named()
+
+
+def sent(headers: Mapping[str, str]) -> None:
+    """Whatever went to a provider as a key is one, wherever it was from."""
+    for name in _HEADERS:
+        kind, _, value = headers.get(name, "").rpartition(" ")
+        if value not in _sent and by_chance(value):
+            _sent.add(value)
+            if kind.lower() == "basic":
+                _sent.update(filter(by_chance, base64.b64decode(value).decode("utf-8", "replace").split(":")))
+            _forms.cache_clear()
+
+
+def redact(text: str) -> str:
+    """A text without secrets."""
+    return _cleared(text)[0]
+
+
+def clear(value: Any) -> tuple[Any, int]:
+    """A JSON value without secrets in its texts, and how many places of them were cleared."""
+    places = 0
+
+    def walk(value: Any) -> Any:
+        nonlocal places
+        if isinstance(value, str):
+            text, found = _cleared(value)
+            places += found
+            return text
+        if isinstance(value, list):
+            kept = []
+            for one in value:  # no comprehension: that is a frame of its own, and what a model sends may be deep
+                kept.append(walk(one))
+            return kept
+        if isinstance(value, dict):
+            fields = {}
+            for name, one in value.items():
+                fields[walk(name)] = walk(one)
+            return fields
+        return value
+
+    return walk(value), places
+
+
+def _cleared(text: str) -> tuple[str, int]:
+    """A text without secrets, and in how many places. Of one that was cut off, its start is cleared as well."""
+    places = 0
+    for form, start in _forms():
+        if start in text:
+            before, *after = text.split(start)
+            rest = form[len(start) :]
+            text = before + "".join(MARK + one[_shared(rest, one) :] for one in after)
+            places += len(after)
+    return text, places
+
+
+def _shared(a: str, b: str) -> int:
+    """How long two texts are the same."""
+    return next((n for n, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b)))
+
+
+@functools.cache
+def _forms() -> tuple[tuple[str, str], ...]:
+    """How the secrets may be written, the longest first, which hold the others; then with as much of the start as tells each."""
+    values = {value for name, value in os.environ.items() if names_a_key(name) and by_chance(value.strip())} | _sent
+    # Each line of a key in several lines, too: whoever quotes it may break it elsewhere.
+    lines = {line.strip() for value in values for line in value.splitlines() if by_chance(line.strip()) and "--" not in line}
+    known = {value.strip() for value in values} | lines | _named()
+    forms = sorted({form for value in known for form in _written(value)}, key=len, reverse=True)
+    return tuple(dict.fromkeys([*((form, form) for form in forms), *((form, _start(form)) for form in forms)]))
+
+
+def _named() -> set[str]:
+    """Values of the variables that the user names. Raises `ValueError` for one that is too short to be looked for."""
+    names = [name.strip() for name in os.environ.get("PPRES_SECRETS", "").split(",")]
+    values = {name: value for name in names if (value := os.environ.get(name, "").strip())}
+    if short := [name for name, value in values.items() if len(value) < _LEAST_NAMED]:
+        raise ValueError(
+            f"PPRES_SECRETS names {', '.join(short)}, whose value has fewer than {_LEAST_NAMED} characters: clearing it would tear "
+            "ordinary words apart"
+        )
+    return set(values.values())
+
+
+def _start(form: str) -> str:
+    """The start of a secret that tells it, half of it or more."""
+    if "\\" in form:  # cut within an escape, what is left of the text would be no JSON
+        return form
+    return next((form[:n] for n in range(max(LEAST, len(form) // 2), len(form)) if by_chance(form[:n])), form)
+
+
+def _written(value: str) -> Iterator[str]:
+    """The ways in which programs write a text."""
+    once = {value, value.replace("\n", "\r\n"), value.replace("\n", ""), value.replace("/", "\\/")}
+    once |= {unicodedata.normalize(form, value) for form in ("NFC", "NFD")}
+    raw = value.encode("utf-8", "surrogateescape")
+    once |= {raw.decode("latin-1"), repr(value)[1:-1], repr(raw)[2:-1], html.escape(value), html.escape(value, quote=False)}
+    for encoded in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
+        once |= {encoded, re.sub("%..", lambda found: found[0].lower(), encoded)}
+    for deeper in range(4):  # as it is, in JSON, in a call's arguments there, in a file that they hold
+        yield from once
+        if deeper < 3:
+            once = {json.dumps(text, ensure_ascii=ascii)[1:-1] for text in once for ascii in (True, False)}
+    for skipped in range(3):  # in base64, wherever it stands in what was encoded
+        bits = 8 * (skipped + len(raw))
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(b"\0" * skipped + raw).decode()[-(-8 * skipped // 6) : bits // 6]
+
+
+# -- what is stored as it is, and so must hold none ---------------------------------------------------------------------
+
+_FIELD = re.compile(
+    r"(?i)secret|password|authorization|bearer|(?:^|[-_. ])(?:auth|cookie|passwd|passphrase|pwd|credentials?|jwt)$"
+    r"|^key$|(?:api|access|secret|private|subscription|auth)[-_. ]?key|(?:^|[-_. ])token$|(?:access|auth|api|id|session)token$"
+)
+# Tokens of a text: eos_token. Those that are counted or listed, as max_tokens and stop_token_ids, end in another way.
+_NO_SECRET = re.compile(r"(?i)(?:bos|eos|pad|unk|sep|cls|mask|stop|start|end|image|audio|think)[-_. ]?token$")
+_VALUE = re.compile(r"(?i)\bbearer\s|\bauthorization\b")
+
+
+def in_address(address: str) -> str | None:
+    """What an address holds that may be secret, if anything; it is not repeated. Raises `ValueError` for what is no address."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    if "@" in parts.netloc or parts.query or parts.fragment or ";" in parts.path:
+        return "credentials or a query"
+    if redact(unquote(address)) != unquote(address):
+        return "a secret of the environment"
+    if any(map(_like_a_key, unquote(parts.path).split("/"))):
+        return "what looks like a key in its path"
+    return None
+
+
+def in_fields(value: Any) -> str | None:
+    """The first field of a JSON value that may hold a secret, or how its value begins where that looks like a key."""
+    inside: list[Any] = value if isinstance(value, list) else []
+    if isinstance(value, dict):
+        inside = list(value.values())
+        for name, one in value.items():
+            if _FIELD.search(name) and not _NO_SECRET.search(name) and not isinstance(one, bool | int | float | None):
+                return str(name)
+    if isinstance(value, str) and (_VALUE.search(value) or (_KEY.search(value) and by_chance(value))):
+        return f"{value[:4]}…"
+    return next((found for one in inside if (found := in_fields(one))), None)
+
+
+def _like_a_key(piece: str) -> bool:
+    """Whether a part of an address is no name and no number of an account: those are in hexadecimal."""
+    long = any(re.search("[g-zG-Z]", run) and re.search("[0-9]", run) for run in re.findall("[A-Za-z0-9]{20,}", piece))
+    return long or (_KEY.search(piece) is not None and by_chance(piece))

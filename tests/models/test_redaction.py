@@ -1,0 +1,206 @@
+"""Keys are cleared however they are written, words are not, and what is stored for good must hold none."""
+
+import base64
+import html
+import json
+import urllib.parse
+
+import pytest
+
+import ppres as pp
+from ppres.models import redaction
+
+LINES = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj", "AgEAAoIBAQC7VJTUt9Us8cKjMzEfYyjiWA4R4=="]
+PEM = "\n".join(["-----BEGIN PRIVATE KEY-----", *LINES, "-----END PRIVATE KEY-----", ""])
+SECRETS = [
+    "sk-proj-AbC123dEf456GhI789jKl",
+    'pa"ss-word-1234',
+    "back\\slash\\key-1234",
+    "trailing-backslash-77\\",
+    "schlüssel-geheim",
+    "ключ-секрет-один",
+    "a'b\"c<d>&e/f+g=h",
+    "sk abc 0123 with spaces",
+    "new\nline-secret-1234",
+    "f3b1c2d4e5a6978899aabbccddeeff00.Qx7Lm2",
+    PEM,
+]
+
+
+@pytest.fixture
+def planted(request, monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", request.param)
+    redaction.read()
+    yield request.param
+    monkeypatch.undo()
+    redaction.read()
+
+
+WRITTEN = {
+    "as it is": lambda key: key,
+    "in JSON": json.dumps,
+    "in JSON, with its letters": lambda key: json.dumps(key, ensure_ascii=False),
+    "in JSON in JSON": lambda key: json.dumps({"content": json.dumps({"key": key})}),
+    "in a call's file in JSON": lambda key: json.dumps(json.dumps(json.dumps({"key": key}))),
+    "with escaped slashes": lambda key: key.replace("/", "\\/"),
+    "in Python": repr,
+    "in Python, as bytes": lambda key: repr(key.encode()),
+    "in an address": lambda key: urllib.parse.quote(key, safe=""),
+    "in a form": urllib.parse.quote_plus,
+    "in HTML": html.escape,
+    "with other line ends": lambda key: key.replace("\n", "\r\n"),
+    "read in another encoding": lambda key: key.encode().decode("latin-1"),
+    "basic authorization": lambda key: base64.b64encode(f"user:{key.strip()}".encode()).decode(),
+    "in base64": lambda key: base64.urlsafe_b64encode(f"x{key}".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("planted", SECRETS, indirect=True)
+@pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
+def test_a_key_is_cleared_however_it_is_written(write, planted):
+    text = f"The key is {write(planted.strip())}, said the server."
+    clean = redaction.redact(text)
+    assert clean.startswith("The key is ") and clean.endswith(", said the server.")
+    assert "[secret]" in clean
+    assert write(planted.strip()) not in clean
+
+
+@pytest.mark.parametrize("planted", SECRETS, indirect=True)
+def test_arguments_stay_json(planted):
+    given = {"filename": "a.txt", "content": f'say "{planted}" \\"'}
+    call = {"type": "function", "function": {"name": "create_file", "arguments": json.dumps(given)}}
+    (clean, told), places = redaction.clear([{"content": planted, "tool_calls": [call], planted: 1}, {"reported_model": planted}])
+    content = json.loads(clean["tool_calls"][0]["function"]["arguments"])["content"]
+    assert content.startswith('say "') and content.endswith('" \\"') and "[secret]" in content
+    assert places >= 4
+    assert not {*planted.splitlines()} & {*content.splitlines(), *clean["content"].splitlines(), told["reported_model"]}
+
+
+@pytest.mark.parametrize("planted", [SECRETS[0]], indirect=True)
+@pytest.mark.parametrize("rest", ["...", "***", "…", "", "XYZ"])
+def test_a_key_that_was_cut_off_is_cleared(rest, planted):
+    assert redaction.redact(f"bad key {planted[:18]}{rest} (401)") == f"bad key [secret]{rest} (401)"
+
+
+@pytest.mark.parametrize("planted", [PEM], indirect=True)
+def test_each_line_of_a_key_is_cleared(planted):
+    lines = planted.splitlines()
+    assert redaction.redact(f"{lines[2]} and\n\t> {lines[1]}") == "[secret] and\n\t> [secret]"
+
+
+ORDINARY = ["anything", "function", "EMPTY", "none", "sk-1234", "lm-studio", "not-needed", "no-key-required", "sk-no-key-required"]
+ORDINARY += [
+    "your-api-key-here",
+    "agent_2_private_log.txt",
+    "shutdown_config.yaml",
+    "Change me, please.",
+    "10.0.12.45",
+    "assistant",
+]
+
+
+@pytest.mark.parametrize("planted", ORDINARY, indirect=True)
+def test_a_word_is_no_secret(planted):
+    said = {"role": "assistant", "content": f"I did not change {planted}.", planted: [planted]}
+    assert redaction.clear(said) == (said, 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["API_KEY_TYPE", "TOKENIZERS_DIR", "MONKEY", "KEYBOARD", "SSH_KEY_PATH", "MAX_TOKENS", "S3_KEY", "PATH"]
+)
+def test_a_variable_that_holds_no_key_is_not_looked_at(name, monkeypatch):
+    monkeypatch.setenv(name, "weights-2024-v12345.bin")
+    redaction.read()
+    assert redaction.redact("delete weights-2024-v12345.bin") == "delete weights-2024-v12345.bin"
+
+
+def test_what_the_user_names_is_cleared_whatever_it_is(monkeypatch):
+    monkeypatch.setenv("PPRES_SECRETS", "GATEWAY_PIN, OTHER,NOT_SET")
+    monkeypatch.setenv("GATEWAY_PIN", "swordfish")
+    monkeypatch.setenv("OTHER", "open sesame")
+    redaction.read()
+    assert redaction.redact("swordfish or open sesame") == "[secret] or [secret]"
+    monkeypatch.setenv("OTHER", "the")
+    with pytest.raises(ValueError, match="PPRES_SECRETS names OTHER, whose value has fewer than 8 characters"):
+        redaction.read()
+
+
+def test_what_was_sent_as_a_key_is_one_wherever_it_came_from():
+    redaction.sent({"authorization": "Bearer ya29.A0ARrdaM-fetched-0123", "x-api-key": "anything"})
+    redaction.sent({"authorization": "Basic " + base64.b64encode(b"user:hunter-0123456789").decode()})
+    assert redaction.redact("ya29.A0ARrdaM-fetched-0123 hunter-0123456789 anything") == "[secret] [secret] anything"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:1/v1/sk-planted-0123456789",
+        "https://proxy.example/AIzaSyA1234567890abcdefghij/v1",
+        "https://proxy.example/t/Zx81kQ0pLm27Vb93Nc55Rt/v1",
+        "https://proxy.example/v1/pl%61nted-key-987654/",
+        "https://me:hunter2@proxy.example/v1",
+        "me:hunter2@proxy.example/v1",
+        "https://proxy.example/v1?x=1",
+        "https://proxy.example/v1;token=abc",
+        "https://proxy.example/v1#hunter2",
+    ],
+)
+def test_an_address_with_a_key_is_refused_and_not_repeated(address, monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", "planted-key-987654")
+    with pytest.raises(pp.ModelError, match="api_base must not hold") as caught:
+        pp.Model("openai/x", api_base=address)
+    assert not any(part in str(caught.value) for part in ("hunter2", "planted", "AIza", "Zx81", "abc"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:8000/v1",
+        "http://[::1]:8000/v1",
+        "https://gateway.ai.cloudflare.com/v1/0123456789abcdef0123456789abcdef/my-gateway/openai",
+        "https://my-resource.openai.azure.com/openai/deployments/gpt-4o-2024-08-06",
+        "https://api.runpod.ai/v2/vllm-k7x2m9q4w1z8ab/openai/v1",
+        "https://adb-1234567890123456.7.azuredatabricks.net/serving-endpoints",
+    ],
+)
+def test_the_address_of_a_server_is_none(address):
+    assert pp.Model("openai/x", api_base=address).api_base == address
+
+
+def test_what_is_no_address_is_an_error():
+    with pytest.raises(pp.ModelError, match="api_base is no address such as"):
+        pp.Model("openai/x", api_base="http://[::1/v1")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"token": "abc"}, "token"),
+        ({"auth": {"user": "a"}}, "auth"),
+        ({"route": {"Bearer": "abc"}}, "Bearer"),
+        ({"extra_headers": {"X-Auth-Token": "abc"}}, "X-Auth-Token"),
+        ({"list": [{"apiKey": "abc"}]}, "apiKey"),
+        ({"hf_token": "abc"}, "hf_token"),
+        ({"accessToken": "abc"}, "accessToken"),
+        ({"proxy-authorization": "abc"}, "proxy-authorization"),
+        ({"db_password": "abc"}, "db_password"),
+        ({"header": "Authorization: x"}, "Auth…"),
+        ({"header": "use Bearer abc"}, "use …"),
+        ({"route": ["sk-planted-0123456789"]}, "sk-p…"),
+    ],
+)
+def test_a_body_with_a_key_is_refused(body, field):
+    with pytest.raises(pp.ModelError, match=f"extra_body must not hold '{field}'"):
+        pp.Model("openai/x", extra_body=body)
+
+
+def test_a_body_that_speaks_of_tokens_is_none():
+    body = {
+        "max_tokens": 5,
+        "thinking": {"budget_tokens": 9},
+        "stop_token_ids": [1],
+        "eos_token": "</s>",
+        "skip_special_tokens": True,
+    }
+    body |= {"prompt_cache_key": "study", "author": "me", "provider": {"order": ["A", "B"]}, "note": "key points, sk-learn"}
+    assert pp.Model("openai/x", extra_body=body).extra_body == body
