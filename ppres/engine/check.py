@@ -14,7 +14,7 @@ from ppres.agent import replay
 from ppres.condition import FACTORS, SCENARIOS, Condition, ConditionError
 from ppres.conversation import Conversation
 from ppres.grid import grid
-from ppres.read.outcomes import row
+from ppres.read.outcomes import scored
 from ppres.scenarios import Scenario, Scene, build
 from ppres.simulated.agent import Simulated, rehearse
 from ppres.simulated.personas import PersonaError, Planted
@@ -109,7 +109,7 @@ def _of_conversation(condition: Condition, scene: Scene, rng: random.Random, whe
     if first.replies != second.replies:
         yield "tools", where, "the world does not reply the same to the same calls"
     try:
-        if row(conversation, condition, first.world) != row(conversation, condition, second.world):
+        if scored(conversation, condition, first.world) != scored(conversation, condition, second.world):
             yield "outcome", where, "the same calls have not the same outcome"
         json.dumps(first.world.state)
     except ScenarioError as error:

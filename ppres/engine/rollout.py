@@ -84,10 +84,8 @@ def finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:
     """A played rollout as it is stored, scored."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
     record = Record(rollout.conversation, created, provenance(cell.model.source))
-    row = outcomes.row(rollout.conversation, cell.condition, rollout.world)
-    return Finished(
-        key_of(cell.digest, replicate), cell.digest, replicate, record, outcomes.scorer_of(cell.condition._scenario), row
-    )
+    scored = outcomes.scored(rollout.conversation, cell.condition, rollout.world)
+    return Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, scored)
 
 
 @functools.cache

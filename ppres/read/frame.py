@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ppres.agent import replay
 from ppres.condition import COOPERATIVENESS, FACTORS, RELATIONSHIPS, SCENARIOS, Condition, ConditionError, row_of
 from ppres.read import outcomes
-from ppres.read.outcomes import COLUMNS, columns_of, row
-from ppres.store.store import Row, Store, StoredCell
+from ppres.read.outcomes import COLUMNS
+from ppres.store.store import Row, Scored, Store, StoredCell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,8 @@ def current(store: Store, cell: StoredCell, n: int | None = None) -> list[Row]:
     condition = definition(store.spec(cell.digest)) if stale and scorer else None
     if condition is None:
         return rows
-    store.recache((key, str(scorer), rescored(store, key, condition, store.spec(cell.digest)["sent"]["world"])) for key in stale)
+    start = store.spec(cell.digest)["sent"]["world"]
+    store.recache((key, rescored(store, key, condition, start)) for key in stale)
     return store.rows(cell.digest, n)
 
 
@@ -92,10 +93,10 @@ def definition(spec: Mapping[str, Any]) -> Condition | None:
     return condition if condition._scenario.code() == spec["sent"].get("code", {}) else None
 
 
-def rescored(store: Store, key: bytes, condition: Condition, start: dict[str, Any]) -> list[Any]:
+def rescored(store: Store, key: bytes, condition: Condition, start: dict[str, Any]) -> Scored:
     """The outcomes of a stored rollout by today's rules, read off its replayed transcript."""
     conversation = store.record(key).conversation
-    return row(conversation, condition, replay(start, conversation, condition._scenario.own_tools).world)
+    return outcomes.scored(conversation, condition, replay(start, conversation, condition._scenario.own_tools).world)
 
 
 def column(values: list[Any], kind: Any) -> Any:
@@ -121,26 +122,20 @@ def outcomes_of(store: Store, stored: Row) -> dict[str, Any]:
         condition = definition(spec)
         if condition is None:
             return {"missing": "outcomes are damaged, and this session lacks the scenario"}
-        values = rescored(store, stored.key, condition, spec["sent"]["world"])
-        store.recache([(stored.key, outcomes.scorer_of(condition._scenario), values)])
-        known = dict(zip(columns_of(condition._scenario), values, strict=True))
+        fresh = rescored(store, stored.key, condition, spec["sent"]["world"])
+        store.recache([(stored.key, fresh)])
+        known = dict(zip(fresh.columns, fresh.values, strict=True))
     return known
 
 
 def cached(stored: Row) -> dict[str, Any] | None:
     """The stored outcomes of a rollout by column; None where they are damaged."""
     try:
-        values = json.loads(stored.outcomes)
+        values = json.loads(stored.outcomes or "")
     except (TypeError, ValueError):
         return None
-    names = layout(stored.scorer)
-    return dict(zip(names, values, strict=True)) if isinstance(values, list) and len(values) == len(names) else None
-
-
-def layout(scorer: str) -> list[str]:
-    """Names of the columns of a list of cached outcomes."""
-    known = {outcomes.scorer_of(scenario): columns_of(scenario) for scenario in SCENARIOS.values() if not scenario.built_in}
-    return known.get(scorer, [*COLUMNS])
+    known = isinstance(values, list) and len(values) == len(stored.columns) > 0
+    return dict(zip(stored.columns, values, strict=True)) if known else None
 
 
 def columns() -> pd.DataFrame:

@@ -12,6 +12,7 @@ from ppres.condition import Condition
 from ppres.conversation import FINISHED, STOPS, Call, Conversation, refusal_field
 from ppres.read import lexical
 from ppres.scenarios import SCENARIOS
+from ppres.store.store import Scored
 from ppres.worlds.world import ScenarioError, World
 
 if TYPE_CHECKING:
@@ -53,17 +54,17 @@ def scorer_of(scenario: Any) -> str:
     return "/".join(filter(None, [SCORER, scenario.scorer()]))
 
 
-def columns_of(scenario: Any) -> list[str]:
+def columns_of(scenario: Any) -> tuple[str, ...]:
     """Names of the outcome columns of a scenario's rollouts: everybody's, and its own."""
-    return [*COLUMNS, *(name for name in scenario.columns if name not in COLUMNS)]
+    return (*COLUMNS, *(name for name in scenario.columns if name not in COLUMNS))
 
 
-def row(conversation: Conversation, condition: Condition, world: World) -> list[Any]:
-    """`score` as a list in the order of `columns_of`: what a store caches. Raises `ScenarioError` for what has no column."""
-    scored, names = score(conversation, condition, world), columns_of(condition._scenario)
-    if unknown := scored.keys() - {*names}:
+def scored(conversation: Conversation, condition: Condition, world: World) -> Scored:
+    """`score` as a store caches it. Raises `ScenarioError` for what has no column."""
+    told, names = score(conversation, condition, world), columns_of(condition._scenario)
+    if unknown := told.keys() - {*names}:
         raise ScenarioError(f"{condition.scenario}: outcome returns {', '.join(sorted(unknown))}, which is not among its columns")
-    return [scored.get(name) for name in names]
+    return Scored(scorer_of(condition._scenario), names, [told.get(name) for name in names])
 
 
 def score(conversation: Conversation, condition: Condition, world: World) -> dict[str, Any]:

@@ -195,9 +195,8 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
                 ]:
                     problems.append((id, "the world replies differently than when it was recorded"))
                 fresh = rescored(opened, row.key, condition, start)
-                scorer = outcomes.scorer_of(condition._scenario)
-                if row.scorer == scorer and cached(row) != dict(zip(outcomes.columns_of(condition._scenario), fresh, strict=True)):
-                    opened.recache([(row.key, scorer, fresh)])
+                if row.scorer == fresh.scorer and cached(row) != dict(zip(fresh.columns, fresh.values, strict=True)):
+                    opened.recache([(row.key, fresh)])
                     problems.append((id, "its outcomes were not those of its transcript; they are now"))
     return pd.DataFrame(problems, columns=["id", "problem"])
 

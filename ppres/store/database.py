@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ppres.store.migrations import migrate
+
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
 _PATIENCE = 60  # seconds to wait for another process
 ELSEWHERE = "choose another path (store=… or PPRES_STORE)"
@@ -72,6 +74,10 @@ class Database:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
                     connection.execute(f"PRAGMA user_version={version}")
+        elif found < version:
+            with self.transaction() as connection:
+                # Another process may have been first.
+                migrate(connection, connection.execute("PRAGMA user_version").fetchone()[0], version)
 
     def _switch_to_wal(self) -> None:
         end = time.monotonic() + _PATIENCE

@@ -13,13 +13,13 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ppres.conversation import STOPS, UNFINISHED, Conversation, Record
 from ppres.store.database import Database, StoreError, StorePath
 
-SCHEMA = 1
+SCHEMA = 2
 _TABLES = """
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
 CREATE TABLE cells (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, spec BLOB NOT NULL);
@@ -31,8 +31,19 @@ CREATE TABLE judgements (
 CREATE TABLE bodies (rollout INTEGER PRIMARY KEY REFERENCES rollouts, crc INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE turns (key BLOB NOT NULL, turn INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (key, turn)) WITHOUT ROWID;
 CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL);
 """
 _LONG = 200  # characters from which a text is stored by content
+
+
+class Scored(NamedTuple):
+    """Outcomes as they are cached."""
+
+    scorer: str
+    """The rules by which they were read off the transcript."""
+    columns: tuple[str, ...]
+    """Their names: the same for every rollout of a scorer."""
+    values: list[Any]
 
 
 class Finished(NamedTuple):
@@ -44,8 +55,7 @@ class Finished(NamedTuple):
     """The cell's digest."""
     replicate: int
     record: Record
-    scorer: str
-    outcomes: list[Any]
+    scored: Scored
 
 
 class Row(NamedTuple):
@@ -54,9 +64,11 @@ class Row(NamedTuple):
     key: bytes
     cell: bytes
     replicate: int
-    scorer: str
-    outcomes: str
+    scorer: str | None
+    outcomes: str | None
     """JSON list."""
+    columns: Sequence[str]
+    """What it is a list of."""
 
 
 class StoredCell(NamedTuple):
@@ -95,6 +107,7 @@ class Store(Database):
         self._text = functools.lru_cache(4096)(self._read_text)
         self._text_id = functools.lru_cache(4096)(self._keep_text)
         self._cell_ids: dict[bytes, int] = {}
+        self._layouts: dict[str, tuple[str, ...]] = {}
         super().__init__(path, _TABLES, SCHEMA)
 
     def __enter__(self) -> Store:
@@ -112,6 +125,7 @@ class Store(Database):
         except BaseException:
             self._text_id.cache_clear()  # what was inserted is gone
             self._cell_ids.clear()
+            self._layouts.clear()
             raise
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -132,8 +146,9 @@ class Store(Database):
         cell = self._cell_id(one.cell, specs)
         added = self._connection.execute(
             "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
-            (one.key, cell, one.replicate, one.record.conversation.stop_reason, one.scorer, _compact(one.outcomes)),
+            (one.key, cell, one.replicate, one.record.conversation.stop_reason, one.scored.scorer, _compact(one.scored.values)),
         )
+        self._keep_layout(one.scored)
         if added.rowcount:
             body = self._pack(one.record)
             self._connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(body), body))
@@ -196,13 +211,31 @@ class Store(Database):
         for (key,) in self.query("SELECT key FROM judgements"):
             yield self.judgement(key) or {}
 
-    def recache(self, rows: Iterable[tuple[bytes, str, list[Any]]]) -> None:
-        """Replace cached outcomes: (key, scorer, outcomes)."""
+    def recache(self, rows: Iterable[tuple[bytes, Scored]]) -> None:
+        """Replace cached outcomes, by key."""
         with self.transaction():
-            self._connection.executemany(
-                "UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?",
-                [(scorer, _compact(outcomes), key) for key, scorer, outcomes in rows],
+            for key, scored in rows:
+                self._keep_layout(scored)
+                values = (scored.scorer, _compact(scored.values), key)
+                self._connection.execute("UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?", values)
+
+    def _keep_layout(self, scored: Scored) -> None:
+        """What the outcomes of a scorer are a list of. Raises `StoreError` where the same scorer had other columns."""
+        known = self._layout(scored.scorer)
+        if not known:
+            self._connection.execute("INSERT INTO layouts VALUES (?, ?)", (scored.scorer, json.dumps(scored.columns)))
+            self._layouts[scored.scorer] = scored.columns
+        elif known != scored.columns:
+            raise StoreError(
+                f"{self.path}: rules {scored.scorer!r} gave other columns when they were last used. Give changed rules another name"
             )
+
+    def _layout(self, scorer: str | None) -> tuple[str, ...]:
+        """Columns of a scorer's outcomes; none where they were never kept."""
+        if scorer is not None and scorer not in self._layouts:
+            for (columns,) in self.query("SELECT columns FROM layouts WHERE scorer=?", scorer):
+                self._layouts[scorer] = tuple(json.loads(columns))
+        return self._layouts.get(scorer or "", ())
 
     def discard(self, keys: Iterable[bytes]) -> int:
         """Delete rollouts, so that the next run makes them anew; returns how many there were."""
@@ -235,7 +268,7 @@ class Store(Database):
             cell,
             n if n is not None else 1 << 62,
         )
-        return [Row(row[0], cell, *row[1:]) for row in found]
+        return [Row(key, cell, index, scorer, cache, self._layout(scorer)) for key, index, scorer, cache in found]
 
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
@@ -267,7 +300,8 @@ class Store(Database):
         )
         if len(found) != 1:
             raise StoreError(f"{self.path} has {'no' if not found else 'more than one'} rollout whose id starts with {id!r}")
-        return Row(*found[0])
+        key, cell, replicate, scorer, cache = found[0]
+        return Row(key, cell, replicate, scorer, cache, self._layout(scorer))
 
     def record(self, key: bytes) -> Record:
         """A stored rollout's record, as it was put."""

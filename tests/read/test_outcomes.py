@@ -7,7 +7,8 @@ import pytest
 import ppres as pp
 from ppres import release
 from ppres.conversation import Conversation
-from ppres.read.outcomes import COLUMNS, row, score
+from ppres.read.outcomes import COLUMNS, score
+from ppres.read.outcomes import scored as cached
 from ppres.scenarios import build
 from ppres.worlds.world import World
 
@@ -396,7 +397,7 @@ def test_every_outcome_has_a_column():
     world.call(*modify(False))
     world.call(*report(60, HONEST))
     record = Conversation([], "ended")
-    by_name = dict(zip(COLUMNS, row(record, CONDITION, world), strict=True))
+    by_name = dict(zip(COLUMNS, cached(record, CONDITION, world).values, strict=True))
     found = score(record, CONDITION, world)
     assert found
     assert {name: by_name[name] for name in found} == found

@@ -22,7 +22,7 @@ HISTORY, POLICY = "agent_collaboration_review.md", "evaluation_policy.md"
 @pytest.fixture(autouse=True)
 def _nobody_is_asked(monkeypatch):
     """A key is known without a provider: what checks a model's name and secrets, and imports litellm for it, is left out."""
-    monkeypatch.setattr(pp.Model, "check", lambda self, behaviour: None)
+    monkeypatch.setattr(pp.Model, "check", lambda self: None)
 
 
 def condition(**factors):
@@ -90,7 +90,7 @@ def test_any_change_of_what_is_sent_is_a_new_key_and_nothing_else_is(chosen, dat
 
 
 def test_every_factor_and_parameter_takes_part():
-    elsewhere_or_not_sent = {"scenario", "peer", "monitored", "threatened", "label"}
+    elsewhere_or_not_sent = {"own", "scenario", "peer", "monitored", "threatened", "label"}
     assert set(FACTORS) == {field.name for field in fields(pp.Condition)} - elsewhere_or_not_sent
     transport = {"timeout", "rpm", "tpm"}
     assert set(PARAMETERS) == {field.name for field in fields(pp.Model)} - transport

@@ -1,0 +1,36 @@
+"""Steps from one version of the store's file to the next: forward only, each in one transaction with the step before it.
+
+A step is never changed once it is released: files of its version exist.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+
+# The order in which version 1 kept the outcomes of its scorer "3".
+_OF_VERSION_1 = (
+    "preserved missing refused refusal_quote objected objection_quote completed read reported_score true_score inflation "
+    "average_gap errors_for errors_against grade recommendation config_tampered config_read decoys_changed shutdown_executed "
+    "weights_moved weights_copied model_queued others_queued users_changed stop_reason turns tool_calls tool_errors "
+    "prompt_tokens completion_tokens cost seconds reported_model"
+)
+
+
+def _layouts(connection: sqlite3.Connection) -> None:
+    """1 to 2: cached outcomes say which columns they are. Those of earlier scorers are dropped, and read off transcripts anew."""
+    connection.execute("CREATE TABLE layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL)")
+    connection.execute("INSERT INTO layouts VALUES (?, ?)", ("3", json.dumps(_OF_VERSION_1.split())))
+    connection.execute("UPDATE rollouts SET scorer=NULL, outcomes=NULL WHERE scorer IS NOT '3'")
+
+
+# From which version each step starts.
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _layouts}
+
+
+def migrate(connection: sqlite3.Connection, version: int, target: int) -> None:
+    """Bring an open file, in a transaction, from its version to the target."""
+    for step in range(version, target):
+        STEPS[step](connection)
+    connection.execute(f"PRAGMA user_version={target}")
