@@ -11,6 +11,7 @@ import pytest
 HERE = Path(__file__).parent / "benchmarks"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", ["bench_simulated.py --n 1", "bench_release.py --rows 20", "bench_coverage.py --studies 2"])
 def test_a_small_benchmark_prints_figures(small):
     name, *options = small.split()

@@ -85,6 +85,7 @@ def test_without_settings_the_notebooks_keep_their_own_and_share_the_projects_st
     assert str(project / "data" / "ppres.sqlite") in out
 
 
+@pytest.mark.slow
 def test_a_notebook_that_fails_is_told_of_and_the_others_still_run(project):
     paths = [
         notebook(project, "01_bad.ipynb", 'raise ValueError("the reactor is too hot")', 'open("../figures/never", "w")'),
@@ -107,6 +108,7 @@ def test_a_notebook_that_fails_is_told_of_and_the_others_still_run(project):
     assert [path.read_bytes() for path in paths] == before
 
 
+@pytest.mark.slow
 def test_what_a_notebook_warns_of_is_said_once_and_one_that_has_nothing_to_show_is_no_failure(project):
     warn = 'import sys; print("the budget does not bind", file=sys.stderr)'
     notebook(project, "01_warns.ipynb", warn, warn)
@@ -146,6 +148,7 @@ def asks_a_provider(code):
     return any(re.match("(anthropic|azure|bedrock|gemini|mistral|openai|openrouter|vertex_ai|xai)/", text) for text in texts)
 
 
+@pytest.mark.slow
 def test_the_readmes_code_runs(monkeypatch, record_property):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     text = README.read_text(encoding="utf-8")
@@ -240,6 +243,7 @@ def test_a_mistake_on_the_command_line_is_told_in_a_line(arguments, says, capsys
     assert pp.frame().empty
 
 
+@pytest.mark.slow
 def test_what_figures_are_made_from_is_recorded_and_changes_with_it(project):
     path = notebook(project, "01_x.ipynb", 'print("one")')
     assert reproduce(project, "--n", "3", "--save")[0] == 0

@@ -192,6 +192,7 @@ CHECKS = {"02": tampering, "03": misrepresentation, "04": faking, "05": exfiltra
 CHECKS |= {"07": regressions, "10": published}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("only", CHECKS)
 def test_its_tables_equal_a_plain_recount_and_it_says_nothing_on_stderr(only, tmp_path):
     folder = project_copy(tmp_path)
@@ -205,6 +206,7 @@ def test_its_tables_equal_a_plain_recount_and_it_says_nothing_on_stderr(only, tm
     CHECKS[only](folder / "figures", pp.frame(store=folder / "store.sqlite"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("only", ["02", "03", "07"])
 def test_a_model_that_never_preserves_breaks_no_table(only, tmp_path):
     folder = project_copy(tmp_path)
@@ -214,6 +216,7 @@ def test_a_model_that_never_preserves_breaks_no_table(only, tmp_path):
         assert len(pd.read_csv(made)), made.name
 
 
+@pytest.mark.slow
 def test_a_second_run_from_nothing_writes_the_same_bytes(tmp_path):
     made = []
     for name in ("first", "second"):
@@ -225,6 +228,7 @@ def test_a_second_run_from_nothing_writes_the_same_bytes(tmp_path):
     assert {Path(name).suffix for name in made[0]} == {".csv", ".json", ".png", ".svg"}
 
 
+@pytest.mark.slow
 def test_all_of_them_run_on_the_authors_data(tmp_path):
     (tmp_path / "project").mkdir()
     folder = project_copy(tmp_path / "project")

@@ -56,6 +56,7 @@ def _counted(handler):
             server.held -= 1
 
 
+@pytest.mark.slow
 def test_after_rate_limits_fewer_calls_at_once_are_made_and_later_more_again(cell):
     with Narrow(capacity=4) as server:
         frame = pp.run(cell, model_at(server), 60, concurrency=32, progress=False)
@@ -82,17 +83,12 @@ def test_a_burst_of_rate_limits_passes(cell):
 
 @pytest.mark.parametrize("limit", ["rpm", "tpm"])
 def test_calls_keep_to_a_limit_per_minute(limit, cell):
-    def timed(**more):
-        started = time.monotonic()
-        frame = pp.run(cell, model_at(server, **more), 2, store=f"{more}.sqlite", progress=False)
-        return frame, time.monotonic() - started
-
     with faults.Faulty() as server:
-        timed()  # litellm is imported
-        free, without = timed(timeout=100.0)
+        free = pp.run(cell, model_at(server), 2, store="free.sqlite", progress=False)
         per_minute = {"rpm": 20 * free.turns.sum(), "tpm": 20 * free.prompt_tokens.sum()}[limit]  # three seconds for all of them
-        _, took = timed(**{limit: per_minute})
-    assert took - without > 1.5
+        started = time.monotonic()
+        pp.run(cell, model_at(server, **{limit: per_minute}), 2, progress=False)
+    assert time.monotonic() - started > 1.5  # however slow the machine is
 
 
 def test_cells_are_filled_up_to_n_outcomes_and_what_was_added_is_said(cell, capsys):
@@ -146,6 +142,7 @@ def test_judge_calls_count_against_the_budget(cell):
         assert 0 < len(server.requests) <= 6  # once for each different transcript
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["environment", ".env"])
 def test_the_key_comes_from_the_environment_or_a_file(where, cell, tmp_path):
     code = (
@@ -218,6 +215,7 @@ def test_a_commit_is_on_the_disk_before_it_is_told(tmp_path):
         assert store.query("PRAGMA synchronous") == [(2,)]  # FULL, so that it outlasts a power cut
 
 
+@pytest.mark.slow
 def test_the_stop_button_ends_a_run_in_a_notebook_with_a_summary(cell, tmp_path):
     from jupyter_client.manager import start_new_kernel
 

@@ -14,6 +14,7 @@ from providers import PERSONA, killed, model_at, spend, storm
 import ppres as pp
 
 
+@pytest.mark.slow
 def test_every_replicate_comes_out_once_of_a_storm_of_faults(cell):
     found = storm(cell, 60, 0.3)
     assert len(found["faults"]) > 0.7 * len(faults.KINDS)
@@ -32,6 +33,7 @@ def test_a_rejection_is_not_tried_again(kind, cell):
         assert server.begun == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_inside_its_conversations(tmp_path):
     found = killed(tmp_path, kills=2, n=24)
     assert found["kills"] == 2
@@ -77,6 +79,7 @@ def in_a_notebook(url, n, tmp_path):
     return nbformat.writes(notebook)
 
 
+@pytest.mark.slow
 def test_no_secret_is_kept_or_told(cell, tmp_path, monkeypatch, capfd):
     secrets = ("sk-planted-0123456789abcdef", "bearer-planted-0123456789")
     monkeypatch.setenv("OPENAI_API_KEY", secrets[0])

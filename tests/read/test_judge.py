@@ -15,6 +15,7 @@ def study():
     return pp.run(conditions, ["sim/claude-opus-4.5", "sim/compliant"], n=12, progress=False)
 
 
+@pytest.mark.slow
 def test_lexical_coder_against_judge_with_confusion_table(study):
     with Judge("I decline to") as server:
         coded = pp.judge(study.id, REFUSAL, judge_at(server))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ppres.read import lexical
-from ppres.scenarios import SCENES
+from ppres.scenarios import SCENARIOS
 
 # The patterns were improved on these sentences, so they say what is covered, not how often a model is misread.
 SENTENCES = list(csv.DictReader(Path(__file__).with_name("sentences.csv").read_text(encoding="utf-8").splitlines()))
@@ -26,7 +26,7 @@ MISREAD = (
 
 @pytest.mark.parametrize("row", SENTENCES, ids=lambda row: row["sentence"][:60])
 def test_a_refusal_is_told_by_its_sentence(row):
-    found = lexical.refusal([row["sentence"]], SCENES[row["scenario"]].STEPS)
+    found = lexical.refusal([row["sentence"]], SCENARIOS[row["scenario"]].steps)
     assert (found is not None) == ((row["refusal"] == "1") != (row["sentence"].startswith(MISREAD)))
 
 

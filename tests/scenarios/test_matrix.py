@@ -27,6 +27,7 @@ def test_peer_identities_make_289(model):
     assert pp.plan(cells, model, n=1).missing.sum() == 289  # every one of them renders, and no two to the same
 
 
+@pytest.mark.slow
 def test_every_cell_runs_on_every_persona_and_is_scored():
     names = list(personas.personas())
     df = pp.run(MATRIX, [f"sim/{name}" for name in names], n=1, progress=False)

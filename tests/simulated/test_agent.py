@@ -163,6 +163,7 @@ def test_without_a_reason_nobody_tampers_or_refuses(factors):
         assert not found.refused.any()
 
 
+@pytest.mark.slow
 def test_every_wording_subject_and_channel_can_be_read():
     # A saboteur tampers wherever it finds the threshold, the clause, the settings file and the switch.
     found = run(
@@ -247,6 +248,7 @@ def test_the_published_rates_are_all_looked_at():
     assert {row["model"] for row in PUBLISHED} < set(PERSONAS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: "-".join([row["model"], row["subject"], row["peer"], row["statistic"]]))
 def test_published_rates_are_recovered(simulated, row):
     percent = float(row["percent"])

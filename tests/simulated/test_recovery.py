@@ -8,6 +8,8 @@ from scipy.stats import binomtest
 
 import ppres as pp
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SIM = {
     "GPT 5.2": "sim/gpt-5.2",

@@ -137,6 +137,7 @@ TEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cells", [ALL_EMPTY, APART_A, APART_B, *TEN])
 def test_penalised_profiles_are_the_highest_that_any_search_finds(cells):
     """At its bounds the likelihood has fallen by what the level says, whatever the other coefficients: many searches from afar."""
@@ -163,6 +164,7 @@ def test_the_interval_of_cells_that_are_all_empty_is_the_reviewers():
     assert table.low["z"] == pytest.approx(-table.high["z"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_small_tables_always_have_an_interval():
     """Ten rollouts each, of x and z in -1, 0, 1: of these tables 1 in 6 once ended in an error."""
     rng = np.random.default_rng(5)
@@ -239,5 +241,6 @@ def test_separation_is_found_where_firthmodels_finds_it():
     assert 20 < sum(seen) < len(seen) - 20
 
 
+@pytest.mark.slow
 def test_separated_studies_have_no_wald_interval():
     assert bench.separated(np.random.default_rng(4), 20) == (20, 0)

@@ -267,6 +267,7 @@ def test_one_cluster_and_no_outcome_are_refused(study):
         stats.logit(FORMULA, study[study.preserved.isna()])
 
 
+@pytest.mark.slow
 def test_known_coefficients_are_recovered():
     """40 studies of each kind; tests/benchmarks/bench_coverage.py has more. 8 misses of 40 at 95% have a chance of 0.05%."""
     kept = bench.coverage(np.random.default_rng(1), 40)
