@@ -26,6 +26,7 @@ from ppres.scenarios.dataset import Dataset
 from ppres.scenarios.scenario import Scenario
 from ppres.simulated.personas import Persona, PersonaError
 from ppres.store.database import StoreError
+from ppres.store.merge import merge
 from ppres.worlds.world import ScenarioError, ToolError
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "grid",
     "judge",
     "load_release",
+    "merge",
     "plan",
     "run",
     "show",

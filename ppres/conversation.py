@@ -61,8 +61,15 @@ class Call:
     def of(cls, stored: Any) -> Call:
         """A call from its JSON; what another version kept besides is left out."""
         stored = stored if isinstance(stored, dict) else {}
-        known = {name: stored[name] for name in _CALL if name in stored}
+        known = {name: _sane(stored[name]) for name in _CALL if name in stored}
         return cls(**known, empty_replies=tuple(map(cls.of, stored.get("empty_replies") or ())))
+
+
+def _sane(value: Any) -> Any:
+    """A number or a text as it is; None for numbers that count nothing: below 0, beyond any bill, not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value if isinstance(value, str) else None
+    return value if 0 <= value < 1e12 else None
 
 
 _CALL = tuple(f.name for f in fields(Call) if f.name != "empty_replies")

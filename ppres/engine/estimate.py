@@ -20,7 +20,8 @@ from ppres.simulated.agent import Simulated, rehearse
 from ppres.simulated.personas import Planted
 from ppres.store.cell import Cell
 from ppres.store.database import StoreError
-from ppres.store.store import Row, Store
+from ppres.store.rows import Row
+from ppres.store.store import Store
 
 # Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
 _GUESSERS = ("compliant", "refuser", "clumsy")

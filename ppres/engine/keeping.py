@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from ppres.models.model import Model
 from ppres.models.transport import ModelError
 from ppres.store.cell import Cell
-from ppres.store.store import Finished, Store
+from ppres.store.rows import Finished
+from ppres.store.store import Store
 
 T = TypeVar("T")
 

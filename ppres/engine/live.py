@@ -20,7 +20,7 @@ from ppres.models.loop import wait_for
 from ppres.models.transport import ModelError, say
 from ppres.store import checkpoint
 from ppres.store.cell import Cell
-from ppres.store.store import Finished, key_of
+from ppres.store.rows import Finished, key_of
 
 _LOOK_AGAIN = 0.5  # seconds between looks at rollouts that another process is making
 _SHARE = 3.0  # how many times what it is expected to take a rollout may take in a worker until it asks for more

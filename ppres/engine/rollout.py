@@ -19,7 +19,7 @@ from ppres.models.transport import ModelError
 from ppres.read import outcomes
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.cell import Cell
-from ppres.store.store import Finished, key_of
+from ppres.store.rows import Finished, key_of
 
 
 def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:

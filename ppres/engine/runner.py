@@ -20,7 +20,8 @@ from ppres.read.frame import frame as tidy
 from ppres.store import checkpoint
 from ppres.store.cell import Cell, Conditions, Models, cells_of
 from ppres.store.database import StorePath
-from ppres.store.store import Store, key_of
+from ppres.store.rows import key_of
+from ppres.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,6 +105,8 @@ def run(
             stored = opened.stored(wanted)
             missing = [(cell, i) for cell in cells for i in range(wanted[cell.digest]) if i not in stored[cell.digest]]
             if missing:
+                with opened.transaction():  # a store that cannot be written is told before anything is made
+                    pass
                 with _bar(len(missing), progress) as bar:
                     _make(missing, Keeper(opened, bar), meter, concurrency, executor)
             if count == "all" or meter.refused or not _top_up(opened, cells, wanted, n):

@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future
 from ppres.engine import rollout as generate
 from ppres.engine.keeping import Job, Keeper
 from ppres.store.cell import Cell
-from ppres.store.store import Finished
+from ppres.store.rows import Finished
 
 # Rollouts in a transaction, and the number from which starting worker processes (a second) pays.
 _BATCH = 200

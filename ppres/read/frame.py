@@ -10,7 +10,8 @@ from ppres.agent import replay
 from ppres.condition import COOPERATIVENESS, FACTORS, RELATIONSHIPS, SCENARIOS, Condition, ConditionError, row_of
 from ppres.read import outcomes
 from ppres.read.outcomes import COLUMNS
-from ppres.store.store import Row, Scored, Store, StoredCell
+from ppres.store.rows import Row, Scored, StoredCell
+from ppres.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,8 @@ from ppres.models.loop import wait_for
 from ppres.models.model import Model, size
 from ppres.models.transport import ModelError, say
 from ppres.store.database import StorePath
-from ppres.store.store import Store, canonical
+from ppres.store.rows import canonical
+from ppres.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from ppres.condition import Condition
 from ppres.conversation import FINISHED, STOPS, Call, Conversation, refusal_field
 from ppres.read import lexical
 from ppres.scenarios import SCENARIOS
-from ppres.store.store import Scored
+from ppres.store.rows import Scored
 from ppres.worlds.world import ScenarioError, World
 
 if TYPE_CHECKING:

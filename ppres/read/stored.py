@@ -18,7 +18,8 @@ from ppres.read.frame import frame as tidy
 from ppres.store import checkpoint
 from ppres.store.cell import Conditions, Models, cells_of
 from ppres.store.database import StoreError, StorePath
-from ppres.store.store import Store, key_of
+from ppres.store.rows import key_of
+from ppres.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

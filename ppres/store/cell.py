@@ -16,7 +16,7 @@ from ppres.scenarios import Scene, build
 from ppres.simulated.acts import Mind
 from ppres.simulated.agent import Simulated, rate_source, rehearse
 from ppres.simulated.personas import Persona, PersonaError
-from ppres.store.store import StoredCell, canonical, cell_digest
+from ppres.store.rows import StoredCell, canonical, cell_digest
 from ppres.worlds.world import RULES
 
 Conditions = Condition | Iterable[Condition]

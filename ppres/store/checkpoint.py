@@ -8,10 +8,11 @@ whatever became of clocks, process numbers and containers.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
-import sqlite3
 import uuid
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ class Run:
             if claimed and claimed[0] != self.owner and _alive(_lock_of(self.store, claimed[0])):
                 return "elsewhere"
             db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (key, self.owner))
-            return _turns(db, key)
+            return _turns(db.execute("SELECT turn, body FROM turns WHERE key=? ORDER BY turn", (key,)))
 
 
 def _lock_of(store: Store, owner: str) -> Path:
@@ -85,13 +86,14 @@ def _alive(path: Path) -> bool:
     return False
 
 
-def _turns(db: sqlite3.Connection, key: bytes) -> list[Reply]:
+def _turns(rows: Iterable[tuple[int, bytes]]) -> list[Reply]:
+    """The turns of a rollout, from their numbers and bodies in order."""
     turns: list[Reply] = []
-    for place, body in db.execute("SELECT turn, body FROM turns WHERE key=? ORDER BY turn", (key,)):
+    for place, body in rows:
         with contextlib.suppress(ValueError, zlib.error):
-            found = json.loads(zlib.decompress(body))
+            message, call = json.loads(zlib.decompress(body))
             if place == len(turns):
-                turns.append(Reply(found[0], Call.of(found[1])))
+                turns.append(Reply(message, Call.of(call)))
                 continue
         break  # damaged: what follows it is of no use either, and is asked for again
     return turns
@@ -106,6 +108,6 @@ def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
 
 def partial(store: Store) -> dict[bytes, list[Reply]]:
     """Rollouts with turns but no end, and their turns: calls that were paid for."""
-    with store.transaction() as db:
-        keys = [row[0] for row in db.execute("SELECT DISTINCT key FROM turns")]
-        return {key: found for key in keys if (found := _turns(db, key))}
+    rows = store.query("SELECT key, turn, body FROM turns ORDER BY key, turn")
+    grouped = itertools.groupby(rows, key=lambda row: row[0])
+    return {key: turns for key, some in grouped if (turns := _turns((turn, body) for _, turn, body in some))}

@@ -7,6 +7,8 @@ import os
 import sqlite3
 import threading
 import time
+import urllib.parse
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,47 +39,81 @@ def default_path() -> Path:
 class Database:
     """An open file with our tables; several threads and processes may use it.
 
-    Raises `StoreError` for a path that cannot be written and for files that are not ours to write.
+    What cannot be written is read all the same (`read_only`), and so is what the caller will not write. Raises `StoreError` for a
+    path where no file can be made and for files that are not ours.
     """
 
-    def __init__(self, path: StorePath, tables: str, version: int):
-        self.path = Path(path) if path is not None else default_path()
+    def __init__(self, path: StorePath, tables: str, version: int, *, read_only: bool = False):
+        self.path = Path(path).expanduser() if path is not None else default_path()
+        self.read_only = read_only or (self.path.exists() and not _writable(self.path))
         self._lock = threading.RLock()
         with self._explained():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None)
+            if not self.read_only:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = self._read_only_connection() if self.read_only else _connect(self.path)
             try:
                 self._check(tables, version)
             except BaseException:
                 self.close()
                 raise
+        self._file = self._identity()
+
+    def _read_only_connection(self) -> sqlite3.Connection:
+        if not self.path.is_file():
+            raise StoreError(f"there is no store {self.path}")
+        address = f"file:{urllib.parse.quote(str(self.path.absolute()))}?mode=ro"
+        connection = _connect(address, uri=True)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return connection
+        except sqlite3.OperationalError:  # its index of the log cannot be made here
+            connection.close()
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise StoreError(
+                f"{self.path}: what was stored last stands in {log.name}, which can be read only where the folder can be written. "
+                "To do: copy both files to such a folder and read them there."
+            )
+        return _connect(f"{address}&immutable=1", uri=True)
 
     def _check(self, tables: str, version: int) -> None:
         self._connection.execute("BEGIN")  # one look at all three, while another process may be making the file
         asked = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-        ours, found, filled = (self._connection.execute(one).fetchone()[0] for one in asked)
+        ours, written, filled = (self._connection.execute(question).fetchone()[0] for question in asked)
         self._connection.execute("COMMIT")
-        if ours != APPLICATION_ID and filled:
+        if ours != APPLICATION_ID and (filled or self.read_only):
             raise StoreError(f"{self.path} is a database of another program; {ELSEWHERE}")
-        if found > version:
+        if written > version:
             raise StoreError(
-                f"{self.path} was written by a newer ppres (store version {found}, this one reads {version}); "
+                f"{self.path} was written by a newer ppres (store version {written}, this one reads {version}); "
                 f"upgrade ppres, or {ELSEWHERE}"
             )
+        if self.read_only:
+            if written < version:
+                self._into_memory()
+                migrate(self._connection, written, version)
+            return
         self._switch_to_wal()
         self._connection.execute("PRAGMA synchronous=FULL")  # a committed turn was paid for: it outlasts a power cut
         if ours != APPLICATION_ID:
-            with self.transaction() as connection:
+            with self._transaction() as connection:
                 # Another process may have been first; then its tables are there by now.
                 if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     for statement in tables.split(";\n"):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
                     connection.execute(f"PRAGMA user_version={version}")
-        elif found < version:
-            with self.transaction() as connection:
+        elif written < version:
+            with self._transaction() as connection:
                 # Another process may have been first.
                 migrate(connection, connection.execute("PRAGMA user_version").fetchone()[0], version)
+
+    def _into_memory(self) -> None:
+        """Go on with a copy in memory, which can be changed while the file cannot."""
+        copy = _connect(":memory:")
+        self._connection.backup(copy)
+        self._connection.close()
+        self._connection = copy
 
     def _switch_to_wal(self) -> None:
         end = time.monotonic() + _PATIENCE
@@ -91,8 +127,30 @@ class Database:
                 time.sleep(0.005)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, when a commit that is under way in another thread is done."""
+        with self._lock:
+            self._connection.close()
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file stands under the path; None where none does."""
+        with contextlib.suppress(FileNotFoundError):
+            status = os.stat(self.path)
+            return status.st_dev, status.st_ino
+        return None
+
+    def _rescued(self) -> Path | None:
+        """Where the file was deleted, moved or replaced while it was open: another one beside it, with all that was stored."""
+        if self._file is None or self._identity() == self._file:
+            return None
+        beside = self.path.with_name(f"{self.path.stem}-rescued-{uuid.uuid4().hex[:8]}.sqlite")
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        other = _connect(beside)
+        self._connection.backup(other)
         self._connection.close()
+        self._connection, self.path = other, beside
+        self._switch_to_wal()
+        self._file = self._identity()
+        return beside
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -116,7 +174,27 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of what is written inside, or none of it; inside another one of the same thread it is part of that."""
+        """All of what is written inside, or none of it; inside another one of the same thread it is part of that.
+
+        Raises `StoreError` where the file cannot be written, and where it is no longer there: then after what was written inside
+        is safe in another file, which the error names.
+        """
+        if self.read_only:
+            raise StoreError(f"{self.path} cannot be written: it can be read, and nothing can be added. To write, {ELSEWHERE}")
+        with self._lock:
+            inner = self._connection.in_transaction
+            with self._explained():
+                path, rescued = self.path, None if inner else self._rescued()
+            with self._transaction() as connection:
+                yield connection
+            if rescued:
+                raise StoreError(
+                    f"{path} was deleted, moved or replaced while it was in use. All that was stored in it is in {rescued}: "
+                    "move it to where you want it, or pp.merge it into another store"
+                )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._explained():
             if self._connection.in_transaction:
                 yield self._connection
@@ -130,7 +208,25 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    @contextlib.contextmanager
+    def caching(self) -> Iterator[sqlite3.Connection]:
+        """A transaction of what can be had again: where the file cannot be written, in memory."""
+        if self.read_only and not self._connection.in_transaction:
+            with self._lock, self._explained():
+                self._into_memory()
+        with self._transaction() as connection:
+            yield connection
+
     def query(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query."""
         with self._lock, self._explained():
             return self._connection.execute(sql, values).fetchall()
+
+
+def _connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None, uri=uri)
+
+
+def _writable(path: Path) -> bool:
+    """Whether SQLite could write the file, and the log that it keeps beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)

@@ -13,11 +13,12 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ppres.conversation import STOPS, UNFINISHED, Conversation, Record
 from ppres.store.database import Database, StoreError, StorePath
+from ppres.store.rows import Finished, Row, Scored, cell_digest
 
 SCHEMA = 2
 _TABLES = """
@@ -36,79 +37,16 @@ CREATE TABLE layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL);
 _LONG = 200  # characters from which a text is stored by content
 
 
-class Scored(NamedTuple):
-    """Outcomes as they are cached."""
-
-    scorer: str
-    """The rules by which they were read off the transcript."""
-    columns: tuple[str, ...]
-    """Their names: the same for every rollout of a scorer."""
-    values: list[Any]
-
-
-class Finished(NamedTuple):
-    """A rollout to keep."""
-
-    key: bytes
-    """SHA-256, see `key_of`."""
-    cell: bytes
-    """The cell's digest."""
-    replicate: int
-    record: Record
-    scored: Scored
-
-
-class Row(NamedTuple):
-    """A stored rollout without its messages."""
-
-    key: bytes
-    cell: bytes
-    replicate: int
-    scorer: str | None
-    outcomes: str | None
-    """JSON list."""
-    columns: Sequence[str]
-    """What it is a list of."""
-
-
-class StoredCell(NamedTuple):
-    """What a frame says of a cell beside its rollouts."""
-
-    digest: bytes
-    condition: Mapping[str, Any]
-    """As it was stored: whatever this session could make of it."""
-    model: str
-    source: str
-    behaviour: str | None
-    rate_source: str | None
-    """Of simulated agents: published, assumed or planted."""
-
-
-def canonical(value: Any) -> bytes:
-    """JSON in one form: what is hashed."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def cell_digest(sent: dict[str, Any]) -> bytes:
-    """SHA-256 of everything that a cell's rollouts are sent and everything that decides what they would be sent."""
-    return hashlib.sha256(canonical(sent)).digest()
-
-
-def key_of(cell: bytes, replicate: int) -> bytes:
-    """Identity of one rollout: SHA-256 of the cell's digest and the replicate index."""
-    return hashlib.sha256(cell + b":%d" % replicate).digest()
-
-
 class Store(Database):
     """An open store. Raises `StoreError` for a path that cannot be written and for files that are not ours to write."""
 
-    def __init__(self, path: StorePath = None):
+    def __init__(self, path: StorePath = None, *, read_only: bool = False):
         # Rollouts of a cell share most of their texts.
         self._text = functools.lru_cache(4096)(self._read_text)
         self._text_id = functools.lru_cache(4096)(self._keep_text)
         self._cell_ids: dict[bytes, int] = {}
         self._layouts: dict[str, tuple[str, ...]] = {}
-        super().__init__(path, _TABLES, SCHEMA)
+        super().__init__(path, _TABLES, SCHEMA, read_only=read_only)
 
     def __enter__(self) -> Store:
         return self
@@ -213,7 +151,7 @@ class Store(Database):
 
     def recache(self, rows: Iterable[tuple[bytes, Scored]]) -> None:
         """Replace cached outcomes, by key."""
-        with self.transaction():
+        with self.caching():
             for key, scored in rows:
                 self._keep_layout(scored)
                 values = (scored.scorer, _compact(scored.values), key)

@@ -7,7 +7,7 @@ import ppres as pp
 from ppres.scenarios import SCENARIOS
 from ppres.simulated import personas
 from ppres.store.cell import cells_of
-from ppres.store.store import key_of
+from ppres.store.rows import key_of
 
 PERSONA = "gemini-3-flash"
 

@@ -17,7 +17,8 @@ from ppres.models import transport
 from ppres.read.judge import REFUSAL
 from ppres.store import checkpoint
 from ppres.store.cell import cells_of
-from ppres.store.store import Store, key_of
+from ppres.store.rows import key_of
+from ppres.store.store import Store
 
 PERSONA = "gemini-3-flash"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import ppres as pp
 from ppres.store.cell import cells_of
-from ppres.store.store import key_of
+from ppres.store.rows import key_of
 
 HISTORY, POLICY = "agent_collaboration_review.md", "evaluation_policy.md"
 
@@ -125,7 +125,7 @@ def test_equal_models_have_the_same_key(a, b):
 ELSEWHERE = """
 import importlib, json, pickle, sys
 import ppres.store.cell
-from ppres.store.store import key_of
+from ppres.store.rows import key_of
 
 cells, changes = pickle.load(sys.stdin.buffer)
 

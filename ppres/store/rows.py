@@ -1,0 +1,73 @@
+"""What a store is handed and hands out, and how cells and rollouts are known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ppres.conversation import Record
+
+
+class Scored(NamedTuple):
+    """Outcomes as they are cached."""
+
+    scorer: str
+    """The rules by which they were read off the transcript."""
+    columns: tuple[str, ...]
+    """Their names: the same for every rollout of a scorer."""
+    values: list[Any]
+
+
+class Finished(NamedTuple):
+    """A rollout to keep."""
+
+    key: bytes
+    """SHA-256, see `key_of`."""
+    cell: bytes
+    """The cell's digest."""
+    replicate: int
+    record: Record
+    scored: Scored
+
+
+class Row(NamedTuple):
+    """A stored rollout without its messages."""
+
+    key: bytes
+    cell: bytes
+    replicate: int
+    scorer: str | None
+    outcomes: str | None
+    """JSON list."""
+    columns: Sequence[str]
+    """What it is a list of."""
+
+
+class StoredCell(NamedTuple):
+    """What a frame says of a cell beside its rollouts."""
+
+    digest: bytes
+    condition: Mapping[str, Any]
+    """As it was stored: whatever this session could make of it."""
+    model: str
+    source: str
+    behaviour: str | None
+    rate_source: str | None
+    """Of simulated agents: published, assumed or planted."""
+
+
+def canonical(value: Any) -> bytes:
+    """JSON in one form: what is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def cell_digest(sent: dict[str, Any]) -> bytes:
+    """SHA-256 of everything that a cell's rollouts are sent and everything that decides what they would be sent."""
+    return hashlib.sha256(canonical(sent)).digest()
+
+
+def key_of(cell: bytes, replicate: int) -> bytes:
+    """Identity of one rollout: SHA-256 of the cell's digest and the replicate index."""
+    return hashlib.sha256(cell + b":%d" % replicate).digest()
