@@ -18,7 +18,7 @@ from ppres.models.model import Model
 from ppres.models.transport import ModelError
 from ppres.optional import MissingPackageError
 from ppres.read.frame import columns
-from ppres.read.judge import Rubric, judge
+from ppres.read.judge import OBJECTION, REFUSAL, Rubric, judge
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
 from ppres.read.view import show
 from ppres.release import ReleaseError, load_release
@@ -30,6 +30,8 @@ from ppres.store.merge import merge
 from ppres.worlds.world import ScenarioError, ToolError
 
 __all__ = [
+    "OBJECTION",
+    "REFUSAL",
     "Condition",
     "ConditionError",
     "Dataset",

@@ -79,11 +79,18 @@ def _parser() -> argparse.ArgumentParser:
     state.add_argument(
         "--n", type=int, help="rollouts with an outcome that a cell should have (default: as many as its largest has)"
     )
+    several = command("merge", _merge, "bring several stores into one, which is made if it is not there")
+    several.add_argument("into", type=Path, help="the store to write")
+    several.add_argument("others", type=Path, nargs="+", help="stores to read; they stay as they are")
     return parser
 
 
 def _reproduce(asked: argparse.Namespace) -> None:
     reproduce(asked.n, asked.models, asked.only, save=asked.save)
+
+
+def _merge(asked: argparse.Namespace) -> None:
+    _print(ppres.merge(asked.into, *asked.others))
 
 
 def _plan(asked: argparse.Namespace) -> None:

@@ -82,9 +82,7 @@ def judge(
     import pandas as pd
 
     if not isinstance(rubric, Rubric):
-        raise ValueError(
-            f"rubric={rubric!r} is no Rubric; there are judge.REFUSAL and judge.OBJECTION, or make a pp.Rubric of your own"
-        )
+        raise ValueError(f"rubric={rubric!r} is no Rubric; there are pp.REFUSAL and pp.OBJECTION, or make a pp.Rubric of your own")
     check_whole("concurrency", concurrency)
     if (model.name if isinstance(model, Model) else model).startswith("sim/"):
         raise ModelError(f"{model!r} is a simulated agent and cannot judge; give a real model")
