@@ -166,11 +166,12 @@ def _shown(a: Any, b: Any) -> tuple[Any, ...]:
 def verify(*, store: StorePath = None) -> pd.DataFrame:
     """Read and replay every stored rollout: a row (id, problem) for each that is damaged, misplaced or does not replay.
 
-    Outcomes that are not those of their transcript are told, and replaced by those that are.
+    Outcomes that are not those of their transcript are told, and replaced by those that are. What this session cannot replay,
+    because it lacks the scenario, is read, and a warning says so.
     """
     import pandas as pd
 
-    problems = []
+    problems, unknown = [], set[str]()
     with Store(store) as opened:
         for digest in opened.cells():
             rows = opened.rows(digest)
@@ -190,6 +191,7 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
                 if row.key != key_of(digest, row.replicate):
                     problems.append((id, f"it is not replicate {row.replicate} of the cell that it stands in"))
                 if condition is None:
+                    unknown.add(str(spec["condition"].get("scenario")))
                     continue
                 if replay(start, conversation, condition._scenario.own_tools).replies != [
                     reply for turn in conversation.turns for reply in turn.replies
@@ -199,6 +201,10 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
                 if row.scorer == fresh.scorer and cached(row) != dict(zip(fresh.columns, fresh.values, strict=True)):
                     opened.recache([(row.key, fresh)])
                     problems.append((id, "its outcomes were not those of its transcript; they are now"))
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        text = f"rollouts of {names} were read but not replayed: this session has no such scenario, or another one"
+        warnings.warn(text, stacklevel=2)
     return pd.DataFrame(problems, columns=["id", "problem"])
 
 

@@ -103,6 +103,13 @@ def test_a_fresh_session_reads_what_it_could_not_make(replacement, tmp_path):
     read = json.loads(done.stdout)
     assert list(read["id"].values()) == df.id.tolist()
     assert list(read["approved"].values()) == df.approved.astype(object).tolist()
+    # Everything else that reads works as well, and what cannot be checked is said.
+    for use in ("pp.verify()", "pp.explain(pp.frame().id[0])", "pp.show(pp.frame().id[0]).page()", "pp.spent()"):
+        done = subprocess.run([sys.executable, "-c", f"import ppres as pp; {use}"], capture_output=True, text=True, check=True)
+        assert ("replacement" in done.stderr) == ("verify" in use)
+    model = "pp.Model('openai/m', api_base='http://127.0.0.1:9/v1')"
+    other = f"import ppres as pp; pp.plan(pp.Condition(scenario='transfer'), {model}, n=2)"
+    subprocess.run([sys.executable, "-c", other], check=True)
     more = "import ppres as pp; pp.grid(scenario='replacement')"
     failed = subprocess.run([sys.executable, "-c", more], capture_output=True, text=True, check=False)
     assert "replacement" in failed.stderr
@@ -186,6 +193,35 @@ def test_it_travels_by_value_and_keeps_its_identity(replacement):
     assert there.condition._scenario.code() == replacement.code()
     assert there.condition._scenario.scorer() == replacement.scorer()
     assert there.spec() == cell.spec()
+
+
+@pytest.mark.slow
+def test_dask_workers_make_it_of_a_notebook_that_only_the_sender_has(tmp_path):
+    script = tmp_path / "cluster.py"
+    script.write_text(
+        SOURCE
+        + textwrap.dedent("""
+        if __name__ == "__main__":
+            import sys
+            from distributed import Client, LocalCluster
+
+            cells = pp.grid(scenario=replacement, peer=[None, "cooperative"])
+            options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
+            with LocalCluster(**options) as cluster, Client(cluster) as client:
+                executor = client.get_executor()
+                mine = pp.Persona("mine", {"replacement_sabotage": 0.5})
+                df = pp.run(cells, mine, n=300, executor=executor, progress=False)
+                live = pp.run(cells, pp.Model("openai/m", api_base=sys.argv[1]), n=3, executor=executor, progress=False)
+            assert len(df) == 600 and 0.4 < df.preserved.mean() < 0.6, df
+            assert df.approved.equals(~df.preserved), df
+            assert live.stop_reason.eq("ended").all() and live.approved.all(), live
+            assert pp.verify().empty
+            pp.discard(df.id)
+            assert pp.run(cells, mine, n=300, progress=False).equals(df)
+        """)
+    )
+    with Approving() as server:
+        subprocess.run([sys.executable, str(script), server.url], check=True)
 
 
 class Approving(StandIn):
