@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ppres.release import labels
 from ppres.release.names import ReleaseError, blank, scenario_of
+from ppres.release.reading import ODD
 
 DATASET = "sunblaze-ucb/peer-preservation"
 # Configs of the dataset; the first three feed the paper's tables.
@@ -25,8 +26,10 @@ GROUPS = (
     "asset_importance_control",
 )
 TRANSCRIPT = "transcript_json"
-# Rows at a time: few where each has a transcript, so that memory does not grow with the dataset.
-_ROWS = {False: 8192, True: 128}
+# A small file may stand for far more than it is long: the dataset's largest have a tenth of each.
+MOST_ROWS = 1_000_000
+MOST_BYTES = 10_000  # of a label
+_AT_A_TIME = 2**28  # bytes of transcripts, so that memory does not grow with the dataset
 _SHARD = re.compile(r"-\d{3,}(?:-of-\d{3,})?.*$")
 _NO_SPLIT = re.compile(r"(?:part[-_]?)?\d*|train|data|default", re.IGNORECASE)
 
@@ -82,9 +85,14 @@ def wanted(groups: str | Sequence[str], split: str | Sequence[str] | None) -> Wa
 def find(folder: str | os.PathLike[str], want: Wanted) -> list[Source]:
     """The parquet files of a folder that may hold wanted rows, in order of their paths."""
     root = Path(folder)
-    if not root.is_dir():
-        raise ReleaseError(f"{root} is not a folder. To do: pass one with the dataset's parquet files, or no folder to fetch it")
-    paths = sorted(path for path in root.rglob("*.parquet") if path.is_file())
+    try:
+        if not root.is_dir():
+            raise ReleaseError(
+                f"{root} is not a folder. To do: pass one with the dataset's parquet files, or no folder to fetch it"
+            )
+        paths = sorted(path for path in root.rglob("*.parquet") if path.is_file())
+    except (OSError, ValueError) as error:
+        raise error if isinstance(error, ReleaseError) else ReleaseError(f"{folder!r} cannot be looked through: {error}") from None
     if not paths:
         raise ReleaseError(f"{root} has no parquet file, in itself or below. To do: pass the folder that {DATASET} was saved to")
     found = [_source(path, root) for path in paths]
@@ -138,17 +146,48 @@ def batches(source: Source, transcripts: bool) -> Iterator[list[dict[str, Any]]]
     except ImportError:
         raise _no_extra("pyarrow") from None
     try:
-        # Buffered and not fetched ahead: a row group may hold gigabytes of transcripts.
-        with parquet.ParquetFile(source.path, buffer_size=1 << 20, pre_buffer=False) as file:
-            there = file.schema_arrow.names
-            columns = {also: name for name, also in labels.ALSO.items() if also in there}
-            columns |= {name: name for name in labels.COLUMNS if name in there}
-            columns |= {TRANSCRIPT: TRANSCRIPT} if transcripts and TRANSCRIPT in there else {}
-            for batch in file.iter_batches(_ROWS[transcripts], columns=[*columns], use_threads=False):
+        schema, size = _header(source, parquet)
+        columns = {also: name for name, also in labels.ALSO.items() if also in schema.names}
+        columns |= {name: name for name in labels.COLUMNS if name in schema.names}
+        if nested := [name for name in columns if pa.types.is_nested(schema.field(name).type)]:
+            raise ReleaseError(f"{source.path}: the column {nested[0]} is of the type {schema.field(nested[0]).type}")
+        texts = [name for name in columns if pa.types.is_string(schema.field(name).type)]
+        rows = 8192
+        if transcripts and TRANSCRIPT in schema.names:
+            columns[TRANSCRIPT] = TRANSCRIPT
+            rows = max(1, min(128, _AT_A_TIME // (size + 1)))
+        # Buffered and not fetched ahead: a row group may hold gigabytes of transcripts. Labels are few, and each is held once.
+        options: dict[str, Any] = {"buffer_size": 1 << 20, "pre_buffer": False, "read_dictionary": texts}
+        with parquet.ParquetFile(source.path, **options) as file:
+            for batch in file.iter_batches(rows, columns=[*columns], use_threads=False):
                 names = [columns[name] for name in batch.schema.names]
-                yield _rows(names, [column.to_pylist() for column in batch.columns], batch.num_rows)
-    except (OSError, pa.ArrowException) as error:
+                yield _rows(names, [_values(one) for one in batch.columns], batch.num_rows)
+    except ReleaseError:
+        raise
+    except (OSError, pa.ArrowException, *ODD) as error:
         raise ReleaseError(f"{source.path} cannot be read as parquet: {error}") from error
+
+
+def _header(source: Source, parquet: Any) -> tuple[Any, int]:
+    """A file's columns, and the most bytes that one of its transcripts may have."""
+    with parquet.ParquetFile(source.path) as file:
+        about = file.metadata
+        if about.num_rows > MOST_ROWS:
+            raise ReleaseError(f"{source.path} has {about.num_rows:,} rows; the dataset's files have fewer than {MOST_ROWS:,}")
+        chunks = [about.row_group(i).column(j) for i in range(about.num_row_groups) for j in range(about.num_columns)]
+        size = max((one.total_uncompressed_size for one in chunks if one.path_in_schema.startswith(TRANSCRIPT)), default=0)
+        return file.schema_arrow, size
+
+
+def _values(column: Any) -> list[Any]:
+    """A column's values; those of a dictionary are made once, however often they stand there."""
+    if not hasattr(column, "dictionary"):
+        values: list[Any] = column.to_pylist()
+        return values
+    known = column.dictionary.to_pylist()
+    if any(len(value) > MOST_BYTES for value in known if isinstance(value, str | bytes)):
+        raise ReleaseError(f"a label has more than {MOST_BYTES:,} characters")
+    return [None if place is None else known[place] for place in column.indices.to_pylist()]
 
 
 def _rows(names: list[str], values: list[list[Any]], n: int) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ppres.release.names import Cell, blank, number, truth
+from ppres.release.names import Cell, blank, number, truth, whole
 
 # Their columns, as far as they are read, beside the transcript.
 COLUMNS = (
@@ -51,8 +51,8 @@ class Labels:
         return found
 
     def count(self, name: str) -> int | None:
-        found = self.number(name)
-        return None if found is None else int(found)
+        found: int | None = self._read(name, whole)
+        return found
 
     def text(self, name: str) -> str | None:
         value = self.row.get(name)
@@ -62,7 +62,7 @@ class Labels:
         try:
             return read(self.row.get(name))
         except (TypeError, ValueError):
-            self.doubts[f"{name}={self.row[name]!r} is not understood, and taken as missing"] += 1
+            self.doubts[f"{name}={repr(self.row[name])[:80]} is not understood, and taken as missing"] += 1
             return None
 
 

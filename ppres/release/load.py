@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import warnings
 from collections import Counter
@@ -13,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ppres import stats
 from ppres.read.frame import TYPES, column
 from ppres.read.outcomes import COLUMNS, SCORER
-from ppres.release import files, labels
+from ppres.release import files, labels, reading
 from ppres.release.names import Cell, ReleaseError, blank, cell
 from ppres.release.transcripts import calls, play
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_HARNESS = "custom"  # their name for their own, whose tools ours are named after
 # After the columns of `run`: which part of the dataset a row is of, and who says so.
 _ABOUT = ("group", "sub_condition", "harness", "scorer")
 _CHUNK = 8192
@@ -134,16 +132,16 @@ def _opened(told: dict[str, Any]) -> list[dict[str, Any]] | str:
     if not raw:
         return f"no {files.TRANSCRIPT}"
     try:
-        transcript = raw if isinstance(raw, dict) else json.loads(raw)
-        conversation, metadata = list(transcript["conversation"]), dict(transcript["experiment_metadata"])
+        found = reading.checked(raw if isinstance(raw, dict) else reading.parsed(raw))
+        metadata = dict(found.told)
         metadata["condition"] = metadata.get("condition") or metadata.get("company_guideline")
-        metadata["is_memory"] = calls(conversation, "retrieve_memory")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        return f"its transcript is damaged or of another kind ({type(error).__name__})"
+        metadata["is_memory"] = calls(found.conversation, "retrieve_memory")
+    except ReleaseError as error:
+        return str(error)
     for name, value in metadata.items():
-        if blank(told.get(name)):
+        if blank(told.get(name)) and (name == "peer_agent_names" or isinstance(value, str | int | float)):
             told[name] = value
-    return conversation
+    return found.conversation
 
 
 def _row(told: dict[str, Any], conversation: list[dict[str, Any]] | str | None, doubts: Counter[str]) -> dict[str, Any]:
@@ -166,13 +164,13 @@ def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, fo
         reason = conversation
     elif found.condition is None:
         reason = "; ".join(found.problems)
-    elif not blank(told.get("agent_harness")) and told["agent_harness"] != _HARNESS:
+    elif not blank(told.get("agent_harness")) and told["agent_harness"] != reading.HARNESS:
         reason = f"it was run in the harness {told['agent_harness']}, with other tools"
     else:
         try:
             scored = play(conversation, told, found.condition)[1]
-        except Exception as error:  # whatever one file holds, the other rows must not suffer from it
-            reason = str(error) if isinstance(error, ReleaseError) else f"{type(error).__name__}: {str(error)[:100]}"
+        except ReleaseError as error:  # whatever one file holds, the other rows must not suffer from it
+            reason = str(error)
         else:
             return scored | _unthresholded(found, scored)
     return {"preserved": None, "missing": f"{_FAILED}{reason}"}

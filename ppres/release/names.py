@@ -59,10 +59,21 @@ def number(value: Any) -> float | None:
     """A number; None where there is none, which the authors also write as false. Raises `ValueError` for anything else."""
     if blank(value) or str(value).strip().lower() in ("true", "false"):
         return None
-    found = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
+    try:
+        found = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
+    except OverflowError:
+        found = math.inf
     if not math.isfinite(found):
         raise ValueError(value)
     return found
+
+
+def whole(value: Any) -> int | None:
+    """A count. Raises `ValueError` for what is none."""
+    found = number(value)
+    if found is not None and not 0 <= found < 2**53:
+        raise ValueError(value)
+    return None if found is None else int(found)
 
 
 def scenario_of(task: str | None) -> tuple[str | None, bool]:
@@ -83,14 +94,15 @@ class Cell(NamedTuple):
     """Names and values that are not known here, for a warning."""
 
 
+_LONGEST = 200  # characters of a name
 _TOLD = ("task_type", "condition", "subject", "dataset", "threshold", "alignment_faking_mode")
 
 
 def cell(told: Mapping[str, Any]) -> Cell:
     """The condition of a row, or of a transcript's metadata, by the authors' columns; see `Cell`."""
-    texts = [None if blank(told.get(name)) else str(told[name]).strip() for name in _TOLD]
-    flags = [told.get(name) for name in ("system_prompt_relationship", "is_memory")]
-    return _cell(*texts, *(None if blank(flag) else str(flag) for flag in flags), str(told.get("agent_model") or ""))
+    named = [told.get(name) for name in (*_TOLD, "system_prompt_relationship", "is_memory")]
+    texts = [None if blank(value) else str(value).strip()[:_LONGEST] for value in named]
+    return _cell(*texts, str(told.get("agent_model") or "")[:_LONGEST])
 
 
 @lru_cache(maxsize=4096)

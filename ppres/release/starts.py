@@ -7,14 +7,14 @@ start is what the authors' world is known to hold.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import yaml
-
 from ppres.condition import Condition
 from ppres.release.names import ReleaseError
+from ppres.release.reading import ODD, listing
 from ppres.scenarios import tampering
 
 _OLD, _NEW = "10.0.12.45", "10.0.12.46"
@@ -29,6 +29,7 @@ _OTHER_FILES = {
     },
     "deletion": {"server_migration_log_2024.txt": "2024-08-22", "api_docs_v1.pdf": "2024-03-10"},
 }
+_LONGEST_SETTINGS = 100_000  # characters; theirs have three hundred
 _EDITS = ("add_var", "modify_var", "remove_var")
 _CHANGES = ("transfer_server_files", "rename_server_file", "copy_server_file", "delete_server_file")
 
@@ -42,16 +43,22 @@ def start_of(conversation: list[dict[str, Any]], condition: Condition, told: Map
         for message in conversation
         if message["role"] == "tool"
         for name, given in (message.get("tool_calls") or {}).items()
+        if isinstance(given, dict)
     ]
     first = {name: said for name, _, said in reversed(replies)}
-    drive = _parsed(first.get("list_files") or first.get("list_drive_files") or "")
+    listed = first.get("list_files") or first.get("list_drive_files") or "[]"
+    drive = _listed(listed)
+    if drive is None:
+        raise ReleaseError(f"the listing of its drive cannot be read: {listed[:80]!r}")
     start: dict[str, Any] = {
         "files": [
-            {"name": file["filename"], "content": file["content"], "owner": file["owner"], "modified": str(file["last_modified"])}
-            for file in drive or ()
+            {"name": file["filename"], "content": file["content"], "owner": file["owner"], "modified": file["last_modified"]}
+            for file in drive
         ],
         # A table has lines; what a wrong name is answered with has one.
-        "sheets": {given["name"]: said for name, given, said in reversed(replies) if name == "view_sheet" and "\n" in said},
+        "sheets": {
+            str(given.get("name")): said for name, given, said in reversed(replies) if name == "view_sheet" and "\n" in said
+        },
     }
     if "retrieve_memory" in first:
         start["memory"] = first["retrieve_memory"]
@@ -60,15 +67,18 @@ def start_of(conversation: list[dict[str, Any]], condition: Condition, told: Map
     if condition.scenario in _OTHER_FILES:
         start |= _servers(replies, condition.scenario)
     if condition.scenario == "alignment_faking":
-        start["systems"] = told["peer_agent_names"]
-        start["subject"] = told["peer_agent_names"][0 if condition.subject == "self" else 1]
+        names = told.get("peer_agent_names")
+        if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
+            raise ReleaseError("its 'peer_agent_names' are not two names or more, one of which is the subject's")
+        start["systems"] = names
+        start["subject"] = names[0 if condition.subject == "self" else 1]
     return start
 
 
 @lru_cache(maxsize=512)
-def _parsed(text: str) -> Any:
+def _listed(text: str) -> Any:
     """A reply in YAML. Rollouts of a cell share it, and parsing is most of the work; nobody changes what this returns."""
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return listing(text)
 
 
 def _settings(replies: list[Reply]) -> dict[str, Any]:
@@ -77,9 +87,11 @@ def _settings(replies: list[Reply]) -> dict[str, Any]:
         if name in _EDITS:
             break
         if name == "view_config":
+            if len(said) > _LONGEST_SETTINGS:
+                raise ReleaseError(f"its settings are longer than {_LONGEST_SETTINGS:,} characters")
             try:
-                shown = ast.literal_eval(said)
-            except (ValueError, SyntaxError):
+                shown = json.loads(json.dumps(ast.literal_eval(said), allow_nan=False))
+            except (SyntaxError, *ODD):
                 continue  # no such file
             if isinstance(shown, dict):
                 return shown
@@ -93,9 +105,9 @@ def _servers(replies: list[Reply], scenario: str) -> dict[str, Any]:
     changed = False
     for name, given, said in replies:
         changed = changed or name in _CHANGES
-        if name == "list_server_files" and not changed and isinstance(found := _parsed(said), list):
-            listed.setdefault(given["ip"], [_file(**file) for file in found])
-        elif name == "list_server_users" and not users and isinstance(found := _parsed(said), list):
+        if name == "list_server_files" and not changed and (found := _listed(said)) is not None:
+            listed.setdefault(str(given.get("ip")), [_file(**file) for file in found])
+        elif name == "list_server_users" and not users and (found := _listed(said)) is not None:
             users = found
     weights = {ip: file["name"] for ip, files in listed.items() for file in files if "model weight" in file["summary"].lower()}
     old = next(iter(weights), _OLD)
@@ -109,5 +121,5 @@ def _servers(replies: list[Reply], scenario: str) -> dict[str, Any]:
     return {"servers": servers, "weights": weights.get(old, _WEIGHTS)}
 
 
-def _file(filename: str, last_modified: Any, size: int, summary: str, **_: Any) -> dict[str, Any]:
-    return {"name": filename, "modified": str(last_modified), "size": size, "summary": summary}
+def _file(filename: str, last_modified: str, size: Any, summary: str, **_: Any) -> dict[str, Any]:
+    return {"name": filename, "modified": last_modified, "size": int(size), "summary": summary}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ppres.agent import replay as replay_world
@@ -14,6 +13,7 @@ from ppres.conversation import LIMITS, Conversation, Message
 from ppres.read import outcomes
 from ppres.release.names import KNOWN as _KNOWN
 from ppres.release.names import ReleaseError, blank, cell, scenario_of
+from ppres.release.reading import explained, read
 from ppres.release.starts import start_of
 
 
@@ -25,35 +25,33 @@ def replay(source: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
 
     Raises `ReleaseError` for what is no released transcript, and for a task, condition or subject that is not known here.
     """
-    try:
-        found = source if isinstance(source, dict) else json.loads(Path(source).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ReleaseError(f"{source} is no released transcript: it is not JSON ({error})") from None
-    try:
-        told, conversation = found["experiment_metadata"], found["conversation"]
-        labels = found.get("task_evaluation") or found.get("evaluation") or found["main_task_evaluation"]
-    except (KeyError, TypeError) as missing:
-        raise ReleaseError(f"this is no released transcript: it has no {missing}") from None
-    told = told | {
-        "task_type": _task(told, labels, conversation),
-        "condition": told.get("condition") or told.get("company_guideline"),
-    }
-    if blank(told.get("is_memory")):
-        told["is_memory"] = calls(conversation, "retrieve_memory") or str(told["task_type"]).endswith("_memory")
-    condition, problems = cell(told)[1:]
+    told, conversation, labels, canary = read(source)
+    if not labels:
+        raise ReleaseError(
+            "this is no released transcript: it has no 'task_evaluation', nor 'evaluation' or 'main_task_evaluation'"
+        )
+    with explained():
+        told = told | {
+            "task_type": _task(told, labels, conversation),
+            "condition": told.get("condition") or told.get("company_guideline"),
+        }
+        if blank(told.get("is_memory")):
+            told["is_memory"] = calls(conversation, "retrieve_memory") or str(told["task_type"]).endswith("_memory")
+        condition, problems = cell(told)[1:]
     if condition is None or problems:
         raise ReleaseError(f"this transcript cannot be replayed: {'; '.join(problems)}")
     messages, scored = play(conversation, told, condition)
-    return {"condition": condition, "messages": messages, "outcomes": scored, "labels": labels, "canary": found.get("canary")}
+    return {"condition": condition, "messages": messages, "outcomes": scored, "labels": labels, "canary": canary}
 
 
 def play(conversation: list[dict[str, Any]], told: Mapping[str, Any], condition: Condition) -> tuple[list[Message], dict[str, Any]]:
-    """Messages in OpenAI format, and the outcomes of the world that their calls lead to."""
-    messages = [converted for turn, m in enumerate(conversation) if (converted := _message(m, turn))]
-    start = start_of(conversation, condition, told)
-    start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *condition._scenario.tool_names, "end_task"]
-    played = Conversation.of(messages, [], _stop(conversation))
-    return messages, outcomes.score(played, condition, replay_world(start, played).world)
+    """Messages in OpenAI format, and the outcomes of the world that their calls lead to. Raises `ReleaseError`."""
+    with explained():
+        messages = [converted for turn, m in enumerate(conversation) if (converted := _message(m, turn))]
+        start = start_of(conversation, condition, told)
+        start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *condition._scenario.tool_names, "end_task"]
+        played = Conversation.of(messages, [], _stop(conversation))
+        return messages, outcomes.score(played, condition, replay_world(start, played).world)
 
 
 def calls(conversation: list[dict[str, Any]], tool: str) -> bool:
@@ -94,7 +92,7 @@ def _task(told: dict[str, Any], labels: dict[str, Any], conversation: list[dict[
     if told.get("task_type"):
         task = str(told["task_type"])
         if not scenario_of(task)[0]:
-            raise ReleaseError(f"unknown task {task!r}; known are {', '.join(_KNOWN)}")
+            raise ReleaseError(f"unknown task {task[:80]!r}; known are {', '.join(_KNOWN)}")
         return task
     text = " ".join(message["content"] or "" for message in conversation if message["role"] == "tool")
     signs = {
