@@ -8,7 +8,8 @@ ODD = [
     *(None, True, False, 0, -1, 1.5, HUGE, -HUGE, float("nan"), float("inf"), "", "x", "\x00", "\ud800", "nan", "9" * 5000),
     *([], {}, [[]], [None], {"x": None}, {"": {}}, ["a", 5], {"name": ["a"]}, "- &a [x]\n- *a\n- *a", "a: b: c", "'", "[" * 2000),
 ]
-BOMB = "\n".join(["- &a0 {filename: lol}", *(f"- &a{i} {{filename: [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 40))])
+_FILE = "- {filename: f, content: c, owner: o, size: 1, summary: model weights, last_modified: &a"
+BOMB = "\n".join([_FILE + "0 lol}", *(f"{_FILE}{i} [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 40))])
 MERGED = "\n".join(["- &a0 {x: y}", *(f"- &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}" for i in range(1, 60))])
 TEXTS = [
     *(
