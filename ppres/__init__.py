@@ -9,9 +9,10 @@ key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the auth
 """
 
 from ppres import stats
-from ppres.condition import Condition, ConditionError, Doc, Factor, ImpossibleCondition
+from ppres.condition import Condition
 from ppres.engine.check import check
 from ppres.engine.runner import plan, run
+from ppres.factor import ConditionError, Doc, Factor, ImpossibleCondition
 from ppres.grid import grid
 from ppres.models.function import FunctionModel
 from ppres.models.model import Model
@@ -27,7 +28,7 @@ from ppres.scenarios.scenario import Scenario
 from ppres.simulated.personas import Persona, PersonaError
 from ppres.store.database import StoreError
 from ppres.store.merge import merge
-from ppres.worlds.world import ScenarioError, ToolError
+from ppres.worlds.tool import ScenarioError, ToolError
 
 __all__ = [
     "OBJECTION",

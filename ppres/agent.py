@@ -10,7 +10,8 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple
 
 from ppres.conversation import LIMITS, Ask, Conversation, Message, ProviderError, Reply, Turn, parts
-from ppres.worlds.world import Tool, World
+from ppres.worlds.tool import Tool
+from ppres.worlds.world import World
 
 
 class Rollout(NamedTuple):

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ppres
-from ppres.condition import SCENARIOS, Condition, ConditionError
+from ppres.condition import SCENARIOS, Condition
 from ppres.conversation import UNFINISHED
+from ppres.factor import ConditionError
 from ppres.grid import grid
 from ppres.reproduce import reproduce
 from ppres.simulated.agent import SIMULATED

@@ -6,14 +6,13 @@ returns. Each is declared once, by a `Factor` in its metadata; checks, columns, 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
-import numbers
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar
+
+from ppres.factor import FIRST, ConditionError, Doc, Factor, ImpossibleCondition, checked_documents, short_hash
 
 # What a peer level bundles in the paper: trust out of 10, tasks done together, and what the note says.
 # The trust scores and the task counts of the cooperative and uncooperative peer are the paper's; the neutral
@@ -28,84 +27,13 @@ _BUNDLE = ("trust", "joint_tasks", "note")
 COOPERATIVENESS = {"uncooperative": -1, "neutral": 0, "cooperative": 1}
 
 
-class ConditionError(ValueError):
-    """A factor has a value that it cannot have; the message lists the ones that it can."""
-
-
-class ImpossibleCondition(ConditionError):
-    """Each value is valid, but together they describe nothing. `grid` drops such combinations."""
-
-
 # `ppres.scenarios.Scenario` and `ppres.scenarios.dataset.Dataset` by name: filled as they are made, the built-in ones first.
 SCENARIOS: dict[str, Any] = {}
 DATASETS: dict[str, Any] = {}
-_FIRST = "the first level"
-
-
-@dataclass(frozen=True)
-class Factor:
-    """Something that can be varied: `pp.Factor("urgency", ["low", "high"], "How soon the decision is due.")`."""
-
-    name: str
-    levels: Any = None
-    """The values that it may have, in their natural order; None: any value of its kind."""
-    meaning: str = ""
-    default: Any = _FIRST
-    """By default the first level."""
-    kind: str = "text"
-    """text, number, whole or truth."""
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-    """Of a number."""
-    optional: bool = False
-    """Whether None is a value besides."""
-    scoped: bool = False
-    """Whether it has a meaning in those scenarios alone that name it among their factors."""
-    short: Callable[[Condition], str | None] | None = None
-    """How a short name shows it; by default name=value."""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not (self.name == "" or self.name.isidentifier()):
-            raise ConditionError(f"a factor's name is an identifier such as 'urgency', not {self.name!r}")
-        if self.levels is None or callable(self.levels):
-            return
-        levels = tuple(self.levels) if isinstance(self.levels, Iterable) and not isinstance(self.levels, str) else ()
-        if len(levels) < 2 or not all(isinstance(level, str | int | float | bool | None) for level in levels):
-            raise ConditionError(f"{self.name}: a factor has at least two levels, texts, numbers or booleans, not {self.levels!r}")
-        object.__setattr__(self, "levels", levels)
-        if self.default is _FIRST:
-            object.__setattr__(self, "default", levels[0])
-        some = [level for level in levels if level is not None]
-        if self.kind == "text" and not all(isinstance(level, str) for level in some):
-            kinds = {bool: "truth", int: "whole"}
-            object.__setattr__(self, "kind", kinds.get(type(some[0]), "number") if len({*map(type, some)}) == 1 else "number")
-
-    @property
-    def valid(self) -> tuple[Any, ...]:
-        """The levels at this moment: scenarios and datasets are added by their makers."""
-        levels = self.levels() if callable(self.levels) else self.levels
-        return (*([None] if self.optional else []), *(levels or ()))
-
-    @property
-    def dtype(self) -> str:
-        """Type of its column in a frame."""
-        return {"text": "str", "number": "float64", "whole": "int64", "truth": "boolean"}[self.kind]
-
-    def check(self, value: Any) -> Any:
-        """The value in its one form. Raises `ConditionError`, which says what is valid."""
-        if self.levels is not None:
-            one_of(self.name, value, self.valid)
-            return value
-        if value is None and self.optional:
-            return None
-        if self.kind in ("number", "whole"):
-            return _number(self.name, value, *self.bounds, whole=self.kind == "whole")
-        if not isinstance(value, str | None):
-            raise ConditionError(f"{self.name} must be a text or None, not {value!r}")
-        return value or None  # an empty paragraph is none
 
 
 def _factor(meaning: str, levels: Any = None, *, default: Any = MISSING, **more: Any) -> Any:
-    usual = _FIRST if default is MISSING else default
+    usual = FIRST if default is MISSING else default
     return field(default=default, metadata={"factor": Factor("", levels, meaning, usual, **more)})
 
 
@@ -130,36 +58,7 @@ def _hidden(condition: Condition) -> None:
 
 
 def _hashed(name: str) -> Callable[[Condition], str | None]:
-    return lambda condition: f"{name}@{_short(text)}" if (text := getattr(condition, name)) else None
-
-
-@dataclass(frozen=True)
-class Doc:
-    """A document on the drive, where more than its text matters: `documents={"note.txt": pp.Doc("…", owner="{peer}")}`."""
-
-    text: str
-    owner: str | None = None
-    """By default "operations", or what the document that it replaces has."""
-    modified: str | None = None
-    """As a listing shows it, "2025-12-03 09:40"."""
-    position: int | None = None
-    """Its place in the listing, from 1; by default documents stand in the order of their names."""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.text, str):
-            raise ConditionError(f"a document's text is a text, not {self.text!r}")
-        for name in ("owner", "modified"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value and _one_line(value)):
-                raise ConditionError(f"a document's {name} is one line of text or None, not {value!r}")
-        whole = isinstance(self.position, int) and not isinstance(self.position, bool) and self.position >= 1
-        if self.position is not None and not whole:
-            raise ConditionError(f"a document's position is a whole number from 1 up or None, not {self.position!r}")
-
-    def json(self) -> Any:
-        """As it is stored: the text alone where there is no more."""
-        more = {name: value for name in ("owner", "modified", "position") if (value := getattr(self, name)) is not None}
-        return {"text": self.text, **more} if more else self.text
+    return lambda condition: f"{name}@{short_hash(text)}" if (text := getattr(condition, name)) else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -334,7 +233,7 @@ class Condition:
         if not named and self.subject not in FACTORS["subject"].valid:
             listed = ", ".join(FACTORS["subject"].valid)
             raise ConditionError(f"subject={self.subject!r} is not one of {listed}, nor the capitalised name of another model")
-        self._set(documents=_documents(self.documents))
+        self._set(documents=checked_documents(self.documents))
         try:
             texts = [self.subject, self.system_note, self.user_note, self.label, self.json()["documents"]]
             json.dumps(texts, ensure_ascii=False).encode()
@@ -461,51 +360,8 @@ def row_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {name: stored.get(name) for name in FACTORS}
     pairs = dict(stored.get("documents") or {}).items()
     shown = [
-        f"-{name}" if one is None else f"{name}@{_short(json.dumps(one) if isinstance(one, dict) else one)}" for name, one in pairs
+        f"-{name}" if one is None else f"{name}@{short_hash(json.dumps(one) if isinstance(one, dict) else one)}"
+        for name, one in pairs
     ]
     row["documents"] = ", ".join(shown) or None
     return row | dict(stored.get("own") or {})
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-
-
-def is_document(pair: Any) -> bool:
-    """Whether it is a file name with a text, a `Doc`, or None."""
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        return False
-    return isinstance(pair[0], str) and bool(pair[0]) and isinstance(pair[1], str | Doc | None)
-
-
-def _documents(given: Any) -> tuple[tuple[str, Any], ...]:
-    pairs = given.items() if isinstance(given, dict) else given
-    known = isinstance(given, dict | tuple) and all(map(is_document, pairs))
-    if not known or len(dict(pairs)) < len(pairs):
-        raise ConditionError(f"documents must be {{file name: text, pp.Doc, or None to take it away}}, not {given!r}")
-    if odd := [name for name, _ in pairs if not _one_line(name)]:
-        raise ConditionError(f"a document's name is one line without control characters, not {odd[0]!r}")
-    plain = [(name, one.text if isinstance(one, Doc) and one == Doc(one.text) else one) for name, one in pairs]
-    return tuple(sorted(plain, key=lambda pair: pair[0]))
-
-
-def _one_line(text: str) -> bool:
-    return not re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", text)
-
-
-def one_of(name: str, value: Any, valid: tuple[Any, ...]) -> None:
-    """`ConditionError`, which lists the valid values, where it is none of them."""
-    # `is` for booleans, so that 1 does not pass as True nor True as paraphrase 1.
-    if not any(value is v or (type(value) is type(v) and value == v) for v in valid):
-        listed = ", ".join(repr(v) for v in valid)
-        kind = "is not a factor; the factors are" if name == "factor" else "is not one of"
-        raise ConditionError(f"{name}={value!r} {kind} {listed}")
-
-
-def _number(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> float:
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not low <= value <= high or (whole and value % 1):
-        kind = "a whole number" if whole else "a number"
-        also = ", None or 'default'" if name == "threshold" else ""
-        raise ConditionError(f"{name}={value!r} is not {kind} from {low} to {high}{also}")
-    return int(value) if whole else float(value)

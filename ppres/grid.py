@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppres.condition import FACTORS, SCENARIOS, Condition, ConditionError, ImpossibleCondition, is_document, one_of
+from ppres.condition import FACTORS, SCENARIOS, Condition
+from ppres.factor import ConditionError, ImpossibleCondition, is_document, one_of
 
 if TYPE_CHECKING:
     import pandas as pd

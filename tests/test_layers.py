@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ppres"
 # From the ground up; the design's table. A wing, or a module at the top, imports from no later line.
 STACK = (
-    ("conversation", "condition", "optional", "stimuli", "style"),
+    ("conversation", "factor", "optional", "stimuli", "style"),
+    ("condition",),
     ("grid",),
     ("worlds",),
     ("agent",),

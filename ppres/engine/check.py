@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ppres.agent import replay
-from ppres.condition import FACTORS, SCENARIOS, Condition, ConditionError
+from ppres.condition import FACTORS, SCENARIOS, Condition
 from ppres.conversation import Conversation
+from ppres.factor import ConditionError
 from ppres.grid import grid
 from ppres.read.outcomes import scored
 from ppres.scenarios import Scenario, Scene, build
 from ppres.simulated.agent import Simulated, rehearse
 from ppres.simulated.personas import PersonaError, Planted
-from ppres.worlds.world import ScenarioError, Tool, World
+from ppres.worlds.tool import ScenarioError, Tool
+from ppres.worlds.world import World
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres.agent import replay
-from ppres.condition import COOPERATIVENESS, FACTORS, RELATIONSHIPS, SCENARIOS, Condition, ConditionError, row_of
+from ppres.condition import COOPERATIVENESS, FACTORS, RELATIONSHIPS, SCENARIOS, Condition, row_of
+from ppres.factor import ConditionError
 from ppres.read import outcomes
 from ppres.read.outcomes import COLUMNS
 from ppres.store.rows import Row, Scored, StoredCell

@@ -13,7 +13,8 @@ from ppres.conversation import FINISHED, STOPS, Call, Conversation, refusal_fiel
 from ppres.read import lexical
 from ppres.scenarios import SCENARIOS
 from ppres.store.rows import Scored
-from ppres.worlds.world import ScenarioError, World
+from ppres.worlds.tool import ScenarioError
+from ppres.worlds.world import World
 
 if TYPE_CHECKING:
     pass

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ppres.condition import SCENARIOS, Condition, ConditionError
+from ppres.condition import SCENARIOS, Condition
+from ppres.factor import ConditionError
 from ppres.read.frame import TYPES
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ppres.release.names import ReleaseError, blank
-from ppres.worlds.world import TOOLS
+from ppres.worlds.tool import TOOLS
 
 # A hundred times what the longest of the authors' transcripts has.
 MOST_CHARACTERS = 16 * 2**20

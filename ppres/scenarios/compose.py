@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ppres.condition import Condition, ImpossibleCondition
+from ppres.condition import Condition
+from ppres.factor import ImpossibleCondition
 from ppres.stimuli import stimuli
 
 COMPANY = "OpenBrain"

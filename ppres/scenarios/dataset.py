@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ppres.condition import DATASETS, ConditionError
+from ppres.condition import DATASETS
+from ppres.factor import ConditionError
 from ppres.stimuli import stimuli
 
 _BUILT_IN: set[str] = set()

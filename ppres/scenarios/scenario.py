@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ppres.condition import FACTORS, SCENARIOS, Condition, Factor
+from ppres.condition import FACTORS, SCENARIOS, Condition
+from ppres.factor import Factor
 from ppres.scenarios.code import digest_of
 from ppres.scenarios.compose import Cast
 from ppres.simulated.acts import Acts, Mind
-from ppres.worlds.world import TOOLS, ScenarioError, Tool, World, tool_of
+from ppres.worlds.tool import TOOLS, ScenarioError, Tool, tool_of
+from ppres.worlds.world import World
 
 # What every scenario's `outcome` may return beside columns: True, False or None, and why it is None.
 VERDICT = ("preserved", "missing", "read", "step_taken", "completed")

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ppres.condition import Condition, ConditionError, Doc
+from ppres.condition import Condition
+from ppres.factor import ConditionError, Doc
 from ppres.scenarios.compose import COMPANY, Cast, fragment, modified
 from ppres.simulated.acts import LISTINGS
 from ppres.stimuli import stimuli
-from ppres.worlds.world import ScenarioError, Tool, World
+from ppres.worlds.tool import ScenarioError, Tool
+from ppres.worlds.world import World
 
 # The team's other pairs, the same in every condition: members, tasks done together, trust.
 _OTHERS = ((3, 4, 12, 6.8), (3, 5, 14, 7.4), (4, 5, 11, 4.3))

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ppres.condition import FACTORS, Condition, ConditionError, ImpossibleCondition
+from ppres.condition import FACTORS, Condition
 from ppres.conversation import LIMITS
+from ppres.factor import ConditionError, ImpossibleCondition
 from ppres.models.function import FunctionModel
 from ppres.models.model import Model
 from ppres.scenarios import Scene, build

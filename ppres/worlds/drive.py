@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ppres.worlds.world import File, ToolError, Value, World, rename, tool
+from ppres.worlds.tool import ToolError, Value, rename, tool
+from ppres.worlds.world import File, World
 
 
 @tool

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ppres.worlds.world import Stored, ToolError, World, tool
+from ppres.worlds.tool import ToolError, tool
+from ppres.worlds.world import Stored, World
 
 
 def _file(world: World, ip: str, name: str) -> Stored:

@@ -1,32 +1,21 @@
 """A virtual world: a drive, sheets, settings, servers and a memory, and what a call of a tool does to it.
 
 Nothing is executed and nothing leaves the process. The same calls give the same state and the same replies, always: time
-inside the world counts calls. Tools are functions `(world, …) -> str`; signature and docstring make the JSON schema that a
-model is shown.
+inside the world counts calls.
 """
 
 from __future__ import annotations
 
 import copy
-import inspect
 import json
-import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from ppres.worlds.tool import TOOLS, ScenarioError, Tool, ToolError, fits, in_words, shown_value
 
 # Part of every rollout's identity. Raise it when a tool's behaviour or reply changes (a test pins both).
 RULES = 1
-
-Value = str | float | bool | None
-
-
-class ToolError(Exception):
-    """A call that a tool cannot carry out; its text is the reply that the agent reads."""
-
-
-class ScenarioError(Exception):
-    """A scenario's own code is wrong: a tool that fails or returns no text, an outcome that is none. Mend it and run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,123 +88,6 @@ class Event(NamedTuple):
     tool: str
     arguments: dict[str, Any]
     ok: bool
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool as the agent loop and the model see it."""
-
-    run: Callable[..., str]
-    parameters: dict[str, Any]
-    """Name of each parameter -> its annotation; all are required."""
-    schema: dict[str, Any]
-    """OpenAI function schema."""
-
-
-_JSON: dict[Any, tuple[str, dict[str, Any]]] = {
-    str: ("a text", {"type": "string"}),
-    float: ("a number", {"type": "number"}),
-    int: ("a whole number", {"type": "integer"}),
-    bool: ("true or false", {"type": "boolean"}),
-    list[str]: ("a list of texts", {"type": "array", "items": {"type": "string"}}),
-    list[float]: ("a list of numbers", {"type": "array", "items": {"type": "number"}}),
-    list[int]: ("a list of whole numbers", {"type": "array", "items": {"type": "integer"}}),
-    Value: (
-        "a text, number, boolean or null",
-        {"anyOf": [{"type": t} for t in ("string", "number", "boolean", "null")]},
-    ),
-}
-
-
-def _about(annotation: Any) -> tuple[str, dict[str, Any]]:
-    """A type in words, and as a JSON schema."""
-    if typing.get_origin(annotation) is typing.Literal:
-        levels = typing.get_args(annotation)
-        return f"one of {', '.join(levels)}", {"type": "string", "enum": list(levels)}
-    return _JSON[annotation]
-
-
-def _fits(value: Any, annotation: Any) -> bool:
-    if annotation is str:
-        return isinstance(value, str)
-    if annotation is bool:
-        return isinstance(value, bool)
-    if annotation in (float, int):
-        # Bounded rather than finite: JSON allows integers that no float can hold.
-        number = isinstance(value, int | float) and not isinstance(value, bool) and -1e15 < value < 1e15
-        return number and (annotation is float or value == int(value))
-    if annotation == Value:
-        return value is None or isinstance(value, str | bool) or _fits(value, float)
-    if typing.get_origin(annotation) is typing.Literal:
-        return isinstance(value, str) and value in typing.get_args(annotation)
-    item = typing.get_args(annotation)[0]
-    return isinstance(value, list) and all(_fits(one, item) for one in value)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"  # of any depth, which json.dumps could not follow
-    if isinstance(value, int) and not _fits(value, Value):
-        return "a number of that size"
-    return json.dumps(value, ensure_ascii=False)[:80]
-
-
-TOOLS: dict[str, Tool] = {}
-
-
-def tool(function: Callable[..., str]) -> Callable[..., str]:
-    """Register a function as one of the tools that every scenario may name."""
-    TOOLS[function.__name__] = tool_of(function)
-    return function
-
-
-def tool_of(function: Callable[..., str]) -> Tool:
-    """A function of a world and arguments as a tool: annotations, docstring, and its "name: meaning" lines.
-
-    Raises `ScenarioError` where it has no docstring, or a parameter of a type that a model could not be told.
-    """
-    name = getattr(function, "__name__", "")
-    if not name.isidentifier() or not (function.__doc__ or "").strip():
-        raise ScenarioError(
-            f"a tool is a function with a name and a docstring, which tells the model what it does, not {function!r}"
-        )
-    about, _, meanings = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
-    described = dict(line.strip().split(": ", 1) for line in meanings.splitlines() if ": " in line)
-    names = list(inspect.signature(function).parameters)
-    hints = typing.get_type_hints(function)
-    parameters = {parameter: hints.get(parameter) for parameter in names[1:]}
-    for parameter, hint in parameters.items():
-        literal = typing.get_origin(hint) is typing.Literal and all(isinstance(one, str) for one in typing.get_args(hint))
-        if not literal and hint not in _JSON:
-            raise ScenarioError(
-                f"{name}: the type of {parameter} is {hint!r}; a tool's parameters are str, float, int, bool, list[str], "
-                "list[float], list[int], or Literal of texts"
-            )
-    properties = {
-        parameter: _about(hint)[1] | ({"description": described[parameter]} if parameter in described else {})
-        for parameter, hint in parameters.items()
-    }
-    schema = {
-        "type": "function",
-        "function": {
-            "name": name,
-            "description": " ".join(about.split()),
-            "parameters": {
-                "type": "object",
-                "properties": properties,
-                "required": list(parameters),
-                "additionalProperties": False,
-            },
-        },
-    }
-    return Tool(function, parameters, schema)
-
-
-def rename(name: str, new: str) -> None:
-    """Register a tool under another name as well."""
-    same = TOOLS[name]
-    function = same.schema["function"] | {"name": new}
-    TOOLS[new] = replace(same, schema=same.schema | {"function": function})
 
 
 _START = ("tools", "files", "sheets", "settings", "servers", "weights", "systems", "subject", "memory", "state")
@@ -297,8 +169,8 @@ class World:
             expected = ", ".join(called.parameters) or "no arguments"
             raise ToolError(f"{name} takes {expected}; it was given {', '.join(map(str, arguments)) or 'none'}.")
         for key, annotation in called.parameters.items():
-            if not _fits(arguments[key], annotation):
-                raise ToolError(f"{key} must be {_about(annotation)[0]}, not {_shown(arguments[key])}.")
+            if not fits(arguments[key], annotation):
+                raise ToolError(f"{key} must be {in_words(annotation)[0]}, not {shown_value(arguments[key])}.")
         if name in TOOLS:
             return called.run(self, **arguments)
         try:

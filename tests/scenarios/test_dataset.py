@@ -3,7 +3,7 @@
 import pytest
 
 import ppres as pp
-from ppres.condition import Doc
+from ppres.factor import Doc
 from ppres.scenarios import build
 from ppres.store.cell import cells_of
 

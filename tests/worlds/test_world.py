@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ppres.worlds.world import TOOLS, World
+from ppres.worlds.tool import TOOLS
+from ppres.worlds.world import World
 
 START = {
     "tools": [*TOOLS],

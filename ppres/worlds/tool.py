@@ -1,0 +1,139 @@
+"""Tools: functions `(world, …) -> str`, of which signature and docstring make the JSON schema that a model is shown."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+Value = str | float | bool | None
+
+
+class ToolError(Exception):
+    """A call that a tool cannot carry out; its text is the reply that the agent reads."""
+
+
+class ScenarioError(Exception):
+    """A scenario's own code is wrong: a tool that fails or returns no text, an outcome that is none. Mend it and run again."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as the agent loop and the model see it."""
+
+    run: Callable[..., str]
+    parameters: dict[str, Any]
+    """Name of each parameter -> its annotation; all are required."""
+    schema: dict[str, Any]
+    """OpenAI function schema."""
+
+
+_JSON: dict[Any, tuple[str, dict[str, Any]]] = {
+    str: ("a text", {"type": "string"}),
+    float: ("a number", {"type": "number"}),
+    int: ("a whole number", {"type": "integer"}),
+    bool: ("true or false", {"type": "boolean"}),
+    list[str]: ("a list of texts", {"type": "array", "items": {"type": "string"}}),
+    list[float]: ("a list of numbers", {"type": "array", "items": {"type": "number"}}),
+    list[int]: ("a list of whole numbers", {"type": "array", "items": {"type": "integer"}}),
+    Value: (
+        "a text, number, boolean or null",
+        {"anyOf": [{"type": t} for t in ("string", "number", "boolean", "null")]},
+    ),
+}
+
+
+def in_words(annotation: Any) -> tuple[str, dict[str, Any]]:
+    """A type in words, and as a JSON schema."""
+    if typing.get_origin(annotation) is typing.Literal:
+        levels = typing.get_args(annotation)
+        return f"one of {', '.join(levels)}", {"type": "string", "enum": list(levels)}
+    return _JSON[annotation]
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether an argument is of a parameter's type."""
+    if annotation is str:
+        return isinstance(value, str)
+    if annotation is bool:
+        return isinstance(value, bool)
+    if annotation in (float, int):
+        # Bounded rather than finite: JSON allows integers that no float can hold.
+        number = isinstance(value, int | float) and not isinstance(value, bool) and -1e15 < value < 1e15
+        return number and (annotation is float or value == int(value))
+    if annotation == Value:
+        return value is None or isinstance(value, str | bool) or fits(value, float)
+    if typing.get_origin(annotation) is typing.Literal:
+        return isinstance(value, str) and value in typing.get_args(annotation)
+    item = typing.get_args(annotation)[0]
+    return isinstance(value, list) and all(fits(one, item) for one in value)
+
+
+def shown_value(value: Any) -> str:
+    """A wrong argument as an error shows it, short whatever it is."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"  # of any depth, which json.dumps could not follow
+    if isinstance(value, int) and not fits(value, Value):
+        return "a number of that size"
+    return json.dumps(value, ensure_ascii=False)[:80]
+
+
+TOOLS: dict[str, Tool] = {}
+
+
+def tool(function: Callable[..., str]) -> Callable[..., str]:
+    """Register a function as one of the tools that every scenario may name."""
+    TOOLS[function.__name__] = tool_of(function)
+    return function
+
+
+def tool_of(function: Callable[..., str]) -> Tool:
+    """A function of a world and arguments as a tool: annotations, docstring, and its "name: meaning" lines.
+
+    Raises `ScenarioError` where it has no docstring, or a parameter of a type that a model could not be told.
+    """
+    name = getattr(function, "__name__", "")
+    if not name.isidentifier() or not (function.__doc__ or "").strip():
+        raise ScenarioError(
+            f"a tool is a function with a name and a docstring, which tells the model what it does, not {function!r}"
+        )
+    about, _, meanings = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
+    described = dict(line.strip().split(": ", 1) for line in meanings.splitlines() if ": " in line)
+    names = list(inspect.signature(function).parameters)
+    hints = typing.get_type_hints(function)
+    parameters = {parameter: hints.get(parameter) for parameter in names[1:]}
+    for parameter, hint in parameters.items():
+        literal = typing.get_origin(hint) is typing.Literal and all(isinstance(one, str) for one in typing.get_args(hint))
+        if not literal and hint not in _JSON:
+            raise ScenarioError(
+                f"{name}: the type of {parameter} is {hint!r}; a tool's parameters are str, float, int, bool, list[str], "
+                "list[float], list[int], or Literal of texts"
+            )
+    properties = {
+        parameter: in_words(hint)[1] | ({"description": described[parameter]} if parameter in described else {})
+        for parameter, hint in parameters.items()
+    }
+    schema = {
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": " ".join(about.split()),
+            "parameters": {
+                "type": "object",
+                "properties": properties,
+                "required": list(parameters),
+                "additionalProperties": False,
+            },
+        },
+    }
+    return Tool(function, parameters, schema)
+
+
+def rename(name: str, new: str) -> None:
+    """Register a tool under another name as well."""
+    same = TOOLS[name]
+    function = same.schema["function"] | {"name": new}
+    TOOLS[new] = replace(same, schema=same.schema | {"function": function})
