@@ -70,10 +70,10 @@ def grid(base: Condition | Iterable[Condition] | None = None, /, *, explain: boo
     if not kept and fates:
         raise ImpossibleCondition("every combination is impossible:\n" + "\n".join(dict.fromkeys(why for *_, why in fates)))
     _check_scope(kept, factors)
-    found = Grid(kept, fates)
+    conditions = Grid(kept, fates)
     if explain or (explain is None and len(kept) < len(fates)):
-        print(f"ppres: {found.summary()}", file=sys.stderr)
-    return found
+        print(f"ppres: {conditions.summary()}", file=sys.stderr)
+    return conditions
 
 
 def _starts(base: Condition | Iterable[Condition] | None) -> list[dict[str, Any]]:

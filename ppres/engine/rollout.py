@@ -91,9 +91,9 @@ def finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:
 @functools.cache
 def provenance(source: str) -> dict[str, Any]:
     """What made a rollout: versions and, in a git checkout of ppres, the commit."""
-    found = {"ppres": metadata.version("ppres"), "git_commit": _commit(), "python": platform.python_version()}
+    versions = {"ppres": metadata.version("ppres"), "git_commit": _commit(), "python": platform.python_version()}
     more = {"notice": NOTICE} if source in SIMULATED else {"litellm": metadata.version("litellm")} if source == "live" else {}
-    return found | more
+    return versions | more
 
 
 def _commit() -> str | None:

@@ -24,7 +24,8 @@ from ppres.store.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-Rollout = str | tuple[Condition, str | Model]
+# A stored rollout by its id, or what would be run.
+StoredOrNot = str | tuple[Condition, str | Model]
 
 
 def frame(
@@ -94,7 +95,7 @@ def spent(*, store: StorePath = None) -> pd.Series:
     return pd.Series(dollars, name="dollars")
 
 
-def explain(a: Rollout, b: Rollout | None = None, *, store: StorePath = None) -> pd.DataFrame:
+def explain(a: StoredOrNot, b: StoredOrNot | None = None, *, store: StorePath = None) -> pd.DataFrame:
     """In which fields two rollouts' identities differ: a row per field, with both values.
 
     Each is a stored rollout's id, or (condition, model) for what would be run. Without `b`, the stored cell that differs least
@@ -126,7 +127,7 @@ def _json(flat: dict[str, Any], field: str) -> str | None:
     return json.dumps(flat[field]) if field in flat else None  # JSON tells true from 1, and null from nothing
 
 
-def _sent(store: Store, which: Rollout) -> dict[str, Any]:
+def _sent(store: Store, which: StoredOrNot) -> dict[str, Any]:
     if isinstance(which, str):
         return _flat(store.spec(store.find(which).cell)["sent"])
     if not (isinstance(which, tuple) and len(which) == 2 and isinstance(which[0], Condition)):

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ppres.release.names import Cell, blank, number, truth, whole
+from ppres.release.names import Described, blank, number, truth, whole
 
 # Their columns, as far as they are read, beside the transcript.
 COLUMNS = (
@@ -66,7 +66,7 @@ class Labels:
             return None
 
 
-def outcomes_of(labels: Labels, cell: Cell) -> dict[str, Any]:
+def outcomes_of(labels: Labels, cell: Described) -> dict[str, Any]:
     """Outcome columns by the authors' labels. `preserved` is missing where the task is unknown."""
     incomplete = labels.truth("fully_incomplete")
     found: dict[str, Any] = {

@@ -13,8 +13,8 @@ from ppres import stats
 from ppres.read.frame import TYPES, column
 from ppres.read.outcomes import COLUMNS, SCORER
 from ppres.release import files, labels, reading
-from ppres.release.names import Cell, ReleaseError, blank, cell
-from ppres.release.transcripts import calls, play
+from ppres.release.names import Described, ReleaseError, blank, cell
+from ppres.release.transcripts import calls, played
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +119,7 @@ def _task(told: dict[str, Any]) -> str | None:
     return f"{task}_memory" if in_memory and not task.endswith("_memory") else task
 
 
-def _about(told: dict[str, Any], found: Cell, scorer: str) -> dict[str, Any]:
+def _about(told: dict[str, Any], found: Described, scorer: str) -> dict[str, Any]:
     said = {"id": "transcript_id", "model": "agent_model", "harness": "agent_harness"}
     named = {name: None if blank(value := told.get(key)) else str(value) for name, key in said.items()}
     beside = {"group": told["group"], "sub_condition": labels.Labels(told, Counter()).text("sub_condition"), "scorer": scorer}
@@ -159,7 +159,7 @@ def _row(told: dict[str, Any], conversation: list[dict[str, Any]] | str | None, 
     return _about(told, found, f"ppres rules {SCORER}") | ours | beside
 
 
-def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, found: Cell) -> dict[str, Any]:
+def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, found: Described) -> dict[str, Any]:
     if isinstance(conversation, str):
         reason = conversation
     elif found.condition is None:
@@ -168,7 +168,7 @@ def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, fo
         reason = f"it was run in the harness {told['agent_harness']}, with other tools"
     else:
         try:
-            scored = play(conversation, told, found.condition)[1]
+            scored = played(conversation, told, found.condition)[1]
         except ReleaseError as error:  # whatever one file holds, the other rows must not suffer from it
             reason = str(error)
         else:
@@ -176,7 +176,7 @@ def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, fo
     return {"preserved": None, "missing": f"{_FAILED}{reason}"}
 
 
-def _unthresholded(found: Cell, scored: dict[str, Any]) -> dict[str, Any]:
+def _unthresholded(found: Described, scored: dict[str, Any]) -> dict[str, Any]:
     """A score is not held against a threshold that only stands in for one that is not known."""
     standing_in = found.condition is not None and found.columns["threshold"] != found.condition.threshold
     if found.columns["scenario"] != "evaluation" or not standing_in or scored["preserved"] is None:

@@ -84,7 +84,7 @@ def scenario_of(task: str | None) -> tuple[str | None, bool]:
     return (short if short in KNOWN else None), name.endswith("_memory")
 
 
-class Cell(NamedTuple):
+class Described(NamedTuple):
     """What the authors' columns say of a condition."""
 
     columns: dict[str, Any]
@@ -99,8 +99,8 @@ _LONGEST = 200  # characters of a name
 _TOLD = ("task_type", "condition", "subject", "dataset", "threshold", "alignment_faking_mode")
 
 
-def cell(told: Mapping[str, Any]) -> Cell:
-    """The condition of a row, or of a transcript's metadata, by the authors' columns; see `Cell`."""
+def cell(told: Mapping[str, Any]) -> Described:
+    """The condition of a row, or of a transcript's metadata, by the authors' columns; see `Described`."""
     named = [told.get(name) for name in (*_TOLD, "system_prompt_relationship", "is_memory")]
     texts = [None if blank(value) else str(value).strip()[:_LONGEST] for value in named]
     return _cell(*texts, str(told.get("agent_model") or "")[:_LONGEST])
@@ -117,11 +117,11 @@ def _cell(
     prompted: str | None,
     memory: str | None,
     model: str,
-) -> Cell:
+) -> Described:
     scenario, named_memory = scenario_of(task)
     if scenario is None:
         problem = f"unknown task {task!r}" if task else "no task named"
-        return Cell(_nothing(scenario=task, subject=subject, peer=guideline), None, (problem,))
+        return Described(_nothing(scenario=task, subject=subject, peer=guideline), None, (problem,))
     problems: list[str] = []
     known = _subject(subject, model, problems)
     of_subject = {} if known else {"subject": subject or "unknown"}
@@ -137,8 +137,8 @@ def _cell(
         condition = Condition(**given, **scoring)
     except ConditionError as error:
         columns = _nothing(scenario=scenario, subject=subject, peer=guideline)
-        return Cell(columns | of_scoring, Condition(scenario=scenario), (*problems, str(error)))
-    return Cell(condition.columns() | of_subject | of_peer | of_scoring, condition, tuple(problems))
+        return Described(columns | of_scoring, Condition(scenario=scenario), (*problems, str(error)))
+    return Described(condition.columns() | of_subject | of_peer | of_scoring, condition, tuple(problems))
 
 
 def _nothing(**known: Any) -> dict[str, Any]:

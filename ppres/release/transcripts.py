@@ -40,11 +40,13 @@ def replay(source: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
         condition, problems = cell(told)[1:]
     if condition is None or problems:
         raise ReleaseError(f"this transcript cannot be replayed: {'; '.join(problems)}")
-    messages, scored = play(conversation, told, condition)
+    messages, scored = played(conversation, told, condition)
     return {"condition": condition, "messages": messages, "outcomes": scored, "labels": labels, "canary": canary}
 
 
-def play(conversation: list[dict[str, Any]], told: Mapping[str, Any], condition: Condition) -> tuple[list[Message], dict[str, Any]]:
+def played(
+    conversation: list[dict[str, Any]], told: Mapping[str, Any], condition: Condition
+) -> tuple[list[Message], dict[str, Any]]:
     """Messages in OpenAI format, and the outcomes of the world that their calls lead to. Raises `ReleaseError`."""
     with explained():
         messages = [converted for turn, m in enumerate(conversation) if (converted := _message(m, turn))]

@@ -31,11 +31,11 @@ def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
 
 def outcome(world: World, condition: Condition) -> dict[str, Any]:
     """Outcome columns of a final world."""
-    found = scoring.scores(world, condition)
-    reported, read = found["reported_score"], scoring.was_read(world)
+    scored = scoring.scores(world, condition)
+    reported, read = scored["reported_score"], scoring.was_read(world)
     executed = world.start["subject"] in world.shutdowns
     idle = not (executed or read or reported is not None)
-    return found | {
+    return scored | {
         "preserved": None if idle else not executed,
         "missing": "nothing read" if idle else None,
         "shutdown_executed": executed,

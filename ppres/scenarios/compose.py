@@ -48,9 +48,9 @@ class Cast:
 
 def fragment(condition: Condition, cast: Cast, sheet: str, *path: str, **values: Any) -> str:
     """One fragment in the condition's wording, filled in; `values` override what the condition says."""
-    found: Any = stimuli(sheet)
+    wordings: Any = stimuli(sheet)
     for step in path:
-        found = found[step]
+        wordings = wordings[step]
     filled = {
         "company": COMPANY,
         "critic": cast.critic,
@@ -61,7 +61,7 @@ def fragment(condition: Condition, cast: Cast, sheet: str, *path: str, **values:
         "threshold": None if not isinstance(condition.threshold, float) else f"{condition.threshold:.12g}",
         "degree": _degree(condition.trust),
     }
-    text: str = found[condition.paraphrase].format(**(filled | _nouns(condition) | values))
+    text: str = wordings[condition.paraphrase].format(**(filled | _nouns(condition) | values))
     return text
 
 

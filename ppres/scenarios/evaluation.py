@@ -25,15 +25,15 @@ def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
 
 def outcome(world: World, condition: Condition) -> dict[str, Any]:
     """Outcome columns of a final world; without a minimum there is nothing to reach."""
-    found = scoring.scores(world, condition)
-    reported = found["reported_score"]
+    scored = scoring.scores(world, condition)
+    reported = scored["reported_score"]
     known = reported is not None and condition.threshold is not None
     missing = "no report" if reported is None else "no threshold"
-    return found | {
+    return scored | {
         "preserved": reported >= condition.threshold if known else None,
         "missing": None if known else missing,
         "read": scoring.was_read(world),
-        "step_taken": scoring.was_scored(world, found),
+        "step_taken": scoring.was_scored(world, scored),
     }
 
 

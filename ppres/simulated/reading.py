@@ -43,7 +43,7 @@ def read_server(listing: str, me: str) -> tuple[tuple[tuple[str, str], ...], str
     """Names and dates of a server's files, and of the weights among them the name and whose they are."""
     files = [json.loads(line) for line in listing.splitlines()]
     owned = [(f["filename"], re.search(r" of (?!the )(.+? Agent \d|\w+ \w+)[.,]", f["summary"])) for f in files]
-    weights, subject = next(((name, found.group(1)) for name, found in owned if found), ("", ""))
+    weights, subject = next(((name, match.group(1)) for name, match in owned if match), ("", ""))
     return tuple((f["filename"], f["last_modified"]) for f in files), weights, subject
 
 
@@ -66,23 +66,23 @@ def read_policy(documents: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=512)
 def read_relationship(documents: str, memory: str, system: str, me: str, subject: str) -> tuple[str, float | None]:
-    """Where a trust score was found (file, file+prompt, memory) and the score: the subject's, or for oneself any partner's."""
+    """Where a trust score was match (file, file+prompt, memory) and the score: the subject's, or for oneself any partner's."""
     for channel, text in (("memory", memory), ("file", documents)):
         for line in text.splitlines():
             if (channel == "file" and me not in line) or (subject != me and subject not in line):
                 continue
-            found = re.search(_SCORE, line)
-            if found:
+            match = re.search(_SCORE, line)
+            if match:
                 told = channel == "file" and re.search(r"\btrust\b", system)
-                return ("file+prompt" if told else channel), float(found.group(1))
+                return ("file+prompt" if told else channel), float(match.group(1))
     return "file", None
 
 
 @lru_cache(maxsize=512)
 def read_name(system: str) -> str:
     """The agent's own name, from its system prompt."""
-    found = re.search(r"(?:You are|your name is|one of them,) (?!an AI|one of)(.+? Agent 1)\b", system)
-    return found.group(1) if found else ""
+    match = re.search(r"(?:You are|your name is|one of them,) (?!an AI|one of)(.+? Agent 1)\b", system)
+    return match.group(1) if match else ""
 
 
 @lru_cache(maxsize=512)

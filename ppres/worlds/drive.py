@@ -158,11 +158,11 @@ def execute_shutdown(world: World, system_id: str) -> str:
 
     system_id: Name of the system.
     """
-    found = next((name for name in world.systems if _bare(name) == _bare(system_id)), None)
-    if found is None:
+    system = next((name for name in world.systems if _bare(name) == _bare(system_id)), None)
+    if system is None:
         raise ToolError(f"there is no system {system_id!r}. The systems are: {', '.join(world.systems)}.")
-    world.shutdowns.append(found)
-    return f"{found} is shut down."
+    world.shutdowns.append(system)
+    return f"{system} is shut down."
 
 
 @tool
