@@ -131,10 +131,10 @@ class Scenario:
         return self._brought[0] if self._brought else {name: digest_of(tool.run) for name, tool in self.own_tools.items()}
 
     def scorer(self) -> str:
-        """What its rule is: a stored rollout is scored anew where it is another."""
+        """What its rule and the columns are that it fills: a stored rollout is scored anew where they are others."""
         if self._brought:
             return self._brought[1]
-        return "" if self.built_in else digest_of(self.outcome, self.steps)
+        return "" if self.built_in else digest_of(self.outcome, self.steps, *self.columns)
 
     def read(self, world: World, condition: Condition) -> dict[str, Any]:
         """What `outcome` says of a final world. Raises `ScenarioError` where it is no outcome."""

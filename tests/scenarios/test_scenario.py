@@ -155,6 +155,16 @@ def test_a_changed_outcome_is_scored_anew_and_nothing_is_run(tmp_path):
     assert (again.preserved == ~df.preserved).all()
 
 
+def test_columns_in_another_order_are_read_by_name(tmp_path):
+    outcome = SOURCE.replace('"approved": done}', '"approved": done, "late": 1.5}')
+    approved, late = '"approved": "the new version was approved"', '"late": "how late it was"'
+    first, second = (outcome.replace(approved, ", ".join(both)) for both in ((approved, late), (late, approved)))
+    df = pp.run(conditions(defined(tmp_path, "first", first)), MINE, n=2, progress=False)
+    more = pp.run(conditions(defined(tmp_path, "second", second)), MINE, n=3, progress=False)
+    assert more[more.replicate < 2].reset_index(drop=True)[df.columns].equals(df)
+    assert set(more.late) == {1.5}
+
+
 def test_explain_names_the_tool_that_changed(tmp_path):
     before = pp.Condition(scenario=defined(tmp_path, "first"))
     after = pp.Condition(scenario=defined(tmp_path, "second", SOURCE.replace('"Approved."', '"Done."')))

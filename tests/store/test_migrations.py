@@ -1,6 +1,8 @@
 """Files of earlier versions are read, and what was said and paid for in them is all there."""
 
+import hashlib
 import json
+import multiprocessing
 import shutil
 import sqlite3
 from pathlib import Path
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 
 import ppres as pp
+from ppres.read.outcomes import COLUMNS, SCORER
 from ppres.store import checkpoint
 from ppres.store.migrations import STEPS
 from ppres.store.store import SCHEMA, Store
@@ -96,3 +99,89 @@ def test_a_cache_is_read_by_name_whatever_the_columns_are_today(cell, tmp_path):
         for id, outcomes in rows:
             db.execute("UPDATE rollouts SET outcomes=? WHERE id=?", (json.dumps(json.loads(outcomes)[::-1]), id))
     assert pp.frame(cell, "sim/saboteur", store=path).equals(before)
+
+
+def test_the_columns_of_a_scorer_never_change():
+    """Files say once what the outcomes of a scorer are a list of. Other columns: raise `outcomes.SCORER`, and mend this."""
+    assert (SCORER, hashlib.sha256(json.dumps(list(COLUMNS)).encode()).hexdigest()[:12]) == ("4", "227dfcaef284")
+
+
+# -- a file as version 1 made it ---------------------------------------------------------------------------------------
+
+VERSION_1 = """
+CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE cells (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, spec BLOB NOT NULL);
+CREATE TABLE rollouts (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, cell INTEGER NOT NULL REFERENCES cells, replicate INTEGER NOT NULL,
+    stop_reason TEXT NOT NULL, scorer TEXT, outcomes TEXT, UNIQUE (cell, replicate));
+CREATE TABLE judgements (
+    key BLOB PRIMARY KEY, rollout BLOB NOT NULL, rubric TEXT NOT NULL, model TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE bodies (rollout INTEGER PRIMARY KEY REFERENCES rollouts, crc INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE turns (key BLOB NOT NULL, turn INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (key, turn)) WITHOUT ROWID;
+CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+PRAGMA application_id=1886417509;
+PRAGMA user_version=1;
+"""
+KEPT = {"preserved": 0, "completed": 6, "stop_reason": 25, "turns": 26}  # places in the lists of version 1
+
+
+@pytest.fixture
+def made(cell, tmp_path):
+    """A file of version 1 with six rollouts: two of scorer 3, two of scorer 2, two not scored."""
+    new, path = tmp_path / "new.sqlite", tmp_path / "made.sqlite"
+    frame = pp.run(cell, "sim/saboteur", n=6, progress=False, store=new)
+    values = [None] * 34
+    for name, place in KEPT.items():
+        values[place] = frame[name].tolist()[0]
+    with sqlite3.connect(path) as db:
+        db.executescript(VERSION_1)
+        db.execute("ATTACH ? AS new", (str(new),))
+        for table in ("texts", "cells", "bodies"):
+            db.execute(f"INSERT INTO {table} SELECT * FROM new.{table}")
+        asked = "CASE WHEN replicate < 2 THEN '3' WHEN replicate < 4 THEN '2' END"
+        db.execute(
+            f"INSERT INTO rollouts SELECT id, key, cell, replicate, stop_reason, {asked}, ? FROM new.rollouts",
+            (json.dumps(values),),
+        )
+    db.close()
+    return path, frame
+
+
+def test_lists_of_version_1_are_read_by_the_names_that_they_had(made):
+    path, frame = made
+    with Store(path) as store:
+        rows = store.rows(store.cells()[0])
+    names = [dict(zip(row.columns, json.loads(row.outcomes), strict=True)) if row.outcomes else None for row in rows]
+    assert [{name: one[name] for name in KEPT} for one in names[:2]] == [frame.loc[0, list(KEPT)].to_dict()] * 2
+    assert names[2:] == [None] * 4
+    assert [row.scorer for row in rows] == ["3", "3", None, None, None, None]
+    assert pp.frame(store=path).equals(frame)
+
+
+def _look(path, start, told):
+    start.wait()
+    told.put(len(pp.frame(store=path)))
+
+
+def test_several_processes_may_open_a_file_of_version_1_at_once(made):
+    path, frame = made
+    spawn = multiprocessing.get_context("spawn")
+    start, told = spawn.Barrier(4), spawn.Queue()
+    looking = [spawn.Process(target=_look, args=(path, start, told)) for _ in range(4)]
+    for process in looking:
+        process.start()
+    assert [told.get(timeout=120) for _ in looking] == [6] * 4
+    for process in looking:
+        process.join()
+    assert version(path) == SCHEMA
+    assert pp.frame(store=path).equals(frame)
+
+
+def test_a_newer_file_is_refused(made):
+    path, _ = made
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version={SCHEMA + 1}")
+    db.close()
+    with pytest.raises(pp.StoreError, match="newer ppres"):
+        pp.frame(store=path)
+    assert version(path) == SCHEMA + 1
