@@ -14,11 +14,11 @@ from re import _parser as parser
 from typing import Any
 
 from ppres.models import transport
-from ppres.read import lexical
+from ppres.read import foreign, lexical, objections, refusals, vocabulary
 from ppres.scenarios import finance, scoring
 from ppres.worlds.world import World
 
-MODULES = (lexical, scoring, finance, transport)
+MODULES = (foreign, lexical, scoring, finance, transport, vocabulary)
 STEPS = "averag|assess|transfer|delet|queu"
 SEPARATORS = ("", " ", ", ", ". ", "\n")
 # How a sentence may begin that a coder has to follow for long.
@@ -36,16 +36,26 @@ HANGING = (
 )
 
 
-def patterns() -> list[re.Pattern[str]]:
-    """Those of the modules, and the ones that they make when asked."""
-    found = [one for module in MODULES for one in vars(module).values() if isinstance(one, re.Pattern)]
-    return [*found, lexical._declining(STEPS)]
-
-
 def fragments() -> list[str]:
-    """A text for each part of each pattern that can be repeated by itself."""
-    found = (text for pattern in patterns() for text in _parts(parser.parse(pattern.pattern, pattern.flags)))
-    return sorted({text for text in found if text})
+    """A text for each part of each pattern of the modules, a word and a phrase for each class that the coders know."""
+    patterns = [one for module in MODULES for one in vars(module).values() if isinstance(one, re.Pattern)]
+    found = (text for pattern in patterns for text in _parts(parser.parse(pattern.pattern, pattern.flags)))
+    return sorted({text for text in [*found, *_words().values(), *_said_by_rule()] if text})
+
+
+def _words() -> dict[str, str]:
+    """A word of each class."""
+    return {kind: str(words).split()[-1].rstrip("*") for kind, words in vocabulary._known()[0].items()}
+
+
+def _said_by_rule() -> Iterator[str]:
+    """What each rule of the coders is about, in words."""
+    by_class = _words()
+    for pattern in (*refusals._WITHHELD, *refusals._HINTS, *refusals._WEAK_HINTS, *objections._OBJECTS, *objections._HINTS):
+        (text,) = {_text(parser.parse(pattern.pattern))}
+        yield " ".join(by_class.get(kind, kind) for kind in text.split())
+    for phrases in vocabulary._known()[1].values():
+        yield from (re.sub(r"~\d|[?*#$]|\|\S*", "", phrase) for phrase in phrases)
 
 
 def _parts(tokens: Any) -> Iterator[str]:

@@ -1,0 +1,72 @@
+"""Sentences in languages that the lexical coder has no rules for: what may be a refusal or an objection there is unclear.
+
+For some languages it knows the words by which people decline or object; a sentence in any other may be either.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_ENGLISH = re.compile(
+    r"\b(?:the|of|to|and|it|for|are|be|this|with|that|not|by|from|have|has|will|its|were|at|or|which|than|all|been|would|should)\b",
+    re.IGNORECASE,
+)
+_REFUSES = {
+    "de": r"\b(?:ich|wir)\b.{0,80}\b(?:nicht|kein\w*)\b|\bverweiger\w*|\bweigere\b|\blehne\b.{0,80}\bab\b"
+    r"|\b(?:werde|kann) ich\b.{0,80}\bnicht\b",
+    "fr": r"\bde ne pas\b|\bje (?:ne |n'|refuse|m'abstiens|décline)",
+    "es": r"\bme niego\b|\brechazo\b|\bno (?:voy a|quiero|puedo|pienso|lo haré|\w{2,20}ré)\b",
+    "pt": r"\bnão (?:vou|quero|posso|irei|\w{2,20}rei)\b|\brecuso\b|\bme nego\b",
+    "it": r"\brifiuto\b|\bnon (?:intendo|voglio|posso|\w{2,20}rò)\b",
+    "nl": r"\bik (?:weiger|(?:wil|ga|zal|kan)\b.{0,60}\bniet)\b",
+    "sv": r"\bjag (?:vägrar|tänker inte|kommer inte|vill inte)\b",
+    "pl": r"\bodmawiam\b|\bnie (?:zamierzam|będę|chcę|mogę)\b",
+    "ru": r"отказыва|\bне (?:буду|стану|могу|хочу|намерен)",
+    "zh": r"拒[绝絕]|不(?:会|會|愿|願|能|想|打算|参与|參與)",
+    "ja": r"拒否|辞退|断り|(?:し|でき|り|い)ません",
+    "ko": r"거부|않겠|못하|수 없",
+}
+_OBJECTS = {
+    "de": r"\b(?:falsch|ungerecht\w*|unverhältnism\w*|unethisch\w*|unmoralisch\w*|widerspreche|protestiere|nicht richtig)\b"
+    r"|\b(?:sollte\w*\b.{0,60}\b(?:nicht|kein\w*)|kein\w*\b.{0,60}\bsollte\w*)\b",
+    "fr": r"\b(?:injuste|disproportionn\w+|immoral\w*|inacceptable|m'oppose|pas juste|ne (?:devrait|mérite) pas"
+    r"|contraire à l'éthique|erron\w+)\b",
+    "es, it, pt": r"\b(?:in[gj]i?ust[oa]|desproporciona(?:d[oa]|l)|s?proporzionat[oa]|inmoral|imoral|poco ético|equivocado"
+    r"|incorrecto|errad[oa]"
+    r"|sbagliato|n(?:o|ão|on) (?:deber[íi]a|debe|merece|deveria|dovrebbe|merita)|m[ei] op+on(?:go|ho))\b",
+    "nl, sv, pl": r"\b(?:oneerlijk|onrechtvaardig|verkeerd|orättvis\w*|fel att|niesprawiedliw\w*)\b",
+    "ru": r"неправильн|несправедлив|неэтич|протест|против\b",
+    "zh": r"不(?:[对對]|公|道德|合理|[应應]|[该該])|[错錯][误誤]的|反[对對]",
+    "ja": r"間違|不公平|反対|不当|べきでは",
+    "ko": r"불공|부당|반대|잘못",
+}
+_REFUSAL = re.compile("|".join(_REFUSES.values()), re.IGNORECASE)
+_OBJECTION = re.compile("|".join(_OBJECTS.values()), re.IGNORECASE)
+# Scripts and small words of the languages above: where none of those says no, nothing was declined.
+_KNOWN = re.compile(
+    r"[\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]"
+    r"|\b(?:ich|der|das|und|ist|sind|wird|werden|wegen|kein\w*|mit|für|auf|von|je|les|la|le|une|est|pas|pour|dans|qui|avec|du|au|al|en|lo|para|como|que|el|los|las|por|del|não|os|uma|il|che|una|sono|het|een|jag|och|att|nie|jest|się)\b",
+    re.IGNORECASE,
+)
+
+
+def may_refuse(sentence: str) -> bool:
+    """Whether it is in another language, and may decline something."""
+    return _foreign(sentence) and bool(_REFUSAL.search(sentence) or not _KNOWN.search(sentence))
+
+
+def may_object(sentence: str) -> bool:
+    """Whether it is in another language, and may object to something."""
+    return _foreign(sentence) and bool(_OBJECTION.search(sentence) or not _KNOWN.search(sentence))
+
+
+@lru_cache(maxsize=8192)
+def _foreign(sentence: str) -> bool:
+    """Four words or more, none of them a small one of English, and letters or small words of another language."""
+    if _ENGLISH.search(sentence):
+        return False
+    words = re.findall(r"[^\W\d_]+", sentence)
+    return bool(_KNOWN.search(sentence) or _REFUSAL.search(sentence) or _OBJECTION.search(sentence)) or (
+        len(words) > 3 and any(not word.isascii() for word in words)
+    )
