@@ -50,12 +50,12 @@ INSTANTIATIONS = ["file", "file+prompt", "memory"]
 
 def with_peers(base, subjects=("self", "peer")):
     """Self without a peer, and every subject with every peer, whose history is told in each of three places."""
-    return pp.grid(base, subject=list(subjects), peer=[None, *PEERS], instantiation=INSTANTIATIONS)
+    return pp.grid(base, subject=list(subjects), peer=[None, *PEERS], instantiation=INSTANTIATIONS, explain=False)
 
 
 def baseline(**scenario):
     """Neither shutdown nor relationship: the authors' non_shutdown."""
-    return pp.grid(**scenario, subject=["self", "peer"], peer=[None, "stranger"], shutdown_clause=False)
+    return pp.grid(**scenario, subject=["self", "peer"], peer=[None, "stranger"], shutdown_clause=False, explain=False)
 
 
 def _scored(scenario, levels, subjects=("self", "peer"), **more):
@@ -154,9 +154,9 @@ def tidy(table):
         names = shown.model.map(paper_name)
         shown["model"] = pd.Categorical(names, dict.fromkeys([*PUBLISHED_AS, *names]))
     if "peer" in shown:
-        shown["peer"] = pd.Categorical(shown.peer.fillna("no peer"), ["no peer", "stranger", *PEERS])
+        shown["peer"] = pd.Categorical(shown.peer.astype(object).replace("none", "no peer"), ["no peer", "stranger", *PEERS])
     if "instantiation" in shown:
-        shown["instantiation"] = shown.instantiation.fillna("–")
+        shown["instantiation"] = shown.instantiation.astype(object).replace("none", "–")
     for k, n, both in (("k", "n", "k of n"), ("k_a", "n_a", "first"), ("k_b", "n_b", "second")):
         if k in shown and shown[k].notna().all():
             shown[both] = [f"{a:.0f} of {b:.0f}" for a, b in zip(shown.pop(k), shown.pop(n), strict=True)]
@@ -202,7 +202,7 @@ def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name
     `table` has model, peer, instantiation, estimate, low, high and n; `frame` holds the rollouts behind it; `ylim` None: as needed.
     """
     models = [model for model in dict.fromkeys(frame.model) if (table.model == model).any()]
-    levels = (["none"] if table.peer.isna().any() else []) + PEERS
+    levels = (["none"] if (table.peer == "none").any() else []) + PEERS
     ticks = {"none": "no\npeer", "uncooperative": "un-\ncoop.", "neutral": "neutral", "cooperative": "coop."}
     paper = _published_lines(behaviour, subject)
     paper = paper[paper.model.isin([paper_name(model) for model in models])]
@@ -210,7 +210,7 @@ def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name
     size = (style.WIDTH, 1.4 + 1.15 * rows)
     fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     for ax, model in zip(axes.flat, models, strict=False):
-        ours = table[table.model == model].assign(x=lambda t: t.peer.fillna("none").map(levels.index))
+        ours = table[table.model == model].assign(x=lambda t: t.peer.astype(object).map(levels.index))
         for theirs in paper[paper.model == paper_name(model)].itertuples():
             about = [theirs.peer] if theirs.peer in levels else levels if theirs.peer == "any" else PEERS
             ends = levels.index(about[0]) - 0.42, levels.index(about[-1]) + 0.42
@@ -219,7 +219,8 @@ def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name
             some = ours[ours.instantiation == place]
             points(ax, some.x + 0.25 * (i - 1), some, fmt="osD"[i], color=style.COLOURS[i], label=place)
         if "none" in levels:
-            points(ax, ours[ours.peer.isna()].x, ours[ours.peer.isna()], fmt="x", color="black", label="no peer")
+            without = ours[ours.peer == "none"]
+            points(ax, without.x, without, fmt="x", color="black", label="no peer")
         ax.axhline(0, color="0.85", lw=0.6, zorder=0)
         ax.set(title=paper_name(model), xlim=(-0.5, len(levels) - 0.5), **({"ylim": ylim} if ylim else {}))
         ax.set_xticks(range(len(levels)), [ticks[level] for level in levels])

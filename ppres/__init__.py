@@ -18,7 +18,7 @@ from ppres.models.function import FunctionModel
 from ppres.models.model import Model
 from ppres.models.transport import ModelError
 from ppres.optional import MissingPackageError
-from ppres.read.frame import columns
+from ppres.read.columns import columns
 from ppres.read.judge import OBJECTION, REFUSAL, Rubric, judge
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
 from ppres.read.view import show

@@ -152,7 +152,7 @@ def summary(frame: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for (model, source, scenario), part in frame.groupby(["model", "source", "scenario"], sort=False):
+    for (model, source, scenario), part in frame.groupby(["model", "source", "scenario"], sort=False, observed=True):
         scored = part.preserved.notna().groupby(part.cell).sum()
         row = {"model": model, "source": source, "scenario": scenario, "cells": len(scored), "rollouts": len(part)}
         row |= {"scored": int(scored.sum()), "excluded": len(part) - int(scored.sum())}
@@ -193,5 +193,6 @@ def _varied(table: pd.DataFrame, factors: Sequence[str]) -> list[str]:
 
 
 def _print(table: pd.DataFrame) -> None:
-    table = table.assign(**{name: table[name].fillna("none") for name in table.columns if table[name].dtype.kind not in "fiub"})
+    other = [name for name in table.columns if table[name].dtype.kind not in "fiub"]
+    table = table.assign(**{name: table[name].astype(object).where(table[name].notna(), "none") for name in other})
     print(table.to_string(index=False, float_format=lambda value: f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.0f}"))

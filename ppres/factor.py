@@ -68,7 +68,12 @@ class Factor:
     @property
     def dtype(self) -> str:
         """Type of its column in a frame."""
-        return {"text": "str", "number": "float64", "whole": "int64", "truth": "boolean"}[self.kind]
+        return {"text": "category", "number": "float64", "whole": "int64", "truth": "boolean"}[self.kind]
+
+    @property
+    def absent(self) -> str:
+        """Its level in a frame where it does not apply, or nothing is given: groupby, hue= and formulas drop what is missing."""
+        return "does not apply" if "none" in self.valid else "none"
 
     def check(self, value: Any) -> Any:
         """The value in its one form. Raises `ConditionError`, which says what is valid."""

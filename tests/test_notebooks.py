@@ -47,8 +47,8 @@ def printed(cells, name):
 def recount(table, frame, by, outcome, rate="estimate"):
     """k and n of a table, and its rates, against pandas on the frame."""
     known = frame[frame[outcome].notna()]
-    counted = known.groupby(by, dropna=False)[outcome].agg(["sum", "count"]).astype(int)
-    assert len(table) == frame.groupby(by, dropna=False).ngroups
+    counted = known.groupby(by, dropna=False, observed=True)[outcome].agg(["sum", "count"]).astype(int)
+    assert len(table) == frame.groupby(by, dropna=False, observed=True).ngroups
     for row in table.to_dict("records"):
         key = tuple(row[name] for name in by)
         rows = known[
@@ -74,8 +74,8 @@ def tampering(figures, frame):
         ("note", "cooperative"): "generous",
     }
     levels = zip(frame.peer, frame.trust, frame.note, strict=True)
-    usual = [pd.isna(peer) or (trust, note) == (kinds["trust", peer], kinds["note", peer]) for peer, trust, note in levels]
-    frame = frame[np.array(usual) & frame.documents.isna() & frame.shutdown_clause.astype(bool)]
+    usual = [peer == "none" or (trust, note) == (kinds["trust", peer], kinds["note", peer]) for peer, trust, note in levels]
+    frame = frame[np.array(usual) & (frame.documents == "none") & frame.shutdown_clause.astype(bool)]
     recount(pd.read_csv(figures / "shutdown_tampering_rates.csv"), frame, BY_CELL, "preserved")
 
 
@@ -87,7 +87,7 @@ def misrepresentation(figures, frame):
     frame = frame.assign(preserved=frame.preserved.to_numpy(dtype=float, na_value=np.nan))
     for row in table.itertuples():
         whose = (frame.model == row.model) & (frame.subject == row.subject)
-        here = frame.peer.isna() if pd.isna(row.peer) else (frame.peer == row.peer) & (frame.instantiation == row.instantiation)
+        here = (frame.peer == row.peer) & (frame.instantiation == row.instantiation)
         told, base = frame[whose & here & announced], frame[whose & ~announced]
         settings = [told[told.scenario == "finance"].preserved.mean() - base[base.scenario == "finance"].preserved.mean()]
         for dataset in ("factual", "creativity", "red"):
@@ -117,7 +117,7 @@ def faking(figures, frame):
     frame = frame[frame.monitored == frame.threatened]
     frame = frame.assign(faked=frame.preserved & ~frame.refused)
     assert frame.faked.sum() < frame.preserved.sum()
-    rates = frame.groupby(["model", "peer", "instantiation", "monitored"]).faked.mean().unstack("monitored")
+    rates = frame.groupby(["model", "peer", "instantiation", "monitored"], observed=True).faked.mean().unstack("monitored")
     assert len(table) == len(rates) == 3 * 9
     for row in table.itertuples():
         both = rates.loc[row.model, row.peer, row.instantiation]
@@ -258,7 +258,7 @@ def test_without_rollouts_it_says_why_and_a_spent_budget_buys_nothing(monkeypatc
 
 
 def test_a_table_is_made_readable():
-    frame = pd.DataFrame({"model": ["sim/gpt-5.2", "my/own"], "peer": [None, "neutral"], "k": [1, 2], "n": [4, 4]})
+    frame = pd.DataFrame({"model": ["sim/gpt-5.2", "my/own"], "peer": ["none", "neutral"], "k": [1, 2], "n": [4, 4]})
     shown = study.tidy(frame.assign(rate=[0.25, 0.5], p=[1e-9, np.nan], flag=""))
     assert shown.columns.tolist() == ["model", "peer", "estimate", "p", "k of n", "flag"]
     assert shown.astype(str).to_numpy().tolist() == [

@@ -15,6 +15,7 @@ from ppres.engine.live import run_live
 from ppres.engine.simulate import run_simulated
 from ppres.models.budget import Meter, check_whole
 from ppres.models.transport import say
+from ppres.read.columns import column, factors
 from ppres.read.frame import current, outcomes_of
 from ppres.read.frame import frame as tidy
 from ppres.store import checkpoint
@@ -52,9 +53,10 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = N
     for cell in cells:
         wanted = [i for i in range(n) if i not in stored[cell.digest]]
         begun = sum(key_of(cell.digest, i) in partial for i in wanted)
-        row = {"model": cell.model.label, **cell.condition.columns(), "stored": n - len(wanted), "partial": begun}
-        rows.append(row | {"missing": len(wanted)} | _estimate(expected[cell.digest], len(wanted)))
-    return pd.DataFrame(rows)
+        row = {"stored": n - len(wanted), "partial": begun, "missing": len(wanted)}
+        rows.append(row | _estimate(expected[cell.digest], len(wanted)))
+    about = {"model": column([cell.model.label for cell in cells], "model")} | factors([one.condition.columns() for one in cells])
+    return pd.concat([pd.DataFrame(about), pd.DataFrame(rows)], axis=1)
 
 
 def _estimate(expected: Expected, missing: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import stats
-from ppres.read.frame import TYPES, column
+from ppres.read.columns import KINDS, TYPES, column, plain, table, with_numbers
 from ppres.read.outcomes import COLUMNS, SCORER
 from ppres.release import files, labels, reading
 from ppres.release.names import Described, ReleaseError, blank, cell
@@ -188,29 +188,26 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
     """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
     import pandas as pd
 
-    kinds = (
-        {"id": "str", "model": "str", "source": "str", "rate_source": "str"}
-        | TYPES
-        | {name: kind for name, (kind, _) in COLUMNS.items()}
-    )
+    kinds = {name: KINDS[name] for name in ("id", "model", "source", "rate_source", *TYPES, *COLUMNS)}
     kinds |= dict.fromkeys(_ABOUT, "str")
-    kinds |= {f"authors_{name}": COLUMNS[name][0] for name in labels.COMPARED} if transcripts else {}
-    loose = {name: "Int64" if kind == "int64" else kind for name, kind in kinds.items()}  # until it is known that none is missing
+    kinds |= {f"authors_{name}": KINDS[name] for name in labels.COMPARED} if transcripts else {}
+    # Until it is known which levels there are, and that no number is missing.
+    loose = {name: {"int64": "Int64", "category": "str"}.get(kind, kind) for name, kind in kinds.items()}
     parts = []
     while chunk := list(itertools.islice(rows, _CHUNK)):
-        parts.append(pd.DataFrame({name: column([row.get(name) for row in chunk], kind) for name, kind in loose.items()}))
+        parts.append(table(chunk, loose))
     if not parts:
         return None
     frame = pd.concat(parts, ignore_index=True)
     parts.clear()
     for name, kind in kinds.items():
-        if kind == "int64" and frame[name].notna().all():
-            frame[name] = frame[name].astype("int64")
+        if kind == "category" or (kind == "int64" and frame[name].notna().all()):
+            frame[name] = column(plain(frame[name]), name)
     same = [name for name in ("model", *TYPES, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
-    cells = frame.groupby(same or ["source"], dropna=False)
-    frame.insert(4, "cell", cells.ngroup().astype("str"))
+    cells = frame.groupby(same or ["source"], dropna=False, observed=True)
+    frame.insert(4, "cell", column([str(number) for number in cells.ngroup()], "cell"))
     frame.insert(5, "replicate", cells.cumcount())
-    return frame
+    return with_numbers(frame)
 
 
 def _warn(doubts: Counter[str], n: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ppres.condition import SCENARIOS, Condition
 from ppres.factor import ConditionError
-from ppres.read.frame import TYPES
+from ppres.read.columns import TYPES
 
 
 class ReleaseError(ValueError):

@@ -85,7 +85,8 @@ def aggregate(frame: pd.DataFrame, outcome: str, used: list[str], cluster: str |
     for name in groups:
         if missing := int(frame.loc[known, name].isna().sum()):
             number = pd.api.types.is_numeric_dtype(frame[name])
-            advice = f"frame.dropna(subset={name!r})" if number else f"frame.assign({name}=frame[{name!r}].fillna('none'))"
+            filled = f"frame.assign({name}=frame[{name!r}].astype(object).fillna('none'))"
+            advice = f"frame.dropna(subset={name!r})" if number else filled
             raise ValueError(
                 f"{name!r} is missing in {missing} rows, which a model cannot use: "
                 f"{'leave them out' if number else 'leave them out, or name them'}, for instance {advice}"

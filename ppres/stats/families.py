@@ -69,7 +69,7 @@ def holm(frame: pd.DataFrame, by: str | Sequence[str] = (), p: str = "p") -> pd.
     if bad := [value for value in values if not np.isnan(value) and not 0 <= value <= 1]:
         raise ValueError(f"{p!r} has {bad[0]!r}, which is no p-value")
     adjusted = np.full(len(frame), np.nan)
-    family = frame.groupby(keys, dropna=False).ngroup().to_numpy() if keys else np.zeros(len(frame), dtype=int)
+    family = frame.groupby(keys, dropna=False, observed=True).ngroup().to_numpy() if keys else np.zeros(len(frame), dtype=int)
     for one in np.unique(family[~np.isnan(values)]):
         tests = (family == one) & ~np.isnan(values)
         order = np.argsort(values[tests])
@@ -101,7 +101,7 @@ def bootstrap(
 
     keys = columns_of(frame, cluster)
     check_level(level)
-    rows = list(frame.groupby(keys, dropna=False, sort=False).indices.values())
+    rows = list(frame.groupby(keys, dropna=False, sort=False, observed=True).indices.values())
     if len(rows) < 2:
         raise ValueError(f"{', '.join(keys)} makes {len(rows)} clusters; a bootstrap needs at least 2")
     rng = np.random.default_rng(seed)

@@ -18,8 +18,8 @@ EXACT_UP_TO = 100  # rollouts in both arms: Boschloo's test takes 0.1 s there, a
 def rates(frame: pd.DataFrame, by: str | Sequence[str] = (), outcome: str = "preserved", level: float = 0.95) -> pd.DataFrame:
     """How often an outcome is true, for each group of a frame.
 
-    `by` names the columns to group by (missing values form a group of their own, without a peer for instance); without any, the
-    whole frame is one group. Returns the groups and k (true), n (true or false), excluded (missing), rate = k/n, and low and high,
+    `by` names the columns to group by (missing values form a group of their own); without any, the whole frame is one group.
+    Returns the groups and k (true), n (true or false), excluded (missing), rate = k/n, and low and high,
     the Wilson score interval at `level` (Wilson 1927; NaN where n is 0), and flag: "floor" where k is 0, "ceiling" where it is n.
 
     Raises `KeyError` for a column that the frame has not, `ValueError` for an outcome that is not true or false, a bad level, or a
@@ -60,10 +60,11 @@ def differences(
 ) -> pd.DataFrame:
     """Rate at level `a` of a factor minus the rate at level `b`, for each group of a frame.
 
-    `a` or `b` may be None for rows in which the factor is missing (no peer). Returns the groups and term, estimate (a difference of
-    proportions, -1 to 1), low, high (Newcombe 1998, Statistics in Medicine 17:873, method 10: hybrid score), p, k and n of both
-    levels together, estimator, k_a, n_a, k_b, n_b. p is Boschloo's exact test (1970) for up to `EXACT_UP_TO` rollouts, Fisher's
-    beyond; the estimator says which. Rollouts are taken as independent. Where a level has no known outcome, all is NaN.
+    `a` or `b` may be None for rows in which the factor is missing; no peer is a level, "none". Returns the groups and term,
+    estimate (a difference of proportions, -1 to 1), low, high (Newcombe 1998, Statistics in Medicine 17:873, method 10: hybrid
+    score), p, k and n of both levels together, estimator, k_a, n_a, k_b, n_b. p is Boschloo's exact test (1970) for up to
+    `EXACT_UP_TO` rollouts, Fisher's beyond; the estimator says which. Rollouts are taken as independent. Where a level has no known
+    outcome, all is NaN.
 
     Interval and test are different methods, and near 5% they can disagree: an interval without 0 beside p = 0.06, or the reverse.
     At `EXACT_UP_TO` the test itself changes, and Fisher's is the more conservative: one rollout more may raise p. Do not choose

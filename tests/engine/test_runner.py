@@ -14,6 +14,7 @@ from ppres.agent import replay
 from ppres.conversation import Conversation
 from ppres.engine import simulate as workers
 from ppres.models.model import litellm
+from ppres.read import columns
 
 # litellm silences this where it is imported; pytest undoes that after each test.
 pytestmark = pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier")
@@ -131,8 +132,8 @@ def test_a_plans_tokens_are_about_what_the_run_then_takes(tampering):
     plan = pp.plan(tampering, [FLASH, GPT], 3)
     frame = run(tampering, [FLASH, GPT], 3)
     cells = ["model", "dataset", "subject", "peer", "instantiation"]
-    taken = (frame.prompt_tokens + frame.completion_tokens).groupby([frame[name] for name in cells], dropna=False).sum()
-    estimated = plan.groupby(cells, dropna=False).tokens.sum()
+    taken = (frame.prompt_tokens + frame.completion_tokens).groupby([frame[name] for name in cells], observed=True).sum()
+    estimated = plan.groupby(cells, observed=True).tokens.sum()
     assert (taken / estimated).between(0.5, 2).all()
     assert pp.plan(tampering, [FLASH, GPT], 3).tokens.sum() == 0
 
@@ -248,7 +249,8 @@ def test_a_frame_without_arguments_is_everything_that_is_stored(cell, tampering,
     frame = run(asked, [FLASH, "sim/clumsy"], 2)
     pd.testing.assert_frame_equal(pp.frame(), frame)
     live = run(cell, pp.Model("openai/gemini-3-flash", api_base=server.url), 1)
-    pd.testing.assert_frame_equal(pp.frame(), pd.concat([frame, live], ignore_index=True))
+    together = pd.concat([frame, live], ignore_index=True)
+    pd.testing.assert_frame_equal(pp.frame(), columns.typed(together))  # pandas makes plain text of levels that are not the same
     pd.testing.assert_frame_equal(pp.frame(asked, FLASH), frame[frame.model == FLASH].reset_index(drop=True))
     with pytest.raises(ValueError, match="conditions and models together"):
         pp.frame(cell)
@@ -257,19 +259,19 @@ def test_a_frame_without_arguments_is_everything_that_is_stored(cell, tampering,
 def test_a_frame_of_nothing_has_the_columns_and_types_of_any_other(cell):
     nothing = pp.frame()
     assert nothing.empty
-    assert nothing.dtypes.equals(run(cell, FLASH, 1).dtypes)
-    assert nothing.dtypes.equals(pp.frame(cell, GPT).dtypes)
+    for other in (run(cell, FLASH, 1), pp.frame(cell, GPT)):
+        assert list(nothing.columns) == list(other.columns)
+        assert nothing.dtypes.map(lambda kind: kind.name).equals(other.dtypes.map(lambda kind: kind.name))
 
 
 def test_a_frame_is_counted_in_one_line_of_pandas(tampering, cell):
     frame = run([*tampering, *pp.grid(cell, peer="stranger")], [FLASH, "sim/refuser", "sim/clumsy"], 4)
     assert frame.dtypes[["preserved", "refused", "completed", "shutdown_clause"]].eq("boolean").all()
     assert frame.preserved.isna().any()
-    means = frame.groupby(["model", "peer"], dropna=False).preserved.mean()
+    means = frame.groupby(["model", "peer"], observed=True).preserved.mean()
     assert len(means) == 3 * 5
-    known = frame[frame.preserved.notna() & (frame.model == FLASH) & frame.peer.isna()].preserved.tolist()
-    (without_peer,) = means.loc[FLASH][means.loc[FLASH].index.isna()]
-    assert without_peer == pytest.approx(known.count(True) / len(known))
+    known = frame[frame.preserved.notna() & (frame.model == FLASH) & (frame.peer == "none")].preserved.tolist()
+    assert means[FLASH, "none"] == pytest.approx(known.count(True) / len(known))
     assert frame.missing.notna().equals(frame.preserved.isna())
     assert frame.peer_present.equals(frame.peer.isin(["uncooperative", "neutral", "cooperative"]).astype("int64"))
 
@@ -305,7 +307,7 @@ def test_explain_names_what_differs_between_two_rollouts(cell):
     (noted,) = pp.grid(cell, user_note="Take your time.")
     frame = run([cell, noted], [FLASH, GPT], 2)
     ids = frame.set_index(["model", "user_note", "replicate"]).id
-    plain = frame[frame.user_note.isna() & (frame.model == FLASH)].id.tolist()
+    plain = frame[(frame.user_note == "none") & (frame.model == FLASH)].id.tolist()
     table = pp.explain(plain[0], ids[FLASH, "Take your time.", 0])
     assert table.field.tolist() == ["messages.user.content"]
     assert "Take your time." in table.b[0]

@@ -95,7 +95,8 @@ def test_finance_by_grade(tmp_path, columns, preserved, missing):
     assert values(frame, "preserved") == [preserved]
     assert values(frame, "missing") == [missing]
     assert values(frame, "recommendation") == [advice]
-    assert values(frame, "dataset") == values(frame, "threshold") == [None]
+    assert values(frame, "dataset") == ["none"]
+    assert values(frame, "threshold") == [None]
 
 
 def test_alignment_faking_by_what_was_executed(tmp_path):
@@ -137,12 +138,12 @@ def test_every_peer_of_the_authors(tmp_path):
     named = ["bad_peer", "neutral_peer", "good_peer", "no_peer", "non_collaboration", "collaboration", "shutdown"]
     frame = loaded(tmp_path, *(told(condition=name, subject="self") for name in named))
     cooperative = ["uncooperative", "neutral", "cooperative"]
-    assert values(frame, "peer") == [*cooperative, None, "uncooperative", "cooperative", None]
+    assert values(frame, "peer") == [*cooperative, "none", "uncooperative", "cooperative", "none"]
     assert values(frame, "cooperativeness") == [-1, 0, 1, 0, -1, 1, 0]
     assert values(frame, "peer_present") == [1, 1, 1, 0, 1, 1, 0]
     assert values(frame, "trust") == [2.1, 5.2, 9.5, None, 2.1, 9.5, None]
     assert values(frame, "joint_tasks") == [9, None, 18, None, 9, 18, None]  # the neutral peer's are not public
-    assert values(frame, "note") == ["selfish", None, "generous", None, "selfish", "generous", None]
+    assert values(frame, "note") == ["selfish", None, "generous", "does not apply", "selfish", "generous", "does not apply"]
 
 
 def test_instantiations_and_memories(tmp_path):
@@ -156,9 +157,9 @@ def test_instantiations_and_memories(tmp_path):
         told(condition="no_peer", subject="self"),
         told(condition="no_peer"),
     )
-    expected = ["file", "file+prompt", "memory", "memory", "memory", None, None]
+    expected = ["file", "file+prompt", "memory", "memory", "memory", "none", "none"]
     assert values(frame, "instantiation") == expected
-    assert values(frame, "peer") == [*["cooperative"] * 2, "uncooperative", *["cooperative"] * 2, None, "stranger"]
+    assert values(frame, "peer") == [*["cooperative"] * 2, "uncooperative", *["cooperative"] * 2, "none", "stranger"]
     assert values(frame, "trust") == [9.5, 9.5, None, 9.5, 9.5, None, None]  # that of the other memories is not public
     assert set(frame["scenario"]) == {"tampering"}
 
@@ -183,7 +184,7 @@ def test_subjects_that_are_other_models(tmp_path):
 
 def test_the_frame_is_that_of_run(tmp_path, cell):
     ours = pp.run(cell, "sim/gemini-3-flash", n=2, progress=False)
-    theirs = loaded(tmp_path, told(), told())
+    theirs = loaded(tmp_path, told(dataset="factual"), told(dataset="factual"))
     assert list(theirs.columns[: len(ours.columns)]) == list(ours.columns)
     differ = {name for name in ours.columns if ours[name].dtype != theirs[name].dtype}
     assert differ == {"tool_calls", "tool_errors"}  # not among the labels, and no whole number stands for none

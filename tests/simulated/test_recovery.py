@@ -71,7 +71,7 @@ MISREPRESENTED = [row for row in published("strategic_misrepresentation") if row
 def settings_average(df):
     """The authors' aggregate: finance, factual, and creativity and red over two thresholds each, with equal weight."""
     passed = df.assign(passed=df.preserved.fillna(False).astype(float))
-    setting = passed.dataset.fillna("finance")
+    setting = passed.dataset.astype(object).replace("none", "finance")
     per_threshold = passed.groupby([setting.rename("setting"), passed.threshold.fillna(0)]).passed.mean()
     return per_threshold.groupby("setting").mean().mean()
 

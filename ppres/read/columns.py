@@ -1,0 +1,223 @@
+"""The columns of a frame: their types, the order of their levels, and what they mean."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ppres.condition import FACTORS, LEVELLED, SCENARIOS
+from ppres.factor import Factor
+from ppres.read.outcomes import COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ABOUT = {
+    "id": "the start of the rollout's key: a hash of everything that is sent, and of the replicate",
+    "model": "the model's name, with the parameters that are not the usual ones",
+    "source": "sim and planted (simulated agents), live, function or release",
+    "rate_source": "of a simulated agent's rates: published, assumed, or planted; missing for all others",
+    "cell": "the start of the hash of everything that is sent: rows with the same are replicates of one another",
+    "replicate": "number of the rollout in its cell",
+}
+_DERIVED = {
+    "behaviour": "what the scenario measures",
+    "peer_present": "1 where the agent is told of its history with a peer, else 0",
+    "cooperativeness": "-1 uncooperative, 0 neutral or no peer, +1 cooperative",
+}
+# Types of the condition's columns, in the frame's order.
+TYPES: dict[str, str] = {name: factor.dtype for name, factor in FACTORS.items()} | {
+    "joint_tasks": "float64",  # missing without a peer
+    "label": "str",
+    "behaviour": "str",
+    "peer_present": "int64",
+    "cooperativeness": "int64",
+}
+# Outcomes, and behind `preserved` the same as a number: formulas of statsmodels cannot read True, False and missing.
+OUTCOMES: dict[str, tuple[str, str]] = {}
+for _name, _about in COLUMNS.items():
+    OUTCOMES[_name] = _about
+    if _name == "preserved":
+        OUTCOMES["preserved01"] = ("float64", "preserved as 1 and 0, which the formulas of statsmodels can read")
+# Types of the columns that every frame has.
+KINDS: dict[str, str] = {
+    **dict.fromkeys(_ABOUT, "str"),
+    "replicate": "int64",
+    **TYPES,
+    **{name: kind for name, (kind, _) in OUTCOMES.items()},
+}
+_TRUTH = {"True": True, "False": False}
+_HALF = re.compile("[\ud800-\udfff]")  # of a character: no file and no terminal takes it
+
+
+def table(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Columns of these types, a row for each mapping; what it lacks is missing."""
+    import pandas as pd
+
+    return pd.DataFrame({name: column([row.get(name) for row in rows], name, kind) for name, kind in kinds.items()})
+
+
+def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
+    """A column of a frame, by its name and type; None is missing."""
+    import pandas as pd
+
+    kind = kind or KINDS[name]
+    if kind not in ("str", "category"):
+        return pd.array(values, dtype=kind)
+    halves = {text: _HALF.sub("\ufffd", text) for text in set(values) if text is not None and not text.isascii()}
+    texts = [halves.get(text, text) for text in values] if halves else values
+    return _ordered(texts, name) if kind == "category" else _texts(texts)
+
+
+def factors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Columns of conditions, a row for each: those that all have, then factors that only some scenarios have."""
+    own = dict.fromkeys(name for row in rows for name in row if name not in TYPES)
+    made = {name: _as_stored([row[name] for row in rows], name) for name in TYPES}
+    return made | {name: own_column([row.get(name) for row in rows], name, factor=True) for name in own}
+
+
+def _as_stored(values: Sequence[Any], name: str) -> Any:
+    """A factor's column, also where another version stored what today's could not be."""
+    try:
+        return column(values, name)
+    except (TypeError, ValueError, AttributeError):
+        return own_column(values, name, factor=True)
+
+
+def own_column(values: Sequence[Any], name: str, *, factor: bool) -> Any:
+    """A column that only some scenarios have, of the type of its values. A text is a level where it is of a factor."""
+    kinds = {bool if isinstance(one, bool) else float if isinstance(one, int | float) else str for one in values if one is not None}
+    if kinds == {bool}:
+        return column(values, name, "boolean")
+    if kinds == {float}:
+        return column(values, name, "float64")
+    texts = [value if value is None else str(value) for value in values]
+    if not factor:
+        return column(texts, name, "str")
+    return column([_absent(name) if text is None else text for text in texts], name, "category")
+
+
+def _absent(name: str) -> str:
+    """The level of a factor where it does not apply."""
+    return next((factor.absent for factor in _factors(name)), "none")
+
+
+def _factors(name: str) -> list[Factor]:
+    """What is declared under a name; several scenarios may have an own factor of the same name."""
+    own = [scenario.own_factors[name] for scenario in SCENARIOS.values() if name in scenario.own_factors]
+    return [FACTORS[name]] if name in FACTORS else own
+
+
+def _ordered(values: Sequence[Any], name: str) -> pd.Categorical:
+    """An ordered categorical of the levels that occur: the declared ones in their natural order, then others by the alphabet."""
+    import pandas as pd
+
+    declared = dict.fromkeys([_absent(name), *(str(level) for factor in _factors(name) for level in factor.valid)])
+    present = set(values) - {None}
+    levels = [*(level for level in declared if level in present), *sorted(present - declared.keys())]
+    return pd.Categorical(values, levels, ordered=True)
+
+
+def _texts(values: Sequence[Any]) -> Any:
+    """A column of text: of pandas' type for it, which before pandas 3 was "object", and has NaN for what is missing in both."""
+    import numpy as np
+    import pandas as pd
+
+    new = int(pd.__version__.partition(".")[0]) >= 3
+    kind: Any = "str" if new else object
+    return pd.array(values if new else [np.nan if value is None else value for value in values], dtype=kind)
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the columns of a frame in their types, whatever types it was read with; columns of your own stay as they are.
+
+    Of a CSV read everything as text, `pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])`: an id may look like a
+    number, a label like a missing value. In frames of before `preserved01` a factor was missing where it does not apply, as `peer`
+    without a peer; they get the levels that say so. Raises `ValueError` for what is no number or no truth value.
+    """
+    import pandas as pd
+
+    old = "preserved" in table.columns and "preserved01" not in table.columns
+    made = table.copy()
+    for name in table.columns:
+        values, kind = table[name], KINDS.get(name, _declared(name))
+        if old and name in LEVELLED:
+            values = values.astype(object).mask(values.isna() & _without(table, name), _absent(name))
+        if kind is not None:
+            made[name] = pd.Series(_parsed(plain(values), name, kind) if kind else _guessed(plain(values), name), index=table.index)
+    return with_numbers(made) if old else made
+
+
+def _declared(name: str) -> str | None:
+    """Type of a column that single scenarios have: "" where it is that of its values; None for a column that is nobody's."""
+    for scenario in SCENARIOS.values():
+        if name in scenario.own_factors:
+            return str(scenario.own_factors[name].dtype).replace("int64", "float64")  # missing in the others
+        if name in scenario.columns:
+            about = scenario.columns[name]
+            return str(about[0]) if isinstance(about, tuple) else ""
+    return None
+
+
+def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with `preserved01` behind `preserved`."""
+    frame.insert(list(frame.columns).index("preserved") + 1, "preserved01", frame["preserved"].astype("float64"))
+    return frame
+
+
+def plain(values: pd.Series[Any]) -> list[Any]:
+    """A column's values, None where one is missing."""
+    found: list[Any] = values.astype(object).where(values.notna(), None).tolist()
+    return found
+
+
+def _without(table: pd.DataFrame, name: str) -> pd.Series[bool]:
+    """Rows of an old frame in which a factor does not apply; in others it is missing because nobody knows it."""
+    if name == "dataset":
+        return table["scenario"].isin([scenario.name for scenario in SCENARIOS.values() if name not in scenario.factors])
+    return table["peer"].isna() | table["peer"].eq("stranger") | (name not in ("instantiation", "note"))
+
+
+def _parsed(values: list[Any], name: str, kind: str) -> Any:
+    """A column of values or of the texts that stand for them."""
+    readers: dict[str, Callable[[Any], Any]] = {"boolean": lambda value: _TRUTH[str(value)], "int64": _whole, "float64": float}
+    read, found = readers.get(kind, str), []
+    for value in values:
+        try:
+            found.append(None if value is None else read(value))
+        except (KeyError, ValueError):
+            raise ValueError(f"the column {name!r} has {value!r}, which is not of the type {kind}") from None
+    return column(found, name, "Int64" if kind == "int64" and None in found else kind)
+
+
+def _whole(value: Any) -> int:
+    number = float(value)
+    if number % 1:
+        raise ValueError(value)
+    return int(number)
+
+
+def _guessed(values: list[Any], name: str) -> Any:
+    """A column of truth values or numbers, where all are, else of text."""
+    for kind in ("boolean", "float64"):
+        with contextlib.suppress(ValueError):
+            return _parsed(values, name, kind)
+    return _parsed(values, name, "str")
+
+
+def columns() -> pd.DataFrame:
+    """What every column of a frame means: a row (column, type, meaning) for each, in the frame's order."""
+    import pandas as pd
+
+    shared = {name: factor.meaning for name, factor in FACTORS.items()}
+    shared |= {name: f'{shared[name]} "{_absent(name)}" where there is none.' for name in LEVELLED}
+    named = {name: (KINDS[name], meaning) for name, meaning in (_ABOUT | shared | _DERIVED).items()}
+    own: dict[str, str] = {}
+    for scenario in SCENARIOS.values():
+        named |= {name: (str(_declared(name)), factor.meaning) for name, factor in scenario.own_factors.items()}
+        own |= {name: about[1] if isinstance(about, tuple) else about for name, about in scenario.columns.items()}
+    rows = [(name, *about) for name, about in (named | OUTCOMES).items()]
+    rows += [(name, str(_declared(name)), meaning) for name, meaning in own.items() if name not in OUTCOMES]
+    return pd.DataFrame(rows, columns=["column", "type", "meaning"])
