@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ppres.agent import replay
 from ppres.condition import COOPERATIVENESS, RELATIONSHIPS, SCENARIOS, Condition, row_of
 from ppres.factor import ConditionError
+from ppres.models.model import Model
 from ppres.read import outcomes
 from ppres.read.columns import column, factors, own_column, with_numbers
 from ppres.read.outcomes import COLUMNS
+from ppres.simulated.agent import rate_source
+from ppres.simulated.personas import PersonaError
+from ppres.store.cell import rehearsed
 from ppres.store.rows import Row, Scored, StoredCell
 from ppres.store.store import Store
 
@@ -34,7 +38,7 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     parts = [(cell, current(store, cell, n[cell.digest] if isinstance(n, dict) else n)) for cell in cells]
     parts = [(cell, rows) for cell, rows in parts if rows]  # the levels are those that occur
     flat = [stored for _, rows in parts for stored in rows]
-    about = pd.DataFrame(_about([cell for cell, _ in parts]))
+    about = pd.DataFrame(_about(store, [cell for cell, _ in parts]))
     about = about.take(np.repeat(np.arange(len(parts)), [len(rows) for _, rows in parts])).reset_index(drop=True)
     about.insert(0, "id", column([stored.key.hex()[:16] for stored in flat], "id"))
     about.insert(5, "replicate", column([stored.replicate for stored in flat], "replicate"))
@@ -45,12 +49,12 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     return with_numbers(pd.concat([about, pd.DataFrame(made)], axis=1))
 
 
-def _about(cells: Sequence[StoredCell]) -> dict[str, Any]:
+def _about(store: Store, cells: Sequence[StoredCell]) -> dict[str, Any]:
     """Columns of what is known of cells: a value for each cell."""
     said: dict[str, list[Any]] = {
         "model": [cell.model for cell in cells],
         "source": [cell.source for cell in cells],
-        "rate_source": [cell.rate_source for cell in cells],
+        "rate_source": [_rate_source(store, cell) for cell in cells],
         "cell": [cell.digest.hex()[:12] for cell in cells],
     }
     return {name: column(values, name) for name, values in said.items()} | factors([_factors(cell) for cell in cells])
@@ -120,4 +124,18 @@ def stored_cell(store: Store, digest: bytes) -> StoredCell:
     spec = store.spec(digest)
     scenario = SCENARIOS.get(str(spec["condition"].get("scenario")))
     behaviour = spec.get("behaviour") or (scenario.behaviour if scenario else None)
-    return StoredCell(digest, spec["condition"], spec["model"], spec["source"], behaviour, spec.get("rate_source"))
+    return StoredCell(digest, spec["condition"], spec["model"], spec["source"], behaviour)
+
+
+def _rate_source(store: Store, cell: StoredCell) -> str | None:
+    """Where the rates of a simulated cell come from; None for all others, and where this session could not tell."""
+    if cell.source != "sim":
+        return "planted" if cell.source == "planted" else None
+    spec = store.spec(cell.digest)
+    if "rate_source" in spec:
+        return str(spec["rate_source"])
+    condition = definition(spec)  # stored by version 0.1, which did not say
+    try:
+        return rate_source(rehearsed(condition, Model(spec["model"].split(" ")[0]))) if condition else None
+    except PersonaError:
+        return None

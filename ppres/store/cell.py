@@ -37,8 +37,7 @@ class Cell:
 
     def stored(self) -> StoredCell:
         """How a frame shows the cell."""
-        spec = self.spec()
-        return StoredCell(self.digest, spec["condition"], spec["model"], spec["source"], spec["behaviour"], spec.get("rate_source"))
+        return StoredCell(self.digest, self.condition.json(), self.model.label, self.model.source, self.condition.behaviour)
 
     def spec(self) -> dict[str, Any]:
         """What the store keeps of a cell."""
@@ -57,7 +56,7 @@ class Cell:
 
     def rehearsed(self) -> Mind:
         """What a simulated agent reads and draws from in this cell. Raises `PersonaError` where it has no rate or cannot read."""
-        return _rehearsed(self.condition, self.model)
+        return rehearsed(self.condition, self.model)
 
 
 def agent_of(condition: Condition, model: Any, seed: str) -> Simulated:
@@ -70,13 +69,14 @@ def agent_of(condition: Condition, model: Any, seed: str) -> Simulated:
 
 
 @functools.lru_cache(maxsize=8192)
-def _rehearsed(condition: Condition, model: Any) -> Mind:
+def rehearsed(condition: Condition, model: Any) -> Mind:
+    """What a simulated agent reads and draws from in a condition; see `Cell.rehearsed`."""
     scene = build(condition, model.critic_family)
     mind = rehearse(agent_of(condition, model, "0"), scene.messages, scene.world())[1]
     names = {file["name"] for file in scene.start["files"]}
     if replaced := [name for name, text in condition.documents if text is not None and name in names]:
         kept = tuple(pair for pair in condition.documents if pair[0] not in replaced)
-        before = _rehearsed(Condition(**condition._given | {"scenario": condition._scenario, "documents": kept}), model)
+        before = rehearsed(Condition(**condition._given | {"scenario": condition._scenario, "documents": kept}), model)
         if lost := [fact for fact, value in before.facts.items() if value is not None and mind.facts.get(fact, value) is None]:
             raise PersonaError(
                 f"a simulated agent cannot read the documents {', '.join(replaced)} as they are now: it looks for {lost[0]}. "

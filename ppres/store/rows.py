@@ -54,8 +54,6 @@ class StoredCell(NamedTuple):
     model: str
     source: str
     behaviour: str | None
-    rate_source: str | None
-    """Of simulated agents: published, assumed or planted."""
 
 
 def canonical(value: Any) -> bytes:

@@ -57,6 +57,9 @@ def test_a_store_of_version_1_reads_as_its_csv_says(old):
     # Rules that read a rollout otherwise by now are named here, with their reason; none does so far.
     assert differing == {}
     assert set(known.columns) <= set(frame.columns)
+    simulated = frame.source == "sim"
+    assert frame.rate_source[simulated].isin(["published", "assumed", "planted"]).all()
+    assert frame.rate_source[~simulated].isna().all()
 
 
 @shared
@@ -103,7 +106,7 @@ def test_a_cache_is_read_by_name_whatever_the_columns_are_today(cell, tmp_path):
 
 def test_the_columns_of_a_scorer_never_change():
     """Files say once what the outcomes of a scorer are a list of. Other columns: raise `outcomes.SCORER`, and mend this."""
-    assert (SCORER, hashlib.sha256(json.dumps(list(COLUMNS)).encode()).hexdigest()[:12]) == ("4", "227dfcaef284")
+    assert (SCORER, hashlib.sha256(json.dumps(list(COLUMNS)).encode()).hexdigest()[:12]) == ("5", "14595763abf9")
 
 
 # -- a file as version 1 made it ---------------------------------------------------------------------------------------
