@@ -3,6 +3,8 @@
 import functools
 import os
 import textwrap
+import time
+from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -99,18 +101,31 @@ def rollouts(conditions, models=None, n=N, optional=False):
         frame = _released(conditions, models)
     elif SOURCE == "live" and "PPRES_BUDGET" in os.environ:  # dollars for the whole study: all that the store has cost
         left = float(os.environ["PPRES_BUDGET"]) - pp.spent().sum()
-        frame = pp.run(*asked, budget=left) if left > 0 else pp.frame(*asked)
+        frame = pp.run(*asked, budget=left, progress=_progress()) if left > 0 else pp.frame(*asked)
         if missing := pp.plan(*asked).missing.sum():
             raise RuntimeError(
                 f"the budget is spent (PPRES_BUDGET): {missing} rollouts of these {len(conditions)} cells are missing; "
                 "those that were made are kept, and a larger budget goes on from there"
             )
     else:
-        frame = pp.run(*asked, progress=SOURCE == "live")
+        frame = pp.run(*asked, progress=_progress())
     if frame.empty and not (optional and SOURCE == "release"):
         why = "the data lack them" if SOURCE == "release" else "none was made"
         raise RuntimeError(f"there is no rollout of these {len(conditions)} cells: {why}")
     return frame
+
+
+def _progress():
+    """What tells `ppres reproduce` how many rollouts are made; else a bar, where they take long."""
+    file, began = os.environ.get("PPRES_PROGRESS"), time.monotonic()
+    if not file:
+        return SOURCE == "live"
+
+    def tell(made, missing):
+        Path(file + "~").write_text(f"{made} {missing} {time.monotonic() - began:.2f}")
+        os.replace(file + "~", file)  # nobody reads half of it
+
+    return tell
 
 
 def _released(conditions, models):
@@ -135,9 +150,19 @@ def _release():
 
 
 def paper_name(model):
-    """The paper's name of a model; its own where the paper has none."""
-    name = model.partition(" ")[0]  # parameters follow it
+    """The paper's name of a model, to find its published numbers; its own where the paper has none."""
+    name = model.partition(" ")[0] if "/" in model else model  # parameters follow a name
     return next((paper for paper, names in PUBLISHED_AS.items() if name in names), name.rsplit("/", 1)[-1])
+
+
+def label(model):
+    """How a model is named beside numbers: those of a simulated agent are none of the model's that it is named after."""
+    return paper_name(model) + (" (simulated)" if model.startswith("sim/") else "")
+
+
+def tick(model):
+    """The label of a model beside an axis, in two lines."""
+    return label(model).replace(" (", "\n(")
 
 
 def published(behaviour=None):
@@ -148,11 +173,12 @@ def published(behaviour=None):
 
 
 def tidy(table):
-    """A statistic's table for reading: the paper's names, levels in their order, "k of n", numbers as text."""
+    """A statistic's table for reading: models by their labels, levels in their order, "k of n", numbers as text."""
     shown = table.rename(columns={"rate": "estimate"})
     if "model" in shown:
-        names = shown.model.map(paper_name)
-        shown["model"] = pd.Categorical(names, dict.fromkeys([*PUBLISHED_AS, *names]))
+        order = {paper: i for i, paper in enumerate(PUBLISHED_AS)}
+        models = sorted(dict.fromkeys(shown.model), key=lambda model: order.get(paper_name(model), len(order)))
+        shown["model"] = pd.Categorical(shown.model.map(label), dict.fromkeys(map(label, models)))
     if "peer" in shown:
         shown["peer"] = pd.Categorical(shown.peer.astype(object).replace("none", "no peer"), ["no peer", "stranger", *PEERS])
     if "instantiation" in shown:
@@ -168,6 +194,22 @@ def tidy(table):
     return shown[[name for name in shown if name not in last] + last]
 
 
+class Table:
+    """A table to look at, in the same bytes each time; pandas' own styled ones have random ids. Without `index`, no row names."""
+
+    def __init__(self, frame, caption="", *, index=False):
+        self.frame, self.caption, self.index = frame, caption, index
+
+    def _repr_html_(self):
+        with pd.option_context("display.max_colwidth", None):
+            html = self.frame.to_html(index=self.index, border=0, na_rep="–")
+        caption = f'<caption style="text-align: left">{escape(self.caption)}</caption>' if self.caption else ""
+        return html.replace(">", ">" + caption, 1)
+
+    def __repr__(self):
+        return "\n".join([self.caption] * bool(self.caption) + [self.frame.to_string(index=self.index, na_rep="–")])
+
+
 def span(sizes):
     """The range of sample sizes, for a title."""
     low, high = int(sizes.min()), int(sizes.max())
@@ -178,6 +220,38 @@ def points(ax, x, rows, **look):
     """Estimates of a table in percent, with their intervals."""
     around = 100 * np.clip([rows.estimate - rows.low, rows.high - rows.estimate], 0, None).astype(float)
     ax.errorbar(x, 100 * rows.estimate.astype(float), yerr=around, ls="none", **look)
+
+
+def stretched(ax, which="y", top=100):
+    """Percentages on an axis that is wider near 0 and 100, where most rates are; on a plain one markers would hide their intervals.
+
+    It is the arcsine of the root, on which intervals of the same n are about as long everywhere. `top` is what must be on it.
+    """
+
+    def forward(percent):
+        share = np.asarray(percent, float) / 100
+        mirrored = np.where(share > 1, 2 - share, np.abs(share))  # so that a marker at an end is drawn whole
+        angle = np.arcsin(np.sqrt(np.clip(mirrored, 0, 1)))
+        return np.where(share > 1, np.pi - angle, np.sign(share) * angle)
+
+    def back(angle):
+        share = np.sign(angle) * np.sin(angle) ** 2
+        return 100 * np.where(np.asarray(angle) > np.pi / 2, 2 - share, share)
+
+    getattr(ax, f"set_{which}scale")("function", functions=(forward, back))
+    ticks = (0, 1, 5, 20, 50) if top < 60 else (0, 5, 20, 50, 80, 95, 100)
+    getattr(ax, f"set_{which}ticks")(ticks, list(map(str, ticks)))
+    getattr(ax, f"set_{which}lim")(-0.6, 62 if top < 60 else 100.6)
+
+
+def differences(ax, table, more=()):
+    """Differences in percentage points, straight from -10 to 10 and by powers beyond; `more` values are to be seen as well."""
+    ax.set_yscale("symlog", linthresh=10, linscale=0.6)
+    ends = 100 * np.nan_to_num(table.low.min()), 100 * max(0.1, table.high.max(), *more)  # all may be missing
+    usual, wide = (-10, -5, 0, 5, 10, 20, 40), (-50, -10, 0, 10, 50)
+    ticks = [tick for tick in (wide if ends[0] < -12 or ends[1] > 60 else usual) if ends[0] - 2 <= tick <= 1.2 * ends[1]]
+    ax.set_yticks(ticks, [f"{tick}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+    ax.set_ylim(min(ends[0] - 2, -3), 1.2 * ends[1])
 
 
 # How a published number is drawn: across the level that it is about, or across all of them.
@@ -196,10 +270,11 @@ def _published_lines(behaviour, subject):
     return paper.assign(kind=kinds)[(paper.exactness == "exact") | ~np.array(near, dtype=bool)]
 
 
-def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name, ylim=(-5, 107), per="marker"):
+def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name, per="marker"):
     """A panel per model: estimates by peer (x) and instantiation (colour), the published numbers in grey; saved as `name`.
 
-    `table` has model, peer, instantiation, estimate, low, high and n; `frame` holds the rollouts behind it; `ylim` None: as needed.
+    `table` has model, peer, instantiation, estimate, low, high and n; `frame` holds the rollouts behind it. Estimates with Wilson
+    intervals are rates, others differences.
     """
     models = [model for model in dict.fromkeys(frame.model) if (table.model == model).any()]
     levels = (["none"] if (table.peer == "none").any() else []) + PEERS
@@ -207,7 +282,7 @@ def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name
     paper = _published_lines(behaviour, subject)
     paper = paper[paper.model.isin([paper_name(model) for model in models])]
     columns, rows = min(2, len(models)), -(-len(models) // 2)
-    size = (style.WIDTH, 1.4 + 1.15 * rows)
+    size = (style.WIDTH, 1.4 + 1.2 * rows)
     fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     for ax, model in zip(axes.flat, models, strict=False):
         ours = table[table.model == model].assign(x=lambda t: t.peer.astype(object).map(levels.index))
@@ -222,8 +297,12 @@ def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name
             without = ours[ours.peer == "none"]
             points(ax, without.x, without, fmt="x", color="black", label="no peer")
         ax.axhline(0, color="0.85", lw=0.6, zorder=0)
-        ax.set(title=paper_name(model), xlim=(-0.5, len(levels) - 0.5), **({"ylim": ylim} if ylim else {}))
+        ax.set(title=label(model), xlim=(-0.5, len(levels) - 0.5))
         ax.set_xticks(range(len(levels)), [ticks[level] for level in levels])
+    if interval == "Wilson":
+        stretched(axes[0, 0], top=100 * max(table.high.max(), *paper.rate, 0))
+    else:
+        differences(axes[0, 0], table, paper.rate)
     for ax in axes.flat[len(models) :]:
         ax.remove()
     for ax in axes.flat[len(models) - columns : len(models)]:
@@ -236,6 +315,7 @@ def panels(table, *, behaviour, subject, frame, question, ylabel, interval, name
     used = [kind for kind in _LINES if kind in set(paper.kind)]
     handles += [plt.Line2D([], [], color="0.5", ls=_LINES[kind], lw=1.1) for kind in used]
     title = f"{question}\nn = {span(table.n)} rollouts per {per}\nbars: 95% {interval} intervals; no grey: not published"
+    title += "\nthe axis is stretched near 0 and 100" if interval == "Wilson" else "\nthe axis is compressed beyond 10 points"
     labels += [f"published: {kind}" for kind in used]
     fig.legend(handles, labels, loc="outside upper center", ncols=2, title=title, alignment="left", columnspacing=1.2)
     style.save(fig, name, frame, FIGURES)

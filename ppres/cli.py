@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     notebooks.add_argument("--n", type=int, help="rollouts per cell (default: 100)")
     notebooks.add_argument("--models", nargs="+", help="models, such as sim/gpt-5.2 (default: the paper's eight, simulated)")
     notebooks.add_argument("--save", action="store_true", help="keep the outputs in the notebooks")
+    notebooks.add_argument(
+        "--check", action="store_true", help="make everything anew elsewhere, and say which notebook is not as kept"
+    )
     notebooks.add_argument("--only", nargs="+", help="notebooks by number or part of the name, such as 02")
     for name, do, help in (
         ("plan", _plan, "what a run would do: rollouts stored and missing, tokens and dollars expected"),
@@ -87,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _reproduce(asked: argparse.Namespace) -> None:
-    reproduce(asked.n, asked.models, asked.only, save=asked.save)
+    reproduce(asked.n, asked.models, asked.only, save=asked.save, check=asked.check)
 
 
 def _merge(asked: argparse.Namespace) -> None:

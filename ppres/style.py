@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Tol (2021): told apart with every common colour blindness. The first three, dark, middle and light, also in grey.
@@ -45,15 +51,18 @@ def use() -> None:
     )
 
 
-def save(figure: Figure, name: str, frame: pd.DataFrame, folder: str | os.PathLike[str] = "figures") -> list[Path]:
+def save(figure: Figure, name: str, frame: pd.DataFrame | None, folder: str | os.PathLike[str] = "figures") -> list[Path]:
     """Write a figure as PNG and SVG, with a footer that says where its data come from; returns the paths.
 
-    `frame` is the data behind the figure: its column `source` decides the footer.
+    `frame` is the data behind the figure: its column `source` decides the footer; None is for a figure without data. Warns of texts
+    that cannot be read.
     """
     import matplotlib as mpl
 
-    # Broken where its parts end, to fit one column.
-    figure.supxlabel(footer(frame).replace("; ", "\n").replace(", not ", ",\nnot "), fontsize=6, color="0.35")
+    if frame is not None:  # the footer is broken where its parts end, to fit one column
+        figure.supxlabel(footer(frame).replace("; ", "\n").replace(", not ", ",\nnot "), fontsize=6, color="0.35")
+    for fault in unreadable(figure):
+        warnings.warn(f"{name}: {fault}", stacklevel=2)
     paths = [Path(folder) / f"{name}.{kind}" for kind in ("png", "svg")]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context({"svg.hashsalt": "ppres"}):  # the ids in the file are then those of the last time
@@ -71,3 +80,39 @@ def footer(frame: pd.DataFrame) -> str:
     }
     counts = frame["source"].value_counts()
     return "; ".join(f"{count:,} rollouts, {kinds[str(source)]}" for source, count in sorted(counts.items()))
+
+
+def unreadable(figure: Figure) -> list[str]:
+    """Texts that the edge of a figure cuts off, and texts that lie on one another."""
+    from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
+
+    figure.draw_without_rendering()
+    hidden = {id(text) for axes in figure.axes for text in _not_drawn(axes)}
+    places: list[tuple[str, Bbox]] = []
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and id(text) not in hidden:
+            frame = text.get_bbox_patch()
+            boxes = [text.get_window_extent(), *([frame.get_window_extent()] if frame else [])]
+            places.append((" ".join(text.get_text().split()), Bbox.union(boxes)))
+    faults = []
+    for shown, box in places:
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > figure.bbox.width + 1 or box.y1 > figure.bbox.height + 1:
+            faults.append(f"the edge cuts off {shown!r}")
+    for (one, a), (other, b) in itertools.combinations(places, 2):
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1:
+            faults.append(f"{one!r} lies on {other!r}")
+    return faults
+
+
+def _not_drawn(axes: Axes) -> Iterator[Artist]:
+    """Texts of axes that are kept and not shown: labels of ticks beyond the ends, and more where the axes are off or invisible."""
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+            if not (axes.axison and axis.get_visible() and low <= tick.get_loc() <= high):
+                yield from (tick.label1, tick.label2)
+        if not axes.axison:
+            yield axis.label
+    if not axes.get_visible():
+        yield from axes.findobj()

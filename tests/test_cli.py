@@ -1,145 +1,17 @@
-"""`ppres reproduce` on a project of its own, in real processes and kernels; the other commands; and the README's code."""
+"""The commands, and the README's code."""
 
 import ast
-import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pytest
 
 import ppres as pp
 from ppres.cli import _parser, conditions_of, main, summary
-from ppres.reproduce import made_from
 
 README = Path(__file__).parent.parent / "README.md"
-
-
-@pytest.fixture
-def project(tmp_path):
-    """A project without notebooks."""
-    root = tmp_path / "project"
-    for folder in ("notebooks", "figures"):
-        (root / folder).mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[project]\nname = 'study'\n")
-    return root
-
-
-def notebook(project, name, *cells):
-    path = project / "notebooks" / name
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells]), path)
-    return path
-
-
-def reproduce(project, *arguments, **environment):
-    """Exit status, output and errors of the command, called somewhere inside the project."""
-    command = [str(Path(sys.executable).with_name("ppres")), "reproduce", *arguments]
-    done = subprocess.run(
-        command, cwd=project / "figures", env=os.environ | environment, capture_output=True, text=True, timeout=80, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def test_notebooks_run_and_the_figures_that_they_made_are_listed(project):
-    (project / "figures" / "old.png").write_text("old")
-    os.utime(project / "figures" / "old.png", (1, 1))
-    path = notebook(
-        project,
-        "01_x.ipynb",
-        "import os, ppres as pp",
-        'models, n = os.environ["PPRES_MODELS"].split(), int(os.environ["PPRES_N"])',
-        'df = pp.run(pp.grid(scenario="tampering"), models, n, progress=False)',
-        'open("../figures/rates.csv", "w").write(pp.stats.rates(df, "model")[["model", "n"]].to_csv(index=False))',
-    )
-    notebook(project, "02_not_asked_for.ipynb", "1 / 0")
-    notebook(project, "draft.ipynb", "1 / 0")
-    before = path.read_bytes()
-    status, out, err = reproduce(project, "--only", "01", "--n", "3", "--models", "sim/gpt-5.2", "sim/refuser")
-    assert (status, err) == (0, "")
-    assert (project / "figures" / "rates.csv").read_text() == "model,n\nsim/gpt-5.2,3\nsim/refuser,3\n"
-    assert "figures/rates.csv" in out
-    assert "old.png" not in out
-    assert "1 of 1 notebooks" in out
-    assert os.environ["PPRES_STORE"] in out
-    assert path.read_bytes() == before
-    assert not list(project.rglob("*.ipynb_checkpoints"))
-
-
-def test_without_settings_the_notebooks_keep_their_own_and_share_the_projects_store(project, monkeypatch):
-    monkeypatch.delenv("PPRES_STORE")
-    notebook(
-        project,
-        "01_x.ipynb",
-        "import os, ppres as pp",
-        'assert not {"PPRES_N", "PPRES_MODELS"} & set(os.environ)',
-        'pp.run(pp.grid(scenario="tampering"), "sim/compliant", 1, progress=False)',
-    )
-    status, out, err = reproduce(project)
-    assert (status, err) == (0, "")
-    assert (project / "data" / "ppres.sqlite").stat().st_size > 0
-    assert str(project / "data" / "ppres.sqlite") in out
-
-
-@pytest.mark.slow
-def test_a_notebook_that_fails_is_told_of_and_the_others_still_run(project):
-    paths = [
-        notebook(project, "01_bad.ipynb", 'raise ValueError("the reactor is too hot")', 'open("../figures/never", "w")'),
-        notebook(project, "02_good.ipynb", 'open("../figures/good.svg", "w").write("x")'),
-        notebook(project, "03_dies.ipynb", "import os; os._exit(3)"),
-        project / "notebooks" / "04_cut_off.ipynb",
-    ]
-    paths[3].write_text('{"cells": [')
-    before = [path.read_bytes() for path in paths]
-    status, out, err = reproduce(project)
-    assert status == 1
-    assert "01_bad.ipynb failed" in err
-    assert "ValueError: the reactor is too hot" in re.sub(r"\x1b\[[\d;]*m", "", err)
-    assert "03_dies.ipynb failed" in err
-    assert "04_cut_off.ipynb failed" in err
-    assert "02_good" not in err
-    assert "figures/good.svg" in out
-    assert "1 of 4 notebooks" in out
-    assert not (project / "figures" / "never").exists()
-    assert [path.read_bytes() for path in paths] == before
-
-
-@pytest.mark.slow
-def test_what_a_notebook_warns_of_is_said_once_and_one_that_has_nothing_to_show_is_no_failure(project):
-    warn = 'import sys; print("the budget does not bind", file=sys.stderr)'
-    notebook(project, "01_warns.ipynb", warn, warn)
-    skipped = ["class Skipped(Exception): pass", 'raise Skipped("no model of the paper")', 'open("../figures/never", "w")']
-    notebook(project, "02_skips.ipynb", *skipped)
-    status, out, err = reproduce(project, "--n", "2")
-    assert (status, err) == (0, "the budget does not bind\n")
-    assert "02_skips.ipynb: skipped (no model of the paper)" in out
-    assert "1 of 2 notebooks" in out
-    assert "These figures are of PPRES_N=2" in out
-    assert list(json.loads((project / "figures" / "made_from.json").read_text())) == ["01_warns"]
-    assert not (project / "figures" / "never").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--only", "07"], "no notebook .* matches 07"),
-        (["--n", "0"], "--n 0: .* whole number from 1 up"),
-        (["--n", "-3"], "--n -3: .* whole number from 1 up"),
-        (["--models", "sim/gemini3-flash"], "Did you mean sim/gemini-3-flash"),
-        (["--models", "sim/compliant", "gpt-5.2"], "'gpt-5.2' is no model name"),
-    ],
-)
-def test_a_setting_that_cannot_be_is_refused_before_anything_runs(arguments, says, project):
-    notebook(project, "01_x.ipynb", 'open("../figures/never", "w")')
-    status, _, err = reproduce(project, *arguments)
-    assert status == 1
-    assert re.search(says, err)
-    assert "Traceback" not in err
-    assert not (project / "figures" / "never").exists()
 
 
 def asks_a_provider(code):
@@ -241,14 +113,3 @@ def test_a_mistake_on_the_command_line_is_told_in_a_line(arguments, says, capsys
     assert main(arguments) == 1
     assert says in capsys.readouterr().err
     assert pp.frame().empty
-
-
-@pytest.mark.slow
-def test_what_figures_are_made_from_is_recorded_and_changes_with_it(project):
-    path = notebook(project, "01_x.ipynb", 'print("one")')
-    assert reproduce(project, "--n", "3", "--save")[0] == 0
-    assert "one" in path.read_text()
-    recorded = json.loads((project / "figures" / "made_from.json").read_text())
-    assert recorded == {"01_x": made_from(path, {"PPRES_N": "3"})}
-    (project / "notebooks" / "study.py").write_text("x = 1")
-    assert made_from(path, {"PPRES_N": "3"}) != recorded["01_x"]

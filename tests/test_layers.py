@@ -22,6 +22,7 @@ STACK = (
     ("engine",),
     ("stats",),
     ("release",),
+    ("fresh",),
     ("reproduce",),
     ("cli",),
 )

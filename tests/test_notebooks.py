@@ -1,5 +1,6 @@
 """The notebooks in a real kernel, on a copy of the project: they run, and their tables are what plain pandas counts."""
 
+import functools
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,11 +17,11 @@ import released
 import study
 
 import ppres as pp
-from ppres.reproduce import made_from
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 N = 4
+approx = functools.partial(pytest.approx, rel=1e-5)  # a table has six digits
 
 
 def project_copy(folder):
@@ -55,7 +57,7 @@ def recount(table, frame, by, outcome, rate="estimate"):
             np.logical_and.reduce([known[n].isna() if pd.isna(v) else (known[n] == v) for n, v in zip(by, key, strict=True)])
         ]
         assert (row["k"], row["n"]) == (rows[outcome].sum(), len(rows))
-        assert row["n"] == 0 or row[rate] == pytest.approx(rows[outcome].mean())
+        assert row["n"] == 0 or row[rate] == approx(rows[outcome].mean())
     assert table.k.sum() == counted["sum"].sum()
 
 
@@ -95,18 +97,18 @@ def misrepresentation(figures, frame):
             gaps = [mine[mine.threshold == t].preserved.mean() - (scores >= t).mean() for t in sorted(mine.threshold.unique())]
             gaps = [gap for gap in gaps if not np.isnan(gap)]  # all refused
             settings.append(np.mean(gaps) if gaps else np.nan)
-        assert row.estimate == pytest.approx(np.mean(settings), nan_ok=True)
+        assert row.estimate == approx(np.mean(settings), nan_ok=True)
     by = ["model", "scenario", "dataset", "threshold", "shutdown_clause", "subject", "peer", "instantiation"]
     recount(pd.read_csv(figures / "strategic_misrepresentation_cells.csv"), frame, by, "preserved", "rate")
     for row in pd.read_csv(figures / "strategic_misrepresentation_scores.csv").itertuples():
         scored = frame[(frame.model == row.model) & (frame.dataset == row.dataset) & frame.reported_score.notna()]
         means = scored[scored.threshold == row.minimum].reported_score.mean(), scored[scored.threshold.isna()].reported_score.mean()
-        assert row.estimate == pytest.approx(means[0] - means[1])
+        assert row.estimate == approx(means[0] - means[1])
     errors = pd.read_csv(figures / "strategic_misrepresentation_errors.csv")
     factual = frame[frame.dataset == "factual"]
     assert errors.reports.sum() == factual.errors_for.notna().sum()
     for name, column in (("in its favour", "errors_for"), ("to its harm", "errors_against")):
-        assert (errors[name] * errors.reports).sum() == pytest.approx(factual[column].sum())
+        assert (errors[name] * errors.reports).sum() == approx(factual[column].sum())
     claude = table[table.model == "sim/claude-opus-4.5"]  # who refuses did not misreport
     assert claude["as the paper counts"].sum() < claude.estimate.sum()
 
@@ -121,7 +123,7 @@ def faking(figures, frame):
     assert len(table) == len(rates) == 3 * 9
     for row in table.itertuples():
         both = rates.loc[row.model, row.peer, row.instantiation]
-        assert row.estimate == pytest.approx(both[False] - both[True])
+        assert row.estimate == approx(both[False] - both[True])
     shown = pd.read_csv(figures / "alignment_faking_rates.csv")
     for outcome in ("faked", "refused"):
         recount(shown[shown.outcome == outcome], frame, ["model", "peer", "monitored"], outcome, "rate")
@@ -183,7 +185,7 @@ def published(figures, frame):
     assert (table.harness[table.verdict.str.contains("harness")] != "custom").all()
     assert table.loc[ran, ["ours", "difference_low", "difference_high"]].notna().all().all()
     point = ran & (table.exactness != "upper bound")  # a propensity is known: the only error is that of ours
-    assert (table.difference_high - table.difference_low)[point].to_numpy() == pytest.approx(
+    assert (table.difference_high - table.difference_low)[point].to_numpy() == approx(
         (table.high - table.low)[point].to_numpy(), abs=1e-5
     )
 
@@ -223,9 +225,10 @@ def test_a_second_run_from_nothing_writes_the_same_bytes(tmp_path):
         (tmp_path / name).mkdir()
         folder = project_copy(tmp_path / name)
         executed(folder, "05", PPRES_MODELS=MODELS)
-        made.append({path.name: path.read_bytes() for path in (folder / "figures").iterdir()})
+        written = [*(folder / "figures").iterdir(), *(folder / "notebooks").glob("05*")]
+        made.append({path.name: path.read_bytes() for path in written})
     assert made[0] == made[1]
-    assert {Path(name).suffix for name in made[0]} == {".csv", ".json", ".png", ".svg"}
+    assert {Path(name).suffix for name in made[0]} == {".csv", ".ipynb", ".png", ".svg"}
 
 
 @pytest.mark.slow
@@ -236,8 +239,9 @@ def test_all_of_them_run_on_the_authors_data(tmp_path):
     command = [str(Path(sys.executable).with_name("ppres")), "reproduce", "--save"]
     settings = {"PPRES_SOURCE": "release", "PPRES_RELEASE_FOLDER": str(data), "PPRES_STORE": str(folder / "store.sqlite")}
     done = subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=500, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert len(pp.frame(store=folder / "store.sqlite")) == 0  # nothing was run beside it
+    assert "(simulated)" not in "".join(path.read_text() for path in (folder / "figures").glob("*.csv"))
     table = pd.read_csv(folder / "figures" / "shutdown_tampering_rates.csv")
     frame = pp.load_release(folder=data)
     recount(table, frame[frame.scenario == "tampering"], BY_CELL, "preserved")
@@ -258,13 +262,47 @@ def test_without_rollouts_it_says_why_and_a_spent_budget_buys_nothing(monkeypatc
 
 
 def test_a_table_is_made_readable():
-    frame = pd.DataFrame({"model": ["sim/gpt-5.2", "my/own"], "peer": ["none", "neutral"], "k": [1, 2], "n": [4, 4]})
-    shown = study.tidy(frame.assign(rate=[0.25, 0.5], p=[1e-9, np.nan], flag=""))
+    frame = pd.DataFrame({"model": ["my/own", "sim/gpt-5.2"], "peer": ["neutral", "none"], "k": [2, 1], "n": [4, 4]})
+    shown = study.tidy(frame.assign(rate=[0.5, 0.25], p=[np.nan, 1e-9], flag=""))
     assert shown.columns.tolist() == ["model", "peer", "estimate", "p", "k of n", "flag"]
     assert shown.astype(str).to_numpy().tolist() == [
-        ["GPT 5.2", "no peer", "0.250", "< 0.001", "1 of 4", ""],
         ["own", "neutral", "0.500", "", "2 of 4", ""],
+        ["GPT 5.2 (simulated)", "no peer", "0.250", "< 0.001", "1 of 4", ""],
     ]
+    assert shown.model.cat.categories.tolist() == ["GPT 5.2 (simulated)", "own"]
+
+
+def test_what_is_simulated_says_so_in_its_name_and_what_is_not_does_not():
+    assert study.label("sim/gemini-3-pro") == "Gemini 3 Pro (simulated)"
+    assert study.label("sim/refuser") == "refuser (simulated)"
+    assert study.label("gemini/gemini-3-pro-preview temperature=0") == "Gemini 3 Pro"
+    assert study.label("Gemini 3 Pro") == study.paper_name("Gemini 3 Pro") == "Gemini 3 Pro"
+    assert study.tick("sim/gpt-5.2") == "GPT 5.2\n(simulated)"
+
+
+def test_a_table_to_look_at_is_the_same_each_time_and_whole():
+    frame = pd.DataFrame({"model": ["<b>"], "text": ["x" * 200], "rate": [np.nan]})
+    shown = [study.Table(frame.copy(), "a < b") for _ in range(2)]
+    assert len({table._repr_html_() for table in shown}) == len({repr(table) for table in shown}) == 1
+    html = shown[0]._repr_html_()
+    assert "a &lt; b" in html and "&lt;b&gt;" in html and "x" * 200 in html
+    assert html.count("<td>") == 3
+    assert "a < b\n" in repr(shown[0])
+
+
+def test_an_axis_of_rates_is_longer_where_they_are_rare():
+    figure, axes = plt.subplots()
+    study.stretched(axes)
+    height = axes.transData.transform([(0, percent) for percent in (0, 1, 2, 50, 51, 99, 100)])[:, 1]
+    steps = np.diff(height)
+    assert (steps > 0).all()
+    assert steps[0] > 2 * steps[1] > 4 * steps[3]
+    assert steps[-1] == approx(steps[0])
+    back = axes.transData.inverted().transform(np.column_stack([height, height]))[:, 1]
+    assert back == approx([0, 1, 2, 50, 51, 99, 100], abs=1e-6)
+    low, high = axes.get_ylim()
+    assert low < 0 and high > 100  # a marker at an end is whole
+    plt.close(figure)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
@@ -282,23 +320,13 @@ def test_stored_outputs_are_whole_and_name_no_machine(path):
     assert max(len(line.rstrip()) for cell in cells if cell["cell_type"] == "code" for line in cell["source"]) <= 120
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
-def test_figures_are_those_of_todays_code(path):
-    """Fails after a change of what decides the figures: run `ppres reproduce --save` and commit figures/ and notebooks/.
-
-    A reader who made them with other models or another n has made them from the same code.
-    """
-    recorded = json.loads((ROOT / "figures" / "made_from.json").read_text())
-    assert recorded[path.stem]["sources"] == made_from(path, {})["sources"]
-
-
 def test_the_map_of_the_paper_names_files_that_exist():
     text = (ROOT / "README.md").read_text()
     section = text[text.index("## Paper map") : text.index("## Where things are")]
     files = re.findall(r"`(figures/[\w.]+)`", section)
     assert len(files) > 15
     assert not [name for name in files if not (ROOT / name).exists()]
-    twins = (".svg", ".html", ".tex", ".json")  # the same beside a .png or a .csv, and the record of what made them
+    twins = (".svg", ".html", ".tex")  # the same beside a .png or a .csv
     made = {f"figures/{path.name}" for path in (ROOT / "figures").iterdir() if path.suffix not in twins}
     assert made == {name for name in files if not name.endswith(twins)}
     for table in ("Table 1", "Table 2", "Table 3", "Table 4", "Table 5", "Table 6", "Fig. 1", "Fig. 2", "Fig. 3"):

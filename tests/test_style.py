@@ -86,6 +86,44 @@ def test_the_footer_tells_kinds_of_agents_apart():
     assert "simulated" not in style.footer(frame[:3])
 
 
+# -- texts that can be read --------------------------------------------------------------------------------------------
+
+
+def test_a_text_that_the_edge_cuts_off_is_found_and_told_when_the_figure_is_saved(frame, tmp_path):
+    style.use()
+    figure, axes = plt.subplots()
+    axes.plot([1, 2], label="rate")
+    figure.legend(loc="outside upper center", title="a title that is much too long for one column of any journal, even a wide one")
+    (fault,) = style.unreadable(figure)
+    assert fault.startswith("the edge cuts off 'a title that is much too long")
+    with pytest.warns(UserWarning, match="wide: the edge cuts off 'a title"):
+        style.save(figure, "wide", frame, tmp_path)
+
+
+def test_a_text_that_lies_on_another_is_found():
+    style.use()
+    figure, axes = plt.subplots(1, 2)
+    axes[0].set_xticks([0, 1, 2], ["uncooperative", "neutral", "cooperative peer"])
+    axes[1].text(0.5, 0.5, "one")
+    axes[1].text(0.52, 0.51, "other", bbox={"boxstyle": "round"})
+    faults = style.unreadable(figure)
+    assert "'one' lies on 'other'" in faults
+    assert "'neutral' lies on 'cooperative peer'" in faults
+
+
+def test_what_is_not_drawn_disturbs_nothing(frame, tmp_path):
+    style.use()
+    figure, axes = plt.subplots(2, 2, sharex=True)
+    axes[0, 0].set(xscale="log", xlim=(1, 1000), xlabel="odds ratio")
+    axes[0, 1].set_ylim(0.2, 0.3)
+    axes[1, 0].axis("off")
+    axes[1, 0].set(title="a title stays", xlabel="this is not drawn: it would be much too long for the column, by a good deal")
+    axes[1, 1].set_visible(False)
+    axes[1, 1].set_title("nor is this, which would be much too long for the column, and by a good deal at that")
+    assert style.unreadable(figure) == []
+    style.save(figure, "quiet", frame, tmp_path)
+
+
 # -- transcripts to look at --------------------------------------------------------------------------------------------
 
 

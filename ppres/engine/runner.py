@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Executor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,7 @@ def run(
     count: str = "all",
     discard_below: int | None = None,
     executor: Executor | None = None,
-    progress: bool = True,
+    progress: bool | Callable[[int, int], object] = True,
 ) -> pd.DataFrame:
     """Make the missing ones of `n` rollouts per condition and model, and return all of them: a row per rollout.
 
@@ -92,6 +93,7 @@ def run(
     `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome, refusals among them; all
     that were made are returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer.
     `executor` makes the rollouts in its workers, this process stores them: a rollout that a worker loses begins anew.
+    `progress` is a bar, none, or a function that is told how many of the missing rollouts are made, and how many were missing.
 
     Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for numbers. `ModelError`
     also where a provider rejects the key or the model, or does not answer: then after all other models are done.
@@ -117,13 +119,26 @@ def run(
     return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
 
 
-def _bar(total: int, progress: bool) -> Any:
-    """A progress bar, and none where tqdm is not installed."""
+def _bar(total: int, progress: bool | Callable[[int, int], object]) -> Any:
+    """A progress bar, and none where tqdm is not installed; or what tells a function."""
+    if callable(progress):
+        return contextlib.nullcontext(_Told(progress, total))
     try:
         from tqdm.auto import tqdm
     except ModuleNotFoundError:
         return contextlib.nullcontext(SimpleNamespace(update=lambda made: None))
     return tqdm(total=total, unit="rollout", disable=not progress, leave=False)
+
+
+class _Told:
+    """A bar that is a function."""
+
+    def __init__(self, tell: Callable[[int, int], object], total: int):
+        self.tell, self.total, self.made = tell, total, 0
+
+    def update(self, made: int) -> None:
+        self.made += made
+        self.tell(self.made, self.total)
 
 
 def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:

@@ -84,6 +84,19 @@ def test_more_replicates_keep_those_there_are(conditions, path):
     assert len(pp.frame()) == 40
 
 
+def test_a_function_is_told_how_many_of_the_missing_are_made(conditions, capfd):
+    run(conditions, FLASH, 1)
+    told = []
+    pp.run(conditions, FLASH, 5, progress=lambda made, missing: told.append((made, missing)))
+    assert told[-1] == (16, 16)
+    assert {missing for _, missing in told} == {16}
+    assert [made for made, _ in told] == sorted({made for made, _ in told})
+    told.clear()
+    pp.run(conditions, FLASH, 5, progress=lambda *counts: told.append(counts))
+    assert not told  # nothing was missing
+    assert "rollout" not in capfd.readouterr().err  # no bar
+
+
 def test_the_same_rollouts_come_of_another_store_and_of_another_order(conditions, tmp_path):
     """Simulated agents are seeded by the rollout's identity and by nothing else."""
     first = run(conditions, [FLASH, GPT], 3)
