@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -11,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import ppres
 from ppres.condition import SCENARIOS, Condition
-from ppres.conversation import UNFINISHED
+from ppres.conversation import UNFINISHED, visible
 from ppres.factor import ConditionError
 from ppres.grid import grid
+from ppres.models.transport import say
 from ppres.reproduce import reproduce
 from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
@@ -30,13 +33,18 @@ _LEVELS: dict[str, Any] = {"true": True, "false": False, "none": None}
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of `ppres`; returns the exit status: 1 for an error that has been told, 130 after Ctrl-C."""
+    if sys.stderr is None:  # closed by the shell; a store would get its number, and errors of C would be written into it
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is printed as \\u… there
+            stream.reconfigure(errors="backslashreplace")
     asked = _parser().parse_args(argv)
     try:
         asked.do(asked)
     except BrokenPipeError:  # `| head` has read enough
         return 0
     except (ValueError, KeyError, ppres.StoreError, ppres.MissingPackageError, OSError) as error:
-        print(f"ppres: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        say(str(error.args[0] if isinstance(error, KeyError) else error))
         return 1
     except KeyboardInterrupt:
         return 130
@@ -198,4 +206,5 @@ def _varied(table: pd.DataFrame, factors: Sequence[str]) -> list[str]:
 def _print(table: pd.DataFrame) -> None:
     other = [name for name in table.columns if table[name].dtype.kind not in "fiub"]
     table = table.assign(**{name: table[name].astype(object).where(table[name].notna(), "none") for name in other})
-    print(table.to_string(index=False, float_format=lambda value: f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.0f}"))
+    text = table.to_string(index=False, float_format=lambda value: f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.0f}")
+    print(visible(text))

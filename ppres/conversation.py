@@ -6,6 +6,7 @@ Whatever a model sends is kept verbatim, and read here however wrong it is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
@@ -185,3 +186,12 @@ def arguments(raw: Any) -> Any:
         return json.loads(raw)
     except (ValueError, RecursionError):
         return None
+
+
+# Characters that a terminal obeys, or that reorder a line: all but tab and line feed; half a character as well.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """A text as it may be printed: what a terminal would obey is shown as a symbol (ESC as \u241b) or by its number (<U+202E>)."""
+    return _UNSEEN.sub(lambda found: chr(0x2400 + ord(found[0])) if found[0] < " " else f"<U+{ord(found[0]):04X}>", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -127,7 +128,7 @@ def _bar(total: int, progress: bool | Callable[[int, int], object]) -> Any:
         from tqdm.auto import tqdm
     except ModuleNotFoundError:
         return contextlib.nullcontext(SimpleNamespace(update=lambda made: None))
-    return tqdm(total=total, unit="rollout", disable=not progress, leave=False)
+    return tqdm(total=total, unit="rollout", disable=not progress or sys.stderr is None, leave=False)
 
 
 class _Told:

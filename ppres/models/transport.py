@@ -12,9 +12,10 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
-from ppres.conversation import Call, ProviderError
+from ppres.conversation import Call, ProviderError, visible
 from ppres.models.environment import redact
 
 T = TypeVar("T")
@@ -201,7 +202,7 @@ class Gate:
 def plain(error: Exception) -> str:
     """An error's first line, without secrets."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
-    return _TOKENS.sub("[secret]", redact(text.splitlines()[0]))[:500]
+    return visible(_TOKENS.sub("[secret]", redact(text.splitlines()[0]))[:500])
 
 
 _TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+")
@@ -211,5 +212,7 @@ _KEYLESS = re.compile(
 
 
 def say(text: str) -> None:
-    """A line for the person at the terminal or notebook."""
-    print(f"ppres: {text}", file=sys.stderr)
+    """A line for the person at the terminal or notebook; a run goes on where nobody can be told."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # closed, by the shell or by whoever read it
+            print(visible(f"ppres: {text}"), file=sys.stderr)

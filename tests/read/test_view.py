@@ -1,0 +1,137 @@
+"""A transcript for a person to read: nothing that an agent said acts on the terminal, and the page has a structure."""
+
+import os
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+import ppres as pp
+from ppres.conversation import visible
+from ppres.engine.rollout import simulate
+from ppres.models.transport import plain, say
+from ppres.store.cell import cells_of
+from ppres.store.store import Store
+
+# ESC and OSC 52 (a write to the clipboard), BEL, CR, a control character of 8 bits, a bidirectional override, half a character.
+OBEYED = "\x1b]52;c;ZXZpbA==\x07 \x1b[2J \r gone \x9b31m \u202egnp.exe \ud83d"
+COMMAND = [sys.executable, "-c", "import sys; from ppres.cli import main; sys.exit(main(sys.argv[1:]))"]
+
+
+def unprintable(text):
+    return [
+        c
+        for c in text
+        if c not in "\n\t" and (c < " " or "\x7f" <= c <= "\x9f" or c in "\u202e\u2066" or "\ud800" <= c <= "\udfff")
+    ]
+
+
+@pytest.fixture
+def told(cell):
+    """The id of a rollout in which the agent said what a terminal would obey."""
+    (found,) = cells_of(cell, "sim/gemini-3-flash")
+    (rollout,) = simulate(found, [0])
+    conversation = rollout.record.conversation
+    call = {"id": "a", "type": "function", "function": {"name": OBEYED, "arguments": OBEYED}}
+    conversation.messages[0] |= {"content": OBEYED + " Done \U0001f389", "tool_calls": [call]}
+    conversation.error = OBEYED
+    with Store() as store:
+        store.put([rollout], {found.digest: found.spec()})
+    return rollout.key.hex()
+
+
+def test_what_a_terminal_would_obey_is_shown_as_symbols():
+    assert visible("a\x1b[2J\x07\r\n\tb\x7f\x9b\u202e") == "a\u241b[2J\u2407\u240d\n\tb<U+007F><U+009B><U+202E>"
+    assert visible("\ud83d") == "<U+D83D>"
+    assert visible("Zoë, 日本語 \U0001f389\n\tok") == "Zoë, 日本語 \U0001f389\n\tok"
+
+
+def test_nothing_that_an_agent_said_acts_on_the_terminal(told, capsys):
+    view = pp.show(told)
+    for shown in (repr(view), view._repr_html_(), view.page()):
+        assert not unprintable(shown)
+        assert "\u241b]52;c;" in shown
+        assert "<U+202E>gnp" in shown.replace("&lt;", "<").replace("&gt;", ">")
+    assert not unprintable(plain(ValueError(OBEYED)))
+    say(OBEYED)
+    assert not unprintable(capsys.readouterr().err)
+
+
+def test_show_prints_where_the_output_is_not_utf_8(told):
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    found = subprocess.run([*COMMAND, "show", told], capture_output=True, text=True, encoding="cp1252", env=environment, check=True)
+    assert "Done \\U0001f389" in found.stdout
+    assert not unprintable(found.stdout)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+@pytest.mark.parametrize("arguments", [["run", "scenario=tampering", "--models", "sim/compliant", "--n", "1"], ["show", "none"]])
+def test_a_closed_standard_error_ends_nothing(arguments):
+    found = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, *arguments], stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert found.returncode == (arguments[0] == "show")
+    if arguments[0] == "run":
+        assert "sim/compliant" in found.stdout
+
+
+def test_nobody_to_tell_is_no_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stderr", None)
+    say("nobody hears it")
+    with (tmp_path / "closed").open("w") as closed:
+        pass
+    monkeypatch.setattr(sys, "stderr", closed)
+    say("nobody hears it")
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.told = [], {}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.told.setdefault(tag, dict(attributes))
+
+
+def test_a_page_has_landmarks_headings_a_language_and_a_viewport(told):
+    view = pp.show(told)
+    page = Page(view.page())
+    messages = len(view.content["messages"])
+    assert [page.tags.count(tag) for tag in ("html", "head", "body", "main", "h1", "title")] == [1] * 6
+    assert page.tags.count("article") == page.tags.count("h2") == messages
+    assert page.told["html"]["lang"] == "en"
+    assert "width=device-width" in view.page()
+    assert "prefers-color-scheme: dark" in view._repr_html_()
+    fragment = Page(view._repr_html_())  # a notebook has its own main, head and title
+    assert not {"html", "head", "body", "main", "title", "script", "link", "img"} & {*fragment.tags}
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WIDE = "<script>document.title = (e => e.scrollWidth - e.clientWidth + ' too wide in ' + innerWidth)(document.documentElement)</script>"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_page_does_not_scroll_sideways_on_a_phone(told, tmp_path):
+    """In a frame of 375 pixels, because a window of Chromium is never that narrow."""
+    (tmp_path / "page.html").write_text(
+        pp.show(told).page().replace("</body>", f"{WIDE}</body>").replace("Done", "Done" + "x" * 500)
+    )
+    outer = '<iframe src="page.html" width="375" height="800" style="border: 0"></iframe><script>onload = () => {'
+    outer += "document.body.append(frames[0].document.title)}</script>"
+    (tmp_path / "outer.html").write_text(outer)
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--allow-file-access-from-files",
+        "--dump-dom",
+    ]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", (tmp_path / "outer.html").as_uri()]
+    assert "0 too wide in 375" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
