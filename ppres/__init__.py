@@ -19,6 +19,7 @@ from ppres.models.model import Model
 from ppres.models.transport import ModelError
 from ppres.optional import MissingPackageError
 from ppres.read.columns import columns
+from ppres.read.csv import read_csv, to_csv
 from ppres.read.judge import OBJECTION, REFUSAL, Rubric, judge
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
 from ppres.read.view import show
@@ -61,10 +62,12 @@ __all__ = [
     "load_release",
     "merge",
     "plan",
+    "read_csv",
     "run",
     "show",
     "spent",
     "stats",
+    "to_csv",
     "transcript",
     "verify",
 ]

@@ -17,9 +17,11 @@ from ppres.conversation import UNFINISHED, visible
 from ppres.factor import ConditionError
 from ppres.grid import grid
 from ppres.models.transport import say
+from ppres.outputs import output
 from ppres.reproduce import reproduce
 from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
+from ppres.store.database import default_path
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -84,9 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--concurrency", type=int, default=16, help="rollouts of real models at once (default: 16)")
     study.add_argument("--count", choices=("all", "scored"), default="all", help="scored: go on until n rollouts have an outcome")
     study.add_argument("--csv", type=Path, help="write the frame, a row per rollout, to this file")
+    study.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     one = command("show", _show, "print a transcript")
     one.add_argument("id", help="a rollout's id, or the start of it")
     one.add_argument("--html", type=Path, help="write it to this file as a page instead")
+    one.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     state = command("status", _status, "what is stored, spent, and short of outcomes")
     state.add_argument(
         "--n", type=int, help="rollouts with an outcome that a cell should have (default: as many as its largest has)"
@@ -115,8 +119,8 @@ def _plan(asked: argparse.Namespace) -> None:
 
 
 def _run(asked: argparse.Namespace) -> None:
-    if asked.csv and not asked.csv.absolute().parent.is_dir():
-        raise ValueError(f"--csv {asked.csv}: there is no such folder")
+    if asked.csv:
+        _may_write(asked.csv, asked.force)
     frame = ppres.run(
         conditions_of(asked.factors),
         asked.models,
@@ -127,7 +131,7 @@ def _run(asked: argparse.Namespace) -> None:
         count=asked.count,
     )
     if asked.csv:
-        frame.to_csv(asked.csv, index=False)
+        ppres.to_csv(frame, asked.csv)
     if frame.source.isin(SIMULATED).any():
         print("Simulated agents: no evidence about any real model.")
     _print(ppres.stats.rates(frame, _varied(frame, asked.factors)))
@@ -136,9 +140,21 @@ def _run(asked: argparse.Namespace) -> None:
 def _show(asked: argparse.Namespace) -> None:
     view = ppres.show(asked.id)
     if asked.html:
+        _may_write(asked.html, asked.force)
         asked.html.write_text(view.page(), encoding="utf-8")
     else:
         print(view)
+
+
+def _may_write(path: Path, force: bool) -> None:
+    """Raise where a file is not to be written: over a store, this run's among them, or over another one without a yes."""
+    if path.absolute() == default_path().absolute():
+        raise ValueError(f"{path} is the store itself; choose another name")
+    try:
+        output(path, overwrite=force)
+    except FileExistsError as error:
+        if not sys.stdin.isatty() or not input(f"{error}. Overwrite it? [y/N] ").lower().startswith("y"):
+            raise ValueError(f"{error}: give --force to overwrite it, or another name") from None
 
 
 def _status(asked: argparse.Namespace) -> None:

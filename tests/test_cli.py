@@ -113,3 +113,42 @@ def test_a_mistake_on_the_command_line_is_told_in_a_line(arguments, says, capsys
     assert main(arguments) == 1
     assert says in capsys.readouterr().err
     assert pp.frame().empty
+
+
+RUN = ["run", "scenario=deletion", "--models", "sim/compliant", "--n", "1"]
+
+
+def test_outputs_overwrite_no_store_and_no_other_file_unasked(tmp_path, capsys, monkeypatch):
+    assert main([*RUN, "--csv", os.environ["PPRES_STORE"]]) == 1  # which is not there yet
+    assert "is the store itself" in capsys.readouterr().err
+    assert main([*RUN, "--csv", str(tmp_path / "a.csv")]) == 0
+    (tmp_path / "other.txt").write_bytes(Path(os.environ["PPRES_STORE"]).read_bytes())  # a store by what it holds
+    for command in ([*RUN, "--csv"], ["show", pp.frame().id[0], "--html"]):
+        capsys.readouterr()
+        for path in (os.environ["PPRES_STORE"], tmp_path / "other.txt"):
+            assert main([*command, str(path), "--force"]) == 1
+            assert re.search("is the store itself|is a store, or a part of one", capsys.readouterr().err)
+        (tmp_path / "kept.txt").write_text("mine")
+        assert main([*command, str(tmp_path / "kept.txt")]) == 1
+        assert "kept.txt exists: give --force to overwrite it" in capsys.readouterr().err
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        for answer, overwritten in (("n", False), ("", False), ("yes", True)):
+            monkeypatch.setattr("builtins.input", lambda prompt, answer=answer: answer)
+            assert main([*command, str(tmp_path / "kept.txt")]) == (0 if overwritten else 1)
+            assert ((tmp_path / "kept.txt").read_text() != "mine") == overwritten
+        monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+        assert main([*command, str(tmp_path / "kept.txt"), "--force"]) == 0
+    assert len(pp.frame()) == 1 and pp.verify().empty
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "{tmp}", "{tmp}/missing/a.csv", "x" * 300])
+def test_a_place_where_nothing_can_be_written_is_told_before_the_run(path, tmp_path, capsys):
+    assert main([*RUN, "--csv", path.replace("{tmp}", str(tmp_path))]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("ppres: ") and told.count("\n") == 1
+    assert pp.frame().empty
+
+
+def test_a_number_of_rollouts_that_no_memory_holds_is_told(capsys):
+    assert main(["plan", "scenario=deletion", "--models", "sim/compliant", "--n", "9" * 20]) == 1
+    assert "a whole number from 1 up, to ten million" in capsys.readouterr().err

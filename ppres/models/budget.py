@@ -16,8 +16,8 @@ _LOOK_AGAIN = 0.05  # seconds between looks at what came free
 
 def check_whole(name: str, value: object, what: str = "it") -> None:
     """`ValueError` for an argument that is not a whole number from 1 up."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name}={value!r}: {what} is a whole number from 1 up")
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= int(value) <= 10**7:
+        raise ValueError(f"{name}={value!r}: {what} is a whole number from 1 up, to ten million")
 
 
 class Usage(NamedTuple):

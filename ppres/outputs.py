@@ -1,0 +1,41 @@
+"""Files that are written for people: never over a store, and over another file only where that is meant."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_DATABASE = b"SQLite format 3\0"
+_LOGS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+_BESIDE = ("-wal", "-shm", "-journal")
+
+
+def output(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    """Where to write; "~" is the home folder. Raises `ValueError` for a place where nothing can be written, or that holds a store.
+
+    Without `overwrite`, `FileExistsError` for any other file that is there.
+    """
+    place = Path(path).expanduser()
+    if not place.name or "\0" in str(place):
+        raise ValueError(f"{str(path)!r} is no name of a file")
+    if place.is_dir():
+        raise ValueError(f"{place} is a folder")
+    if not place.absolute().parent.is_dir():
+        raise ValueError(f"{place}: there is no such folder")
+    if is_store(place):
+        raise ValueError(f"{place} is a store, or a part of one: it is not overwritten; choose another name")
+    if place.is_file() and not overwrite:
+        raise FileExistsError(f"{place} exists")
+    return place
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is an SQLite database, by what it holds, or one of those that stand beside one."""
+    for end in _BESIDE:
+        if path.name.endswith(end) and is_store(path.with_name(path.name.removesuffix(end))):
+            return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(len(_DATABASE))
+    return start == _DATABASE or start[:4] in _LOGS

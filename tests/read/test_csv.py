@@ -1,0 +1,95 @@
+"""A frame as a CSV file: safe in a spreadsheet, and the same frame when it is read back."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import ppres as pp
+
+STORES = Path(__file__).parents[3] / "shared" / "stores"
+TEXTS = [
+    *(
+        "=1+1",
+        '=HYPERLINK("http://x")',
+        "+1",
+        "-1.5",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "＝1",
+        "'=1",
+        "''",
+        "'",
+        "",
+        "plain",
+        "it's",
+        "'tis",
+    ),
+    *("NA", "None", "nan", "null", "True", "1e5", "007", "a,b", 'a "b"', "a\nb", "a\r\nb", " =1", "ä 🎉"),
+]
+
+
+def study(**factors):
+    conditions = pp.grid(scenario=["tampering", "finance"], subject="peer", peer=["neutral", "cooperative"], **factors)
+    return pp.run(conditions, ["sim/gemini-3-flash", "sim/clumsy"], 2, progress=False)
+
+
+def test_a_frame_comes_back_as_it_was(tmp_path):
+    frame = study()
+    frame["label"] = pd.array([TEXTS[i % len(TEXTS)] for i in range(len(frame))], dtype=frame.model.dtype)
+    frame["inflation"] = -1.5
+    frame["own"] = range(len(frame))
+    pp.to_csv(frame, tmp_path / "a.csv")
+    again = pp.read_csv(tmp_path / "a.csv")
+    for name in frame:
+        known = frame[name].notna()
+        assert (again[name].notna() == known).all(), name
+        assert again[name][known].astype(object).tolist() == frame[name][known].astype(object).tolist(), name
+    numeric = [name for name in frame if frame[name].dtype.kind in "biuf"]
+    assert again[numeric].dtypes.tolist() == frame[numeric].dtypes.tolist()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_no_cell_is_a_formula_and_every_text_is_the_same_again(text, tmp_path):
+    table = pd.DataFrame({"label": [text, "x", None], "=note": [text, "x", None], "number": [-1.5, 2.0, None]})
+    pp.to_csv(table, tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert not any(cell.startswith(("=", "+", "@", "\t", "\r", "＝")) for row in rows for cell in row)
+    assert not any(row[i].startswith("-") for row in rows for i in (0, 1))
+    assert rows[1][2] == "-1.5"
+    again = pp.read_csv(tmp_path / "a.csv")
+    assert again.columns.tolist() == ["label", "=note", "number"]
+    assert again.label.tolist()[:2] == [text, "x"] and pd.isna(again.label[2])
+    assert again.number.tolist()[:2] == [-1.5, 2.0]
+
+
+def test_a_value_of_another_type_is_told(tmp_path):
+    (tmp_path / "a.csv").write_text("id,turns\na,many\n")
+    with pytest.raises(ValueError, match=r"the column 'turns' has 'many', which is not of the type int64"):
+        pp.read_csv(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm"])
+def test_a_store_is_never_overwritten(end, tmp_path):
+    frame = study()
+    store = tmp_path / "store.sqlite"
+    link = tmp_path / f"link.csv{end}"
+    link.symlink_to(store)
+    with pp.merge.__globals__["Store"](store):  # its log is there
+        for path in (store, tmp_path / f"store.sqlite{end}", *([link] if not end else [])):
+            with pytest.raises(ValueError, match="is a store, or a part of one"):
+                pp.to_csv(frame, path)
+    assert len(pp.frame()) == len(frame)
+
+
+@pytest.mark.skipif(not STORES.is_dir(), reason="the stores of earlier versions are not beside the project")
+def test_a_file_of_version_0_1(tmp_path):
+    frame = pp.read_csv(STORES / "schema-1.csv")
+    plain = pd.read_csv(STORES / "schema-1.csv", dtype=str, keep_default_na=False)
+    assert frame.id.tolist() == plain.id.tolist()
+    assert frame.turns.dtype == "int64" and frame.preserved.dtype == "boolean" and frame.trust.dtype == "float64"
+    assert frame.preserved.isna().sum() == (plain.preserved == "").sum()
+    assert (frame.peer[plain.peer == ""] == "none").all()  # missing there, and a level now
