@@ -1,6 +1,7 @@
 """The commands, and the README's code."""
 
 import ast
+import os
 import re
 import shlex
 from pathlib import Path
