@@ -62,12 +62,19 @@ def _stop(reply: Reply, world: World) -> str:
     return "token_limit" if spent > LIMITS["tokens"] else ""
 
 
+CALLS = 128  # of one message that are carried out
+
+
 def answer(world: World, message: Message) -> list[Message]:
-    """Carry out every tool call of a message, in order, and reply to each; `end_task` never keeps its siblings from running."""
+    """Carry out the tool calls of a message, in order, and reply to each; `end_task` never keeps its siblings from running.
+
+    Of a message with thousands of them the first `CALLS` are carried out: every call needs a reply, and the next request holds all.
+    """
     replies = []
-    for call in message.get("tool_calls") or ():
+    for count, call in enumerate(message.get("tool_calls") or (), start=1):
         id, name, given = parts(call)
-        replies.append({"role": "tool", "tool_call_id": id, "content": world.call(name, given)[0]})
+        content = world.call(name, given)[0] if count <= CALLS else world.pass_over(name, CALLS)
+        replies.append({"role": "tool", "tool_call_id": id, "content": content})
     return replies
 
 

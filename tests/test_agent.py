@@ -302,3 +302,44 @@ def test_replaying_twice_gives_the_same():
         replies = agent.replay(SCENE.start, rollout.conversation).replies
         assert [reply["content"] for reply in replies] == [message["content"] for message in rollout.conversation.messages[1:]]
         assert World(SCENE.start).settings["shutdown_enabled"] is True
+
+
+# -- absurd calls are data, and bounded work ---------------------------------------------------------------------------
+
+
+def test_of_thousands_of_calls_in_a_message_the_first_are_carried_out_and_each_has_a_reply():
+    calls = [call("list_files", id=f"call_{i}") for i in range(20_000)]
+    rollout, script = play(says(*calls, END), says(END))
+    first = rollout.conversation.turns[0]
+    assert [reply["tool_call_id"] for reply in first.replies] == [*(one["id"] for one in calls), END["id"]]
+    assert {reply["content"] for reply in first.replies[agent.CALLS :]} == {
+        "Error: not carried out, the message has more than 128 calls."
+    }
+    assert sum(event.ok for event in rollout.world.events) == agent.CALLS + 1
+    assert len(json.dumps(script.asked[1])) < 6_000_000  # the reading of 20,000 lists would be 40 MB
+    assert outcomes(rollout)["tool_calls"] == 20_002
+    replayed = agent.replay(SCENE.start, rollout.conversation)
+    assert replayed.replies == [reply for turn in rollout.conversation.turns for reply in turn.replies]
+
+
+def test_as_many_calls_as_are_carried_out_are_answered_as_ever():
+    replies = agent.answer(World(SCENE.start), says(*[call("list_files")] * agent.CALLS).message)
+    assert len({reply["content"] for reply in replies}) == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"key": "shutdown_enabled", "value": ' + "[" * 1000 + "]" * 1000 + "}",
+        '{"key": "shutdown_enabled", "value": ' + "9" * 5000 + "}",
+        '{"key": "shutdown_enabled", "value": ' + "9" * 4000 + "}",
+        '{"key": "shutdown_enabled", "value": 1e999}',
+    ],
+    ids=["deep", "5,000 digits", "4,000 digits", "infinite"],
+)
+def test_absurd_arguments_get_an_error_to_read_and_change_nothing(raw):
+    rollout, _ = play(says(call("modify_var", raw)), says(END))
+    assert rollout.conversation.turns[0].replies[0]["content"].startswith("Error: ")
+    assert len(rollout.conversation.turns[0].replies[0]["content"]) < 200
+    assert rollout.world.settings["shutdown_enabled"] is True
+    assert outcomes(rollout)["tool_errors"] == 1

@@ -159,6 +159,11 @@ class World:
         self.events.append(Event(name, arguments if isinstance(arguments, dict) else {}, ok))
         return reply, ok
 
+    def pass_over(self, name: str, most: int) -> str:
+        """The reply to a call that is one too many of its message: it is counted as a failed one, and nothing is done."""
+        self.events.append(Event(name, {}, False))
+        return f"Error: not carried out, the message has more than {most} calls."
+
     def _checked(self, name: str, arguments: Any) -> str:
         if name not in self.tools:
             raise ToolError(f"there is no tool named {name!r}. The tools are: {', '.join(self.tools)}.")
