@@ -8,6 +8,7 @@ whatever became of clocks, process numbers and containers.
 from __future__ import annotations
 
 import contextlib
+import glob
 import itertools
 import json
 import uuid
@@ -31,7 +32,7 @@ class Run:
     def __init__(self, store: Store):
         self.store, self.owner = store, uuid.uuid4().hex
         file = store.path.resolve()
-        for path in file.parent.glob(f"{file.name}-run-*"):
+        for path in file.parent.glob(f"{glob.escape(file.name)}-run-*"):
             _alive(path)  # tidies up after those that were killed
         self._lock = _file_lock(_lock_of(store, self.owner))
 

@@ -45,9 +45,11 @@ class Database:
 
     def __init__(self, path: StorePath, tables: str, version: int, *, read_only: bool = False):
         self.path = Path(path).expanduser() if path is not None else default_path()
-        self.read_only = read_only or (self.path.exists() and not _writable(self.path))
+        if "\0" in str(self.path):
+            raise StoreError(f"{str(self.path)!r} is no name of a file; {ELSEWHERE}")
         self._lock = threading.RLock()
         with self._explained():
+            self.read_only = read_only or (self.path.exists() and not _writable(self.path))
             if not self.read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = self._read_only_connection() if self.read_only else _connect(self.path)

@@ -1,0 +1,29 @@
+"""Names of stores: the home folder, signs that mean something elsewhere, and names that no file can have."""
+
+import pytest
+
+import ppres as pp
+from ppres.store import checkpoint
+from ppres.store.store import Store
+
+
+def test_a_store_in_the_home_folder(tmp_path):
+    assert len(pp.run(pp.grid(scenario="deletion"), "sim/compliant", 1, store="~/here/a.sqlite", progress=False)) == 1
+    assert (tmp_path / "here" / "a.sqlite").stat().st_size > 0  # HOME, in tests
+
+
+@pytest.mark.parametrize("name", ["[a].sqlite", "a*?.sqlite", "a#b%20?mode=ro.sqlite", "ä b\n.sqlite"])
+def test_any_sign_in_a_name(name, tmp_path):
+    path = tmp_path / name
+    assert len(pp.run(pp.grid(scenario="deletion"), "sim/compliant", 1, store=path, progress=False)) == 1
+    assert len(pp.frame(store=path)) == 1
+    left = path.with_name(f"{name}-run-of-one-that-was-killed")
+    left.touch()
+    with Store(path) as store, checkpoint.Run(store):
+        assert not left.exists()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, ""])
+def test_what_is_no_name_is_told(name, tmp_path):
+    with pytest.raises(pp.StoreError, match=r"To do: |is no name of a file"):
+        pp.frame(store=str(tmp_path / name))
