@@ -14,9 +14,9 @@ from ppres.engine.check import check
 from ppres.engine.runner import plan, run
 from ppres.factor import ConditionError, Doc, Factor, ImpossibleCondition
 from ppres.grid import grid
+from ppres.models.faults import ModelError
 from ppres.models.function import FunctionModel
 from ppres.models.model import Model
-from ppres.models.transport import ModelError
 from ppres.optional import MissingPackageError
 from ppres.read.columns import columns
 from ppres.read.csv import read_csv, to_csv

@@ -50,6 +50,8 @@ class Call:
     attempts: int | None = None
     cleared: int | None = None
     """Places of the reply that held a key, and say "[secret]" now; None where there were none."""
+    mended: str | None = None
+    """What of the model's earlier messages was not sent back as it came, because no provider would take it."""
     empty_replies: tuple[Call, ...] = ()
     """Calls before it that gave no answer, and were paid for all the same."""
 

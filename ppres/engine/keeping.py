@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from ppres.models.faults import ModelError
 from ppres.models.model import Model
-from ppres.models.transport import ModelError
 from ppres.store.cell import Cell
 from ppres.store.rows import Finished
 from ppres.store.store import Store

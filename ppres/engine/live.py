@@ -16,8 +16,9 @@ from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper, Rejected, Writer
 from ppres.engine.rollout import Made, ask, asking, finish
 from ppres.models.budget import Meter
+from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
-from ppres.models.transport import ModelError, say
+from ppres.models.transport import say
 from ppres.store import checkpoint
 from ppres.store.cell import Cell
 from ppres.store.rows import Finished, key_of

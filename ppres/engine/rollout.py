@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from ppres.agent import Rollout, drive, play
 from ppres.conversation import Ask, Message, ProviderError, Record, Reply
 from ppres.models.budget import Meter
+from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
-from ppres.models.transport import ModelError
 from ppres.read import outcomes
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.cell import Cell

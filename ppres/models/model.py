@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ppres.conversation import Call, Message, Reply, refusal_field
-from ppres.models import environment, redaction
-from ppres.models.transport import EmptyReply, Gate, ModelError, persist, say
+from ppres.conversation import Message, Reply
+from ppres.models import environment, faults, history, redaction, rehearsal, replies, wire
+from ppres.models.faults import Fault, ModelError
+from ppres.models.loop import wait_for
+from ppres.models.transport import Gate, persist, say
 from ppres.optional import for_real_models
 from ppres.simulated import personas
 
@@ -171,7 +173,7 @@ class Model:
             ) from error
 
     def check_key(self) -> None:
-        """Raise `ModelError` where the environment, or a file `.env`, lacks the provider's key."""
+        """Raise `ModelError` where the environment, or a file `.env`, lacks the provider's key, or litellm drops a parameter."""
         environment.read()
         if self.simulated:
             return
@@ -185,6 +187,9 @@ class Model:
             raise ModelError(f"{self.name}: {problem}")
         if told := environment.announcement(provider, self.api_base):
             say(told)
+        if self.label not in _rehearsed:
+            wait_for(rehearsal.check(self, litellm()))
+            _rehearsed.add(self.label)
 
     def price(self, prompt_tokens: float, completion_tokens: float) -> float | None:
         """US dollars for so many tokens; None where litellm knows no price."""
@@ -204,29 +209,62 @@ class Model:
         own = (self.name, self.rpm, self.tpm) if self.rpm or self.tpm else None
         return _gates.setdefault((self.name.split("/")[0], self.api_base, own), Gate(self.rpm, self.tpm))
 
-    async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **more: Any) -> Reply:
-        """Ask a real model once, through passing faults. Raises `ProviderError`, or `ModelError` where nothing can be asked."""
-        lite = litellm()
-        sent = self.sent()
-        request = {"model": self.name, "messages": _encodable(messages), "max_retries": 0, "timeout": self.timeout} | more
+    @property
+    def provider(self) -> str:
+        """Who is asked, as litellm names it."""
+        return self.name.partition("/")[0]
+
+    def request(
+        self, messages: list[Message], schemas: list[dict[str, Any]], parameters: dict[str, Any], **more: Any
+    ) -> dict[str, Any]:
+        """What litellm is given for a call."""
+        request = {"model": self.name, "messages": messages, "max_retries": 0, "timeout": self.timeout} | more | parameters
         if schemas:
             request["tools"] = schemas
-        request |= sent["parameters"] | {k: sent[k] for k in ("api_base", "extra_body") if k in sent}
-        if self.api_base and self.name.startswith("openai/"):
+        if self.api_base:
+            request["api_base"] = self.api_base
+        if self.api_base and self.provider == "openai":
             request["api_key"] = os.environ.get("OPENAI_API_KEY") or "none"  # a local server wants none, the client insists
+            request["allowed_openai_params"] = list(parameters)  # a server of one's own takes what it takes
+        if self.extra_body:  # litellm sends it on to most providers, but makes a field of that name for some
+            request |= self.extra_body if self.provider in _NO_EXTRA_BODY else {"extra_body": dict(self.extra_body)}
+        return request
+
+    async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **more: Any) -> Reply:
+        """Ask a real model once, through passing faults. Raises `ProviderError`, or `ModelError` where nothing can be asked."""
+        lite, mended = litellm(), None
 
         async def attempt() -> Reply:
-            started = time.perf_counter()
-            async with asyncio.timeout(self.timeout):  # litellm's bounds the wait for each piece, not for the whole
-                response = await lite.acompletion(**request)
-            return _reply(response, time.perf_counter() - started)
+            nonlocal mended
+            try:
+                sent, mended = history.valid(messages, self.provider, self.label in _other_way)
+                return await once(sent)
+            except Fault as fault:
+                if self.label in _other_way or not history.disputed(messages, fault):
+                    raise
+                _other_way.add(self.label)
+                sent, mended = history.valid(messages, self.provider, True)
+                return await once(sent)
+
+        async def once(sent: list[Message]) -> Reply:
+            request, started = self.request(sent, schemas, self.sent()["parameters"], **more), time.perf_counter()
+            with wire.exchange(replies.legible) as seen:
+                try:
+                    async with asyncio.timeout(self.timeout):  # litellm's bounds the wait for each piece, not for the whole
+                        response = await lite.acompletion(**request)
+                except Exception as error:
+                    raise seen.fault or wire.fault_of(error) or faults.of(error, seen) from None
+            return replies.read(response, seen, time.perf_counter() - started)
 
         reply, attempts, empty = await persist(attempt, self.label, self.gate, size(messages))
-        return Reply(reply.message, replace(reply.call, attempts=attempts, empty_replies=empty))
+        return Reply(reply.message, replace(reply.call, attempts=attempts, empty_replies=empty, mended=mended))
 
 
-# How providers say that a text is at its end. litellm calls network errors and whatever else it does not know "stop" as well.
-_ENDINGS = (None, "stop", "STOP", "end_turn", "stop_sequence", "STOP_SEQUENCE", "COMPLETE", "eos", "eos_token")
+# Providers for whom litellm takes what is not of OpenAI's protocol beside the parameters, not in `extra_body`.
+_NO_EXTRA_BODY = ("anthropic", "bedrock")
+_rehearsed: set[str] = set()
+_other_way: set[str] = set()
+"""Labels of models whose provider wants the reasoning that others refuse, or refuses what others want."""
 _gates: dict[tuple[Any, ...], Gate] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_gates.clear)  # whoever waits at them is not there
@@ -237,58 +275,12 @@ def size(messages: list[Message]) -> float:
     return sum(len(message.get("content") or "") for message in messages) / 4
 
 
-def _encodable(messages: list[Message]) -> list[Message]:
-    """The messages, without halves of characters, which no request can hold: a model may have named a file so."""
-    raw = json.dumps(messages, ensure_ascii=False)
-    try:
-        raw.encode()
-    except UnicodeEncodeError:
-        messages = json.loads(raw.encode("utf-8", "replace"))
-    return messages
-
-
-def _reply(response: Any, seconds: float) -> Reply:
-    """A reply as we keep it. Raises `EmptyReply` where there is none: that is the provider's fault, not the model's behaviour."""
-    choices = getattr(response, "choices", None) or [None]
-    message = getattr(choices[0], "message", None)
-    finish = getattr(choices[0], "finish_reason", None)
-    native = (getattr(choices[0], "provider_specific_fields", None) or {}).get("native_finish_reason") or finish
-    finish = "length" if native == "model_length" else finish
-    usage = getattr(response, "usage", None)
-    prompt = getattr(usage, "prompt_tokens", None) or None  # litellm says 0 where the provider said nothing
-    call = Call(
-        prompt_tokens=prompt,
-        completion_tokens=getattr(usage, "completion_tokens", None) if prompt else None,
-        cost=response._hidden_params.get("response_cost") or None if prompt else None,
-        finish_reason=finish,
-        native_finish_reason=native,
-        seconds=round(seconds, 3),
-        reported_model=str(response.model) if response.model else None,
-        system_fingerprint=getattr(response, "system_fingerprint", None),
-        provider=getattr(response, "provider", None),
-    )
-    kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
-    if not (kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or finish in ("content_filter", "length")):
-        raise EmptyReply("a reply without text and without a tool call", call)
-    if finish not in ("content_filter", "length") and native not in _ENDINGS and not kept.get("tool_calls"):
-        raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", call)
-    (kept, told), places = redaction.clear([kept, call.json()])
-    return Reply(kept, replace(Call.of(told), cleared=places) if places else call)
-
-
-def _tidy(message: Message) -> Message:
-    """Without litellm's empty fields: what the provider sent, and what can be sent back."""
-    kept = {k: v for k, v in message.items() if k in ("role", "content") or v not in (None, {}, [], "")}
-    if kept.get("provider_specific_fields") and not any(kept["provider_specific_fields"].values()):
-        del kept["provider_specific_fields"]
-    return kept | {"role": "assistant", "content": message.get("content")}
-
-
 @functools.cache
 def litellm() -> Any:
     """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
     lite = for_real_models("litellm")
     environment.read()
+    wire.watch()
     lite.suppress_debug_info = True
     if "LITELLM_LOG" not in os.environ:  # its warnings come with every call, and are about parameters that were chosen
         logging.getLogger("LiteLLM").setLevel(logging.ERROR)

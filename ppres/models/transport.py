@@ -6,9 +6,7 @@ Only transport is retried. What a model says is data, however odd; what a provid
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import random
-import re
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -16,29 +14,15 @@ from contextlib import suppress
 from typing import TypeVar
 
 from ppres.conversation import Call, ProviderError, visible
-from ppres.models.environment import redact
+from ppres.models.faults import EmptyReply, Fault, ModelError
 
 T = TypeVar("T")
 
 FIRST_WAIT = 0.5  # seconds before the second attempt; each further wait is twice as long, with jitter
 LONGEST_WAIT = 60.0
 DEADLINE = 900.0  # seconds from the first attempt after which a call is given up
-EMPTY_TRIES = 5  # replies without an answer, which are paid for, until a call is given up
+EMPTY_TRIES = 5  # replies without an answer, which are paid for, or that cannot be read, until a call is given up
 SILENCE = 60.0  # seconds between lines that tell a person of faults
-# Statuses that another try may mend; so may errors without a status, which are about the connection.
-_PASSING = {408, 409, 425, 429}
-
-
-class ModelError(ValueError):
-    """A model cannot be asked as given: unknown name, missing key, or rejected by its provider. The message says what to do."""
-
-
-class EmptyReply(Exception):
-    """The provider answered without an answer. `call` is what is known of the call: it is paid for all the same."""
-
-    def __init__(self, text: str, call: Call):
-        super().__init__(text)
-        self.call = call
 
 
 async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float) -> tuple[T, int, tuple[Call, ...]]:
@@ -54,80 +38,59 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
         began = time.monotonic()
         try:
             found = await attempt()
-        except Exception as error:
-            gate.leave(began, limited=_status(error) == 429, pause=_retry_after(error))
-            empty += (error.call,) if isinstance(error, EmptyReply) else ()
-            final = _final(error, name) or _too_late(error, name, gate, started, tries, len(empty))
-            if final is error:
-                raise
+        except Fault as fault:
+            gate.leave(began, limited=fault.status == 429, pause=fault.pause)
+            empty += (fault.call,) if isinstance(fault, EmptyReply) else ()
+            final = _final(fault, name, gate) or _too_late(fault, name, gate, started, tries, len(empty))
             if final:
                 raise final from None
             if tries > 2 and gate.told + SILENCE < time.monotonic():
                 gate.told = time.monotonic()
-                say(f"{name} fails and is asked again, for up to {DEADLINE / 60:.0f} minutes a call: {plain(error)}")
-            await asyncio.sleep(_wait(error, tries))
+                say(f"{name} fails and is asked again, for up to {DEADLINE / 60:.0f} minutes a call: {fault}")
+            await asyncio.sleep(_wait(fault, tries))
         except BaseException:
             gate.leave(began)
             raise
         else:
-            gate.answered = time.monotonic()
+            gate.answered[name] = time.monotonic()
             gate.leave(began, grow=True)
             return found, tries, empty
         await gate.enter(tokens, name)
         tries += 1
 
 
-def _wait(error: Exception, tries: int) -> float:
+def _wait(fault: Fault, tries: int) -> float:
     wait: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tries - 1, 20)) * random.uniform(0.5, 1.0)
-    return max(wait, _retry_after(error) or 0.0)
+    return max(wait, fault.pause or 0.0)
 
 
-def _final(error: Exception, name: str) -> Exception | None:
-    """What ends the conversation or the model after this error, or the error itself where it is ours; None: try again."""
-    kinds = {kind.__name__ for kind in type(error).__mro__}  # names: litellm, which has the classes, is slow to import
-    status, code = _status(error), getattr(error, "code", None)  # the provider's own code: versions of litellm class it differently
-    if "ContextWindowExceededError" in kinds or code == "context_length_exceeded":
-        return ProviderError(plain(error), "token_limit")
-    if "ContentPolicyViolationError" in kinds or code in ("content_policy_violation", "content_filter"):
-        return ProviderError(plain(error), "content_filter")
-    rejected = "UnsupportedParamsError" in kinds or "insufficient_quota" in str(error) or _KEYLESS.search(str(error))
-    if status in (401, 402, 403, 404) or rejected:
-        return ModelError(f"{name}: {plain(error)}")
-    if not {"OpenAIError", "EmptyReply", "TimeoutError"} & kinds:
-        return error  # a bug of ours, not the provider's doing
-    if status is not None and status < 500 and status not in _PASSING:
-        return ProviderError(plain(error))
-    return None
+def _final(fault: Fault, name: str, gate: Gate) -> Exception | None:
+    """What ends the conversation or the model after this fault; None where another try may help."""
+    match fault.means:
+        case "passing" | "unreadable":
+            return None
+        case "token_limit" | "content_filter":
+            return ProviderError(str(fault), fault.means)
+        case "credit":
+            text = "the account is out of credit or at a spending limit: add credit and run again, nothing that was stored is lost"
+            return ModelError(f"{name}: {text}. The provider said: {fault}")
+        case "model":
+            return ModelError(f"{name}: {fault}")
+        case "forbidden" if name not in gate.answered:  # else it is about this conversation, whatever it is
+            return ModelError(f"{name}: {fault}")
+    return ProviderError(str(fault))
 
 
-def _too_late(error: Exception, name: str, gate: Gate, started: float, tries: int, empty: int) -> Exception | None:
+def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, empty: int) -> Exception | None:
     """What ends a call that was tried for too long; nothing where it may be tried again."""
-    text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {plain(error)}"
-    if empty >= EMPTY_TRIES or (tries >= EMPTY_TRIES and "Invalid response object" in str(error)):  # litellm's word for it
+    text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {fault}"
+    if empty >= EMPTY_TRIES or (tries >= EMPTY_TRIES and fault.means == "unreadable"):
         return ProviderError(text)
-    if time.monotonic() + (_retry_after(error) or FIRST_WAIT) <= started + DEADLINE:
+    if time.monotonic() + (fault.pause or FIRST_WAIT) <= started + DEADLINE:
         return None
-    if gate.answered < started:  # nobody else got through either
+    if max(gate.answered.values(), default=0.0) < started:  # nobody else got through either
         return ModelError(f"{name} does not answer: {text}. Run again later; nothing that was stored is lost")
     return ProviderError(text)
-
-
-def _status(error: Exception) -> int | None:
-    return getattr(error, "status_code", None)
-
-
-def _retry_after(error: Exception) -> float | None:
-    """Seconds that the provider asks to wait: a number or a date."""
-    headers = getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
-    asked = str(headers.get("retry-after"))
-    try:
-        return max(0.0, float(asked))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 class Gate:
@@ -137,8 +100,8 @@ class Gate:
         self.ceiling = 16
         self.allowed = float(self.ceiling)
         self.active = 0
-        self.answered = 0.0
-        """When a call last succeeded."""
+        self.answered: dict[str, float] = {}
+        """When a model's call last succeeded."""
         self.told = float("-inf")
         """When a person was last told that calls fail."""
         self.rpm, self.tpm = rpm, tpm
@@ -197,18 +160,6 @@ class Gate:
             if not turn.done():
                 turn.set_result(None)
                 free -= 1
-
-
-def plain(error: Exception) -> str:
-    """An error's first line, without secrets."""
-    text = str(getattr(error, "message", "") or error) or type(error).__name__
-    return visible(_TOKENS.sub("[secret]", redact(text.splitlines()[0]))[:500])
-
-
-_TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+")
-_KEYLESS = re.compile(
-    r"(?i)missing [\w ]{0,40}(api[ _]?key|credentials)|api_key client option must be set"
-)  # litellm asks nobody then
 
 
 def say(text: str) -> None:

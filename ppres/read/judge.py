@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from ppres.conversation import Message, ProviderError, parts, shown
 from ppres.models.budget import Meter, Usage, check_whole
+from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
 from ppres.models.model import Model, size
-from ppres.models.transport import ModelError, say
+from ppres.models.transport import say
 from ppres.store.database import StorePath
 from ppres.store.rows import canonical
 from ppres.store.store import Store

@@ -1,0 +1,132 @@
+"""An error of a provider, read: what it means, and how long to wait."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from ppres.conversation import Call
+from ppres.models.environment import redact
+from ppres.models.meanings import code, meaning
+
+if TYPE_CHECKING:
+    from ppres.models.wire import Exchange
+
+
+class ModelError(ValueError):
+    """A model cannot be asked as given: unknown name, missing key, or rejected by its provider. The message says what to do."""
+
+
+_LOOKED_AT = 4_000  # characters of what a provider says
+_LONGEST_PAUSE = 86_400.0  # seconds: who asks for more has no clock
+
+
+class Fault(Exception):
+    """A call that gave no reply."""
+
+    def __init__(self, text: str, means: str = "passing", status: int | None = None, pause: float | None = None):
+        super().__init__(text)
+        self.means = means
+        """A name of `TABLE`; "forbidden"; "passing" where another try may help, a few where it is "unreadable"; else "rejected"."""
+        self.status = status
+        self.pause = pause
+        """Seconds that the provider asks to wait."""
+
+
+class EmptyReply(Fault):
+    """The provider answered without an answer. `call` is what is known of the call: it is paid for all the same."""
+
+    def __init__(self, text: str, call: Call):
+        super().__init__(text)
+        self.call = call
+
+
+def of(error: Exception, seen: Exchange) -> Exception:
+    """What an error of a call is: a `Fault`, or the error itself where it is a bug of ours and not the provider's doing."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}  # names: litellm, which has the classes, is slow to import
+    if not {"OpenAIError", "TimeoutError"} & kinds:
+        return error
+    payload = seen.json()
+    codes, words = told(payload)
+    status, words = _status(error, seen, payload), words or seen.body[:_LOOKED_AT].decode("utf-8", "replace") or str(error)
+    if seen.status is None:  # litellm asked nobody, or in a way of its own
+        codes |= {code(getattr(error, name, None)) for name in ("code", "type")} | {code(kind) for kind in kinds}
+    codes |= {code(kind) for kind in kinds & {"ContextWindowExceededError", "ContentPolicyViolationError"}}
+    pause = _pause(seen.headers or _headers(error), f"{words} {payload if isinstance(payload, dict) else ''}"[:_LOOKED_AT])
+    means = meaning(status, codes, words, pause)
+    if means == "passing" and seen.status == 200 and isinstance(payload, dict) and "error" not in payload:
+        means = "unreadable"
+    return Fault(plain(error), means, status, pause)
+
+
+def told(payload: Any, depth: int = 4) -> tuple[set[str], str]:
+    """Codes and words of an error, wherever a provider puts them."""
+    codes: set[str] = set()
+    words: list[str] = []
+    for name, value in _fields(payload, depth):
+        if name in _CODES:
+            codes |= {code(value), code(str(value).partition(".")[0])}
+        elif name in _WORDS and isinstance(value, str):
+            words.append(value[:_LOOKED_AT])
+        codes.add(code(name))
+    return codes - {""}, " ".join(words)
+
+
+_CODES = ("code", "type", "status", "reason", "reasons", "status_code", "blockReason")
+_WORDS = ("message", "msg", "error", "detail", "status_msg", "title", "raw", "error_description", "code")
+
+
+def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """Names and plain values of a JSON value, not too deep and not too many: it may be anything."""
+    if depth and isinstance(value, dict):
+        for name, one in list(value.items())[:50]:
+            yield str(name), one if isinstance(one, str | int | float) else None
+            yield from _fields(one, depth - 1)
+    elif depth and isinstance(value, list):
+        for one in value[:20]:
+            yield from _fields(one, depth - 1)
+
+
+def _status(error: Exception, seen: Exchange, payload: Any) -> int | None:
+    """The provider's status; of an error that came with status 200, the one it names itself."""
+    found = seen.status
+    if found in (None, 200):
+        inner = payload.get("error") if isinstance(payload, dict) else None
+        found = inner.get("code") if isinstance(inner, dict) else getattr(error, "status_code", None)
+    return found if isinstance(found, int) and 100 <= found < 600 else None
+
+
+def _headers(error: Exception) -> Mapping[str, str]:
+    return getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
+
+
+# "Please retry in 37.5s", "try again in 1m20s", "'retryDelay': '37s'"
+_RETRY = re.compile(r"(?i)(?:retry(?:delay)?\W{1,6}|again )(?:in |after )?(?:(\d{1,5})m(?!s))?(\d{1,7}(?:\.\d{1,9})?)?(ms|s)?\b")
+
+
+def _pause(headers: Mapping[str, str], words: str) -> float | None:
+    """Seconds that the provider asks to wait: in a header a number or a date, or in its words."""
+    asked = str(headers.get("retry-after", ""))
+    pause = math.nan
+    try:
+        pause = float(asked)
+    except ValueError:
+        try:
+            pause = parsedate_to_datetime(asked).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            if (found := _RETRY.search(words)) and (found[1] or found[3]):
+                pause = 60 * float(found[1] or 0) + float(found[2] or 0) / (1000 if found[3] == "ms" else 1)
+    return None if math.isnan(pause) else min(max(0.0, pause), _LONGEST_PAUSE)
+
+
+def plain(error: Exception) -> str:
+    """An error's first line, without secrets."""
+    text = str(getattr(error, "message", "") or error) or type(error).__name__
+    return _TOKENS.sub("[secret]", redact(text.splitlines()[0]))[:500]
+
+
+_TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+")

@@ -1,0 +1,201 @@
+"""A provider's reply, as it is kept: the message as it came, and what is known of the call.
+
+What a model says is data, however odd. litellm reads none of a reply in which one field has another type than it expects, so such a
+field is put right before litellm sees it, and the message as it came is kept beside.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from ppres.conversation import Call, Message, Reply, refusal_field
+from ppres.models.environment import redact
+from ppres.models.faults import EmptyReply
+from ppres.models.wire import Exchange
+
+MOST_TOKENS = 10**9  # of one call; what is more, or less than none, or no whole number, is no count
+MOST_DOLLARS = 10**6
+
+# How providers say that a text is at its end. litellm calls network errors and whatever else it does not know "stop" as well.
+_ENDINGS = (None, "stop", "STOP", "end_turn", "stop_sequence", "STOP_SEQUENCE", "COMPLETE", "eos", "eos_token")
+_CUT = ("content_filter", "length")
+
+
+def read(response: Any, seen: Exchange, seconds: float) -> Reply:
+    """A reply as we keep it. Raises `EmptyReply` where there is none: that is the provider's fault, not the model's behaviour."""
+    choices = getattr(response, "choices", None) or [None]
+    message = getattr(choices[0], "message", None)
+    finish = getattr(choices[0], "finish_reason", None)
+    native = (getattr(choices[0], "provider_specific_fields", None) or {}).get("native_finish_reason") or finish
+    finish = "length" if native == "model_length" else finish
+    usage = getattr(response, "usage", None)
+    prompt = _count(getattr(usage, "prompt_tokens", None)) or None  # litellm says 0 where the provider said nothing
+    call = Call(
+        prompt_tokens=prompt,
+        completion_tokens=_count(getattr(usage, "completion_tokens", None)) if prompt else None,
+        cost=_dollars(response._hidden_params.get("response_cost")) if prompt else None,
+        finish_reason=_name(finish),
+        native_finish_reason=_name(native),
+        seconds=round(seconds, 3),
+        reported_model=_name(response.model or None),
+        system_fingerprint=_name(getattr(response, "system_fingerprint", None)),
+        provider=_name(getattr(response, "provider", None)),
+    )
+    kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
+    said = kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or _reasoned(kept)
+    if not (said or finish in _CUT):
+        raise EmptyReply("a reply without text and without a tool call", call)
+    if finish not in _CUT and native not in _ENDINGS and not kept.get("tool_calls"):
+        raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", call)
+    if (received := _message(seen.json())) and legible_message(received) != received:
+        kept["received"] = received
+    return _redacted(kept, call)
+
+
+def _redacted(kept: Message, call: Call) -> Reply:
+    raw = json.dumps([kept, call.json()])
+    if (clean := redact(raw)) != raw:
+        kept, told = json.loads(clean)
+        call = Call.of(told)
+    return Reply(kept, call)
+
+
+def _tidy(message: Message) -> Message:
+    """Without litellm's empty fields: what the provider sent, and what can be sent back."""
+    kept = {k: v for k, v in message.items() if k in ("role", "content") or v not in (None, {}, [], "")}
+    if kept.get("provider_specific_fields") and not any(kept["provider_specific_fields"].values()):
+        del kept["provider_specific_fields"]
+    return kept | {"role": "assistant", "content": message.get("content")}
+
+
+def _reasoned(kept: Message) -> bool:
+    """Whether a model thought, and said nothing: that is what it did, and asking again would hide it."""
+    return bool(kept.get("reasoning_content") or kept.get("thinking_blocks"))
+
+
+def _count(told: Any) -> int | None:
+    """A count of tokens that can be one."""
+    whole = isinstance(told, int) and not isinstance(told, bool)
+    return told if whole and 0 <= told <= MOST_TOKENS else None
+
+
+def _dollars(told: Any) -> float | None:
+    """A cost that can be one; None for 0 too, which litellm says where it knows no price."""
+    known = isinstance(told, int | float) and math.isfinite(told) and 0 < told <= MOST_DOLLARS
+    return float(told) if known else None
+
+
+def _name(told: Any) -> str | None:
+    """What a provider calls something, as a text of some length."""
+    return None if told is None else str(told)[:200]
+
+
+# -- before litellm reads it -------------------------------------------------------------------------------------------
+
+
+def legible(body: bytes) -> bytes:
+    """The body of a reply in OpenAI's format, so that litellm can read it; any other body as it is."""
+    odd = []
+
+    def no_number(text: str) -> None:
+        odd.append(text)
+
+    def whole(digits: str) -> int | None:
+        if len(digits) <= 300:
+            return int(digits)
+        odd.append(digits)  # Python refuses to read thousands of them
+        return None
+
+    try:
+        payload = json.loads(body, parse_int=whole, parse_constant=no_number)
+    except (ValueError, RecursionError):
+        return body
+    if not isinstance(payload, dict):
+        return body
+    for name in ("usage", "usageMetadata"):
+        if name in payload and (counts := _counts(payload[name])) != payload[name]:
+            odd.append(name)
+            payload[name] = counts
+    choices = payload.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and (better := _legible_choice(choice)) != choice:
+            odd.append("choices")
+            choice.update(better)
+    return json.dumps(payload).encode() if odd else body
+
+
+def _counts(usage: Any) -> Any:
+    """A usage without the counts that are none; None where it is none at all."""
+    if not isinstance(usage, dict):
+        return None
+    kept = {name: _counts(value) if isinstance(value, dict) else value for name, value in usage.items()}
+    return {name: value for name, value in kept.items() if not _no_count(name, value)}
+
+
+def _no_count(name: str, value: Any) -> bool:
+    known = value is None or isinstance(value, dict | list)
+    return "token" in name.lower() and not known and _count(value) is None
+
+
+def _legible_choice(choice: dict[str, Any]) -> dict[str, Any]:
+    better = dict(choice)
+    if not isinstance(choice.get("finish_reason"), str | None):
+        better["finish_reason"] = json.dumps(choice["finish_reason"])
+    if isinstance(choice.get("message"), dict):
+        better["message"] = legible_message(choice["message"])
+    return better
+
+
+def _message(payload: Any) -> Message | None:
+    """The message of a reply in OpenAI's format, as it came."""
+    choices = payload.get("choices") if isinstance(payload, dict) else None
+    found = choices[0].get("message") if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def legible_message(message: Message) -> Message:
+    """A message whose fields have the types of the format; what is in others is told as text."""
+    kept = dict(message)
+    content = message.get("content")
+    if isinstance(content, list):
+        kept["content"] = "".join(_text(part, "text", "output_text") for part in content) or None
+        thought = "".join(_text(part, "thinking", "reasoning") for part in content)
+        if thought and not kept.get("reasoning_content"):
+            kept["reasoning_content"] = thought
+    elif not isinstance(content, str | None):
+        kept["content"] = json.dumps(content)
+    calls = message.get("tool_calls")
+    if calls:
+        kept["tool_calls"] = [_call(one) for one in (calls if isinstance(calls, list) else [calls])]
+    for name in ("reasoning_content", "reasoning", "refusal"):
+        if not isinstance(message.get(name), str | None):
+            kept[name] = json.dumps(message[name])
+    return kept
+
+
+def _text(part: Any, *kinds: str) -> str:
+    """The text of a part of a content, if it is of one of the kinds."""
+    if isinstance(part, str):
+        return part if "text" in kinds else ""
+    if not isinstance(part, dict) or part.get("type", "text") not in kinds:
+        return ""
+    found = part.get("text", part.get("thinking"))
+    return found if isinstance(found, str) else "".join(_text(one, "text") for one in found or () if isinstance(found, list))
+
+
+def _call(call: Any) -> dict[str, Any]:
+    """A tool call in the format, whatever was sent in its place."""
+    if not isinstance(call, dict):
+        return {"type": "function", "function": {"name": "", "arguments": _raw(call)}}
+    function = call.get("function")
+    if not isinstance(function, dict):
+        function = {"name": "", "arguments": _raw(function)}
+    kept = {name: _raw(function.get(name)) if function.get(name) is not None else "" for name in ("name", "arguments")}
+    id = call.get("id")
+    return call | {"function": function | kept} | ({} if isinstance(id, str | None) else {"id": _raw(id)})
+
+
+def _raw(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

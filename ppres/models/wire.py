@@ -1,0 +1,146 @@
+"""What goes over the wire: seen as it is, bounded in size, and never led on to another place.
+
+litellm speaks HTTP in two ways, through OpenAI's client and through its own. Both end in `AsyncClient.send` of httpx, which is
+wrapped here, because each sends keys along with a redirect to wherever it points, and holds a reply in memory however large it is.
+Outside of a call of ours the wrapper does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import errno
+import functools
+import json
+import ssl
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from ppres.conversation import ProviderError
+from ppres.models.faults import ModelError
+
+MOST = 64 * 2**20  # bytes of a reply, unpacked; the longest that a model writes is a hundredth of it
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request to a provider and what came back. Of several, the last."""
+
+    edit: Callable[[bytes], bytes]
+    """What litellm is given to read of a reply that succeeded."""
+    rehearsal: bool = False
+    """Nothing is sent."""
+    request: bytes = b""
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    fault: Exception | None = None
+    """What is wrong on our side of the provider, whatever litellm makes of it."""
+
+    def json(self) -> Any:
+        """What came back; None where it is no JSON."""
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(self.body)
+        return None
+
+
+class Rehearsed(Exception):
+    """A request was made, and not sent."""
+
+
+_current: contextvars.ContextVar[Exchange | None] = contextvars.ContextVar("exchange", default=None)
+
+
+@contextlib.contextmanager
+def exchange(edit: Callable[[bytes], bytes] = bytes, *, rehearsal: bool = False) -> Iterator[Exchange]:
+    """See what goes over the wire inside."""
+    seen = Exchange(edit, rehearsal)
+    token = _current.set(seen)
+    try:
+        yield seen
+    finally:
+        _current.reset(token)
+
+
+def watch() -> None:
+    """Wrap the clients that there are: OpenAI's client has an httpx of its own in some versions."""
+    for name in ("httpx", "httpx2"):
+        client = getattr(sys.modules.get(name), "AsyncClient", None)
+        if client and not hasattr(client.send, "__wrapped__"):
+            client.send = _watched(client.send)
+
+
+def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(send)
+    async def watched(self: Any, request: Any, **more: Any) -> Any:
+        seen = _current.get()
+        if seen is None:
+            return await send(self, request, **more)
+        seen.request, seen.status, seen.headers, seen.body = request.content, None, {}, b""
+        if seen.rehearsal:
+            raise Rehearsed
+        response = await send(self, request, **more | {"stream": True, "follow_redirects": False})
+        try:
+            if response.has_redirect_location:
+                seen.fault = _redirected(str(request.url), response.headers["location"])
+                raise seen.fault
+            seen.status, seen.headers, seen.body = response.status_code, response.headers, await _body(response, seen)
+        finally:
+            await response.aclose()
+        headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in _PACKING]
+        body = seen.edit(seen.body) if response.is_success else seen.body
+        return type(response)(response.status_code, headers=headers, content=body, request=request)
+
+    return watched
+
+
+_PACKING = ("content-encoding", "content-length", "transfer-encoding")
+
+
+async def _body(response: Any, seen: Exchange) -> bytes:
+    parts, length = [], 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        length += len(part)
+        if length > MOST:
+            seen.fault = ProviderError(f"a reply of more than {MOST // 2**20} MB, which is not read to its end")
+            raise seen.fault
+    return b"".join(parts)
+
+
+def _redirected(asked: str, location: str) -> ModelError:
+    """Where it points is said without what may be a secret in it."""
+    here, there = urlsplit(asked), urlsplit(location)
+    place = f"{there.scheme or here.scheme}://{there.hostname or here.hostname}"
+    place += f":{there.port}" if there.port else ""
+    return ModelError(
+        f"{here.scheme}://{here.netloc.rpartition('@')[2]} redirects to {place}{there.path}, and keys are not sent on: if that is "
+        "the right place, set api_base to it"
+    )
+
+
+def fault_of(error: BaseException) -> ModelError | None:
+    """What this machine or its way to the provider lacks, where that is at the bottom of an error: no other try would mend it."""
+    for one in _causes(error):
+        if isinstance(one, OSError) and one.errno in (errno.EMFILE, errno.ENFILE):
+            return ModelError("too many open files: raise the limit (ulimit -n 4096), or run with a lower concurrency")
+        if isinstance(one, ssl.SSLCertVerificationError):
+            why = one.verify_message or one.reason
+            return ModelError(
+                f"the server's certificate is not valid ({why}): check api_base; for an authority of your own, set SSL_CERT_FILE"
+            )
+        if isinstance(one, ssl.SSLError) and one.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+            return ModelError("the server does not speak TLS: check whether api_base is https or http")
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those behind it."""
+    for _ in range(20):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
