@@ -76,7 +76,7 @@ CONTENT_FILTER = Meaning(
         r"blocked by \w{0,12} ?(?:content|safety)|new_sensitive",  # MiniMax
         r"不安全或敏感|敏感内容|违规|内容安全",
     ),
-    _BUSY,
+    (*_BUSY, 401, 404),
 )
 
 TOKEN_LIMIT = Meaning(
@@ -95,7 +95,7 @@ TOKEN_LIMIT = Meaning(
         r"`inputs` tokens|must have less than \d{1,9} tokens",  # TGI
         r"超长|最大长度|上下文长度",
     ),
-    _BUSY,
+    (*_BUSY, 401, 404),
 )
 
 TABLE = (CREDIT, MODEL, CONTENT_FILTER, TOKEN_LIMIT)
