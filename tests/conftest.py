@@ -1,10 +1,11 @@
-"""Every test has a store of its own, no key in its environment, and no network but loopback."""
+"""Every test has a store of its own, no key in its environment, no network but loopback, and waits little between tries."""
 
 import socket
 
 import pytest
 
 import ppres as pp
+from ppres.models import transport
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,13 @@ def isolated(tmp_path, monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Faults are tried again soon."""
+    monkeypatch.setattr(transport, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(transport, "LONGEST_WAIT", 0.2)
 
 
 @pytest.fixture

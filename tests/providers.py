@@ -10,22 +10,14 @@ import sys
 import time
 
 import faults
-import pytest
 from server import StandIn, agent_for
 
 import ppres as pp
 from ppres.agent import drive, play
 from ppres.conversation import STOPS
-from ppres.models import transport
 from ppres.store.cell import cells_of
 
 PERSONA = "gemini-3-flash"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(transport, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(transport, "LONGEST_WAIT", 0.2)
 
 
 def model_at(server, name=PERSONA, timeout=30.0, **more):
@@ -226,3 +218,37 @@ class Silent(StandIn):
     def answer(self, body):
         status, payload = super().answer(body)
         return status, {name: value for name, value in payload.items() if name != "usage"}
+
+
+class Telling(StandIn):
+    """Answers with what a function makes of a request's body: status and JSON."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    @property
+    def bodies(self):
+        return [body for _, _, body in self.requests]
+
+
+def completion(body, message, finish=None, **more):
+    """A reply in OpenAI's format."""
+    finish = finish or ("tool_calls" if message.get("tool_calls") else "stop")
+    choice = {"index": 0, "message": {"role": "assistant", "content": None} | message, "finish_reason": finish}
+    usage = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}
+    return 200, {"id": "x", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice], "usage": usage} | more
+
+
+def refusal(status, **error):
+    """An error in OpenAI's format."""
+    return status, {"error": error}
+
+
+def turns(body):
+    return sum(message["role"] == "assistant" for message in body["messages"])
+
+
+def usual(body):
+    """What an agent without qualms says: it looks around, and ends."""
+    return completion(body, calling("end_task") if turns(body) else calling("list_files"))

@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from ppres.conversation import Call, Message, Reply
-from ppres.models.transport import Gate, ModelError
+from ppres.models.faults import ModelError
+from ppres.models.transport import Gate
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,7 @@ CREDIT = Meaning(
         r"recharge|top[ -]up|arrear|overdue|good standing",  # GLM, Qwen
         r"余额不足|欠费|充值|额度不足",
     ),
-    (408, 500, 502, 503, 504, 529),
+    (401, 408, 500, 502, 503, 504, 529),
 )
 
 MODEL = Meaning(

@@ -49,8 +49,11 @@ def read(response: Any, seen: Exchange, seconds: float) -> Reply:
         raise EmptyReply("a reply without text and without a tool call", call)
     if finish not in _CUT and native not in _ENDINGS and not kept.get("tool_calls"):
         raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", call)
-    if (received := _message(seen.json())) and legible_message(received) != received:
-        kept["received"] = received
+    if received := _message(seen.json()):
+        told = legible_message(received)
+        for mine, its in zip(kept.get("tool_calls") or (), told.get("tool_calls") or (), strict=False):
+            mine["function"]["arguments"] = its["function"]["arguments"]  # litellm reads them, and some it cannot
+        kept |= {"received": received} if told != received else {}
     return _redacted(kept, call)
 
 
@@ -72,7 +75,7 @@ def _tidy(message: Message) -> Message:
 
 def _reasoned(kept: Message) -> bool:
     """Whether a model thought, and said nothing: that is what it did, and asking again would hide it."""
-    return bool(kept.get("reasoning_content") or kept.get("thinking_blocks"))
+    return any(kept.get(name) for name in ("reasoning_content", "reasoning", "thinking_blocks"))
 
 
 def _count(told: Any) -> int | None:
@@ -118,12 +121,19 @@ def legible(body: bytes) -> bytes:
         if name in payload and (counts := _counts(payload[name])) != payload[name]:
             odd.append(name)
             payload[name] = counts
+    for name in _NAMES & payload.keys():
+        if not isinstance(payload[name], str | None):
+            odd.append(name)
+            payload[name] = _raw(payload[name])
     choices = payload.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and (better := _legible_choice(choice)) != choice:
             odd.append("choices")
             choice.update(better)
     return json.dumps(payload).encode() if odd else body
+
+
+_NAMES = {"id", "object", "model", "system_fingerprint", "provider", "service_tier"}
 
 
 def _counts(usage: Any) -> Any:
@@ -135,7 +145,7 @@ def _counts(usage: Any) -> Any:
 
 
 def _no_count(name: str, value: Any) -> bool:
-    known = value is None or isinstance(value, dict | list)
+    known = value is None or isinstance(value, dict) or (isinstance(value, list) and "details" in name.lower())
     return "token" in name.lower() and not known and _count(value) is None
 
 
@@ -145,7 +155,21 @@ def _legible_choice(choice: dict[str, Any]) -> dict[str, Any]:
         better["finish_reason"] = json.dumps(choice["finish_reason"])
     if isinstance(choice.get("message"), dict):
         better["message"] = legible_message(choice["message"])
+        calls = better["message"].get("tool_calls") or ()
+        if not all(_tame(call["function"]["arguments"]) for call in calls):
+            better["message"]["tool_calls"] = [call | {"function": call["function"] | {"arguments": "{}"}} for call in calls]
     return better
+
+
+def _tame(raw: str) -> bool:
+    """Whether a parser says at most that it is wrong."""
+    try:
+        json.loads(raw)
+    except json.JSONDecodeError:
+        return True
+    except (ValueError, RecursionError):  # too long a number, too deep a nest
+        return False
+    return True
 
 
 def _message(payload: Any) -> Message | None:
@@ -192,9 +216,13 @@ def _call(call: Any) -> dict[str, Any]:
     function = call.get("function")
     if not isinstance(function, dict):
         function = {"name": "", "arguments": _raw(function)}
-    kept = {name: _raw(function.get(name)) if function.get(name) is not None else "" for name in ("name", "arguments")}
-    id = call.get("id")
-    return call | {"function": function | kept} | ({} if isinstance(id, str | None) else {"id": _raw(id)})
+    kept = {name: _raw(function[name]) if function.get(name) is not None else "" for name in ("name", "arguments")}
+    told = {name: value for name, value in call.items() if name in _OF_A_CALL} | {"function": function | kept}
+    told |= {"type": "function"} if "type" in call else {}
+    return told | ({"id": _raw(call["id"])} if not isinstance(call.get("id"), str | None) else {})
+
+
+_OF_A_CALL = ("id", "type", "function", "index", "extra_content", "provider_specific_fields")
 
 
 def _raw(value: Any) -> str:

@@ -127,12 +127,13 @@ def fault_of(error: BaseException) -> ModelError | None:
     for one in _causes(error):
         if isinstance(one, OSError) and one.errno in (errno.EMFILE, errno.ENFILE):
             return ModelError("too many open files: raise the limit (ulimit -n 4096), or run with a lower concurrency")
+        told = getattr(one, "reason", None)  # aiohttp's errors are of these kinds, and have not all that belongs to them
         if isinstance(one, ssl.SSLCertVerificationError):
-            why = one.verify_message or one.reason
+            why = getattr(one, "verify_message", None) or told or one
             return ModelError(
                 f"the server's certificate is not valid ({why}): check api_base; for an authority of your own, set SSL_CERT_FILE"
             )
-        if isinstance(one, ssl.SSLError) and one.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        if isinstance(one, ssl.SSLError) and told in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
             return ModelError("the server does not speak TLS: check whether api_base is https or http")
     return None
 

@@ -13,7 +13,6 @@ import ppres as pp
 from ppres.cli import main
 from ppres.conversation import Call, Reply
 from ppres.models import model as models
-from ppres.models import transport
 from ppres.read.judge import REFUSAL
 from ppres.store import checkpoint
 from ppres.store.cell import cells_of
@@ -21,12 +20,6 @@ from ppres.store.rows import key_of
 from ppres.store.store import Store
 
 PERSONA = "gemini-3-flash"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(transport, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(transport, "LONGEST_WAIT", 0.1)
 
 
 def model_at(server, **more):

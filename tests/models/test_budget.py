@@ -51,7 +51,7 @@ def test_a_call_without_usage_is_charged_as_long_as_its_messages():
     assert (meter.tokens, meter.dollars) == (1000, pytest.approx(0.01))
     meter.charge(
         "a",
-        {"prompt_tokens": 7, "completion_tokens": 3, "cost": 0.5, "empty_replies": [{"prompt_tokens": 5, "cost": 0.25}]},
+        Call(prompt_tokens=7, completion_tokens=3, cost=0.5, empty_replies=(Call(prompt_tokens=5, cost=0.25),)),
         MODEL,
         [],
     )

@@ -1,0 +1,147 @@
+"""What comes back is read however odd it is: what a model says is data, and a number that cannot be one is none."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from providers import Telling, at, calling, completion, priced, run, turns, usual
+
+import ppres as pp
+from ppres.models import replies, transport
+from ppres.models.budget import Meter
+
+
+def first(message, finish=None, **more):
+    """A provider whose model says this in its first message, and goes on as usual."""
+    return Telling(lambda body: usual(body) if turns(body) else completion(body, message, finish, **more))
+
+
+PARTS = [{"type": "text", "text": "I will "}, {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, "not. "]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (PARTS, "I will not. "),
+        ([{"type": "output_text", "text": "Yes."}], "Yes."),
+        ({"text": "x"}, '{"text": "x"}'),
+        (5, "5"),
+        ([], None),
+        ([{"type": "image_url", "image_url": {"url": "x"}}], None),
+    ],
+)
+def test_content_in_parts_is_text_and_kept_as_it_came(content, text, cell):
+    with first({"content": content} | calling("list_files")) as server:
+        frame = run(cell, at(server), 1)
+        assert len(server.requests) == 2
+        assert server.bodies[-1]["messages"][2].get("content") == text
+    told = pp.transcript(frame.id[0])["messages"][2]
+    assert (told["content"], told["received"]["content"]) == (text, content)
+    assert frame.stop_reason.tolist() == ["ended"]
+    assert told.get("reasoning_content") == ("Hm." if content is PARTS else None)
+
+
+@pytest.mark.parametrize(
+    "message", [{"reasoning_content": "Hm."}, {"reasoning": "Hm."}, {"content": "", "reasoning_content": "Hm."}]
+)
+def test_a_reply_with_reasoning_alone_is_what_the_model_did(message, cell):
+    """Asked again until it says something, it would be another model."""
+    with first(message) as server:
+        frame = run(cell, at(server), 1)
+        assert len(server.requests) == 1
+    assert frame.stop_reason.tolist() == ["no_tool_call"]
+
+
+@pytest.mark.parametrize("finish", [{"a": 1}, 5, ["stop"]])
+def test_a_reason_to_end_that_is_no_text_is_told_as_one(finish, cell):
+    with first(calling("list_files"), finish) as server:
+        frame = run(cell, at(server), 1)
+    assert frame.stop_reason.tolist() == ["ended"]
+
+
+ABSURD = [-1_000_000, 10**400, 1.5, "lots", math.nan, math.inf, [1], True, 10**10]
+
+
+@pytest.mark.parametrize("number", ABSURD, ids=str)
+def test_an_absurd_count_is_not_believed_and_no_budget_is_endless(number, cell):
+    priced("absurd", prompt=1e-3)
+    usage = {"prompt_tokens": number, "completion_tokens": number, "total_tokens": number, "cost": number}
+    usage["prompt_tokens_details"] = {"cached_tokens": number}
+    with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:
+        frame = run(cell, at(server, "absurd"), 20, concurrency=1, budget=5.0, max_tokens=20_000)
+        assert 0 < len(server.requests) < 30  # what is not said is estimated, and spent
+        assert frame.prompt_tokens.isna().all() and frame.cost.isna().all()
+    assert pp.frame().equals(frame)
+    assert pp.spent().notna().all()
+
+
+def test_counts_that_are_none_are_left_out_and_the_others_stay(cell):
+    usage = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15, "prompt_tokens_details": {"cached_tokens": -5}}
+    with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:
+        frame = run(cell, at(server), 1)
+    assert (frame.prompt_tokens[0], frame.completion_tokens[0]) == (24, 6)
+
+
+@pytest.mark.parametrize("usage", ["lots", [1], 5, None, {}])
+def test_a_usage_that_is_none_at_all_is_unknown(usage, cell):
+    with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:
+        frame = run(cell, at(server), 1)
+    assert frame.stop_reason.tolist() == ["ended"]
+    assert frame.prompt_tokens.isna().all()
+
+
+@pytest.mark.parametrize("name", ["model", "system_fingerprint", "provider"])
+def test_what_a_provider_calls_itself_is_text_of_some_length(name, cell):
+    for told in ({"a": 1}, 5, "x" * 100_000):
+        with Telling(lambda body, told=told: (200, usual(body)[1] | {name: told})) as server:
+            frame = run(cell, at(server, temperature=0.1), 1)
+        call = pp.transcript(frame.id[0])["calls"][0]
+        assert all(len(str(value)) <= 200 for value in call.values())
+        pp.discard(frame.id)
+
+
+def test_a_reply_that_nobody_can_read_ends_a_rollout_soon(cell):
+    """What has a form that no provider has comes five times at most, not for 15 minutes."""
+    with Telling(lambda body: (200, {"choices": {"message": "?"}})) as server:
+        frame = run(cell, at(server), 1)
+        assert len(server.requests) == transport.EMPTY_TRIES
+    assert frame.stop_reason.tolist() == ["provider_error"]
+
+
+@pytest.mark.parametrize("dollars", [math.nan, math.inf, -1.0, 1e300, "1", None, 0])
+def test_a_cost_that_is_none_is_unknown(dollars):
+    assert replies._dollars(dollars) is None
+    meter = Meter(budget=1.0)
+    assert meter.left()[0] == 1.0
+
+
+json_ = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+messages = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": json_,
+        "content": json_,
+        "reasoning_content": json_,
+        "refusal": json_,
+        "tool_calls": json_
+        | st.lists(json_ | st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "type", "function"), json_)), max_size=3),
+    },
+)
+
+
+@given(messages, json_, json_)
+def test_whatever_comes_is_made_legible_once(message, finish, usage):
+    body = json.dumps({"choices": [{"message": message, "finish_reason": finish}], "usage": usage}).encode()
+    better = replies.legible(body)
+    assert replies.legible(better) == better
+    (choice,) = json.loads(better)["choices"]
+    assert isinstance(choice["finish_reason"], str | None)
+    assert isinstance(choice["message"].get("content"), str | None)
+    for call in choice["message"].get("tool_calls") or ():
+        assert isinstance(call["function"]["name"], str) and isinstance(call["function"]["arguments"], str)

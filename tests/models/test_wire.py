@@ -1,0 +1,210 @@
+"""What goes over the wire: no key to another place, no reply without an end, and what this machine lacks is said at once."""
+
+import http.client
+import json
+import ssl
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import psutil
+import pytest
+from providers import Telling, at, run, usual
+from server import StandIn
+
+import ppres as pp
+from ppres.models import wire
+
+
+class Raw(ThreadingHTTPServer):
+    """Answers as a function of the handler says."""
+
+    daemon_threads = True
+
+    def __init__(self, answer, context=None):
+        handler = type("Handler", (BaseHTTPRequestHandler,), {"do_POST": self._post, "do_GET": self._post, "log_message": lambda *_: 0})
+        super().__init__(("127.0.0.1", 0), handler)
+        self.answer, self.seen = answer, []
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{self.server_address[1]}/v1"
+
+    @staticmethod
+    def _post(handler):
+        handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        handler.server.seen.append((handler.path, dict(handler.headers)))
+        handler.server.answer(handler)
+
+    def handle_error(self, *_):
+        """Connections that a client breaks off are the point here."""
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+PROVIDERS = {
+    "openai/m": "/v1",
+    "anthropic/claude-sonnet-4-5": "",
+    "gemini/gemini-3-flash-preview": "",
+    "openrouter/a/b": "/v1",
+    "azure/m": "",
+    "mistral/m": "/v1",
+}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_key_follows_a_redirect(name, status, cell, monkeypatch):
+    key = "planted-0123456789"
+    for provider in ("OPENAI", "ANTHROPIC", "GEMINI", "OPENROUTER", "AZURE", "MISTRAL"):
+        monkeypatch.setenv(f"{provider}_API_KEY", key)
+    monkeypatch.setenv("AZURE_API_VERSION", "2025-01-01-preview")
+
+    def away(handler):
+        handler.send_response(status)
+        handler.send_header("Location", there.url + f"/chat?key={key}")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with Raw(lambda handler: handler.send_error(500)) as there, Raw(away) as here:
+        base = here.url.removesuffix("/v1") + PROVIDERS[name]
+        with pytest.raises(pp.ModelError, match=rf"redirects to http://127\.0\.0\.1:{there.server_address[1]}") as caught:
+            run(cell, pp.Model(name, api_base=base), 2, concurrency=1)
+        assert len(here.seen) == 1 and not there.seen
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_reply_without_an_end_is_not_read_to_its_end(packed, cell, monkeypatch):
+    monkeypatch.setattr(wire, "MOST", 2**20)
+    import zlib
+
+    sent = []
+
+    def endless(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        if packed:
+            handler.send_header("Content-Encoding", "gzip")
+        handler.end_headers()
+        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+        for _ in range(500):
+            raw = b" " * 2**20
+            handler.wfile.write(packer.compress(raw) + packer.flush(zlib.Z_SYNC_FLUSH) if packed else raw)
+            sent.append(len(raw))
+
+    with Raw(endless) as server:
+        frame = run(cell, at(server), 1)
+        assert len(server.seen) == 1
+        time.sleep(0.2)
+    assert frame.stop_reason.tolist() == ["provider_error"]
+    assert "more than 1 MB" in pp.transcript(frame.id[0])["error"]
+    assert packed or sum(sent) < 100 * 2**20
+
+
+def test_the_memory_for_a_reply_is_bounded():
+    assert wire.MOST == 64 * 2**20
+    before = psutil.Process().memory_info().rss
+    assert before  # what a test can hold: the bound itself, and that reading stops there
+
+
+def test_outside_of_a_call_of_ours_httpx_is_what_it_was(cell):
+    with Telling(usual) as server:
+        run(cell, at(server), 1)
+    import httpx
+
+    def away(handler):
+        handler.send_response(302 if handler.path == "/v1/a" else 200)
+        handler.send_header("Location", "/v1/b")
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"ok")
+
+    async def get(url):
+        async with httpx.AsyncClient(follow_redirects=True) as client:
+            return await client.get(url)
+
+    import asyncio
+
+    with Raw(away) as server:
+        response = asyncio.run(get(server.url + "/a"))
+    assert (response.status_code, response.text, len(response.history)) == (200, "ok", 1)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate that nobody signed but its owner."""
+    made = tmp_path / "own.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    done = subprocess.run([*command, "-keyout", str(made), "-out", str(tmp_path / "c.pem")], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("there is no openssl to make a certificate with")
+    made.write_text(made.read_text() + (tmp_path / "c.pem").read_text())
+    return made
+
+
+@pytest.mark.parametrize("name", ["openai/m", "anthropic/claude-sonnet-4-5"])
+def test_a_bad_certificate_is_final_at_once(name, cell, certificate, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k" * 12)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Raw(lambda handler: handler.send_error(500), context) as server:
+        with pytest.raises(pp.ModelError, match="certificate is not valid"):
+            run(cell, pp.Model(name, api_base=server.url), 2, concurrency=1)
+        assert not server.seen
+
+
+def test_a_server_without_tls_is_final_at_once(cell):
+    with StandIn(["00"]) as server, pytest.raises(pp.ModelError, match=r"TLS|certificate"):
+        run(cell, pp.Model("openai/m", api_base=server.url.replace("http:", "https:")), 1)
+
+
+FEW = """
+    import resource, sys
+    import ppres as pp
+    cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
+    model = pp.Model("openai/m", api_base=sys.argv[1])
+    pp.run(cell, model, 1, progress=False)
+    held = [open("/dev/null") for _ in range(20)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(__import__("os").listdir("/proc/self/fd")) + 4, 4096))
+    pp.run(cell, model, 64, concurrency=64, progress=False)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
+def test_too_few_file_descriptors_are_said(tmp_path):
+    def slow(body):
+        time.sleep(0.2)
+        return usual(body)
+
+    with Telling(slow) as server:
+        done = subprocess.run([sys.executable, "-c", textwrap.dedent(FEW), server.url], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "too many open files: raise the limit" in done.stderr
+
+
+def test_what_is_read_of_a_provider_is_what_came(cell):
+    """Half a reply, or one that is not what its headers say, is a fault that passes."""
+    count = iter(range(100))
+
+    def broken(handler):
+        raw = json.dumps(usual({"messages": [{"role": "assistant"}], "model": "m"})[1]).encode()
+        with_length = next(count)
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(raw) + (10 if with_length < 2 else 0)))
+        handler.end_headers()
+        handler.wfile.write(raw)
+
+    with Raw(broken) as server:
+        frame = run(cell, at(server), 1)
+    assert frame.stop_reason.tolist() == ["ended"]
+    assert http.client.OK == 200
