@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 # Part of every rollout's identity: a rollout cut off at another place is another rollout. 30 turns as in the paper's harness.
 LIMITS = {"turns": 30, "tokens": 120_000}
 
+# Runs in which a provider may fail at the same turn of a rollout until no other tries it.
+TRIES = 3
+
 STOPS = {
     "ended": "the agent called end_task",
     "no_tool_call": "a message without a tool call",
@@ -21,6 +24,7 @@ STOPS = {
     "token_limit": f"a conversation of more than {LIMITS['tokens']} tokens, or a reply cut off at its limit",
     "content_filter": "the provider withheld the reply",
     "provider_error": "the provider failed for good; the next run tries again",
+    "rejected": f"the provider failed at the same turn in {TRIES} runs; no run tries again (pp.discard makes it anew)",
     "budget": "the budget was spent; the next run goes on",
 }
 # The agent itself came to an end; after any other stop it is not known what it would have done.
@@ -103,6 +107,8 @@ class Conversation:
     """A key of `STOPS`."""
     error: str | None = None
     """The provider's, where it ended the rollout."""
+    failures: int = 0
+    """Runs in a row in which it did so at this turn."""
 
     @property
     def messages(self) -> list[Message]:
@@ -115,12 +121,15 @@ class Conversation:
         return [turn.message for turn in self.turns]
 
     def json(self) -> dict[str, Any]:
-        """What is stored: messages as they came, calls (one for each assistant message), stop_reason, error."""
+        """What is stored: messages as they came, calls (one for each assistant message), stop_reason, error, and failures."""
         calls = [turn.call.json() for turn in self.turns]
-        return {"messages": self.messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
+        kept = {"messages": self.messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
+        return kept | ({"failures": self.failures} if self.failures else {})
 
     @classmethod
-    def of(cls, messages: list[Message], calls: list[Any], stop_reason: str, error: str | None = None) -> Conversation:
+    def of(
+        cls, messages: list[Message], calls: list[Any], stop_reason: str, error: str | None = None, failures: int = 0
+    ) -> Conversation:
         """A conversation from its JSON; where the calls are missing, as in released transcripts, nothing is known of them."""
         turns: list[Turn] = []
         for message in messages:
@@ -128,7 +137,7 @@ class Conversation:
                 turns.append(Turn(message, Call.of(calls[len(turns)] if len(turns) < len(calls) else None), []))
             elif turns:
                 turns[-1].replies.append(message)
-        return cls(turns, stop_reason, error)
+        return cls(turns, stop_reason, error, failures)
 
 
 class Record(NamedTuple):

@@ -237,7 +237,14 @@ def completion(body, message, finish=None, **more):
     finish = finish or ("tool_calls" if message.get("tool_calls") else "stop")
     choice = {"index": 0, "message": {"role": "assistant", "content": None} | message, "finish_reason": finish}
     usage = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}
-    return 200, {"id": "x", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice], "usage": usage} | more
+    return 200, {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 1,
+        "model": body["model"],
+        "choices": [choice],
+        "usage": usage,
+    } | more
 
 
 def refusal(status, **error):

@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ppres.models.faults import ModelError
-from ppres.models.model import Model
 from ppres.store.cell import Cell
 from ppres.store.rows import Finished
 from ppres.store.store import Store
@@ -22,7 +21,7 @@ T = TypeVar("T")
 Job = tuple[Cell, int]
 
 
-_IN_VAIN = 8  # conversations that end with their first call, and none that goes further, until a model is given up
+_IN_VAIN = 8  # conversations that a provider ends, with no answer to any in between, until the model is given up
 
 
 class Keeper:
@@ -49,16 +48,26 @@ class Rejected(dict[str, ModelError]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._vain: Counter[str] = Counter()
+        self._vain: dict[str, list[Finished]] = {}
 
-    def note(self, model: Model, finished: Finished) -> None:
-        """Give a model up whose provider refuses every conversation at its start: what it says of one, it says of all."""
-        ended = finished.record.conversation
-        vain = ended.stop_reason == "provider_error" and not ended.turns and self._vain[model.label] >= 0
-        self._vain[model.label] = self._vain[model.label] + 1 if vain else -1
-        if self._vain[model.label] >= _IN_VAIN:
-            why = f"its provider refused {_IN_VAIN} conversations at their first call, and none went on: {ended.error}"
-            self[model.label] = ModelError(f"{model.label}: {why}")
+    def answered(self, label: str) -> None:
+        """The model's provider answered a call."""
+        self._vain.pop(label, None)
+
+    def note(self, label: str, finished: Finished) -> list[Finished]:
+        """Give a model up whose provider ends one conversation after another: what it says of so many, it says of all.
+
+        Returns those conversations then: nothing was learnt of them.
+        """
+        if finished.record.conversation.stop_reason not in ("provider_error", "rejected"):
+            return []
+        vain = self._vain.setdefault(label, [])
+        vain.append(finished)
+        if len(vain) < _IN_VAIN:
+            return []
+        why = f"its provider refused {len(vain)} conversations in a row, the last: {finished.record.conversation.error}"
+        self[label] = ModelError(f"{label}: {why}")
+        return vain
 
     def tell(self) -> None:
         """Raise `ModelError` where there are any."""

@@ -10,8 +10,8 @@ import math
 from collections import deque
 from concurrent.futures import Executor
 
-from ppres.agent import play
-from ppres.conversation import Reply
+from ppres.agent import Rollout, play, replay
+from ppres.conversation import TRIES, UNFINISHED, Reply
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper, Rejected, Writer
 from ppres.engine.rollout import Made, ask, asking, finish
@@ -50,6 +50,8 @@ def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, ex
         say(f"the budget ends it: {made} rollouts stored, {meter.refused} paused or not started, {meter}")
     if failed := keeper.kept["provider_error"]:
         say(f"{failed} rollouts ended in provider_error (column 'stop_reason'); the next run tries them again")
+    if failed := keeper.kept["rejected"]:
+        say(f"{failed} rollouts ended in provider_error in {TRIES} runs, and are left as rejected (column 'stop_reason')")
     work.rejected.tell()
 
 
@@ -65,6 +67,10 @@ class _Work:
         self.open: set[bytes] = set()
         self.todo: deque[Job] = deque()
         self.elsewhere: deque[Job] = deque()
+        self.turn = asyncio.Lock()
+        """Who is next to be given room under the limits."""
+        self.last_round = math.inf
+        """The replicate from which on nothing is begun, because one did not fit."""
         self.stopped = False
         """By a person, who does not wait for the workers."""
 
@@ -95,10 +101,7 @@ class _Work:
 
     async def _one(self, cell: Cell, replicate: int) -> None:
         key = key_of(cell.digest, replicate)
-        share: tuple[float, float] | None = (math.inf, math.inf)
-        if self.meter.bounded:
-            most = _SHARE if self.executor else 1.0
-            share = await self.meter.room(key, cell.model, self.expected[cell.digest].mean, most)
+        share = await self._room(cell, replicate, key)
         if not share:
             return
         try:
@@ -116,8 +119,23 @@ class _Work:
         finally:
             self.meter.release(key)
 
+    async def _room(self, cell: Cell, replicate: int, key: bytes) -> tuple[float, float] | None:
+        """Dollars and tokens that a rollout may take. One that does not fit ends the rounds: cells stay as large as each other."""
+        if not self.meter.bounded:
+            return math.inf, math.inf
+        async with self.turn:  # in their order, also where a later one would fit and this one has to wait
+            if replicate > self.last_round and self.meter.binds(cell.model):
+                self.meter.refused += 1
+                return None
+            most = _SHARE if self.executor else 1.0
+            share = await self.meter.room(key, cell.model, self.expected[cell.digest].mean, most)
+            if not share:
+                self.last_round = min(self.last_round, replicate)
+            return share
+
     async def _play(self, cell: Cell, replicate: int, key: bytes, past: list[Reply]) -> None:
         async def keep(turn: int, reply: Reply) -> None:
+            self.rejected.answered(cell.model.label)
             self.open.add(key)
             await self.writer.do(lambda: checkpoint.keep(self.keeper.store, key, turn, reply))
 
@@ -142,6 +160,8 @@ class _Work:
 
     async def _keep_made(self, cell: Cell, replicate: int, key: bytes, made: Made, past: int) -> None:
         self.meter.add(key, made.dollars, made.tokens)
+        if made.replies:
+            self.rejected.answered(cell.model.label)
 
         def store() -> None:
             for turn, reply in enumerate(made.replies, past):
@@ -160,13 +180,31 @@ class _Work:
             await self._keep(cell, key, made.finished)
 
     async def _keep(self, cell: Cell, key: bytes, finished: Finished) -> None:
-        paused = finished.record.conversation.stop_reason == "budget"
+        ended = finished.record.conversation
+        vain = self.rejected.note(cell.model.label, finished)
+        paused = ended.stop_reason == "budget"
 
         def store() -> None:
-            self.keeper.keep(cell, [finished])
+            self.keeper.keep(cell, [self._counted(cell, finished)])
+            for one in vain:
+                one.record.conversation.failures = 0
+            self.keeper.store.put(vain, self.keeper.specs)
             if not paused:
                 self.open.discard(key)
 
         self.meter.refused += paused
         await self.writer.do(store)
-        self.rejected.note(cell.model, finished)
+
+    def _counted(self, cell: Cell, finished: Finished) -> Finished:
+        """With the runs in which the provider failed at this turn; after some of them it is not asked any more."""
+        ended = finished.record.conversation
+        if ended.stop_reason not in UNFINISHED:
+            return finished
+        before = self.keeper.store.unfinished(finished.key)
+        so_far = before.failures if before and len(before.turns) == len(ended.turns) else 0
+        ended.failures = so_far + (ended.stop_reason == "provider_error")
+        if ended.failures < TRIES:
+            return finished
+        ended.stop_reason = "rejected"
+        world = replay(cell.scene.start, ended, cell.scene.own).world
+        return finish(cell, finished.replicate, Rollout(ended, world))

@@ -146,7 +146,8 @@ def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, execu
     simulated = [job for job in jobs if job[0].model.simulated]
     for cell in {cell.digest: cell for cell, _ in simulated}.values():
         cell.rehearsed()  # a rate that is missing is told before anything is made
-    live = [job for job in jobs if not job[0].model.simulated]
+    # In rounds over the cells, so that they stay as large as each other wherever it ends.
+    live = sorted((job for job in jobs if not job[0].model.simulated), key=lambda job: job[1])
     for model in {cell.model.label: cell.model for cell, _ in live}.values():
         model.check_key()
     run_simulated(simulated, keeper, executor, concurrency)

@@ -106,6 +106,10 @@ class Meter:
         """Whether there is a limit at all."""
         return min(self.budget, self.max_tokens) < math.inf
 
+    def binds(self, model: Model) -> bool:
+        """Whether a limit binds the model: dollars bind only what has a price."""
+        return self.max_tokens < math.inf or (self.budget < math.inf and model.price(1e6, 1e6) is not None)
+
     def spent(self, model: Model) -> bool:
         """Whether a limit that binds the model is reached: dollars bind only what has a price."""
         return self.tokens >= self.max_tokens or (self.dollars >= self.budget and model.price(1e6, 1e6) is not None)

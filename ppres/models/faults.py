@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ppres.conversation import Call
-from ppres.models.environment import redact
 from ppres.models.meanings import code, meaning
+from ppres.models.redaction import redact
 
 if TYPE_CHECKING:
     from ppres.models.wire import Exchange

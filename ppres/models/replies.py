@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 from ppres.conversation import Call, Message, Reply, refusal_field
-from ppres.models.environment import redact
+from ppres.models import redaction
 from ppres.models.faults import EmptyReply
 from ppres.models.wire import Exchange
 
@@ -54,15 +55,8 @@ def read(response: Any, seen: Exchange, seconds: float) -> Reply:
         for mine, its in zip(kept.get("tool_calls") or (), told.get("tool_calls") or (), strict=False):
             mine["function"]["arguments"] = its["function"]["arguments"]  # litellm reads them, and some it cannot
         kept |= {"received": received} if told != received else {}
-    return _redacted(kept, call)
-
-
-def _redacted(kept: Message, call: Call) -> Reply:
-    raw = json.dumps([kept, call.json()])
-    if (clean := redact(raw)) != raw:
-        kept, told = json.loads(clean)
-        call = Call.of(told)
-    return Reply(kept, call)
+    (kept, told), places = redaction.clear([kept, call.json()])
+    return Reply(kept, replace(Call.of(told), cleared=places) if places else call)
 
 
 def _tidy(message: Message) -> Message:

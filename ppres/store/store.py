@@ -252,8 +252,16 @@ class Store(Database):
             for message in packed["messages"]:
                 if message["role"] == "tool" and isinstance(message["content"], int):
                     message["content"] = self._text(message["content"])
-            conversation = Conversation.of(*(packed[name] for name in ("messages", "calls", "stop_reason", "error")))
+            packed.setdefault("failures", 0)
+            conversation = Conversation.of(*(packed[name] for name in ("messages", "calls", "stop_reason", "error", "failures")))
             return Record(conversation, packed["created"], json.loads(self._text(packed["provenance"])))
+
+    def unfinished(self, key: bytes) -> Conversation | None:
+        """A stored rollout that a run replaces; None where there is none, or none that can be read."""
+        found = self.query("SELECT stop_reason FROM rollouts WHERE key=?", key)
+        with contextlib.suppress(StoreError):
+            return self.record(key).conversation if found and found[0][0] in UNFINISHED else None
+        return None
 
     def _read_text(self, id: int) -> str:
         ((digest, body),) = self.query("SELECT digest, body FROM texts WHERE id=?", id)

@@ -190,7 +190,12 @@ def claude(body):
     said = body["messages"][1]["content"] if len(body["messages"]) > 1 else None
     if said and said[0].get("signature") != "SIG":
         return 400, {"type": "error", "error": {"type": "invalid_request_error", "message": "a thinking block is missing"}}
-    call = {"type": "tool_use", "id": "toolu_1" if not said else "toolu_2", "name": "end_task" if said else "list_files", "input": {}}
+    call = {
+        "type": "tool_use",
+        "id": "toolu_1" if not said else "toolu_2",
+        "name": "end_task" if said else "list_files",
+        "input": {},
+    }
     content = [{"type": "thinking", "thinking": "Hm.", "signature": "SIG"}, call]
     usage = {"input_tokens": 9, "output_tokens": 9}
     more = {"id": "m", "type": "message", "role": "assistant", "model": body["model"], "stop_reason": "tool_use"}

@@ -20,7 +20,7 @@ SAID = {
             403,
             {
                 "code": "The caller does not have permission to execute the specified operation",
-                "error": "Content violates usage guidelines. Team: t, API key ID: k, Model: grok-4, Failed check: SAFETY_CHECK_TYPE_BIO",
+                "error": "Content violates usage guidelines. API key ID: k, Model: grok-4, Failed check: SAFETY_CHECK_TYPE_BIO",
             },
         ),
         (
@@ -45,8 +45,19 @@ SAID = {
                 }
             },
         ),
-        (400, {"error": {"message": "Invalid prompt: it was flagged as potentially violating our usage policy", "code": "invalid_prompt"}}),
-        (400, {"type": "error", "error": {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"}}),
+        (
+            400,
+            {
+                "error": {
+                    "message": "Invalid prompt: it was flagged as potentially violating our usage policy",
+                    "code": "invalid_prompt",
+                }
+            },
+        ),
+        (
+            400,
+            {"type": "error", "error": {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"}},
+        ),
         (400, {"error": {"code": "InputTextSensitiveContentDetected", "message": "The request failed."}}),
         (400, {"error": {"code": "SensitiveContentDetected.SevereViolation", "message": "The request failed."}}),
         (200, {"choices": None, "base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}),
@@ -54,16 +65,33 @@ SAID = {
         (500, {"error": {"message": "The input or output contains unsafe content", "type": "x"}}),
     ],
     "token_limit": [
-        (400, {"error": {"message": "Invalid request: Your request exceeded model token limit: 131072 (requested: 140000)", "type": "x"}}),
+        (
+            400,
+            {
+                "error": {
+                    "message": "Invalid request: Your request exceeded model token limit: 131072 (requested: 140000)",
+                    "type": "x",
+                }
+            },
+        ),
         (400, {"error": {"code": "1261", "message": "Prompt exceeds max length"}}),
         (400, {"error": {"message": "This model's maximum prompt length is 131072 but the request contains 140000 tokens."}}),
         (400, {"error": "The number of tokens to keep from the initial prompt is greater than the context length."}),
         (400, {"error": {"message": "This model's maximum context length is 65536 tokens. However, you requested 70000 tokens"}}),
         (400, {"error": {"message": "x", "code": "context_length_exceeded", "type": "invalid_request_error"}}),
         (400, {"error": {"message": "Your input exceeds the context window of this model. Please adjust your input"}}),
-        (400, {"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "n_ctx": 4096}}),
+        (
+            400,
+            {"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "n_ctx": 4096}},
+        ),
         (500, {"error": {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}}),
-        (400, {"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens > 200000 maximum"}}),
+        (
+            400,
+            {
+                "type": "error",
+                "error": {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens > 200000 maximum"},
+            },
+        ),
         (400, {"error": {"message": "input length and `max_tokens` exceed context limit: 199000 + 8000 > 200000"}}),
         (413, {"type": "error", "error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}}),
         (413, "<html>413 Request Entity Too Large</html>"),
@@ -78,7 +106,10 @@ SAID = {
             },
         ),
         (400, {"message": "Input is too long for requested model."}),
-        (400, {"object": "error", "message": "Prompt contains 140000 tokens, too large for model with 131072 maximum context length"}),
+        (
+            400,
+            {"object": "error", "message": "Prompt contains 140000 tokens, too large for model with 131072 maximum context length"},
+        ),
         (400, {"object": "error", "message": "The decoder prompt (length 5000) is longer than the maximum model length of 4096."}),
         (400, {"error": {"message": "Range of input length should be [1, 129024]", "code": "invalid_parameter_error"}}),
         (400, {"error": {"message": "Please reduce the length of the messages or completion.", "param": "messages"}}),
@@ -86,9 +117,23 @@ SAID = {
         (200, {"choices": None, "base_resp": {"status_code": 1039, "status_msg": "token limit"}}),
     ],
     "credit": [
-        (400, {"type": "error", "error": {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."}}),
+        (
+            400,
+            {
+                "type": "error",
+                "error": {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."},
+            },
+        ),
         (402, {"error": {"message": "Insufficient Balance", "type": "unknown_error", "code": "invalid_request_error"}}),
-        (402, {"error": {"message": "This request requires more credits, or fewer max_tokens. You can only afford 92985.", "code": 402}}),
+        (
+            402,
+            {
+                "error": {
+                    "message": "This request requires more credits, or fewer max_tokens. You can only afford 92985.",
+                    "code": 402,
+                }
+            },
+        ),
         (402, {}),
         (429, {"error": {"message": "You exceeded your current quota, please check your plan.", "code": "insufficient_quota"}}),
         (429, {"error": {"message": "Your account is suspended, please check it", "type": "exceeded_current_quota_error"}}),
@@ -107,8 +152,19 @@ SAID = {
         (400, {"error": {"message": "Model Not Exist", "type": "invalid_request_error"}}),
         (400, {"error": {"message": "x-ai/grok-9 is not a valid model ID", "code": 400}}),
         (404, {"error": {"message": "0 endpoints out of 1 are available matching your guardrail restrictions", "code": 404}}),
-        (400, {"error": {"message": "The model `llama3` has been decommissioned and is no longer supported.", "code": "model_decommissioned"}}),
-        (400, {"error": {"code": 400, "message": "User location is not supported for the API use.", "status": "FAILED_PRECONDITION"}}),
+        (
+            400,
+            {
+                "error": {
+                    "message": "The model `llama3` has been decommissioned and is no longer supported.",
+                    "code": "model_decommissioned",
+                }
+            },
+        ),
+        (
+            400,
+            {"error": {"code": 400, "message": "User location is not supported for the API use.", "status": "FAILED_PRECONDITION"}},
+        ),
         (400, {"error": {"code": "1211", "message": "Unknown Model, please check the model code."}}),
     ],
     "forbidden": [(403, {"error": {"message": "Forbidden"}}), (403, "<html>Sorry</html>")],
@@ -119,7 +175,7 @@ SAID = {
             {
                 "error": {
                     "code": 429,
-                    "message": "You exceeded your current quota, please check your plan and billing details. Please retry in 37.5s.",
+                    "message": "You exceeded your current quota, please check your billing details. Please retry in 37.5s.",
                     "status": "RESOURCE_EXHAUSTED",
                     "details": [{"reason": "RATE_LIMIT_EXCEEDED"}, {"retryDelay": "37s"}],
                 }
@@ -134,7 +190,13 @@ SAID = {
     "rejected": [
         (400, {"error": {"message": "max_tokens is too large: 100000. This model supports at most 16384 completion tokens"}}),
         (400, {"error": {"message": "Range of max_tokens should be [1, 8192]", "code": "invalid_parameter_error"}}),
-        (400, {"type": "error", "error": {"message": "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens"}}),
+        (
+            400,
+            {
+                "type": "error",
+                "error": {"message": "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens"},
+            },
+        ),
         (400, {"error": {"message": "Failed to call a function. See 'failed_generation'", "code": "tool_use_failed"}}),
         (400, {"error": {"message": "messages.3: tool_use ids must be unique", "type": "invalid_request_error"}}),
         (422, {"detail": [{"loc": ["body", "messages", 2], "msg": "Extra inputs are not permitted", "type": "extra_forbidden"}]}),

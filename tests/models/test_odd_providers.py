@@ -105,7 +105,7 @@ def test_a_long_pause_is_told_at_once_and_other_models_go_on(cell):
 
 def test_a_provider_that_refuses_every_conversation_is_given_up(cell, capfd):
     with Saying(400) as server:
-        with pytest.raises(pp.ModelError, match="refused 8 conversations at their first call"):
+        with pytest.raises(pp.ModelError, match="refused 8 conversations in a row"):
             run(cell, at(server), 40, concurrency=1)
         assert len(server.requests) == 8
     assert "8 rollouts ended in provider_error" in capfd.readouterr().err

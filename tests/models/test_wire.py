@@ -25,7 +25,9 @@ class Raw(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, answer, context=None):
-        handler = type("Handler", (BaseHTTPRequestHandler,), {"do_POST": self._post, "do_GET": self._post, "log_message": lambda *_: 0})
+        handler = type(
+            "Handler", (BaseHTTPRequestHandler,), {"do_POST": self._post, "do_GET": self._post, "log_message": lambda *_: 0}
+        )
         super().__init__(("127.0.0.1", 0), handler)
         self.answer, self.seen = answer, []
         if context:
