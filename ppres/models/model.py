@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import logging
@@ -249,8 +250,8 @@ class Model:
             request, started = self.request(sent, schemas, self.sent()["parameters"], **more), time.perf_counter()
             with wire.exchange(replies.legible) as seen:
                 try:
-                    # litellm's own timeout bounds the wait for each piece, not for the whole.
-                    response = await wire.within(self.timeout, lite.acompletion(**request), seen)
+                    async with asyncio.timeout(self.timeout):  # litellm's bounds the wait for each piece, not for the whole
+                        response = await lite.acompletion(**request)
                 except Exception as error:
                     raise seen.fault or wire.fault_of(error) or faults.of(error, seen) from None
             return replies.read(response, seen, time.perf_counter() - started)

@@ -7,7 +7,6 @@ Outside of a call of ours the wrapper does nothing.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import errno
@@ -15,7 +14,7 @@ import functools
 import json
 import ssl
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,7 +40,6 @@ class Exchange:
     body: bytes = b""
     fault: Exception | None = None
     """What is wrong on our side of the provider, whatever litellm makes of it."""
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     def json(self) -> Any:
         """What came back; None where it is no JSON."""
@@ -68,29 +66,6 @@ def exchange(edit: Callable[[bytes], bytes] = bytes, *, rehearsal: bool = False)
         _current.reset(token)
 
 
-async def within(seconds: float, call: Coroutine[Any, Any, Any], seen: Exchange) -> Any:
-    """What a call of litellm returns within so many seconds. Raises `TimeoutError`.
-
-    litellm makes the call in a thread, before it is sent: left alone there, it would complain that nobody awaits it.
-    """
-    task = asyncio.ensure_future(call)
-    try:
-        done, _ = await asyncio.wait([task], timeout=seconds)
-        if done:
-            return task.result()
-        raise TimeoutError(f"no reply within {seconds:g} s")
-    finally:
-        if not task.done():
-            begun = asyncio.ensure_future(seen.begun.wait())
-            await asyncio.wait([task, begun], timeout=_SLOWEST, return_when=asyncio.FIRST_COMPLETED)
-            begun.cancel()
-            task.cancel()
-            await asyncio.wait([task])
-
-
-_SLOWEST = 10.0  # seconds that a loaded machine takes to make a request
-
-
 def watch() -> None:
     """Wrap the clients that there are: OpenAI's client has an httpx of its own in some versions."""
     for name in ("httpx", "httpx2"):
@@ -105,7 +80,6 @@ def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
         seen = _current.get()
         if seen is None:
             return await send(self, request, **more)
-        seen.begun.set()
         seen.request, seen.status, seen.headers, seen.body = request.content, None, {}, b""
         if seen.rehearsal:
             raise Rehearsed
