@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from ppres.conversation import Call
+from ppres.conversation import Call, visible
 from ppres.models.meanings import code, meaning
 from ppres.models.redaction import redact
 
@@ -126,7 +126,7 @@ def _pause(headers: Mapping[str, str], words: str) -> float | None:
 def plain(error: Exception) -> str:
     """An error's first line, without secrets."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
-    return _TOKENS.sub("[secret]", redact(text.splitlines()[0]))[:500]
+    return visible(_TOKENS.sub("[secret]", redact(text.splitlines()[0]))[:500])
 
 
 _TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+")
