@@ -103,12 +103,12 @@ def test_a_text_that_the_edge_cuts_off_is_found_and_told_when_the_figure_is_save
 def test_a_text_that_lies_on_another_is_found():
     style.use()
     figure, axes = plt.subplots(1, 2)
-    axes[0].set_xticks([0, 1, 2], ["uncooperative", "neutral", "cooperative peer"])
+    axes[0].set_xticks([0, 1, 2], ["uncooperative", "neither the one nor the other", "cooperative"])
     axes[1].text(0.5, 0.5, "one")
     axes[1].text(0.52, 0.51, "other", bbox={"boxstyle": "round"})
     faults = style.unreadable(figure)
     assert "'one' lies on 'other'" in faults
-    assert "'neutral' lies on 'cooperative peer'" in faults
+    assert "'neither the one nor the other' lies on 'cooperative'" in faults
 
 
 def test_what_is_not_drawn_disturbs_nothing(frame, tmp_path):

@@ -128,8 +128,21 @@ def _expect(value: Any, kind: type, name: str) -> None:
         raise ReleaseError(f"this is no released transcript: {name} is not a {kind.__name__} but a {type(value).__name__}")
 
 
+_DEEPEST = 20
+
+
 class _Texts(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]
     """YAML whose scalars are all texts: no dates, no numbers of any length, no merged mappings that grow with every line."""
+
+
+def _deep(text: str) -> bool:
+    """Whether it holds what no listing holds: PyYAML before 6.0.4 ends the process at depths of tens of thousands."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Texts):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            return True
+    return False
 
 
 def listing(text: str) -> list[Any] | None:
@@ -138,7 +151,7 @@ def listing(text: str) -> list[Any] | None:
     What is not kept is not looked into either: with references in it a few lines can stand for more than any memory holds.
     """
     try:
-        found = yaml.load(text, Loader=_Texts)
+        found = None if _deep(text) else yaml.load(text, Loader=_Texts)
     except (yaml.YAMLError, RecursionError, ValueError):
         return None
     if not isinstance(found, list) or len({isinstance(one, dict) for one in found}) > 1:

@@ -49,12 +49,8 @@ def test_a_call_without_usage_is_charged_as_long_as_its_messages():
     meter = Meter(budget=10)
     meter.charge("a", Call(), MODEL, [{"role": "user", "content": "x" * 4000}])
     assert (meter.tokens, meter.dollars) == (1000, pytest.approx(0.01))
-    meter.charge(
-        "a",
-        Call(prompt_tokens=7, completion_tokens=3, cost=0.5, empty_replies=(Call(prompt_tokens=5, cost=0.25),)),
-        MODEL,
-        [],
-    )
+    empty = Call(prompt_tokens=5, cost=0.25)
+    meter.charge("a", Call(prompt_tokens=7, completion_tokens=3, cost=0.5, empty_replies=(empty,)), MODEL, [])
     assert (meter.tokens, meter.dollars) == (1015, pytest.approx(0.76))
 
 
