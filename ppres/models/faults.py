@@ -126,7 +126,7 @@ def _pause(headers: Mapping[str, str], words: str) -> float | None:
 def plain(error: Exception) -> str:
     """An error's first line, without secrets."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
-    return visible(_TOKENS.sub("[secret]", redact(text.splitlines()[0]))[:500])
+    return visible(_TOKENS.sub("[secret]", redact(text).splitlines()[0])[:500])
 
 
 _TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+")

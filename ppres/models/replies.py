@@ -47,9 +47,9 @@ def read(response: Any, seen: Exchange, seconds: float) -> Reply:
     kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
     said = kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or _reasoned(kept)
     if not (said or finish in _CUT):
-        raise EmptyReply("a reply without text and without a tool call", call)
+        raise EmptyReply("a reply without text and without a tool call", _cleared(call))
     if finish not in _CUT and native not in _ENDINGS and not kept.get("tool_calls"):
-        raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", call)
+        raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", _cleared(call))
     if received := _message(seen.json()):
         told = legible_message(received)
         for mine, its in zip(kept.get("tool_calls") or (), told.get("tool_calls") or (), strict=False):
@@ -57,6 +57,12 @@ def read(response: Any, seen: Exchange, seconds: float) -> Reply:
         kept |= {"received": received} if told != received else {}
     (kept, told), places = redaction.clear([kept, call.json()])
     return Reply(kept, replace(Call.of(told), cleared=places) if places else call)
+
+
+def _cleared(call: Call) -> Call:
+    """A call without keys: a provider may put them into any field."""
+    told, places = redaction.clear(call.json())
+    return replace(Call.of(told), cleared=places) if places else call
 
 
 def _tidy(message: Message) -> Message:
