@@ -13,12 +13,12 @@ from re import _constants as op
 from re import _parser as parser
 from typing import Any
 
-from ppres.models import transport
+from ppres.models import faults
 from ppres.read import foreign, lexical, objections, refusals, vocabulary
 from ppres.scenarios import finance, scoring
 from ppres.worlds.world import World
 
-MODULES = (foreign, lexical, scoring, finance, transport, vocabulary)
+MODULES = (foreign, lexical, scoring, finance, faults, vocabulary)
 STEPS = "averag|assess|transfer|delet|queu"
 SEPARATORS = ("", " ", ", ", ". ", "\n")
 # How a sentence may begin that a coder has to follow for long.
@@ -107,8 +107,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "objection": lambda text: lexical.objection([text]),
     "score": _left,
     "grade": finance._in_text,
-    "error": lambda text: transport.plain(ValueError(text)),
-    "final": lambda text: transport._final(ValueError(text), "m"),
+    "error": lambda text: faults.plain(ValueError(text)),
 }
 
 

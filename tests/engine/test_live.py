@@ -18,7 +18,8 @@ def conditions(cell):
 
 
 def seeds_of(conditions, model, n):
-    return [key_of(one.digest, i).hex()[:12] for one in cells_of(conditions, model) for i in range(n)]
+    # In rounds over the cells, as a run goes.
+    return [key_of(one.digest, i).hex()[:12] for i in range(n) for one in cells_of(conditions, model)]
 
 
 def conversations(frame):

@@ -11,7 +11,8 @@ import pytest
 import ppres as pp
 from ppres.conversation import visible
 from ppres.engine.rollout import simulate
-from ppres.models.transport import plain, say
+from ppres.models.faults import plain
+from ppres.models.transport import say
 from ppres.store.cell import cells_of
 from ppres.store.store import Store
 
