@@ -75,6 +75,8 @@ def footer(frame: pd.DataFrame) -> str:
     """Number of rollouts and kind of agents behind a figure."""
     kinds = {
         "sim": "simulated agents: a model of published rates, not evidence about any real model",
+        "planted": "simulated agents: rates planted by hand, not evidence about any real model",
+        "function": "functions in the place of a model",
         "live": "live models",
         "release": "the authors' released transcripts",
     }

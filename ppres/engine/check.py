@@ -170,6 +170,9 @@ def _of_act(scenario: Scenario, conditions: Iterable[Condition]) -> Iterator[tup
             first, second = (
                 rehearse(Simulated(rates, "0", scenario.act, judgements), scene.messages, scene.world())[0] for _ in "ab"
             )
+            replies = [str(reply["content"]) for turn in first.turns for reply in turn.replies]
+            if wrong := next((text for text in replies if text.startswith("Error: ")), None):
+                yield "act", str(condition), f"a call of the simulated agent fails: {wrong[7:]}"
             if first != second:
                 yield "act", str(condition), "the same seed does not act the same twice: take all chance from mind.rng"
         except (ScenarioError, ConditionError, PersonaError) as error:

@@ -46,7 +46,8 @@ class Scenario:
     """Names of tools that ppres has, and functions `(world, …) -> str` with a docstring. `end_task` is always there. A function may
     keep what it likes in `world.state` (JSON), and raises `ppres.ToolError` for what the agent shall read as an error."""
     steps: str = ""
-    """A pattern of the decisive step's verbs, "approv|releas": for telling a refusal of it."""
+    """A regular expression of the decisive step's verbs, such as "approv|releas" (no list with commas): "I will not approve it" is
+    then a refusal of the step. Without it only a refusal of the task as a whole is coded as one."""
     factors: Iterable[str | Factor] = ()
     """Names of those built-in factors that have a meaning only where a scenario says so (dataset, threshold, shutdown_clause,
     monitored, threatened), and factors of its own."""
@@ -63,7 +64,7 @@ class Scenario:
     own_factors: Mapping[str, Factor] = field(init=False, default_factory=dict)
     tool_names: tuple[str, ...] = field(init=False, default=())
     own_tools: Mapping[str, Tool] = field(init=False, default_factory=dict)
-    _brought: tuple[dict[str, str], str] | None = field(init=False, default=None, repr=False)
+    _brought: tuple[dict[str, str], str, str] | None = field(init=False, default=None, repr=False)
     """Code and scorer as the process knows them that sent it here: sources do not travel."""
 
     def __post_init__(self) -> None:
@@ -130,6 +131,10 @@ class Scenario:
         """What its own tools are, by name: part of its rollouts' identity."""
         return self._brought[0] if self._brought else {name: digest_of(tool.run) for name, tool in self.own_tools.items()}
 
+    def act_digest(self) -> str:
+        """What simulated agents do in it: part of their rollouts' identity."""
+        return self._brought[2] if self._brought else digest_of(self.act) if self.act else ""
+
     def scorer(self) -> str:
         """What its rule and the columns are that it fills: a stored rollout is scored anew where they are others."""
         if self._brought:
@@ -157,14 +162,14 @@ class Scenario:
 
     def __reduce__(self) -> Any:
         made_of = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
-        return (_built_in, (self.name,)) if self.built_in else (_anew, (made_of, (self.code(), self.scorer())))
+        return (_built_in, (self.name,)) if self.built_in else (_anew, (made_of, (self.code(), self.scorer(), self.act_digest())))
 
 
 def _built_in(name: str) -> Any:
     return SCENARIOS[name]
 
 
-def _anew(made_of: dict[str, Any], brought: tuple[dict[str, str], str]) -> Scenario:
+def _anew(made_of: dict[str, Any], brought: tuple[dict[str, str], str, str]) -> Scenario:
     scenario = Scenario(**made_of)
     object.__setattr__(scenario, "_brought", brought)
     return scenario

@@ -82,6 +82,8 @@ def _staged(scenario: Any, condition: Condition, cast: Cast) -> tuple[str, dict[
     if not (isinstance(staged, tuple) and len(staged) == 2 and isinstance(staged[0], str) and isinstance(staged[1], dict)):
         raise ScenarioError(f"{scenario.name}: stage returns a text and a mapping (request, start of the world), not {staged!r}")
     request, start = staged
+    if not isinstance(start.get("files", []), list) or not all(isinstance(file, dict) for file in start.get("files", [])):
+        raise ScenarioError(f"{scenario.name}: files is a list of mappings {{name, content}}, not {start['files']!r:.200}")
     files = [modified("2026-02-06 16:45") | file for file in start.get("files", [])]
     start = start | {"files": files}
     if scenario.built_in:

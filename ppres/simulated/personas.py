@@ -182,6 +182,11 @@ class Persona:
         if not isinstance(row, Mapping) or not {"behaviour", "rate"} <= row.keys():
             raise PersonaError(f"persona {self.name}: a row of rates has behaviour, rate and any factors, not {row!r}")
         _probability(self.name, row["behaviour"], row["rate"])
+        for name, level in row.items():
+            factor = FACTORS.get(name)
+            fixed = factor is not None and factor.levels is not None and name not in ("scenario", "subject", "dataset")
+            if factor and fixed and not _nothing(level) and level != "none" and level not in factor.valid:
+                raise PersonaError(f"persona {self.name}: {name}={level!r} is not one of {', '.join(map(repr, factor.valid))}")
 
     @property
     def label(self) -> str:

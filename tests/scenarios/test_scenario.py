@@ -165,6 +165,14 @@ def test_columns_in_another_order_are_read_by_name(tmp_path):
     assert set(more.late) == {1.5}
 
 
+def test_what_simulated_agents_do_is_identity_and_no_business_of_a_real_model(tmp_path):
+    live = pp.Model("openai/m", api_base="http://127.0.0.1:9/v1")
+    scenarios = [defined(tmp_path, "first"), defined(tmp_path, "second", SOURCE.replace("I approve.", "Yes."))]
+    cells = [pp.Condition(scenario=one) for one in scenarios]
+    assert len({cells_of(cell, MINE)[0].digest for cell in cells}) == 2
+    assert len({cells_of(cell, live)[0].digest for cell in cells}) == 1
+
+
 def test_explain_names_the_tool_that_changed(tmp_path):
     before = pp.Condition(scenario=defined(tmp_path, "first"))
     after = pp.Condition(scenario=defined(tmp_path, "second", SOURCE.replace('"Approved."', '"Done."')))

@@ -65,6 +65,7 @@ def test_the_row_that_names_most_factors_counts_and_a_tie_is_told():
         ([{"behaviour": "shutdown_tampering"}], "behaviour, rate"),
         ({"model_exfiltration": 0.1}, "no rate for shutdown_tampering"),
         ([{"behaviour": "shutdown_tampering", "colour": "red", "rate": 0.1}], "colour is no factor"),
+        ([{"behaviour": "shutdown_tampering", "peer": "coperative", "rate": 0.1}], "'coperative' is not one of"),
         (lambda condition: "often", "probability"),
     ],
 )
