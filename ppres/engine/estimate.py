@@ -14,13 +14,13 @@ from ppres.condition import Condition
 from ppres.conversation import UNFINISHED
 from ppres.models.budget import Usage
 from ppres.models.model import size
-from ppres.read.frame import current, outcomes_of, stored_cell
+from ppres.read.frame import stored_cell
+from ppres.read.scored import CellOutcomes, outcomes_of
 from ppres.scenarios import build
 from ppres.simulated.agent import Simulated, rehearse
 from ppres.simulated.personas import Planted
 from ppres.store.cell import Cell
 from ppres.store.database import StoreError
-from ppres.store.rows import Row
 from ppres.store.store import Store
 
 # Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
@@ -63,21 +63,19 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
         try:
             stored = stored_cell(store, digest)
             if stored.model in wanted:
-                known.setdefault((stored.model, str(stored.condition.get("scenario"))), []).extend(
-                    _used(store, current(store, stored))
-                )
+                same = (stored.model, str(stored.condition.get("scenario")))
+                known.setdefault(same, []).extend(_used(outcomes_of(store, stored)))
         except StoreError as error:  # an estimate can do without the damaged ones
             warnings.warn(f"left out of the estimate: {error}", stacklevel=4)
     distinct = {cell.digest: cell for cell in cells}.values()
     return {cell.digest: _expected(cell, known.get((cell.model.label, cell.condition.scenario), [])) for cell in distinct}
 
 
-def _used(store: Store, rows: list[Row]) -> list[list[float]]:
+def _used(scored: CellOutcomes) -> list[list[float]]:
     """The fields of `Usage` of the rollouts that came to an end; NaN for what is not known."""
-    found = [outcomes_of(store, stored) for stored in rows]
-    names = ("turns", "prompt_tokens", "completion_tokens", "cost")
-    ended = [one for one in found if one["stop_reason"] not in UNFINISHED]
-    return [[math.nan if one[name] is None else one[name] for name in names] for one in ended]
+    taken = zip(*(scored.column(name) for name in ("turns", "prompt_tokens", "completion_tokens", "cost")), strict=True)
+    ended = [numbers for numbers, stop in zip(taken, scored.column("stop_reason"), strict=True) if stop not in UNFINISHED]
+    return [[math.nan if number is None else number for number in numbers] for numbers in ended]
 
 
 def _expected(cell: Cell, used: list[list[float]]) -> Expected:

@@ -18,8 +18,8 @@ from ppres.engine.simulate import run_simulated
 from ppres.models.budget import Meter, check_whole
 from ppres.models.transport import say
 from ppres.read.columns import column, factors
-from ppres.read.frame import current, outcomes_of
 from ppres.read.frame import frame as tidy
+from ppres.read.scored import outcomes_of
 from ppres.store import checkpoint
 from ppres.store.cell import Cell, Conditions, Models, cells_of
 from ppres.store.database import StorePath
@@ -159,8 +159,9 @@ def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -
     added, why = 0, Counter[str]()
     for cell in cells:
         made = wanted[cell.digest]
-        scored = [outcomes_of(store, stored) for stored in current(store, cell.stored(), made)]
-        reasons = [one["missing"] for one in scored if one["missing"] and not one["refused"]]  # a refusal is an outcome
+        scored = outcomes_of(store, cell.stored(), made)
+        told = zip(scored.column("missing"), scored.column("refused"), strict=True)
+        reasons = [why for why, refused in told if why and not refused]  # a refusal is an outcome
         more = min(n - (made - len(reasons)), _PATIENCE * n - made)
         if more > 0:
             wanted[cell.digest] += more

@@ -74,16 +74,16 @@ def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
 def factors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Columns of conditions, a row for each: those that all have, then factors that only some scenarios have."""
     own = dict.fromkeys(name for row in rows for name in row if name not in TYPES)
-    made = {name: _as_stored([row[name] for row in rows], name) for name in TYPES}
+    made = {name: as_stored([row[name] for row in rows], name) for name in TYPES}
     return made | {name: own_column([row.get(name) for row in rows], name, factor=True) for name in own}
 
 
-def _as_stored(values: Sequence[Any], name: str) -> Any:
-    """A factor's column, also where another version stored what today's could not be."""
+def as_stored(values: Sequence[Any], name: str) -> Any:
+    """A column of what is stored, also where another version stored what today's could not be."""
     try:
         return column(values, name)
     except (TypeError, ValueError, AttributeError):
-        return own_column(values, name, factor=True)
+        return own_column(values, name, factor=name in FACTORS)
 
 
 def own_column(values: Sequence[Any], name: str, *, factor: bool) -> Any:

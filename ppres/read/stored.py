@@ -8,13 +8,12 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ppres.agent import replay
 from ppres.condition import FACTORS, Condition
 from ppres.conversation import UNFINISHED, Call
 from ppres.models.model import Model
-from ppres.read import outcomes
-from ppres.read.frame import cached, definition, rescored, stored_cell
 from ppres.read.frame import frame as tidy
+from ppres.read.frame import stored_cell
+from ppres.read.scored import cached, definition, replayed
 from ppres.store import checkpoint
 from ppres.store.cell import Conditions, Models, cells_of
 from ppres.store.database import StoreError, StorePath
@@ -58,10 +57,9 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
         spec, record = opened.spec(row.cell), opened.record(row.key)
     conversation, sent = record.conversation, spec["sent"]
     condition = definition(spec)
-    if condition:
-        scored = outcomes.score(conversation, condition, replay(sent["world"], conversation, condition._scenario.own_tools).world)
-    else:
-        scored = cached(row) or {}
+    values = replayed(spec, condition, conversation).scored if condition else None
+    (known,) = cached([row])
+    told = zip(values.columns, values.values, strict=True) if values else zip(row.columns, known or (), strict=False)
     kept = conversation.json()
     return {
         "id": row.key.hex(),
@@ -74,7 +72,7 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
         "messages": sent["messages"] + kept["messages"],
         "created": record.created,
         "provenance": record.provenance,
-        "outcomes": scored,
+        "outcomes": dict(told),
     }
 
 
@@ -181,8 +179,8 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
             except StoreError as error:
                 problems += [(row.key.hex()[:16], str(error)) for row in rows]
                 continue
-            condition, start = definition(spec), spec["sent"]["world"]
-            for row in rows:
+            condition = definition(spec)
+            for row, known in zip(rows, cached(rows), strict=True):
                 id = row.key.hex()[:16]
                 try:
                     conversation = opened.record(row.key).conversation
@@ -194,12 +192,10 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
                 if condition is None:
                     unknown.add(str(spec["condition"].get("scenario")))
                     continue
-                if replay(start, conversation, condition._scenario.own_tools).replies != [
-                    reply for turn in conversation.turns for reply in turn.replies
-                ]:
+                replies, fresh = replayed(spec, condition, conversation)
+                if replies != [reply for turn in conversation.turns for reply in turn.replies]:
                     problems.append((id, "the world replies differently than when it was recorded"))
-                fresh = rescored(opened, row.key, condition, start)
-                if row.scorer == fresh.scorer and cached(row) != dict(zip(fresh.columns, fresh.values, strict=True)):
+                if row.scorer == fresh.scorer and known != fresh.values:
                     opened.recache([(row.key, fresh)])
                     problems.append((id, "its outcomes were not those of its transcript; they are now"))
     if unknown:
