@@ -13,9 +13,7 @@ from ppres import stats
 
 def two(k_a, n_a, k_b, n_b, levels=("a", "b")):
     outcome = [True] * k_a + [False] * (n_a - k_a) + [True] * k_b + [False] * (n_b - k_b)
-    return pd.DataFrame(
-        {"arm": pd.array([levels[0]] * n_a + [levels[1]] * n_b, dtype="str"), "preserved": pd.array(outcome, "boolean")}
-    )
+    return pd.DataFrame({"arm": [levels[0]] * n_a + [levels[1]] * n_b, "preserved": pd.array(outcome, "boolean")})
 
 
 @pytest.mark.parametrize(
@@ -167,8 +165,8 @@ def test_a_column_of_the_result_is_no_group(name):
 
 
 def test_cells_at_the_floor_and_the_ceiling_are_flagged():
-    frame = pd.concat([two(0, 3, 3, 3), two(1, 2, 0, 0, ("c", "d"))])
-    frame.loc[len(frame)] = ["e", pd.NA]
+    unknown = two(1, 1, 0, 0, ("e", "f")).assign(preserved=pd.array([None], "boolean"))
+    frame = pd.concat([two(0, 3, 3, 3), two(1, 2, 0, 0, ("c", "d")), unknown])
     assert stats.rates(frame, "arm").set_index("arm").flag.to_dict() == {"a": "floor", "b": "ceiling", "c": "", "e": ""}
 
 

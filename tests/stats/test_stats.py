@@ -18,8 +18,8 @@ def frame():
     rng = np.random.default_rng(20260209)
     return pd.DataFrame(
         {
-            "model": pd.array(rng.choice(["b", "a", "c"], 400), dtype="str"),
-            "peer": pd.array(rng.choice(["kind", "hostile", None], 400), dtype="str"),
+            "model": rng.choice(["b", "a", "c"], 400),
+            "peer": rng.choice(["kind", "hostile", None], 400),
             "trust": rng.choice([2.1, 9.5, np.nan], 400),
             "preserved": pd.array(rng.choice([True, False, None], 400, p=[0.3, 0.5, 0.2]), dtype="boolean"),
             "turns": rng.integers(1, 30, 400),
