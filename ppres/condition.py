@@ -348,8 +348,12 @@ class Condition:
 FACTORS: dict[str, Factor] = {
     f.name: replace(f.metadata["factor"], name=f.name) for f in fields(Condition) if "factor" in f.metadata
 }
-# Those that a frame shows as levels where they do not apply.
-LEVELLED = [name for name, factor in FACTORS.items() if factor.kind == "text" and name not in ("scenario", "subject", "label")]
+# The level that a frame shows where a factor does not apply.
+LEVELLED = {
+    name: factor.absent
+    for name, factor in FACTORS.items()
+    if factor.kind == "text" and name not in ("scenario", "subject", "label")
+}
 Condition.__doc__ = f"{Condition.__doc__}\n" + "\n".join(f"    {name}: {factor.meaning}" for name, factor in FACTORS.items())
 
 
@@ -367,5 +371,5 @@ def row_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     ]
     row["documents"] = ", ".join(shown) or None
     # What is stored as nothing is a level; what is not stored is not known.
-    row |= {name: FACTORS[name].absent for name in LEVELLED if row[name] is None and name in stored}
+    row |= {name: level for name, level in LEVELLED.items() if row[name] is None and name in stored}
     return row | dict(stored.get("own") or {})

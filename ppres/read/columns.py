@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -66,9 +67,13 @@ def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
     kind = kind or KINDS[name]
     if kind not in ("str", "category"):
         return pd.array(values, dtype=kind)
-    halves = {text: _HALF.sub("\ufffd", text) for text in set(values) if text is not None and not text.isascii()}
-    texts = [halves.get(text, text) for text in values] if halves else values
-    return _ordered(texts, name) if kind == "category" else _texts(texts)
+    distinct = {text: text if text is None or text.isascii() else _HALF.sub("\ufffd", text) for text in dict.fromkeys(values)}
+    if kind == "category":
+        return _ordered([distinct[text] for text in values], name)
+    if 2 * len(distinct) >= len(values):
+        return _texts([distinct[text] for text in values])
+    place = dict(zip(distinct, itertools.count(), strict=False))
+    return _texts(list(distinct.values())).take([place[text] for text in values])  # a quarter of the time
 
 
 def factors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -101,7 +106,7 @@ def own_column(values: Sequence[Any], name: str, *, factor: bool) -> Any:
 
 def _absent(name: str) -> str:
     """The level of a factor where it does not apply."""
-    return next((factor.absent for factor in _factors(name)), "none")
+    return LEVELLED.get(name) or next((factor.absent for factor in _factors(name)), "none")
 
 
 def _factors(name: str) -> list[Factor]:
@@ -176,7 +181,7 @@ def plain(values: pd.Series[Any]) -> list[Any]:
 def _without(table: pd.DataFrame, name: str) -> pd.Series[bool]:
     """Rows of an old frame in which a factor does not apply; in others it is missing because nobody knows it."""
     if name == "dataset":
-        return table["scenario"].isin([scenario.name for scenario in SCENARIOS.values() if name not in scenario.factors])
+        return table["scenario"].isin([scenario.name for scenario in SCENARIOS.values() if name not in scenario.scoped])
     return table["peer"].isna() | table["peer"].eq("stranger") | (name not in ("instantiation", "note"))
 
 

@@ -76,14 +76,14 @@ def stored_cell(store: Store, digest: bytes) -> StoredCell:
     spec = store.spec(digest)
     scenario = SCENARIOS.get(str(spec["condition"].get("scenario")))
     behaviour = spec.get("behaviour") or (scenario.behaviour if scenario else None)
-    return StoredCell(digest, spec["condition"], spec["model"], spec["source"], behaviour)
+    return StoredCell(digest, spec["condition"], spec["model"], spec["source"], behaviour, spec.get("rate_source"))
 
 
 def _rate_source(store: Store, cell: StoredCell) -> str | None:
     """Where the rates of a simulated cell come from; None for all others, and where this session could not tell."""
     if cell.source != "sim":
         return "planted" if cell.source == "planted" else None
-    spec = store.spec(cell.digest)
+    spec = {"rate_source": cell.rate_source} if cell.rate_source else store.spec(cell.digest)
     if "rate_source" in spec:
         return str(spec["rate_source"])
     condition = definition(spec)  # stored by version 0.1, which did not say

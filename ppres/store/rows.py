@@ -54,6 +54,8 @@ class StoredCell(NamedTuple):
     model: str
     source: str
     behaviour: str | None
+    rate_source: str | None = None
+    """Of simulated agents, where it is known without looking it up."""
 
 
 def canonical(value: Any) -> bytes:

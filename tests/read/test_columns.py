@@ -98,7 +98,7 @@ def test_every_column_is_described_in_its_order_and_has_that_type(study):
     kinds = study.dtypes.map(str).tolist()
     assert [kind.replace("str", "object") if pd.__version__ < "3" else kind for kind in told.type[: len(kinds)]] == kinds
     assert told.meaning.str.len().min() > 3
-    absent = told.set_index("column").meaning[columns.LEVELLED]
+    absent = told.set_index("column").meaning[list(columns.LEVELLED)]
     assert absent.str.contains("where there is none").all()
 
 
@@ -133,8 +133,8 @@ def test_a_csv_is_the_frame_again(study):
 def test_a_csv_of_before_the_levels_gets_them(study):
     """As ppres 0.1 wrote it: what does not apply is missing, and so is what nobody knows."""
     old = study.drop(columns="preserved01").astype(dict.fromkeys(columns.LEVELLED, object))
-    for name in columns.LEVELLED:
-        old[name] = old[name].where(old[name] != ("does not apply" if name == "note" else "none"), None)
+    for name, level in columns.LEVELLED.items():
+        old[name] = old[name].where(old[name] != level, None)
     unknown = old.peer.isin(["neutral"]) & (old.note == "even")  # as in the authors' data
     old.loc[unknown, "note"] = None
     found = columns.typed(read(old.to_csv(index=False)))
