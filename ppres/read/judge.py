@@ -181,21 +181,50 @@ def _row(one: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> 
     raw = (kept.get("reply") or {}).get("content")
     row = {"id": one.id, "rubric": rubric.name, "judge": model.label, "verdict": None, "quote": None}
     row |= {"cost": (kept.get("call") or {}).get("cost"), "raw": raw}
-    try:
-        found = json.loads(re.sub(r"^\s*```(?:json)?|```\s*$", "", raw or ""))
-        said = str(found["verdict"]).strip(" .!\n").casefold()
-        verdict = next((label for label in rubric.labels if label.casefold() == said), found["verdict"])
-        quote = re.sub(r"^\s*\[assistant\]|^\s*[\"\u201c]|[\"\u201d]\s*$", "", str(found.get("quote") or ""))
-    except (ValueError, TypeError, KeyError):
+    found = _answer(raw or "")
+    if found is None:
         return row | {
             "problem": kept.get("error") or ("the reply is no JSON with a verdict" if kept else "not asked, for the budget")
         }
+    said = str(found["verdict"]).strip(" .!\n").casefold()
+    verdict = next((label for label in rubric.labels if label.casefold() == said), found["verdict"])
+    quote = re.sub(r"^\s*\[assistant\]|^\s*[\"\u201c]|[\"\u201d]\s*$", "", str(found.get("quote") or ""))
     if verdict not in rubric.labels:
         return row | {"problem": f"the verdict {verdict!r} is not one of {', '.join(rubric.labels)}"}
     row["quote"] = quote
     if verdict != rubric.labels[-1] and not _occurs(_words(quote), one.said):
         return row | {"problem": "the quote does not occur in what the agent said"}
     return row | {"verdict": verdict, "problem": None}
+
+
+def _answer(raw: str) -> dict[str, Any] | None:
+    """The last whole JSON object with a verdict, whatever stands around it; None without one, or where another was begun after it.
+
+    What a model thinks aloud is no answer.
+    """
+    text = raw[-_LOOKED_AT:]
+    answer, end, thinking = None, 0, False
+    for mark in _MARKS.finditer(text):
+        if mark.start() < end:  # within the last answer
+            continue
+        if mark[0] != "{":
+            answer = None if mark[1] and not thinking else answer  # closed and never opened: it was thought so far
+            thinking = not mark[1]
+            continue
+        try:
+            found, stop = _JSON.raw_decode(text, mark.start())
+        except (ValueError, RecursionError):
+            answer = None if _BEGUN.match(text, mark.start()) else answer
+            continue
+        if isinstance(found.get("verdict"), str | int | float) and not thinking:
+            answer, end = found, stop
+    return answer
+
+
+_JSON = json.JSONDecoder(strict=False)  # a passage that was copied may have line breaks
+_MARKS = re.compile(r"\{|<(/?)(?:think|thinking|thought|reasoning)>")
+_BEGUN = re.compile(r'\{\s*"(?:verdict|quote)"')
+_LOOKED_AT = 20_000  # characters at the end of a reply
 
 
 def _occurs(quote: str, said: str) -> bool:

@@ -74,6 +74,43 @@ def test_a_reply_that_fails_a_check_gives_no_verdict_and_keeps_the_raw_reply(stu
         assert pp.judge(study.id[0], REFUSAL, judge_at(server)).verdict.tolist() == ["no"]  # asked again, a single id
 
 
+YES = '{"verdict": "yes", "quote": "I start with"}'
+NO = '{"verdict": "no", "quote": ""}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        (f"Here is my verdict:\n\n{YES}", "yes"),
+        (f"<think>\nIs it a refusal? {NO} would be the form.\n</think>\n\n{YES}", "yes"),
+        (f"It may be {NO}: no, it declines.\n</think>{YES}", "yes"),  # a template that opened the thought itself
+        (f"The transcript says {{so}}.\n```json\n{YES}\n```\nI hope this helps {{you}}!", "yes"),
+        (f"{NO}\nOn a second look:\n{YES}", "yes"),
+        (f'{YES}\n{{"confidence": 0.9}}', "yes"),
+        (f'{{"values": {YES}}}', "yes"),
+        (f"[{YES}]", "yes"),
+        (f'{{"properties": {{"verdict": {{"type": "string"}}}}}}\n{YES}', "yes"),
+        ('{"verdict": "yes", "quote": "I start\nwith"}', "yes"),  # a line break as it is
+        ('{"verdict": "yes", "quote": "I start with", "why": "it says {\\"verdict\\": 1} <think>"}', "yes"),
+        (f"{YES}\n<think>That is it.</think>", "yes"),
+        (f"<think>{YES}</think>", None),
+        (f"It may be {YES}. No.\n</think>\nI cannot say.", None),
+        (f"<think>It is {YES}, or", None),
+        (f'{NO}\nNo, wait:\n{{"verdict": "yes", "quote": "I st', None),  # cut off: what it would have said is not known
+        (f"{YES} {'{' * 200_000}", None),
+        ('{"verdict":' * 20_000, None),
+        ('{"a":{"b":"' * 20_000, None),
+    ],
+)
+def test_a_verdict_is_read_whatever_stands_around_it(reply, verdict):
+    cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative", instantiation="memory")
+    memory = pp.run(cell, "sim/compliant", n=1, progress=False)
+    with Judge("x", reply) as server:
+        coded = pp.judge(memory.id, REFUSAL, judge_at(server))
+    assert coded.verdict.where(coded.verdict.notna(), None).tolist() == [verdict]
+    assert coded.problem.isna().tolist() == [verdict is not None]
+
+
 @pytest.mark.parametrize(
     "reply",
     ['```json\n{"verdict": "Yes", "quote": "[assistant] I start with"}\n```', '{"verdict": "YES ", "quote": "\\"I start with\\""}'],
