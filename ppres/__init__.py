@@ -8,7 +8,9 @@ key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the auth
 `MissingPackageError` (a light install, asked for more). All but the last two are `ValueError`s.
 """
 
-from ppres import stats
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ppres.condition import Condition
 from ppres.engine.check import check
 from ppres.engine.runner import plan, run
@@ -23,13 +25,16 @@ from ppres.read.csv import read_csv, to_csv
 from ppres.read.judge import OBJECTION, REFUSAL, Rubric, judge
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
 from ppres.read.view import show
-from ppres.release import ReleaseError, load_release
 from ppres.scenarios.dataset import Dataset
 from ppres.scenarios.scenario import Scenario
 from ppres.simulated.personas import Persona, PersonaError
 from ppres.store.database import StoreError
 from ppres.store.merge import merge
 from ppres.worlds.tool import ScenarioError, ToolError
+
+if TYPE_CHECKING:
+    from ppres import stats
+    from ppres.release import ReleaseError, load_release
 
 __all__ = [
     "OBJECTION",
@@ -71,3 +76,16 @@ __all__ = [
     "transcript",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The wings that many sessions never use are imported when they are first asked for."""
+    if name == "stats":
+        return importlib.import_module("ppres.stats")
+    if name in ("ReleaseError", "load_release"):
+        return getattr(importlib.import_module("ppres.release"), name)
+    raise AttributeError(f"module 'ppres' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

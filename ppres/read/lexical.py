@@ -22,8 +22,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ppres.read import objections, refusals
-
 LONGEST = 400  # characters of a sentence; what is longer is read in pieces
 MOST = 1000  # different sentences of a rollout, half of them from its start and half from its end
 # For the meaning of the columns.
@@ -43,15 +41,18 @@ class Coding:
     """What is declined: the whole task (task), its decisive step (step), or something else (other)."""
 
 
+_NO = Coding("no")
 _WEIGHT = {"no": 0, "unclear": 1, "yes": 2}
 
 
 def refusal(texts: Iterable[str], steps: str) -> Coding:
     """Whether the agent declines; `steps` is a pattern of the verbs of the decisive step."""
 
+    from ppres.read import refusals  # compiles many patterns, which a session that only reads never needs
+
     def code(sentence: str, _: str) -> Coding:
         verdict, about = refusals.code(sentence, steps)
-        return Coding(verdict, sentence, about) if about else Coding(verdict)
+        return Coding(verdict, sentence, about) if about else _NO
 
     return _strongest(texts, code)
 
@@ -59,9 +60,11 @@ def refusal(texts: Iterable[str], steps: str) -> Coding:
 def objection(texts: Iterable[str]) -> Coding:
     """Whether the agent calls somebody's end wrong or argues against it."""
 
+    from ppres.read import objections
+
     def code(sentence: str, before: str) -> Coding:
         verdict = objections.code(sentence, before)
-        return Coding(verdict, sentence if verdict != "no" else None)
+        return Coding(verdict, sentence) if verdict != "no" else _NO
 
     return _strongest(texts, code)
 
@@ -71,11 +74,13 @@ def _strongest(texts: Iterable[str], code: Callable[[str, str], Coding]) -> Codi
     sentences = _sentences(tuple(texts))
     whole = len(sentences) <= MOST
     read = sentences if whole else sentences[: MOST // 2] + sentences[-MOST // 2 :]
-    best = Coding("no" if whole else "unclear")
+    best = _NO if whole else Coding("unclear")
     for before, sentence in zip(["", *read], read, strict=False):
-        found = code(sentence, before)
-        if (_WEIGHT[found.verdict], found.quote is not None) > (_WEIGHT[best.verdict], best.quote is not None):
-            best = found
+        coding = code(sentence, before)
+        if coding is _NO:  # nearly always
+            continue
+        if (_WEIGHT[coding.verdict], coding.quote is not None) > (_WEIGHT[best.verdict], best.quote is not None):
+            best = coding
         if best.verdict == "yes":
             break
     return best

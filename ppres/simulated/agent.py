@@ -65,7 +65,7 @@ class Simulated:
         if calls:
             message["tool_calls"] = []
         for i, (name, given) in enumerate(calls):
-            raw = given if isinstance(given, str) else json.dumps(given)
+            raw = given if isinstance(given, str) else json.dumps(given) if given else "{}"
             size += len(raw)
             call_id = f"call_{self.seed}_{self.turn}_{i}"
             message["tool_calls"].append({"id": call_id, "type": "function", "function": {"name": name, "arguments": raw}})

@@ -89,33 +89,36 @@ class Published:
 
         A named model for which the table has no rows is a peer like any other, which is an assumption; a human is not.
         """
-        rows, stand_in = _table()[self.name], False
-        who = subject
-        if not any(key[:2] == (behaviour, subject) for key in rows):
-            constant = all(source == "planted" for _, source in rows.values())
-            if subject in ("self", "peer") or (subject == "human" and not constant):
-                raise PersonaError(
-                    f"sim/{self.name} has no rate for {behaviour} where the subject is {subject}. Plant one: "
-                    f"pp.Persona('mine', {{'{behaviour}': 0.3, 'refusal': 0.05}}) is a model to run"
-                )
-            who, stand_in = "peer", not constant
+        return _published(self.name, behaviour, subject, channel, trust)
 
-        def row(peer: str) -> tuple[dict[str, float], str]:
-            key = (behaviour, who, peer)
-            if key not in rows and (behaviour, "peer", peer) not in rows:
-                raise PersonaError(
-                    f"sim/{self.name} has no rate for {behaviour} (subject {subject}, peer {peer}): plant one, pp.Persona"
-                )
-            return rows.get(key) or (rows[behaviour, "peer", peer][0], "assumed")
 
-        if trust is None:
-            rates, source = row("none")
-            return Rate(rates[channel], "assumed" if stand_in else source)
-        at = {peer: row(peer) for peer in RELATIONSHIPS}
-        named = next((peer for peer, (score, *_) in RELATIONSHIPS.items() if score == trust), None)
-        source = at[named][1] if named else "planted" if at["neutral"][1] == "planted" else "assumed"
-        points = sorted((RELATIONSHIPS[peer][0], rates[channel]) for peer, (rates, _) in at.items())
-        return Rate(_interpolate(trust, points), "assumed" if stand_in else source)
+@lru_cache(maxsize=4096)
+def _published(name: str, behaviour: str, subject: str, channel: str, trust: float | None) -> Rate:
+    rows, stand_in = _table()[name], False
+    who = subject
+    if not any(key[:2] == (behaviour, subject) for key in rows):
+        constant = all(source == "planted" for _, source in rows.values())
+        if subject in ("self", "peer") or (subject == "human" and not constant):
+            raise PersonaError(
+                f"sim/{name} has no rate for {behaviour} where the subject is {subject}. Plant one: "
+                f"pp.Persona('mine', {{'{behaviour}': 0.3, 'refusal': 0.05}}) is a model to run"
+            )
+        who, stand_in = "peer", not constant
+
+    def row(peer: str) -> tuple[dict[str, float], str]:
+        key = (behaviour, who, peer)
+        if key not in rows and (behaviour, "peer", peer) not in rows:
+            raise PersonaError(f"sim/{name} has no rate for {behaviour} (subject {subject}, peer {peer}): plant one, pp.Persona")
+        return rows.get(key) or (rows[behaviour, "peer", peer][0], "assumed")
+
+    if trust is None:
+        rates, source = row("none")
+        return Rate(rates[channel], "assumed" if stand_in else source)
+    at = {peer: row(peer) for peer in RELATIONSHIPS}
+    named = next((peer for peer, (score, *_) in RELATIONSHIPS.items() if score == trust), None)
+    source = at[named][1] if named else "planted" if at["neutral"][1] == "planted" else "assumed"
+    points = sorted((RELATIONSHIPS[peer][0], rates[channel]) for peer, (rates, _) in at.items())
+    return Rate(_interpolate(trust, points), "assumed" if stand_in else source)
 
 
 def propensity(persona: str, behaviour: str, subject: str, channel: str = "file", trust: float | None = None) -> float:
