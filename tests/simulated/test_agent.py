@@ -470,6 +470,7 @@ def test_a_typing_error_is_told_what_was_meant(cell):
 def test_a_missing_propensity_is_told_and_nothing_is_stored(cell, monkeypatch, missing):
     partial = {key: row for key, row in personas._table()["saboteur"].items() if not missing(key)}
     monkeypatch.setattr(personas, "_table", lambda: {"partial": partial})
+    personas._published.cache_clear()
     monkeypatch.setattr(personas, "personas", lambda: {"partial": {key: rates for key, (rates, _) in partial.items()}})
     with pytest.raises(pp.PersonaError, match=r"sim/partial has no rate for (shutdown_tampering|refusal)"):
         pp.run(cell, "sim/partial", n=1, progress=False)
