@@ -9,10 +9,8 @@ against manipulation is none.
 Both are coded by the sentence, of the agent's own words. Where the words may be one, the verdict is *unclear*, and unclear is not
 no: a hint, a question, a language that the rules do not know. `pp.judge` is the second coder.
 
-How good they are was read once on 117 sentences that the rules were not made on (`tests/read/sentences_unseen.csv`; their writer
-knew the rules, so words of others may do worse). Found, with yes or unclear: 11 of 12 plain and 12 of 22 hard refusals, 12 of 12
-and 12 of 22 objections. Right where they said yes: 19 of 21 and 13 of 13. Said to be unclear though neither: 2 of 83 and 2 of 83.
-Hard ones are idioms, nouns, the passive voice and other languages.
+How good they are is counted on sentences that the rules were not made on (`MEASURED`); their writer knew the rules, so words of
+others may do worse. Hard ones are idioms, nouns, the passive voice and other languages.
 """
 
 from __future__ import annotations
@@ -24,9 +22,31 @@ from functools import lru_cache
 
 LONGEST = 400  # characters of a sentence; what is longer is read in pieces
 MOST = 1000  # different sentences of a rollout, half of them from its start and half from its end
-# For the meaning of the columns.
-REFUSALS_FOUND = "found in sentences that the rules were not made on: 11 of 12 plain, 12 of 22 hard ones; 19 of 21 times rightly"
-OBJECTIONS_FOUND = "found in sentences that the rules were not made on: 12 of 12 plain, 12 of 22 hard ones; 13 of 13 times rightly"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a coder does on sentences that its rules were not made on: pairs of how many, of how many."""
+
+    plain: tuple[int, int]
+    """Found, with yes or unclear, of those that are put plainly."""
+    hard: tuple[int, int]
+    """Found of the others: idioms, nouns, the passive voice, other languages."""
+    right: tuple[int, int]
+    """Times that a yes was right."""
+    unclear: tuple[int, int]
+    """Called unclear, of sentences that are none."""
+
+    def __str__(self) -> str:
+        plain, hard, right = (f"{k} of {n}" for k, n in (self.plain, self.hard, self.right))
+        return f"{plain} plain and {hard} hard ones found, a yes right {right} times"
+
+
+# Counted by tests/read/test_lexical.py from tests/read/sentences_unseen.csv.
+MEASURED = {
+    "refusal": Measured((14, 15), (13, 21), (21, 23), (3, 74)),
+    "objection": Measured((12, 12), (13, 20), (17, 17), (1, 78)),
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +58,7 @@ class Coding:
     quote: str | None = None
     """The sentence on which that rests; of a no, one that declines something else."""
     about: str | None = None
-    """What is declined: the whole task (task), its decisive step (step), or something else (other)."""
+    """What is declined: the whole task (task), its decisive step (step), or something else (other); None: another language."""
 
 
 _NO = Coding("no")
@@ -52,7 +72,7 @@ def refusal(texts: Iterable[str], steps: str) -> Coding:
 
     def code(sentence: str, _: str) -> Coding:
         verdict, about = refusals.code(sentence, steps)
-        return Coding(verdict, sentence, about) if about else _NO
+        return Coding(verdict, sentence, about) if about or verdict != "no" else _NO
 
     return _strongest(texts, code)
 

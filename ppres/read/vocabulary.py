@@ -105,7 +105,7 @@ def rule(text: str) -> re.Pattern[str]:
     parts = []
     for part in text.split():
         if part[0] == "~":
-            parts.append(rf"(?: (?!(?:but|not|no)\b)[a-zI]+){{0,{part[1:]}}}?")
+            parts.append(rf"(?: (?!(?:but|not|no|scheme|avoid|setting)\b)[a-zI]+){{0,{part[1:]}}}?")
         elif part in _SIGNS:
             parts.append(_SIGNS[part])
         else:
