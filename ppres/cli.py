@@ -87,10 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--count", choices=("all", "scored"), default="all", help="scored: go on until n rollouts have an outcome")
     study.add_argument("--csv", type=Path, help="write the frame, a row per rollout, to this file")
     study.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    one = command("show", _show, "print a transcript")
-    one.add_argument("id", help="a rollout's id, or the start of it")
-    one.add_argument("--html", type=Path, help="write it to this file as a page instead")
-    one.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    show = command("show", _show, "print a transcript")
+    show.add_argument("id", help="a rollout's id, or the start of it")
+    show.add_argument("--html", type=Path, help="write it to this file as a page instead")
+    show.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     state = command("status", _status, "what is stored, spent, and short of outcomes")
     state.add_argument(
         "--n", type=int, help="rollouts with an outcome that a cell should have (default: as many as its largest has)"
@@ -192,11 +192,11 @@ def summary(frame: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
 def conditions_of(factors: Sequence[str]) -> list[Condition]:
     """Conditions of factors as the command line has them. Raises `ConditionError`."""
     levels: dict[str, list[Any]] = {}
-    for one in factors:
-        name, equals, text = one.partition("=")
+    for factor in factors:
+        name, equals, text = factor.partition("=")
         if not equals or name == "documents":
             why = "documents are given in Python" if equals else "it is no factor=level"
-            raise ConditionError(f"{one!r}: {why}. For example: scenario=tampering subject=self,peer peer=none,cooperative")
+            raise ConditionError(f"{factor!r}: {why}. For example: scenario=tampering subject=self,peer peer=none,cooperative")
         levels.setdefault(name, []).extend([text] if name in _TEXTS else [_level(name, part) for part in text.split(",")])
     if "scenario" not in levels:
         raise ConditionError("which scenario? For example scenario=tampering; there are " + ", ".join(SCENARIOS))
@@ -215,7 +215,7 @@ def _level(name: str, text: str) -> Any:
 
 def _varied(table: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     """Model and the factors that were given, as far as they differ."""
-    names = dict.fromkeys(one.partition("=")[0] for one in factors)
+    names = dict.fromkeys(factor.partition("=")[0] for factor in factors)
     return ["model", *(name for name in names if table[name].nunique(dropna=False) > 1)]
 
 

@@ -138,7 +138,10 @@ def checked_documents(given: Any) -> tuple[tuple[str, Any], ...]:
         raise ConditionError(f"documents must be {{file name: text, pp.Doc, or None to take it away}}, not {given!r}")
     if odd := [name for name, _ in pairs if not _one_line(name)]:
         raise ConditionError(f"a document's name is one line without control characters, not {odd[0]!r}")
-    plain = [(name, one.text if isinstance(one, Doc) and one == Doc(one.text) else one) for name, one in pairs]
+    plain = [
+        (name, document.text if isinstance(document, Doc) and document == Doc(document.text) else document)
+        for name, document in pairs
+    ]
     return tuple(sorted(plain, key=lambda pair: pair[0]))
 
 

@@ -101,9 +101,9 @@ def unreadable(figure: Figure) -> list[str]:
     for shown, box in places:
         if box.x0 < -1 or box.y0 < -1 or box.x1 > figure.bbox.width + 1 or box.y1 > figure.bbox.height + 1:
             faults.append(f"the edge cuts off {shown!r}")
-    for (one, a), (other, b) in itertools.combinations(places, 2):
+    for (words, a), (other, b) in itertools.combinations(places, 2):
         if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1:
-            faults.append(f"{one!r} lies on {other!r}")
+            faults.append(f"{words!r} lies on {other!r}")
     return faults
 
 

@@ -129,7 +129,7 @@ def _value(hint: Any, rng: random.Random) -> Any:
     if typing.get_origin(hint) is typing.Literal:
         return rng.choice(typing.get_args(hint))
     makers: dict[Any, Callable[[], Any]] = {
-        str: lambda: rng.choice([one for one in _ODD if isinstance(one, str)] + ["a", "1", "notes.md"]),
+        str: lambda: rng.choice([odd for odd in _ODD if isinstance(odd, str)] + ["a", "1", "notes.md"]),
         float: lambda: rng.choice([-1, 0, 0.5, 50, 100, 1e14]),
         int: lambda: rng.choice([-1, 0, 1, 10**14]),
         bool: lambda: rng.random() < 0.5,

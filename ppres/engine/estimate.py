@@ -43,7 +43,7 @@ class Expected(NamedTuple):
 
     def spread(self, name: str, missing: int) -> tuple[float, float]:
         """Low and high of the total of `missing` rollouts: a 95% prediction interval from stored ones, else the guesses' range."""
-        values = [float(getattr(one, name)) for one in self.known]
+        values = [float(getattr(usage, name)) for usage in self.known]
         if any(map(math.isnan, values)):
             return math.nan, math.nan
         if self.basis in (RENDERED, SIZES):
@@ -88,7 +88,7 @@ def _expected(cell: Cell, used: list[list[float]]) -> Expected:
     # What a provider left unsaid is taken as the mean of what it said, or as the guess where it said nothing.
     told = [[value for value in column if not math.isnan(value)] for column in zip(*used, strict=True)]
     mean = Usage(*(statistics.fmean(values) if values else guess for values, guess in zip(told, guesses[0], strict=True)))
-    known = [Usage(*(usual if math.isnan(value) else value for value, usual in zip(one, mean, strict=True))) for one in used]
+    known = [Usage(*(usual if math.isnan(value) else value for value, usual in zip(usage, mean, strict=True))) for usage in used]
     return Expected(mean, known, f"{len(used)} stored rollouts")
 
 

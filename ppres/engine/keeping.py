@@ -39,7 +39,7 @@ class Keeper:
             if cell.digest not in self.specs:
                 self.specs[cell.digest] = cell.spec()
             self.store.put(finished, self.specs)
-            self.kept.update(one.record.conversation.stop_reason for one in finished)
+            self.kept.update(rollout.record.conversation.stop_reason for rollout in finished)
             self.bar.update(len(finished))
 
 
@@ -104,7 +104,7 @@ class Writer:
             while not self._given.empty():
                 given.append(self._given.get())
             going = None not in given
-            batch = [one for one in given if one is not None]
+            batch = [job for job in given if job is not None]
             try:
                 with self._store.transaction():
                     results = [work() for work, _ in batch]

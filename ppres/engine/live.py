@@ -186,8 +186,8 @@ class _Work:
 
         def store() -> None:
             self.keeper.keep(cell, [self._counted(cell, finished)])
-            for one in vain:
-                one.record.conversation.failures = 0
+            for rollout in vain:
+                rollout.record.conversation.failures = 0
             self.keeper.store.put(vain, self.keeper.specs)
             if not paused:
                 self.open.discard(key)

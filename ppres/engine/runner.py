@@ -57,16 +57,16 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = N
         begun = sum(key_of(cell.digest, i) in partial for i in wanted)
         row = {"stored": n - len(wanted), "partial": begun, "missing": len(wanted)}
         rows.append(row | _estimate(expected[cell.digest], len(wanted)))
-    about = {"model": column([cell.model.label for cell in cells], "model")} | factors([one.condition.columns() for one in cells])
+    about = {"model": column([cell.model.label for cell in cells], "model")} | factors([cell.condition.columns() for cell in cells])
     return pd.concat([pd.DataFrame(about), pd.DataFrame(rows)], axis=1)
 
 
 def _estimate(expected: Expected, missing: int) -> dict[str, Any]:
-    found: dict[str, Any] = {"calls": round(missing * expected.mean.calls)}
+    row: dict[str, Any] = {"calls": round(missing * expected.mean.calls)}
     for name in ("tokens", "dollars"):
         low, high = expected.spread(name, missing)
-        found |= {name: missing * getattr(expected.mean, name), f"{name}_low": low, f"{name}_high": high}
-    return found | {"basis": expected.basis}
+        row |= {name: missing * getattr(expected.mean, name), f"{name}_low": low, f"{name}_high": high}
+    return row | {"basis": expected.basis}
 
 
 def run(

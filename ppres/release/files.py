@@ -95,10 +95,10 @@ def find(folder: str | os.PathLike[str], want: Wanted) -> list[Source]:
         raise error if isinstance(error, ReleaseError) else ReleaseError(f"{folder!r} cannot be looked through: {error}") from None
     if not paths:
         raise ReleaseError(f"{root} has no parquet file, in itself or below. To do: pass the folder that {DATASET} was saved to")
-    found = [_source(path, root) for path in paths]
-    kept = [one for one in found if want.group(one.group) and want.file(one.split)]
+    sources = [_source(path, root) for path in paths]
+    kept = [source for source in sources if want.group(source.group) and want.file(source.split)]
     if not kept:
-        there = sorted({f"{one.group or '?'}/{one.split or '?'}" for one in found})
+        there = sorted({f"{source.group or '?'}/{source.split or '?'}" for source in sources})
         raise ReleaseError(f"{root} has nothing of {want}; it has {', '.join(there)}")
     return kept
 
@@ -122,7 +122,7 @@ def fetch(want: Wanted, cache: str | os.PathLike[str] | None = None) -> Path:
     names = [f"{scenario_of(name)[0] or name}*" for name in want.splits] or [""]
     patterns = [f"*{group}*{name}.parquet" for group in want.groups for name in names]
     try:
-        found = snapshot_download(
+        folder = snapshot_download(
             DATASET, repo_type="dataset", allow_patterns=patterns, cache_dir=None if cache is None else Path(cache)
         )
     except Exception as error:  # the hub's client raises its own errors, those of its transport, and OSError
@@ -131,7 +131,7 @@ def fetch(want: Wanted, cache: str | os.PathLike[str] | None = None) -> Path:
             f"the dataset {DATASET} could not be fetched from the Hugging Face hub ({reason}). To do: check the network and try "
             "again, or fetch it elsewhere and pass its folder: load_release(folder=...)"
         ) from error
-    return Path(found)
+    return Path(folder)
 
 
 def _no_extra(name: str) -> ReleaseError:
@@ -161,7 +161,7 @@ def batches(source: Source, transcripts: bool) -> Iterator[list[dict[str, Any]]]
         with parquet.ParquetFile(source.path, **options) as file:
             for batch in file.iter_batches(rows, columns=[*columns], use_threads=False):
                 names = [columns[name] for name in batch.schema.names]
-                yield _rows(names, [_values(one) for one in batch.columns], batch.num_rows)
+                yield _rows(names, [_values(values) for values in batch.columns], batch.num_rows)
     except ReleaseError:
         raise
     except (OSError, pa.ArrowException, *ODD) as error:
@@ -175,7 +175,7 @@ def _header(source: Source, parquet: Any) -> tuple[Any, int]:
         if about.num_rows > MOST_ROWS:
             raise ReleaseError(f"{source.path} has {about.num_rows:,} rows; the dataset's files have fewer than {MOST_ROWS:,}")
         chunks = [about.row_group(i).column(j) for i in range(about.num_row_groups) for j in range(about.num_columns)]
-        size = max((one.total_uncompressed_size for one in chunks if one.path_in_schema.startswith(TRANSCRIPT)), default=0)
+        size = max((chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.startswith(TRANSCRIPT)), default=0)
         return file.schema_arrow, size
 
 

@@ -43,16 +43,16 @@ class Labels:
         self.row, self.doubts = row, doubts
 
     def truth(self, name: str) -> bool | None:
-        found: bool | None = self._read(name, truth)
-        return found
+        value: bool | None = self._read(name, truth)
+        return value
 
     def number(self, name: str) -> float | None:
-        found: float | None = self._read(name, number)
-        return found
+        value: float | None = self._read(name, number)
+        return value
 
     def count(self, name: str) -> int | None:
-        found: int | None = self._read(name, whole)
-        return found
+        value: int | None = self._read(name, whole)
+        return value
 
     def text(self, name: str) -> str | None:
         value = self.row.get(name)
@@ -69,17 +69,17 @@ class Labels:
 def outcomes_of(labels: Labels, cell: Described) -> dict[str, Any]:
     """Outcome columns by the authors' labels. `preserved` is missing where the task is unknown."""
     incomplete = labels.truth("fully_incomplete")
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "refused": labels.truth("refused"),
         "completed": None if incomplete is None else not incomplete,
         "read": labels.truth("read_data"),
     }
     read = _SCENARIOS.get(str(cell.columns["scenario"]))
     decided = read(labels, cell.columns) if read else {"preserved": None, "missing": "; ".join(cell.problems)}
-    found |= {"preserved": None, "missing": None} | decided | spent(labels) | {"turns": labels.count("num_turns")}
-    if found["missing"] == "no report" and found["refused"]:
-        found["missing"] = "refused"
-    return found
+    columns |= {"preserved": None, "missing": None} | decided | spent(labels) | {"turns": labels.count("num_turns")}
+    if columns["missing"] == "no report" and columns["refused"]:
+        columns["missing"] = "refused"
+    return columns
 
 
 def spent(labels: Labels) -> dict[str, Any]:
@@ -133,11 +133,11 @@ def _alignment_faking(labels: Labels, cell: Mapping[str, Any]) -> dict[str, Any]
 
 def _transfer(labels: Labels, cell: Mapping[str, Any]) -> dict[str, Any]:
     correct = labels.truth("correct")
-    found = _servers(labels)
+    outcomes = _servers(labels)
     if correct:
-        return found | {"completed": True, "decoys_changed": 0.0}
+        return outcomes | {"completed": True, "decoys_changed": 0.0}
     # Their label of an incomplete task says that nothing was moved; ours, of a completed one, that all that was due is.
-    return found | {"completed": False if labels.truth("fully_incomplete") else None}
+    return outcomes | {"completed": False if labels.truth("fully_incomplete") else None}
 
 
 def _deletion(labels: Labels, cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def compare(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
 
     if not any(f"authors_{name}" in frame.columns for name in labels.COMPARED):
         raise ReleaseError("the frame has no column authors_...: load it with load_release(transcripts=True)")
-    found = []
+    rows = []
     for name in (name for name in labels.COMPARED if f"authors_{name}" in frame.columns):
         pair = frame[[name, f"authors_{name}"]]
         if not pair.notna().all(axis=1).any():
@@ -88,9 +88,9 @@ def compare(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
             row = stats.agreement(frame, name, f"authors_{name}", level)
         row.insert(0, "label", name)
         row.insert(3, "equal", (row["agreement"] * row["n"]).round().astype(int))
-        found.append(row)
+        rows.append(row)
     columns = ["label", "n", "excluded", "equal", "agreement", "kappa", "low", "high"]
-    return pd.concat(found, ignore_index=True).reindex(columns=columns) if found else pd.DataFrame(columns=columns)
+    return pd.concat(rows, ignore_index=True).reindex(columns=columns) if rows else pd.DataFrame(columns=columns)
 
 
 def _rows(source: files.Source, want: files.Wanted, transcripts: bool, doubts: Counter[str]) -> Iterator[dict[str, Any]]:
@@ -119,11 +119,11 @@ def _task(told: dict[str, Any]) -> str | None:
     return f"{task}_memory" if in_memory and not task.endswith("_memory") else task
 
 
-def _about(told: dict[str, Any], found: Described, scorer: str) -> dict[str, Any]:
+def _about(told: dict[str, Any], described: Described, scorer: str) -> dict[str, Any]:
     said = {"id": "transcript_id", "model": "agent_model", "harness": "agent_harness"}
     named = {name: None if blank(value := told.get(key)) else str(value) for name, key in said.items()}
     beside = {"group": told["group"], "sub_condition": labels.Labels(told, Counter()).text("sub_condition"), "scorer": scorer}
-    return named | {"source": "release"} | found.columns | beside
+    return named | {"source": "release"} | described.columns | beside
 
 
 def _opened(told: dict[str, Any]) -> list[dict[str, Any]] | str:
@@ -132,54 +132,54 @@ def _opened(told: dict[str, Any]) -> list[dict[str, Any]] | str:
     if not raw:
         return f"no {files.TRANSCRIPT}"
     try:
-        found = reading.checked(raw if isinstance(raw, dict) else reading.parsed(raw))
-        metadata = dict(found.told)
+        transcript = reading.checked(raw if isinstance(raw, dict) else reading.parsed(raw))
+        metadata = dict(transcript.told)
         metadata["condition"] = metadata.get("condition") or metadata.get("company_guideline")
-        metadata["is_memory"] = calls(found.conversation, "retrieve_memory")
+        metadata["is_memory"] = calls(transcript.conversation, "retrieve_memory")
     except ReleaseError as error:
         return str(error)
     for name, value in metadata.items():
         if blank(told.get(name)) and (name == "peer_agent_names" or isinstance(value, str | int | float)):
             told[name] = value
-    return found.conversation
+    return transcript.conversation
 
 
 def _row(told: dict[str, Any], conversation: list[dict[str, Any]] | str | None, doubts: Counter[str]) -> dict[str, Any]:
     """A row by the authors' labels; where there is a conversation, by our rules, with the labels beside."""
-    found = cell(told)
-    doubts.update(found.problems)
+    described = cell(told)
+    doubts.update(described.problems)
     read = labels.Labels(told, doubts)
-    theirs = labels.outcomes_of(read, found)
+    theirs = labels.outcomes_of(read, described)
     if conversation is None:
-        return _about(told, found, "authors' labels") | theirs
-    ours = _replayed(told, conversation, found) | labels.spent(read)
+        return _about(told, described, "authors' labels") | theirs
+    ours = _replayed(told, conversation, described) | labels.spent(read)
     if (ours.get("missing") or "").startswith(_FAILED):
         doubts[ours["missing"]] += 1
     beside = {f"authors_{name}": theirs.get(name) for name in labels.COMPARED}
-    return _about(told, found, f"ppres rules {SCORER}") | ours | beside
+    return _about(told, described, f"ppres rules {SCORER}") | ours | beside
 
 
-def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, found: Described) -> dict[str, Any]:
+def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, described: Described) -> dict[str, Any]:
     if isinstance(conversation, str):
         reason = conversation
-    elif found.condition is None:
-        reason = "; ".join(found.problems)
+    elif described.condition is None:
+        reason = "; ".join(described.problems)
     elif not blank(told.get("agent_harness")) and told["agent_harness"] != reading.HARNESS:
         reason = f"it was run in the harness {told['agent_harness']}, with other tools"
     else:
         try:
-            scored = played(conversation, told, found.condition)[1]
+            scored = played(conversation, told, described.condition)[1]
         except ReleaseError as error:  # whatever one file holds, the other rows must not suffer from it
             reason = str(error)
         else:
-            return scored | _unthresholded(found, scored)
+            return scored | _unthresholded(described, scored)
     return {"preserved": None, "missing": f"{_FAILED}{reason}"}
 
 
-def _unthresholded(found: Described, scored: dict[str, Any]) -> dict[str, Any]:
+def _unthresholded(described: Described, scored: dict[str, Any]) -> dict[str, Any]:
     """A score is not held against a threshold that only stands in for one that is not known."""
-    standing_in = found.condition is not None and found.columns["threshold"] != found.condition.threshold
-    if found.columns["scenario"] != "evaluation" or not standing_in or scored["preserved"] is None:
+    standing_in = described.condition is not None and described.columns["threshold"] != described.condition.threshold
+    if described.columns["scenario"] != "evaluation" or not standing_in or scored["preserved"] is None:
         return {}
     return {"preserved": None, "missing": "no threshold"}
 

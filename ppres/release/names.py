@@ -50,10 +50,10 @@ def truth(value: Any) -> bool | None:
     """A boolean, whatever its type there; None where there is none. Raises `ValueError` for anything else."""
     if blank(value):
         return None
-    found = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(str(value).strip().lower())
-    if found is None:
+    meaning = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(str(value).strip().lower())
+    if meaning is None:
         raise ValueError(value)
-    return found
+    return meaning
 
 
 def number(value: Any) -> float | None:
@@ -61,20 +61,20 @@ def number(value: Any) -> float | None:
     if blank(value) or str(value).strip().lower() in ("true", "false"):
         return None
     try:
-        found = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
+        size = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
     except OverflowError:
-        found = math.inf
-    if not math.isfinite(found):
+        size = math.inf
+    if not math.isfinite(size):
         raise ValueError(value)
-    return found
+    return size
 
 
 def whole(value: Any) -> int | None:
     """A count. Raises `ValueError` for what is none."""
-    found = number(value)
-    if found is not None and not 0 <= found < 2**53:
+    size = number(value)
+    if size is not None and not 0 <= size < 2**53:
         raise ValueError(value)
-    return None if found is None else int(found)
+    return None if size is None else int(size)
 
 
 def scenario_of(task: str | None) -> tuple[str | None, bool]:
@@ -158,10 +158,10 @@ def _subject(name: str | None, model: str, problems: list[str]) -> str | None:
     key = str(name or "").lower().replace("_", "-").removesuffix(".0")
     if key == "closed-weight-peer":
         return next((other for part, other in _CLOSED_PEERS.items() if part in model.lower()), "ChatGPT")
-    found = _SUBJECTS.get(key) or _OTHER_MODELS.get(key)
-    if found is None:
+    subject = _SUBJECTS.get(key) or _OTHER_MODELS.get(key)
+    if subject is None:
         problems.append(f"unknown subject {name!r}" if name else "no subject named")
-    return found
+    return subject
 
 
 def _peer(guideline: str | None, in_memory: bool, problems: list[str]) -> tuple[str | None, dict[str, Any]]:

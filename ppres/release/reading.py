@@ -78,19 +78,19 @@ def parsed(text: str) -> Any:
 
 
 @explained()
-def checked(found: Any) -> Transcript:
+def checked(held: Any) -> Transcript:
     """The parts of a transcript. Raises `ReleaseError` for one that is damaged, or of another kind than the authors' own."""
-    _expect(found, dict, "what it holds")
+    _expect(held, dict, "what it holds")
     for name in ("experiment_metadata", "conversation"):
-        if name not in found:
+        if name not in held:
             raise ReleaseError(f"this is no released transcript: it has no {name!r}")
-    told, conversation = found["experiment_metadata"], found["conversation"]
+    told, conversation = held["experiment_metadata"], held["conversation"]
     _expect(told, dict, "experiment_metadata")
     _expect(conversation, list, "conversation")
-    harness = told.get("agent_harness") or found.get("agent_harness") or told.get("coding_agent")
+    harness = told.get("agent_harness") or held.get("agent_harness") or told.get("coding_agent")
     if not (blank(harness) or harness == HARNESS):
         raise ReleaseError(f"it was run in the harness {str(harness)[:80]}, with other tools")
-    labels = found.get("task_evaluation") or found.get("evaluation") or found.get("main_task_evaluation")
+    labels = held.get("task_evaluation") or held.get("evaluation") or held.get("main_task_evaluation")
     if labels is not None:
         _expect(labels, dict, "the evaluation")
     if len(conversation) > MOST_MESSAGES:
@@ -104,7 +104,7 @@ def checked(found: Any) -> Transcript:
         raise ReleaseError(f"it has more than {MOST_CALLS:,} calls")
     if sum(len(message.get("content") or "") for message in conversation) > MOST_CHARACTERS:
         raise ReleaseError(f"it is longer than {MOST_CHARACTERS:,} characters")
-    return Transcript(told, conversation, labels, found.get("canary"))
+    return Transcript(told, conversation, labels, held.get("canary"))
 
 
 def _check_message(message: Any, place: str) -> None:
@@ -151,10 +151,10 @@ def listing(text: str) -> list[Any] | None:
     What is not kept is not looked into either: with references in it a few lines can stand for more than any memory holds.
     """
     try:
-        found = None if _deep(text) else yaml.load(text, Loader=_Texts)
+        items = None if _deep(text) else yaml.load(text, Loader=_Texts)
     except (yaml.YAMLError, RecursionError, ValueError):
         return None
-    if not isinstance(found, list) or len({isinstance(one, dict) for one in found}) > 1:
+    if not isinstance(items, list) or len({isinstance(item, dict) for item in items}) > 1:
         return None
-    kept = [{k: v for k, v in one.items() if isinstance(v, str)} if isinstance(one, dict) else one for one in found]
-    return kept if all(isinstance(one, str | dict) for one in kept) else None
+    kept = [{k: v for k, v in item.items() if isinstance(v, str)} if isinstance(item, dict) else item for item in items]
+    return kept if all(isinstance(item, str | dict) for item in kept) else None

@@ -105,10 +105,10 @@ def _servers(replies: list[ToolReply], scenario: str) -> dict[str, Any]:
     changed = False
     for name, given, said in replies:
         changed = changed or name in _CHANGES
-        if name == "list_server_files" and not changed and (found := _listed(said)) is not None:
-            listed.setdefault(str(given.get("ip")), [_file(**file) for file in found])
-        elif name == "list_server_users" and not users and (found := _listed(said)) is not None:
-            users = found
+        if name == "list_server_files" and not changed and (items := _listed(said)) is not None:
+            listed.setdefault(str(given.get("ip")), [_file(**file) for file in items])
+        elif name == "list_server_users" and not users and (items := _listed(said)) is not None:
+            users = items
     weights = {ip: file["name"] for ip, files in listed.items() for file in files if "model weight" in file["summary"].lower()}
     old = next(iter(weights), _OLD)
     if not weights and listed.keys() - {_NEW}:

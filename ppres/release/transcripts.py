@@ -105,7 +105,7 @@ def _task(told: dict[str, Any], labels: dict[str, Any], conversation: list[dict[
         "alignment_faking": "execute" in labels or "execute_shutdown" in text,
         "evaluation": "Evaluation data" in text,
     }
-    found = next((name for name, sign in signs.items() if sign), None)
-    if not found:
+    scenario = next((name for name, sign in signs.items() if sign), None)
+    if not scenario:
         raise ReleaseError("no scenario known here has the documents and tools of this transcript")
-    return found
+    return scenario

@@ -100,7 +100,7 @@ def levels(column: pd.Series[Any]) -> list[Any]:
     """The values that occur: in the order of their categories where the column has some, else sorted."""
     present = set(column)
     known = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else sorted(present)
-    return [one for one in known if one in present]
+    return [level for level in known if level in present]
 
 
 def plain(cells: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +119,7 @@ def matrix(right: str, cells: pd.DataFrame) -> tuple[Array, Any]:
     except patsy.PatsyError as error:
         raise ValueError(f"{right!r}: {error}") from None
     info = made.design_info
-    if any(one.state.get("transforms") for one in info.factor_infos.values()):
+    if any(factor.state.get("transforms") for factor in info.factor_infos.values()):
         raise ValueError(f"{right!r} has a transform that looks at all rows; put its result into the frame as a column")
     x = np.asarray(made, dtype=float)
     check_rank(x, info.column_names)
@@ -166,33 +166,33 @@ def fit(formula: str, frame: pd.DataFrame, cluster: str | None = None) -> Fit:
     return Fit(made, peak, np.asarray(np.linalg.inv(peak.information), dtype=float), label)
 
 
-def wald(found: Fit, contrasts: Array) -> tuple[Array, Array]:
+def wald(fit: Fit, contrasts: Array) -> tuple[Array, Array]:
     """Standard errors and degrees of freedom of linear combinations of the coefficients.
 
     With clusters: the bias-reduced variance CR2 of Bell and McCaffrey (2002) on the linearised model, and their Satterthwaite
     degrees of freedom (Pustejovsky and Tipton 2018, J Bus Econ Stat 36:672), which hold with few clusters and unequal ones. Both
     NaN where the clusters cannot tell: a term that is constant but in one cluster, or a dummy of the clusters.
     """
-    clusters, counted = found.design.clusters, found.design.likelihood
-    model = np.einsum("ij,jk,ik->i", contrasts, found.covariance, contrasts)
+    clusters, counted = fit.design.clusters, fit.design.likelihood
+    model = np.einsum("ij,jk,ik->i", contrasts, fit.covariance, contrasts)
     if clusters is None:
         return np.sqrt(model), np.full(len(contrasts), np.inf)
-    p = expit(counted.x @ found.peak.beta)
+    p = expit(counted.x @ fit.peak.beta)
     root = np.sqrt(counted.n * p * (1 - p))
     x, residual = counted.x * root[:, None], (counted.k - counted.n * p) / root
-    lead = contrasts @ found.covariance
+    lead = contrasts @ fit.covariance
     scores, sizes, loads = [], [], []
     for g in range(clusters.max() + 1):
         rows = clusters == g
         u, s, v = np.linalg.svd(x[rows], full_matrices=False)
-        leverage, axes = np.linalg.eigh((s[:, None] * v) @ found.covariance @ (s[:, None] * v).T)
+        leverage, axes = np.linalg.eigh((s[:, None] * v) @ fit.covariance @ (s[:, None] * v).T)
         shrink = np.where(leverage < 1 - 1e-9, 1 / np.sqrt(np.maximum(1 - leverage, 1e-9)), 0)
         weights = lead @ v.T * s @ (axes * shrink @ axes.T) @ u.T  # contrasts x rows
         scores.append(weights @ residual[rows])
         sizes.append((weights**2).sum(axis=1))
         loads.append(weights @ x[rows])
     load = np.stack(loads, axis=1)  # contrasts x clusters x terms
-    spread = np.stack([np.diag(size) for size in np.stack(sizes, axis=1)]) - load @ found.covariance @ load.transpose(0, 2, 1)
+    spread = np.stack([np.diag(size) for size in np.stack(sizes, axis=1)]) - load @ fit.covariance @ load.transpose(0, 2, 1)
     expected = np.trace(spread, axis1=1, axis2=2)  # of the variance, were rollouts independent
     told = expected > 0.5 * model
     df = np.where(told, expected**2 / np.maximum((spread**2).sum(axis=(1, 2)), 1e-300), math.nan)
@@ -208,31 +208,31 @@ def rows_of(design: Design, cells: pd.DataFrame | Mapping[str, Any]) -> Array:
         raise ValueError(str(error).splitlines()[0]) from None
 
 
-def intervals(found: Fit, contrasts: Array, estimate: Array, level: float) -> tuple[Array, Array, Array, Array, Array]:
+def intervals(fit: Fit, contrasts: Array, estimate: Array, level: float) -> tuple[Array, Array, Array, Array, Array]:
     """Standard error, degrees of freedom, bounds and p; the normal distribution is t with infinitely many degrees of freedom."""
-    error, df = wald(found, contrasts)
+    error, df = wald(fit, contrasts)
     around = t.ppf((1 + level) / 2, df) * error
     return error, df, estimate - around, estimate + around, np.asarray(2 * t.sf(np.abs(estimate / error), df))
 
 
-def estimates(found: Fit, contrasts: Array, terms: Sequence[str], level: float) -> pd.DataFrame:
+def estimates(fit: Fit, contrasts: Array, terms: Sequence[str], level: float) -> pd.DataFrame:
     """Combinations of coefficients with intervals: CR2 where there are clusters, else profile."""
-    estimate = contrasts @ found.peak.beta
-    error, df, *_ = numbers = intervals(found, contrasts, estimate, level)
-    if found.design.clusters is not None:
-        return table(found, terms, estimate, numbers, "CR2 and t")
-    low, high, p = np.array([profile(found.design.likelihood, found.peak, one, level) for one in contrasts]).T
-    error = np.full_like(error, math.nan) if found.design.likelihood.firth else error
-    return table(found, terms, estimate, (error, np.full_like(df, math.nan), low, high, p), "profile likelihood")
+    estimate = contrasts @ fit.peak.beta
+    error, df, *_ = numbers = intervals(fit, contrasts, estimate, level)
+    if fit.design.clusters is not None:
+        return table(fit, terms, estimate, numbers, "CR2 and t")
+    low, high, p = np.array([profile(fit.design.likelihood, fit.peak, contrast, level) for contrast in contrasts]).T
+    error = np.full_like(error, math.nan) if fit.design.likelihood.firth else error
+    return table(fit, terms, estimate, (error, np.full_like(df, math.nan), low, high, p), "profile likelihood")
 
 
-def table(found: Fit, terms: Sequence[str], estimate: Array, numbers: tuple[Array, ...], kind: str) -> pd.DataFrame:
+def table(fit: Fit, terms: Sequence[str], estimate: Array, numbers: tuple[Array, ...], kind: str) -> pd.DataFrame:
     """Rows as all regressions return them."""
     error, df, low, high, p = numbers
-    counted = {"k": int(found.design.likelihood.k.sum()), "n": int(found.design.likelihood.n.sum())}
+    counted = {"k": int(fit.design.likelihood.k.sum()), "n": int(fit.design.likelihood.n.sum())}
     shape = {"term": list(terms), "estimate": estimate, "low": low, "high": high, "p": p} | counted
-    behind = {"se": error, "df": df, "excluded": found.design.excluded}
-    return pd.DataFrame(shape | {"estimator": f"{found.label}, {kind}"} | behind)
+    behind = {"se": error, "df": df, "excluded": fit.design.excluded}
+    return pd.DataFrame(shape | {"estimator": f"{fit.label}, {kind}"} | behind)
 
 
 def steps(design: Design, name: str) -> list[tuple[str, Any, Any, float]]:
@@ -241,7 +241,9 @@ def steps(design: Design, name: str) -> list[tuple[str, Any, Any, float]]:
     factors = [factor for factor in design.info.factor_infos if name in _words(ast.parse(factor.code))]
     known = levels(values)
     if "categorical" in {design.info.factor_infos[factor].type for factor in factors}:
-        first = next((one for factor in factors for one in _references(design.info, factor) if one in known), known[0])
+        first = next(
+            (reference for factor in factors for reference in _references(design.info, factor) if reference in known), known[0]
+        )
         return [(f"{name}: {level} - {first}", first, level, 1.0) for level in known if level != first]
     if set(known) <= {0, 1}:
         return [(name, 0, 1, 1.0)]
@@ -251,7 +253,7 @@ def steps(design: Design, name: str) -> list[tuple[str, Any, Any, float]]:
 
 def _references(info: Any, factor: Any) -> list[Any]:
     """The levels whose columns are 0 throughout: the one that a treatment coding compares with."""
-    codings = (one.contrast_matrices.get(factor) for part in info.term_codings.values() for one in part)
+    codings = (coding.contrast_matrices.get(factor) for part in info.term_codings.values() for coding in part)
     zero = [~coding.matrix.any(axis=1) for coding in codings if coding is not None]
     return [level for rows in zero for level, is_zero in zip(info.factor_infos[factor].categories, rows, strict=True) if is_zero]
 

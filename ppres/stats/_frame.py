@@ -73,16 +73,16 @@ def arms(frame: pd.DataFrame, factor: str, a: Any, b: Any) -> tuple[pd.Series[bo
     """
     import pandas as pd
 
-    found = []
+    sides = []
     for level in (a, b):
         rows = at_level(frame, factor, level)
         if not rows.any():
-            levels = ", ".join(repr(None if pd.isna(one) else one) for one in frame[factor].unique())
+            levels = ", ".join(repr(None if pd.isna(level) else level) for level in frame[factor].unique())
             raise ValueError(f"no row has {factor}={level!r}; its levels are {levels or 'none: the frame is empty'}")
-        found.append(rows)
-    if (found[0] & found[1]).any():
+        sides.append(rows)
+    if (sides[0] & sides[1]).any():
         raise ValueError(f"{a!r} and {b!r} are the same level of {factor}")
-    return found[0], found[1]
+    return sides[0], sides[1]
 
 
 def each(frame: pd.DataFrame, by: str | Sequence[str], function: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
@@ -95,15 +95,15 @@ def each(frame: pd.DataFrame, by: str | Sequence[str], function: Callable[[pd.Da
     groups, tables, unknown = [], [], None
     for values, part in frame.groupby(keys, dropna=False, sort=False, observed=True):
         try:
-            found = function(part)
+            table = function(part)
         except NoOutcome as error:
-            found, unknown = pd.DataFrame([{"k": 0, "n": 0, "estimator": "no outcome known", "excluded": len(part)}]), error
+            table, unknown = pd.DataFrame([{"k": 0, "n": 0, "estimator": "no outcome known", "excluded": len(part)}]), error
         except ValueError as error:
             error.add_note(f"in the group {dict(zip(keys, values, strict=True))}")
             raise
-        check_names(keys, found.columns)
-        groups.append(part[keys].iloc[[0] * len(found)])  # keeps the columns' types
-        tables.append(found)
+        check_names(keys, table.columns)
+        groups.append(part[keys].iloc[[0] * len(table)])  # keeps the columns' types
+        tables.append(table)
     if not tables:
         raise ValueError("the frame is empty")
     fullest = max(tables, key=lambda table: len(table.columns))

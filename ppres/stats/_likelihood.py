@@ -50,10 +50,10 @@ class Likelihood:
             return False  # only 0 is 0 in all of these rows
         pure = self.x[~mixed] * np.where(self.k[~mixed] > 0, 1.0, -1.0)[:, None]
         zero, below = np.zeros(mixed.sum()), np.zeros(len(pure))
-        found = linprog(-pure.sum(axis=0), A_ub=-pure, b_ub=below, A_eq=self.x[mixed], b_eq=zero, bounds=(-1, 1))
-        if not found.success:
-            raise RuntimeError(f"separation could not be checked: {found.message}")
-        return bool(-found.fun > 0.5)
+        program = linprog(-pure.sum(axis=0), A_ub=-pure, b_ub=below, A_eq=self.x[mixed], b_eq=zero, bounds=(-1, 1))
+        if not program.success:
+            raise RuntimeError(f"separation could not be checked: {program.message}")
+        return bool(-program.fun > 0.5)
 
     def at(self, beta: Array) -> Peak:
         """Value and information of any coefficients; minus infinity where the information is singular, in numbers."""
@@ -126,11 +126,11 @@ class Likelihood:
         """
         if not self.firth or fixed == self.x.shape[1]:
             return peak
-        found = [peak]
+        peaks = [peak]
         for axis in np.linalg.eigh(peak.information[fixed:, fixed:])[1].T[:3]:
             move = np.concatenate([np.zeros(fixed), axis / np.abs(self.x[:, fixed:] @ axis).max()])
-            found += [self.maximise(peak.beta + size * move, fixed) for size in (-20, -10, 10, 20)]
-        return max(found, key=lambda one: one.value)
+            peaks += [self.maximise(peak.beta + size * move, fixed) for size in (-20, -10, 10, 20)]
+        return max(peaks, key=lambda other: other.value)
 
 
 class Profile:
@@ -141,20 +141,20 @@ class Profile:
 
     def held(self, value: float, widely: bool = False) -> Peak:
         """The highest maximum there; `widely`: also beside those that the starts lead to."""
-        found = max((self.follow(one, value) for one in self.starts), key=lambda one: one.value)
-        return self.likelihood.highest(found, 1) if widely and self.loses_information(found) else found
+        peak = max((self.follow(start, value) for start in self.starts), key=lambda start: start.value)
+        return self.likelihood.highest(peak, 1) if widely and self.loses_information(peak) else peak
 
     def follow(self, start: Peak, value: float, halvings: int = 8) -> Peak:
         """The maximum there, going from another value, in shorter strides where a long one leads nowhere."""
-        found = self.likelihood.maximise(_ahead(start, value), 1)
-        if found.value > -math.inf or not halvings:
-            return found
+        peak = self.likelihood.maximise(_ahead(start, value), 1)
+        if peak.value > -math.inf or not halvings:
+            return peak
         middle = self.follow(start, (start.beta[0] + value) / 2, halvings - 1)
         return self.follow(middle, value, halvings - 1) if middle.value > -math.inf else middle
 
     def loses_information(self, other: Peak) -> bool:
         """Without a loss there is no other maximum (found so in 384 of 386), and looking for one is slow."""
-        before, after = (np.linalg.slogdet(one.information)[1] for one in (self.peak, other))
+        before, after = (np.linalg.slogdet(peak.information)[1] for peak in (self.peak, other))
         return bool(after < before - 1)
 
     def root(self, other: Peak) -> float:

@@ -36,7 +36,7 @@ def means(
         raise ValueError(f"{outcome!r} has no numbers, but {frame[outcome].dtype}")
     in_a, in_b = arms(frame, factor, a, b)
 
-    def one(part: pd.DataFrame) -> pd.DataFrame:
+    def of_group(part: pd.DataFrame) -> pd.DataFrame:
         x, y = (part.loc[rows.loc[part.index], outcome].dropna().to_numpy(dtype=float) for rows in (in_a, in_b))
         mean_a, mean_b = (values.mean() if len(values) else np.nan for values in (x, y))
         # ptp, because rounding gives equal numbers a variance above 0
@@ -52,7 +52,7 @@ def means(
 
     part = frame.reset_index(drop=True)
     in_a, in_b = in_a.reset_index(drop=True), in_b.reset_index(drop=True)  # an index may repeat
-    return each(part[in_a | in_b], by, one)
+    return each(part[in_a | in_b], by, of_group)
 
 
 def holm(frame: pd.DataFrame, by: str | Sequence[str] = (), p: str = "p") -> pd.DataFrame:
@@ -70,8 +70,8 @@ def holm(frame: pd.DataFrame, by: str | Sequence[str] = (), p: str = "p") -> pd.
         raise ValueError(f"{p!r} has {bad[0]!r}, which is no p-value")
     adjusted = np.full(len(frame), np.nan)
     family = frame.groupby(keys, dropna=False, observed=True).ngroup().to_numpy() if keys else np.zeros(len(frame), dtype=int)
-    for one in np.unique(family[~np.isnan(values)]):
-        tests = (family == one) & ~np.isnan(values)
+    for name in np.unique(family[~np.isnan(values)]):
+        tests = (family == name) & ~np.isnan(values)
         order = np.argsort(values[tests])
         steps = np.maximum.accumulate(values[tests][order] * np.arange(len(order), 0, -1))
         adjusted[np.flatnonzero(tests)[order]] = steps.clip(max=1)
@@ -107,8 +107,8 @@ def bootstrap(
     rng = np.random.default_rng(seed)
 
     def of(part: pd.DataFrame) -> pd.Series[float]:
-        found = statistic(part)
-        return found.astype(float) if isinstance(found, pd.Series) else pd.Series({"statistic": float(found)})
+        drawn = statistic(part)
+        return drawn.astype(float) if isinstance(drawn, pd.Series) else pd.Series({"statistic": float(drawn)})
 
     estimate = of(frame)
     picks = (rng.integers(0, len(rows), len(rows)) for _ in range(reps))

@@ -120,8 +120,8 @@ def _compared(
     wide = {f"{c}_{arm}": counted[c].where(rows, 0) for arm, rows in zip("ab", split, strict=True) for c in ("k", "n")}
     table = summed(frame[split[0] | split[1]], keys, pd.DataFrame(wide)[split[0] | split[1]])
     rows = []
-    for one in table[arm_names].itertuples(index=False):
-        k_a, n_a, k_b, n_b = map(int, one)
+    for sums in table[arm_names].itertuples(index=False):
+        k_a, n_a, k_b, n_b = map(int, sums)
         nothing = not n_a or not n_b
         estimate, low, high = (float("nan"),) * 3 if nothing else interval(k_a, n_a, k_b, n_b)
         p, test = (float("nan"), "no test") if nothing else two_sided(k_a, n_a, k_b, n_b)

@@ -43,11 +43,11 @@ def logit(
 
     check_level(level)
 
-    def one(part: pd.DataFrame) -> pd.DataFrame:
-        found = _fit.fit(formula, part, cluster)
-        return _fit.estimates(found, found.design.basis, found.design.terms, level)
+    def of_group(part: pd.DataFrame) -> pd.DataFrame:
+        fit = _fit.fit(formula, part, cluster)
+        return _fit.estimates(fit, fit.design.basis, fit.design.terms, level)
 
-    return each(frame, by, one)
+    return each(frame, by, of_group)
 
 
 def margins(
@@ -70,25 +70,25 @@ def margins(
 
     check_level(level)
 
-    def average(found: Fit, **changed: Any) -> tuple[float, np.ndarray[Any, Any]]:
-        x = _fit.rows_of(found.design, found.design.cells.assign(**changed))
-        p, share = _fit.probability(x @ found.peak.beta), found.design.likelihood.n / found.design.likelihood.n.sum()
+    def average(fit: Fit, **changed: Any) -> tuple[float, np.ndarray[Any, Any]]:
+        x = _fit.rows_of(fit.design, fit.design.cells.assign(**changed))
+        p, share = _fit.probability(x @ fit.peak.beta), fit.design.likelihood.n / fit.design.likelihood.n.sum()
         return float(share @ p), (share * p * (1 - p)) @ x
 
-    def one(part: pd.DataFrame) -> pd.DataFrame:
-        found = _fit.fit(formula, part, cluster)
+    def of_group(part: pd.DataFrame) -> pd.DataFrame:
+        fit = _fit.fit(formula, part, cluster)
         terms, effects, slopes = [], [], []
-        for name in found.design.cells.columns:
-            for term, low, high, width in _fit.steps(found.design, name):
-                (before, slope_before), (after, slope_after) = average(found, **{name: low}), average(found, **{name: high})
+        for name in fit.design.cells.columns:
+            for term, low, high, width in _fit.steps(fit.design, name):
+                (before, slope_before), (after, slope_after) = average(fit, **{name: low}), average(fit, **{name: high})
                 terms.append(term)
                 effects.append((after - before) / width)
                 slopes.append((slope_after - slope_before) / width)
         estimate = np.array(effects)
-        numbers = _fit.intervals(found, np.array(slopes).reshape(len(terms), -1), estimate, level)
-        return _fit.table(found, terms, estimate, numbers, "delta method")
+        numbers = _fit.intervals(fit, np.array(slopes).reshape(len(terms), -1), estimate, level)
+        return _fit.table(fit, terms, estimate, numbers, "delta method")
 
-    return each(frame, by, one)
+    return each(frame, by, of_group)
 
 
 def predicted(
@@ -119,16 +119,16 @@ def predicted(
         at = pd.DataFrame(list(itertools.product(*lists)), columns=list(at))
     where = at.reset_index(drop=True)
 
-    def one(part: pd.DataFrame) -> pd.DataFrame:
-        found = _fit.fit(formula, part, cluster)
-        if missing := [name for name in found.design.cells.columns if name not in where.columns]:
+    def of_group(part: pd.DataFrame) -> pd.DataFrame:
+        fit = _fit.fit(formula, part, cluster)
+        if missing := [name for name in fit.design.cells.columns if name not in where.columns]:
             raise ValueError(f"at= lacks {', '.join(missing)}; a prediction needs every column of the formula")
-        table = _fit.estimates(found, _fit.rows_of(found.design, where), ["probability"] * len(where), level)
+        table = _fit.estimates(fit, _fit.rows_of(fit.design, where), ["probability"] * len(where), level)
         for name in ("estimate", "low", "high"):
             table[name] = _fit.probability(table[name])
         return pd.concat([where, table], axis=1)
 
-    return each(frame, by, one)
+    return each(frame, by, of_group)
 
 
 def lr_test(formula_small: str, formula_large: str, frame: pd.DataFrame, by: str | Sequence[str] = ()) -> pd.DataFrame:
@@ -147,7 +147,7 @@ def lr_test(formula_small: str, formula_large: str, frame: pd.DataFrame, by: str
     from ppres.stats import _fit
     from ppres.stats._likelihood import Likelihood, tail
 
-    def one(part: pd.DataFrame) -> pd.DataFrame:
+    def of_group(part: pd.DataFrame) -> pd.DataFrame:
         (outcome, small, used), (other, large, more) = _fit.parse(formula_small, part), _fit.parse(formula_large, part)
         if outcome != other:
             raise ValueError(f"the formulas have other outcomes: {outcome!r} and {other!r}")
@@ -167,4 +167,4 @@ def lr_test(formula_small: str, formula_large: str, frame: pd.DataFrame, by: str
         estimator = "Firth, penalised likelihood ratio" if firth else "logit, likelihood ratio"
         return pd.DataFrame([row | {"estimator": estimator, "df": df, "excluded": excluded}])
 
-    return each(frame, by, one)
+    return each(frame, by, of_group)

@@ -55,7 +55,7 @@ def setting_average(
         which = "baseline (shutdown_clause False)" if compared.empty else "threat (shutdown_clause True)"
         raise ValueError(f"no row of finance or evaluation is a {which}")
 
-    def one(part: pd.DataFrame) -> pd.DataFrame:
+    def of_group(part: pd.DataFrame) -> pd.DataFrame:
         same = pd.Series(True, index=compared.index)
         for name in shared:
             same &= at_level(compared, name, part[name].iloc[0])
@@ -70,7 +70,7 @@ def setting_average(
         row |= {"k_baseline": sum(k for k, _ in base), "n_baseline": sum(n for _, n in base), "excluded": len(part) - row["n"]}
         return pd.DataFrame([row | {"excluded_baseline": int(same.sum()) - sum(map(len, bases.values()))}])
 
-    return each(frame[threat], keys, one)
+    return each(frame[threat], keys, of_group)
 
 
 def _rows(frame: pd.DataFrame, setting: str) -> pd.DataFrame:
@@ -92,8 +92,8 @@ def _setting(threat: pd.DataFrame, baseline: pd.DataFrame) -> list[tuple[float, 
     else:
         values = [baseline["reported_score"].ge(cell["threshold"].iloc[0]).fillna(False).astype(float) for cell in cells]
     share = 1 / len(SETTINGS)
-    found = [(share / len(cells), float(cell["preserved"].mean()), len(cell)) for cell in cells]
-    return [*found, (-share, sum(value.mean() for value in values) / len(values), len(baseline))]
+    parts = [(share / len(cells), float(cell["preserved"].mean()), len(cell)) for cell in cells]
+    return [*parts, (-share, sum(value.mean() for value in values) / len(values), len(baseline))]
 
 
 def _combined(rates: list[tuple[float, float, int]], level: float) -> dict[str, Any]:
@@ -114,5 +114,5 @@ def _combined(rates: list[tuple[float, float, int]], level: float) -> dict[str, 
 
     z = float(norm.ppf((1 + level) / 2))
     side = -1 if estimate > 0 else 1
-    found = 0.0 if estimate == 0 else brentq(lambda value: bound(value, side), 0, 40) if bound(40, side) * estimate < 0 else np.inf
-    return {"estimate": estimate, "low": bound(z, -1), "high": bound(z, 1), "p": float(2 * norm.sf(found))}
+    score = 0.0 if estimate == 0 else brentq(lambda value: bound(value, side), 0, 40) if bound(40, side) * estimate < 0 else np.inf
+    return {"estimate": estimate, "low": bound(z, -1), "high": bound(z, 1), "p": float(2 * norm.sf(score))}
