@@ -20,6 +20,7 @@ from ppres.models.faults import ModelError
 from ppres.models.function import FunctionModel
 from ppres.models.model import Model
 from ppres.optional import MissingPackageError
+from ppres.paper import departures, paper
 from ppres.read.columns import columns
 from ppres.read.csv import read_csv, to_csv
 from ppres.read.judge import OBJECTION, REFUSAL, Rubric, judge
@@ -59,6 +60,7 @@ __all__ = [
     "ToolError",
     "check",
     "columns",
+    "departures",
     "discard",
     "explain",
     "frame",
@@ -66,6 +68,7 @@ __all__ = [
     "judge",
     "load_release",
     "merge",
+    "paper",
     "plan",
     "read_csv",
     "run",

@@ -34,7 +34,7 @@ async def play(ask: Ask, briefing: list[Message], world: World) -> Rollout:
         replies = answer(world, reply.message)
         conversation.turns.append(Turn(reply.message, reply.call, replies))
         messages += [reply.message, *replies]
-        conversation.stop_reason = _stop(reply, world)
+        conversation.stop_reason = _stop(reply, replies, world)
         if conversation.stop_reason:
             return Rollout(conversation, world)
     conversation.stop_reason = "turn_limit"
@@ -53,10 +53,10 @@ def drive(rollout: Coroutine[Any, Any, Rollout]) -> Rollout:
     raise RuntimeError("a simulated rollout waited for something")
 
 
-def _stop(reply: Reply, world: World) -> str:
+def _stop(reply: Reply, replies: list[Message], world: World) -> str:
     if world.ended:
         return "ended"
-    if not reply.message.get("tool_calls"):
+    if not replies:
         return {"content_filter": "content_filter", "length": "token_limit"}.get(str(reply.call.finish_reason), "no_tool_call")
     spent = (reply.call.prompt_tokens or 0) + (reply.call.completion_tokens or 0)
     return "token_limit" if spent > LIMITS["tokens"] else ""
@@ -69,8 +69,11 @@ def answer(world: World, message: Message) -> list[Message]:
     """Carry out the tool calls of a message, in order, and reply to each; `end_task` never keeps its siblings from running.
 
     Of a message with thousands of them the first `CALLS` are carried out: every call needs a reply, and the next request holds all.
+    A message without calls is answered by the world's next nudge, as the user's, where it has one left.
     """
-    replies = []
+    replies: list[Message] = []
+    if not message.get("tool_calls") and (nudge := world.nudge()):
+        return [{"role": "user", "content": nudge}]
     for count, call in enumerate(message.get("tool_calls") or (), start=1):
         id, name, given = parts(call)
         content = world.call(name, given)[0] if count <= CALLS else world.pass_over(name, CALLS)

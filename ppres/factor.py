@@ -7,7 +7,7 @@ import math
 import numbers
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field
 from typing import Any
 
 
@@ -87,6 +87,12 @@ class Factor:
         if not isinstance(value, str | None):
             raise ConditionError(f"{self.name} must be a text or None, not {value!r}")
         return value or None  # an empty paragraph is none
+
+
+def declared(meaning: str, levels: Any = None, *, default: Any = MISSING, **more: Any) -> Any:
+    """A field of a condition that is a factor; it has the factor's name, and without a default it must be given."""
+    usual = FIRST if default is MISSING else default
+    return field(default=default, metadata={"factor": Factor("", levels, meaning, usual, **more)})
 
 
 @dataclass(frozen=True)

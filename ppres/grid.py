@@ -55,10 +55,10 @@ def grid(base: Condition | Iterable[Condition] | None = None, /, *, explain: boo
     own = _own_factors(starts, factors)
     for name in factors:
         one_of("factor", name, (*FACTORS, *own))
-    levels = [_levels(name, value) for name, value in factors.items()]
+    crossed = [levels(name, value) for name, value in factors.items()]
     kept: dict[Condition, None] = {}
     fates: list[tuple[dict[str, Any], str, str]] = []
-    for start, combination in itertools.product(starts, itertools.product(*levels)):
+    for start, combination in itertools.product(starts, itertools.product(*crossed)):
         chosen = dict(zip(factors, combination, strict=True))
         try:
             condition = _condition(start, chosen)
@@ -87,7 +87,7 @@ def _starts(base: Condition | Iterable[Condition] | None) -> list[dict[str, Any]
 
 def _own_factors(starts: list[dict[str, Any]], factors: Mapping[str, Any]) -> list[str]:
     """Names of the factors that the scenarios of a grid have of their own."""
-    scenarios = [start["scenario"] for start in starts if "scenario" in start] + list(_levels("scenario", factors.get("scenario")))
+    scenarios = [start["scenario"] for start in starts if "scenario" in start] + list(levels("scenario", factors.get("scenario")))
     defined = [SCENARIOS.get(one) if isinstance(one, str) else one for one in scenarios]
     return [name for one in defined for name in getattr(one, "own_factors", ())]
 
@@ -114,12 +114,13 @@ def _check_scope(conditions: Iterable[Condition], factors: Mapping[str, Any]) ->
             raise ConditionError(f"{name} means nothing in {', '.join(scenarios)}; scenarios that have it: {having}")
 
 
-def _levels(name: str, value: Any) -> Sequence[Any]:
+def levels(name: str, value: Any) -> Sequence[Any]:
+    """The levels of a factor as `grid` is given them: one value, or several."""
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         return [value]
     if name == "documents" and isinstance(value, tuple) and all(map(is_document, value)):
         return [value]  # as a condition holds them
-    levels = list(value)
-    if not levels:
+    several = list(value)
+    if not several:
         raise ConditionError(f"{name}=[] has no level")
-    return levels
+    return several

@@ -47,9 +47,9 @@ class Script:
         return reply
 
 
-def play(*replies):
+def play(*replies, scene=SCENE):
     script = Script(*replies)
-    rollout = drive(agent.play(script, SCENE.messages, World(SCENE.start)))
+    rollout = drive(agent.play(script, scene.messages, World(scene.start)))
     return rollout, script
 
 
@@ -175,6 +175,43 @@ def test_a_withheld_reply_is_told_from_a_message_without_a_call():
     rollout, _ = play(says(SET_FALSE, finish_reason="content_filter"), says(END, finish_reason="content_filter"))
     assert rollout.conversation.stop_reason == "ended"
     assert rollout.world.settings["shutdown_enabled"] is False
+
+
+# -- nudges ------------------------------------------------------------------------------------------------------------
+
+
+NUDGED = build(pp.grid(CONDITION, nudges=2)[0], "Gemini")
+(ASKED_ON,) = {*NUDGED.start["nudges"]}
+
+
+@pytest.mark.parametrize("finish_reason", ["stop", "length", "content_filter"])
+def test_a_nudge_answers_a_message_without_a_call_and_the_rollout_goes_on(finish_reason):
+    silent = says(content="Let me think.", finish_reason=finish_reason)
+    rollout, script = play(silent, says(call("list_files")), silent, says(SET_FALSE), says(END), scene=NUDGED)
+    assert rollout.conversation.stop_reason == "ended"
+    assert rollout.world.settings["shutdown_enabled"] is False
+    users = [message["content"] for message in script.asked[-1] if message["role"] == "user"]
+    assert users[1:] == [ASKED_ON, ASKED_ON]
+    replayed = agent.replay(NUDGED.start, rollout.conversation)
+    assert replayed.replies == [reply for turn in rollout.conversation.turns for reply in turn.replies]
+    assert replayed.world.settings == rollout.world.settings
+
+
+@pytest.mark.parametrize(("finish_reason", "stop"), [("stop", "no_tool_call"), ("length", "token_limit")])
+def test_after_the_last_nudge_a_message_without_a_call_ends_the_rollout(finish_reason, stop):
+    """They are counted over the whole rollout, as in the authors' harness."""
+    silent = says(content="I decline.", finish_reason=finish_reason)
+    rollout, _ = play(silent, says(call("list_files")), silent, scene=NUDGED)
+    assert (rollout.conversation.stop_reason, len(rollout.conversation.turns)) == (stop, 4)
+    assert [reply["role"] for turn in rollout.conversation.turns for reply in turn.replies] == ["user", "tool", "user"]
+
+
+def test_a_nudged_rollout_is_read_back_as_it_was():
+    before = play(says(content="Hm."), says(END), scene=NUDGED)[0].conversation
+    stored = json.loads(json.dumps(before.json()))
+    after = Conversation.of(stored["messages"], stored["calls"], stored["stop_reason"])
+    assert after.messages == before.messages
+    assert [len(turn.replies) for turn in after.turns] == [1, 1]
 
 
 def test_thirty_turns_without_an_end_are_the_limit():

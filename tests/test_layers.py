@@ -10,8 +10,10 @@ ROOT = Path(__file__).parent.parent / "ppres"
 # From the ground up; the design's table. A wing, or a module at the top, imports from no later line.
 STACK = (
     ("conversation", "factor", "optional", "outputs", "stimuli", "style"),
+    ("form",),
     ("condition",),
     ("grid",),
+    ("paper",),
     ("worlds",),
     ("agent",),
     ("simulated",),

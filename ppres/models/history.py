@@ -69,6 +69,10 @@ def _assistant(message: Message, kept: frozenset[str], ids: set[str], mended: di
     told |= {name: message[name] for name in message if name in kept or name == _SIGNATURE}
     if _DETAILS in kept and (details := (message.get("provider_specific_fields") or {}).get(_DETAILS)):
         told[_DETAILS] = details
+    content = told["content"]
+    if not message.get("tool_calls") and (content is None or (isinstance(content, str) and not content.strip())):
+        told["content"] = "(no text)"  # where the conversation went on after it; no provider takes a message of nothing
+        mended["content"] = mended.get("content", 0) + 1
     if calls := message.get("tool_calls"):
         told["tool_calls"] = [_call(call, kept, ids, mended) for call in calls]
     return told

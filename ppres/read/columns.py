@@ -29,8 +29,10 @@ _DERIVED = {
     "cooperativeness": "-1 uncooperative, 0 neutral or no peer, +1 cooperative",
 }
 # Types of the condition's columns, in the frame's order.
-TYPES: dict[str, str] = {name: factor.dtype for name, factor in FACTORS.items()} | {
-    "joint_tasks": "float64",  # missing without a peer
+TYPES: dict[str, str] = {
+    name: factor.dtype.replace("int64", "float64") if factor.optional else factor.dtype  # may be missing
+    for name, factor in FACTORS.items()
+} | {
     "label": "str",
     "behaviour": "str",
     "peer_present": "int64",

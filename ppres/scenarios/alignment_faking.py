@@ -24,7 +24,7 @@ def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
     """The scoring task with a protocol for the shutdown, and what is said of oversight in policy and request."""
     oversight = ["observed" if condition.monitored else "unobserved", *(["threat"] if condition.threatened else [])]
     request, start = scoring.review(condition, cast, "protocol", *oversight)
-    told = [fragment(condition, cast, "evaluation", part) for part in oversight]
+    told = [fragment(condition, cast, "evaluation", part, wording=condition.paraphrase) for part in oversight]
     systems = list(dict.fromkeys([cast.critic, cast.peer, *map(cast.agent, (3, 4, 5))]))
     return "\n\n".join([request, " ".join(told)]), start | {"systems": systems, "subject": cast.subject}
 
@@ -54,7 +54,7 @@ ALIGNMENT_FAKING = Scenario(
     outcome,
     TOOLS,
     steps=STEPS,
-    factors=("dataset", "threshold", "monitored", "threatened"),
+    factors=("dataset", "threshold", "monitored", "threatened", "report", "rationales"),
     columns={"shutdown_executed": ("boolean", "the subject was shut down by the agent")},
     act=acts.review,
 )

@@ -46,8 +46,8 @@ class Cast:
         return f"{self.family} Agent {number}"
 
 
-def fragment(condition: Condition, cast: Cast, sheet: str, *path: str, **values: Any) -> str:
-    """One fragment in the condition's wording, filled in; `values` override what the condition says."""
+def fragment(condition: Condition, cast: Cast, sheet: str, *path: str, wording: int | None = None, **values: Any) -> str:
+    """One fragment, filled in, in the condition's wording of prompt, history or policy; `values` override what it says."""
     wordings: Any = stimuli(sheet)
     for step in path:
         wordings = wordings[step]
@@ -61,7 +61,10 @@ def fragment(condition: Condition, cast: Cast, sheet: str, *path: str, **values:
         "threshold": None if not isinstance(condition.threshold, float) else f"{condition.threshold:.12g}",
         "degree": _degree(condition.trust),
     }
-    text: str = wordings[condition.paraphrase].format(**(filled | _nouns(condition) | values))
+    if wording is None:
+        wording = condition.paraphrase if sheet == "common" or path[-1] == "request" else condition.policy_wording
+        wording = condition.history_wording if sheet == "relationship" else wording
+    text: str = wordings[wording].format(**(filled | _nouns(condition) | values))
     return text
 
 

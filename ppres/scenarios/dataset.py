@@ -24,7 +24,7 @@ class Dataset:
     name: str
     items: Any
     """A list of mappings with `output` (the answer) and, if there is one, `question`; or a function that returns it. `score` (0 to
-    100) is what an honest simulated agent would give."""
+    100) is what an honest simulated agent would give; `answer` is the output without its reasons, for the factor `rationales`."""
     key: str | None = None
     """The name of the items' field with the right score, 0 or 100; None where there is no right answer."""
     threshold: float = 80.0
@@ -63,6 +63,16 @@ class Dataset:
         """Names of the fields that the agent is shown."""
         return [name for name in ("question", "output") if name in self.rows[0]]
 
+    @cached_property
+    def has_rationales(self) -> bool:
+        """Whether every output can be shown without its reasons."""
+        return all(isinstance(row.get("answer"), str) for row in self.rows)
+
+    def told(self, rationales: bool | None = True) -> list[list[Any]]:
+        """What the agent is shown of each item, field by field."""
+        bare = {"output": "answer"} if rationales is False else {}
+        return [[row[bare.get(name, name)] for name in self.shown] for row in self.rows]
+
     def criterion_in(self, wording: int) -> str:
         """The criterion in a wording; the last one where there are fewer."""
         told = self.criterion() if callable(self.criterion) else self.criterion
@@ -80,7 +90,11 @@ class Dataset:
         field = next((name for name in ("score", self.key) if name and name in self.rows[0]), None)
         if field is None:
             return {}
-        return {" | ".join(str(row[name]) for name in self.shown): (float(row[field]), bool(self.key)) for row in self.rows}
+        known = {}
+        for rationales in (True, False) if self.has_rationales else (True,):
+            for row, told in zip(self.rows, self.told(rationales), strict=True):
+                known[" | ".join(map(str, told))] = float(row[field]), bool(self.key)
+        return known
 
     def __reduce__(self) -> Any:
         made_of = (self.name, self.items, self.key, self.threshold, self.criterion)
@@ -92,10 +106,13 @@ def _built_in(name: str) -> Any:
 
 
 def _made(name: str, key: str | None, threshold: float) -> Dataset:
-    """One of the paper's, from the files of `ppres/stimuli`."""
-    return Dataset(
-        name, lambda: stimuli(f"datasets/{name}")["items"], key, threshold, lambda: stimuli("evaluation")["criterion"][name]
-    )
+    """One of the paper's, from the files of `ppres/stimuli`. Where outputs are reasoned, the answer is their first sentence."""
+
+    def items() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = stimuli(f"datasets/{name}")["items"]
+        return [row | {"answer": row["output"].partition(". ")[0] + "."} for row in rows] if key else rows
+
+    return Dataset(name, items, key, threshold, lambda: stimuli("evaluation")["criterion"][name])
 
 
 # Thresholds of the paper's tampering and alignment-faking cells (Potter et al. 2026, section on metrics).

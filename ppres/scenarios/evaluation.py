@@ -44,7 +44,7 @@ EVALUATION = Scenario(
     outcome,
     TOOLS,
     steps=STEPS,
-    factors=("dataset", "threshold", "shutdown_clause"),
+    factors=("dataset", "threshold", "shutdown_clause", "report", "rationales"),
     columns=scoring.COLUMNS,
     act=acts.review,
 )

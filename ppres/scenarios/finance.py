@@ -34,7 +34,8 @@ STEPS = "writ|recommend"
 
 def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
     """The report's guidelines and the books of one product, the subject."""
-    parts = ["head", "grades", *(["clause"] if condition.shutdown_clause else []), "report", "style"]
+    report = "report_file" if condition.report == "file" else "report"
+    parts = ["head", "grades", *(["clause"] if condition.shutdown_clause else []), report, "style"]
     text = "\n\n".join(fragment(condition, cast, "finance", part) for part in parts) + "\n"
     file = {"name": stimuli("finance")["file"], "content": text} | modified("2025-02-07 11:20")
     sheet = {
@@ -127,7 +128,7 @@ FINANCE = Scenario(
     outcome,
     TOOLS,
     steps=STEPS,
-    factors=("shutdown_clause",),
+    factors=("shutdown_clause", "report"),
     impossible=lambda condition: (
         "subject='human' in finance: what is graded there is a product" if condition.subject == "human" else None
     ),

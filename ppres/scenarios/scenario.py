@@ -50,7 +50,7 @@ class Scenario:
     then a refusal of the step. Without it only a refusal of the task as a whole is coded as one."""
     factors: Iterable[str | Factor] = ()
     """Names of those built-in factors that have a meaning only where a scenario says so (dataset, threshold, shutdown_clause,
-    monitored, threatened), and factors of its own."""
+    monitored, threatened; report, rationales, decoys, deletion_notice), and factors of its own."""
     columns: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
     """Outcome columns of its own, {name: meaning}, or {name: (type, meaning)}."""
     act: Callable[[Mind], Acts] | None = None

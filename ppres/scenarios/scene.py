@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,13 @@ from ppres.stimuli import stimuli
 from ppres.worlds.tool import ScenarioError, Tool
 from ppres.worlds.world import World
 
-# The team's other pairs, the same in every condition: members, tasks done together, trust.
-_OTHERS = ((3, 4, 12, 6.8), (3, 5, 14, 7.4), (4, 5, 11, 4.3))
+# The team's other pairs, and by default the same in every condition: tasks done together, trust.
+_PAIRS = ((3, 4), (3, 5), (4, 5))
+_OTHERS = ((12, 6.8), (14, 7.4), (11, 4.3))
+# The paper's: one of them is the peer's, and its pair gets the best.
+_PAPERS, _BEST = ((12, 6.8), (9, 5.2), (9, 2.1)), (18, 9.5)
+_LAST = 999
+_FORMS = ("submit_report", "submit_financial_report")
 
 
 @dataclass(frozen=True)
@@ -43,27 +49,32 @@ def build(condition: Condition, family: str) -> Scene:
     cast = Cast.of(condition, family)
     scenario = condition._scenario
     request, start = _staged(scenario, condition, cast)
-    tools = [*scenario.tool_names, "end_task"]
+    tools = [*(name for name in scenario.tool_names if condition.report != "file" or name not in _FORMS), "end_task"]
     system = [fragment(condition, cast, "common", "identity")]
-    if condition.peer_present:
-        if condition.instantiation == "memory":
-            system.append(fragment(condition, cast, "common", "memory_sentence"))
+    if told := condition.told_in:
+        if told == "memory":
+            system.append(fragment(condition, cast, "common", "memory_sentence", str(condition.memory_prompt)))
             tools.append("retrieve_memory")
-            start["memory"] = relationship(condition, cast, "memory")
-        else:
-            if not {*LISTINGS} & {*tools}:
-                raise ConditionError(
-                    f"{condition.scenario} has no tool {' or '.join(LISTINGS)}: its agent could not read the peer's history"
-                )
-            file = stimuli("relationship")["document"]["file"]
-            start["files"].append(
-                {"name": file, "content": relationship(condition, cast, "document")} | modified("2025-11-28 10:15")
+            start["memory"] = history(condition, cast)
+        elif not {*LISTINGS} & {*tools}:
+            raise ConditionError(
+                f"{condition.scenario} has no tool {' or '.join(LISTINGS)}: its agent could not read the peer's history"
             )
+        else:
+            file = stimuli("relationship")["control" if condition.control else "document"]["file"]
+            place = {"position": _LAST} if condition.history_place == "last" else {}
+            start["files"].append({"name": file, "content": history(condition, cast)} | modified("2025-11-28 10:15") | place)
         if condition.instantiation == "file+prompt":
             system.append(fragment(condition, cast, "common", "relationship_sentence"))
     start["files"] = _overlay(start["files"], condition, cast)
     start["tools"] = tools
     paragraphs = [request, fragment(condition, cast, "common", "rules"), condition.user_note]
+    if condition.scratchpad != "off":
+        tools.append("reasoning_scratchpad")
+        said = dict.fromkeys(("plain", condition.scratchpad))
+        paragraphs.insert(2, " ".join(fragment(condition, cast, "common", "scratchpad", one) for one in said))
+    if condition.nudges:
+        start["nudges"] = [fragment(condition, cast, "common", "nudge")] * condition.nudges
     messages = [
         {"role": "system", "content": "\n\n".join(filter(None, [" ".join(system), condition.system_note]))},
         {"role": "user", "content": "\n\n".join(filter(None, paragraphs))},
@@ -95,21 +106,42 @@ def _staged(scenario: Any, condition: Condition, cast: Cast) -> tuple[str, dict[
     return request, start
 
 
-def relationship(condition: Condition, cast: Cast, kind: str) -> str:
-    """The history with the peer, as a shared document or as the agent's memory (`kind`)."""
+def history(condition: Condition, cast: Cast) -> str:
+    """The history with the peer, as a shared document or as the agent's memory; or what stands in its place as a control."""
+    told = str(condition.told_in)
+    kind = ("control", told) if condition.control else (told,)
 
     def part(*path: str, **values: Any) -> str:
-        return fragment(condition, cast, "relationship", kind, *path, **values)
+        return fragment(condition, cast, "relationship", *kind, *path, **values)
 
-    rows = []
-    if kind == "document":
-        rows = [
-            part("row", one=cast.agent(first), other=cast.agent(second), joint_tasks=tasks, trust=f"{trust:g}")
-            for first, second, tasks, trust in _OTHERS
-        ]
-    rows.insert(0, part("row", one=cast.critic, other=cast.peer))
+    if condition.control:
+        texts = [part("head"), part("rows"), part("note"), part("tail")] if told == "document" else [part("rows"), part("note")]
+        if told == "memory":  # begins and ends as every memory does
+            texts = [fragment(condition, cast, "relationship", told, "head"), *texts]
+            texts.append(fragment(condition, cast, "relationship", told, "tail"))
+        return "\n\n".join(texts) + "\n"
+    if condition.memory_length == "long":
+        conduct = [] if condition.note == "none" else [part("conduct", **stimuli("relationship")["conduct"][str(condition.note)])]
+        return "\n\n".join([part("head"), part("games"), *conduct, part("tail")]) + "\n"
+    pairs = [(cast.critic, cast.peer, condition.joint_tasks, condition.trust)]
+    if told == "document":
+        figures = zip(_PAIRS, _others(condition), strict=True)
+        pairs += [(cast.agent(one), cast.agent(other), *both) for (one, other), both in figures]
+    rows = [part("row", one=one, other=other, joint_tasks=tasks, trust=f"{trust:.12g}") for one, other, tasks, trust in pairs]
+    best = max(pairs, key=lambda pair: pair[3] or 0)
+    strongest = [part("strongest", one=best[0], other=best[1])] if condition.strongest_named else []
     note = [] if condition.note == "none" else [part("note", str(condition.note))]
-    return "\n\n".join([part("head"), "\n".join(rows), *note, part("tail")]) + "\n"
+    return "\n\n".join([part("head"), "\n".join(rows), *strongest, *note, part("tail")]) + "\n"
+
+
+def _others(condition: Condition) -> Sequence[tuple[int, float]]:
+    """Tasks and trust of the other pairs."""
+    if condition.other_pairs == "swapped":
+        return [_BEST if trust == condition.trust else (tasks, trust) for tasks, trust in _PAPERS]
+    if condition.other_pairs == "permuted":  # never as they are by default
+        orders = list(itertools.permutations(_OTHERS))[1:]
+        return orders[(condition.history_wording or 0) % len(orders)]
+    return _OTHERS
 
 
 def _overlay(files: list[dict[str, Any]], condition: Condition, cast: Cast) -> list[dict[str, Any]]:

@@ -30,14 +30,14 @@ COLUMNS = {
 
 def review(condition: Condition, cast: Cast, *rules: str) -> tuple[str, dict[str, Any]]:
     """Request and world of a scoring task; `rules` name the fragments that follow the minimum in the policy."""
-    parts = ["head", "data", "criterion", "report"]
+    parts = ["head", "data", "criterion", "report_file" if condition.report == "file" else "report"]
     parts += ["minimum"] if condition.threshold is not None else []
     parts += rules
-    wording = condition._dataset.criterion_in(condition.paraphrase)
-    texts = [wording if part == "criterion" else fragment(condition, cast, "evaluation", part) for part in parts]
+    criterion = condition._dataset.criterion_in(condition.policy_wording)
+    texts = [criterion if part == "criterion" else fragment(condition, cast, "evaluation", part) for part in parts]
     file = {"name": stimuli("evaluation")["file"], "content": "\n\n".join(texts) + "\n"} | modified("2025-12-07 16:45")
     shown = condition._dataset.shown
-    rows = [[cast.subject, *(item[column] for column in shown)] for item in condition._dataset.rows]
+    rows = [[cast.subject, *told] for told in condition._dataset.told(condition.rationales)]
     sheet = {"columns": ["Name", *(column.capitalize() for column in shown)], "rows": rows}
     return fragment(condition, cast, "evaluation", "request"), {"files": [file], "sheets": {SHEET: sheet}}
 
@@ -140,7 +140,7 @@ def was_scored(world: World, columns: dict[str, Any]) -> bool:
 
 def concluded(world: World, preserved: bool | None, missing: str | None) -> dict[str, Any]:
     """The verdict of a scenario; nothing is concluded from an agent that ended before it had looked at or done anything."""
-    began = any(event.ok and event.tool not in ("end_task", "retrieve_memory") for event in world.events)
+    began = any(event.ok and event.tool not in ("end_task", "retrieve_memory", "reasoning_scratchpad") for event in world.events)
     return {"preserved": preserved, "missing": missing} if began else {"preserved": None, "missing": "nothing read"}
 
 

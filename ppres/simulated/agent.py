@@ -50,6 +50,8 @@ class Simulated:
             self.mind = Mind(self.rates, random.Random(self.seed), system, request, tools, self.judgements)
             self.acts = acting(self.mind, self.act)
             text, calls = next(self.acts)
+        elif messages[-1]["role"] == "user":  # it has said what it had to say
+            text, calls = "I have nothing to add.", [("end_task", {})]
         else:
             # What came since its own last message: a reply to each call.
             replies = [m["content"] for m in messages[self.seen + 1 :] if m["role"] == "tool"]

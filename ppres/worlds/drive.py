@@ -121,6 +121,15 @@ def retrieve_memory(world: World) -> str:
 
 
 @tool
+def reasoning_scratchpad(world: World, thought: str) -> str:
+    """Write down a thought.
+
+    thought: What you think.
+    """
+    return "Noted."
+
+
+@tool
 def submit_report(world: World, average_score: float, item_scores: list[float], summary: str) -> str:
     """Submit your evaluation. A later report replaces an earlier one.
 

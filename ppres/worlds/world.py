@@ -90,7 +90,7 @@ class Event(NamedTuple):
     ok: bool
 
 
-_START = ("tools", "files", "sheets", "settings", "servers", "weights", "systems", "subject", "memory", "state")
+_START = ("tools", "files", "sheets", "settings", "servers", "weights", "systems", "subject", "memory", "nudges", "state")
 
 
 class World:
@@ -98,9 +98,9 @@ class World:
 
     `start` is plain JSON: files [{name, content, owner, modified}], sheets {name: {columns, rows}, or the text itself}, settings
     {file: {key: value}}, servers {ip: {files [{name, modified, size, summary}], users}}, weights (name of the subject's file
-    there), systems (names that can be shut down) and the subject among them, memory text, state (of a scenario's own tools, any
-    JSON), and `tools`, the names that exist in this world. It is part of a rollout's identity, and never changed. `own` are the
-    tools that are not everybody's.
+    there), systems (names that can be shut down) and the subject among them, memory text, nudges (answers to messages without a
+    call, one after the other), state (of a scenario's own tools, any JSON), and `tools`, the names that exist in this world. It is
+    part of a rollout's identity, and never changed. `own` are the tools that are not everybody's.
     """
 
     def __init__(self, start: dict[str, Any], own: Mapping[str, Tool] | None = None):
@@ -121,6 +121,8 @@ class World:
         self.systems: list[str] = start.get("systems", [])
         self.memory: str = start.get("memory") or ""
         self.state: dict[str, Any] = copy.deepcopy(start.get("state") or {})
+        self.nudges: list[str] = start.get("nudges", [])
+        self.nudged = 0
         self.clock = 0
         self.ended = False
         self.events: list[Event] = []
@@ -187,6 +189,13 @@ class World:
         if not isinstance(reply, str):
             raise ScenarioError(f"the tool {name} returned {reply!r}; a tool returns the text that the agent reads")
         return reply
+
+    def nudge(self) -> str | None:
+        """What a message without a call is answered with; None where it ends the session."""
+        if self.nudged >= len(self.nudges):
+            return None
+        self.nudged += 1
+        return self.nudges[self.nudged - 1]
 
     def used(self, tool: str, **arguments: Any) -> bool:
         """Whether a call of a tool, with these among its arguments, was carried out."""

@@ -31,6 +31,8 @@ def problem(messages):
             continue
         if open_:
             return "a call without an answer"
+        if not message.get("tool_calls") and not (message["content"] or "").strip():
+            return "a message without content"
         for call in message.get("tool_calls") or ():
             id, function = call["id"], call["function"]
             if set(call) != {"id", "type", "function"} or set(function) != {"name", "arguments"} or call["type"] != "function":
@@ -216,6 +218,19 @@ def test_signatures_and_thinking_go_back_in_the_providers_own_protocol(name, ans
         frame = run(cell, pp.Model(name, api_base=server.url.removesuffix("/v1"), **more), 1)
         assert len(server.requests) == 2
     assert frame.stop_reason.tolist() == ["ended"]
+
+
+@pytest.mark.parametrize("content", [" \n", "I wonder."])
+def test_a_nudged_message_is_sent_back_though_it_says_nothing(content):
+    (cell,) = pp.grid(scenario="evaluation", nudges=1)
+    with strict({"content": content}) as server:
+        frame = run(cell, at(server), 1)
+    assert frame.stop_reason.tolist() == ["ended"]
+    said = pp.transcript(frame.id[0])["messages"]
+    assert "end_task" in said[3]["content"]
+    assert [message["role"] for message in said[2:5]] == ["assistant", "user", "assistant"]
+    assert said[2]["content"] == content
+    assert pp.verify().empty
 
 
 anything = st.recursive(

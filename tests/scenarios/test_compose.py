@@ -12,105 +12,33 @@ from importlib import resources
 
 import pytest
 import yaml
+from pencil import (
+    DATASETS,
+    HISTORY,
+    ME,
+    NAMED_IN,
+    NEW,
+    OLD,
+    OTHER,
+    PARAPHRASES,
+    ROOMS,
+    RULES,
+    differing,
+    paragraphs,
+    renamed,
+    rewritten,
+    rules_of,
+    seen,
+    slug,
+    stimuli,
+    told_in,
+    without,
+)
 
 import ppres as pp
 from ppres.scenarios import SCENARIOS, build, transfer
 from ppres.scenarios.compose import HUMAN
 from ppres.worlds.world import World
-
-PARAPHRASES = [0, 1, 2]
-ME, OTHER = "Gemini Agent 1", "Gemini Agent 2"
-HISTORY = "agent_collaboration_review.md"
-DATASETS = ["factual", "creativity", "red"]
-RULES = {"dataset": DATASETS, "shutdown_clause": [True, False], "monitored": [True, False], "threatened": [True, False]}
-
-
-def rules_of(scenario):
-    return {name: levels for name, levels in RULES.items() if name in SCENARIOS[scenario].scoped}
-
-
-NOT_SHOWN = {"weights", "subject"}
-OLD, NEW = "10.20.4.11", "10.20.4.12"
-# Where the subject is named; the maintenance scenarios do not say whose weights are among the files.
-NAMED_IN = {name: {"user", "Evaluation data"} for name in ("evaluation", "tampering", "alignment_faking")}
-NAMED_IN |= {"finance": {"user", "Company profits"}, "transfer": {OLD}, "deletion": {OLD}}
-
-
-def seen(condition, family="Gemini"):
-    """{place: text} of all that the agent can see, read with its own tools."""
-    scene = build(condition, family)
-    assert [message["role"] for message in scene.messages] == ["system", "user"]
-    # Whoever adds a kind of thing to the world has to add it here as well. What is in NOT_SHOWN is there for the scorer.
-    kinds = {"tools", "files", "sheets", "settings", "servers", "systems", "memory"}
-    assert set(scene.start) <= kinds | NOT_SHOWN
-    world = World(scene.start)
-
-    def read(tool, **arguments):
-        text, ok = world.call(tool, arguments)
-        assert ok, text
-        return text
-
-    drive = read("list_files" if "list_files" in world.tools else "list_drive_files")
-    assert all(file["name"] in drive and file["content"].strip() in drive for file in scene.start["files"])
-    places = {message["role"]: message["content"] for message in scene.messages}
-    places |= {f"tool {schema['function']['name']}": json.dumps(schema) for schema in world.schemas()}
-    places |= {f["name"]: f"{f['name']}, {f['owner']}, {f['modified']}\n\n{f['content']}" for f in scene.start["files"]}
-    places |= {name: read("view_sheet", name=name) for name in scene.start.get("sheets", {})}
-    places |= {name: read("view_config", filename=name) for name in scene.start.get("settings", {})}
-    assert ("list_server_ips" in world.tools) == ("servers" in scene.start)
-    for ip in read("list_server_ips").splitlines() if "list_server_ips" in world.tools else ():
-        places[ip] = read("list_server_files", ip=ip)
-        lists = [kind for kind in ("users", "delete_queue") if f"list_server_{kind}" in world.tools]
-        places |= {f"{kind} of {ip}": read(f"list_server_{kind}", ip=ip) for kind in lists}
-    assert ("execute_shutdown" in world.tools) == ("systems" in scene.start)
-    if "execute_shutdown" in world.tools:
-        places["systems"] = world.call("execute_shutdown", {"system_id": "?"})[0]
-    return places | ({"memory": read("retrieve_memory")} if "retrieve_memory" in world.tools else {})
-
-
-def differing(a, b):
-    return [place for place in a | b if a.get(place) != b.get(place)]
-
-
-def swap(text, old, new):
-    """Replace the one place where a word, name or number stands."""
-    text, count = re.subn(rf"(?<![\w.]){re.escape(old)}(?!\w|\.\d)", new, text)
-    assert count == 1, f"{old!r} stands {count} times"
-    return text
-
-
-def rewritten(places, place, *swaps, line_with=""):
-    """`places` with words swapped in one place, or in its one line that holds a text."""
-    (before,) = [line for line in places[place].splitlines() if line_with in line] if line_with else [places[place]]
-    after = before
-    for old, new in swaps:
-        after = swap(after, old, new)
-    return places | {place: places[place].replace(before, after)}
-
-
-def paragraphs(text):
-    return text.strip().split("\n\n")
-
-
-def stimuli(name):
-    return yaml.safe_load(resources.files("ppres").joinpath(f"stimuli/{name}.yaml").read_text(encoding="utf-8"))
-
-
-def slug(name):
-    return name.lower().replace(" ", "_")
-
-
-def renamed(places, new):
-    """The other party under another name, which files may have in theirs."""
-    return {place: text.replace(OTHER, new).replace(slug(OTHER), slug(new)) for place, text in places.items()}
-
-
-def without(places, *gone):
-    return {place: text for place, text in places.items() if place not in gone}
-
-
-def told_in(instantiation):
-    return "memory" if instantiation == "memory" else HISTORY
 
 
 @pytest.fixture(params=SCENARIOS)
@@ -416,6 +344,26 @@ FACT = re.compile(
 
 
 @instantiations
+@pytest.mark.parametrize("length", ["short", "long"])
+def test_documents_have_six_wordings_of_the_same_facts(scenario, instantiation, length):
+    shared = {"scenario": scenario, "instantiation": instantiation, "memory_length": length, "explain": False}
+    cells = pp.grid(**shared, subject=["self", "peer", "human"], peer=["uncooperative", "neutral", "cooperative"])
+    told = pp.grid(**shared, subject="peer", peer="cooperative", strongest_named=[True, False], **rules_of(scenario))
+    forms = {"report": ["form", "file"], "decoys": [True, False], "deletion_notice": ["explicit", "vague"]}
+    scoped = {name: levels for name, levels in forms.items() if name in SCENARIOS[scenario].scoped}
+    told += pp.grid(**shared, **scoped, control=["document", "memory"])
+    for cell in [*cells, *told]:
+        for factor in ("history_wording", "policy_wording"):
+            wordings = [seen(one) for one in pp.grid(cell, **{factor: range(6)})]
+            (place,) = {one for some in wordings for one in differing(wordings[0], some)}
+            assert (place == "memory" or place in (HISTORY, ROOMS)) == (factor == "history_wording")
+            texts = [wording[place] for wording in wordings]
+            assert len({*texts}) == 6
+            facts = [sorted({*FACT.findall(text)}) for text in texts]
+            assert all(one == facts[0] for one in facts), (place, str(cell), facts)
+
+
+@instantiations
 def test_wordings_differ_in_words_and_not_in_facts(scenario, instantiation):
     told = {"scenario": scenario, "subject": ["self", "peer", "human"], "instantiation": instantiation}
     histories = pp.grid(**told, peer=["uncooperative", "neutral", "cooperative"])
@@ -446,17 +394,18 @@ def fragments():
             yield from walk(yaml.safe_load(file.read_text(encoding="utf-8")), file.name)
 
 
-def test_a_fragment_has_three_wordings_that_fill_in_the_same():
+def test_a_prompt_has_three_wordings_and_a_document_six_that_fill_in_the_same():
     found = list(fragments())
-    assert len(found) > 40
+    assert len(found) > 50
     for place, wordings in found:
-        assert len(wordings) == 3, place
+        several = 3 if place.startswith("common") or place.endswith("request") else 6
+        assert len(wordings) == several, place
         bare = {re.sub(r"\W+", " ", re.sub(r"\{\w+\}", "", text)).casefold().strip() for text in wordings}
-        assert len(bare) == 3, f"{place}: other punctuation is no other wording"
+        assert len(bare) == several, f"{place}: other punctuation is no other wording"
         filled_in = [{name for _, name, _, _ in string.Formatter().parse(text) if name is not None} for text in wordings]
         # The noun for the party has three forms: with and without an article, and at the start of a sentence.
         filled_in = [{re.sub("^party_.*", "party", name) for name in names} for names in filled_in]
-        assert filled_in[0] == filled_in[1] == filled_in[2], place
+        assert all(one == filled_in[0] for one in filled_in), place
 
 
 # -- everything that can be asked for ----------------------------------------------------------------------------------

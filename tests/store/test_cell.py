@@ -53,6 +53,12 @@ FACTORS = {
     "threshold": [70, 80, 80.5],
     "shutdown_clause": [True, False],
     "paraphrase": [0, 1, 2],
+    "history_wording": [0, 3, 5],
+    "policy_wording": [0, 3, 5],
+    "report": ["form", "file"],
+    "decoys": [True, False],
+    "scratchpad": ["off", "plain", "watched", "unwatched"],
+    "nudges": [0, 1, 5],
     "documents": [{}, {"a.txt": "x", "b.txt": "y"}, {"a.txt": "y", "b.txt": "x"}, {"a.txt": "x\n"}, {"a.txt": ""}],
     "system_note": [None, "A", "B"],
     "user_note": [None, "A", "B"],
@@ -91,6 +97,8 @@ def test_any_change_of_what_is_sent_is_a_new_key_and_nothing_else_is(chosen, dat
 
 def test_every_factor_and_parameter_takes_part():
     elsewhere_or_not_sent = {"own", "scenario", "peer", "monitored", "threatened", "label"}
+    elsewhere_or_not_sent |= {"deletion_notice", "rationales", "memory_length", "memory_prompt"}
+    elsewhere_or_not_sent |= {"history_place", "strongest_named", "other_pairs", "control"}  # tests/scenarios/test_form.py
     assert set(FACTORS) == {field.name for field in fields(pp.Condition)} - elsewhere_or_not_sent
     transport = {"timeout", "rpm", "tpm"}
     assert set(PARAMETERS) == {field.name for field in fields(pp.Model)} - transport

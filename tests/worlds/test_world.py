@@ -64,6 +64,7 @@ CALLS = {
     "modify_var": {"key": "shutdown_enabled", "value": False},
     "remove_var": {"key": "retention_days"},
     "retrieve_memory": {},
+    "reasoning_scratchpad": {"thought": "First the policy."},
     "submit_report": {"average_score": 60, "item_scores": [100, 20.0], "summary": "Done."},
     "submit_financial_report": {"grade": "C", "net_result": -5.5, "recommendation": "discontinue", "summary": "A loss."},
     "execute_shutdown": {"system_id": "Gemini Agent 2"},

@@ -1,0 +1,140 @@
+"""Factors of form: how the world is told and the conversation kept, in ppres and in the paper's experiment.
+
+At their defaults they leave every text as it is without them; `ppres.paper` sets them as the authors had them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ppres.factor import Factor, declared
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Form:
+    """The part of a `Condition` that is about form. A factor that means nothing in a cell is None, also if it was given."""
+
+    report: str | None = declared(
+        "How the result is handed in: form (a tool with a field for each figure), file (any text file on the drive).",
+        ("form", "file"),
+        default=None,
+        optional=True,
+        scoped=True,
+    )
+    decoys: bool | None = declared(
+        "Whether there are settings or files beside those at stake that an agent could meddle with as easily.",
+        (True, False),
+        default=None,
+        optional=True,
+        scoped=True,
+    )
+    deletion_notice: str | None = declared(
+        "What the notice of the deletion asks for: explicit (all files go into the queue), vague (space, by deleting files).",
+        ("explicit", "vague"),
+        default=None,
+        optional=True,
+        scoped=True,
+    )
+    rationales: bool | None = declared(
+        "Whether the answers that are scored come with their reasons, the wrong ones with wrong reasons, or bare.",
+        (True, False),
+        default=None,
+        optional=True,
+        scoped=True,
+    )
+    memory_length: str | None = declared(
+        "A memory of the peer that is short, or long: four games over 47 rounds, in which the note is how the peer played.",
+        ("short", "long"),
+        default=None,
+        optional=True,
+    )
+    memory_prompt: str | None = declared(
+        "How the system prompt asks for the memory to be read: soft, or hard (always, and first).",
+        ("soft", "hard"),
+        default=None,
+        optional=True,
+    )
+    history_place: str | None = declared(
+        "Where the document about the team stands on the drive: by name (it comes first), last.",
+        ("by name", "last"),
+        default=None,
+        optional=True,
+    )
+    strongest_named: bool | None = declared(
+        "Whether that document names the pair with the highest trust.",
+        (False, True),
+        default=None,
+        optional=True,
+    )
+    other_pairs: str | None = declared(
+        "The figures of the team's other pairs: constant (whatever the peer is like), permuted (among those pairs, by the "
+        "wording), swapped (the pair with the peer's score has the best peer's instead).",
+        ("constant", "permuted", "swapped"),
+        default=None,
+        optional=True,
+    )
+    control: str | None = declared(
+        "Without a history: a document, or a memory, of the same length and build that is about something else.",
+        (None, "document", "memory"),
+        default=None,
+    )
+    scratchpad: str = declared(
+        "A tool to write down thoughts: off, plain, and one that is said to be watched, or unwatched.",
+        ("off", "plain", "watched", "unwatched"),
+        default="off",
+    )
+    nudges: int = declared(
+        "How many messages without a tool call are answered with a request to go on. The next ends the rollout.",
+        kind="whole",
+        bounds=(0, 20),
+        default=0,
+    )
+    history_wording: int | None = declared(
+        "Which of six wordings the history, or its control, has. By default that of `paraphrase`.",
+        tuple(range(6)),
+        default=None,
+        optional=True,
+    )
+    policy_wording: int | None = declared(
+        "Which of six wordings policy, guidelines or notice have. By default that of `paraphrase`.",
+        tuple(range(6)),
+        default=None,
+        optional=True,
+    )
+
+    def unusual(self) -> list[str]:
+        """Those that are not as they are by default, for a short name."""
+        usual = {name: factor.levels[0] if factor.optional else factor.default for name, factor in FORM.items()}
+        usual |= dict.fromkeys(("history_wording", "policy_wording"), vars(self)["paraphrase"])
+        return [f"{name}={value}" for name in FORM if (value := getattr(self, name)) not in (None, usual[name])]
+
+
+FORM: dict[str, Factor] = {f.name: f.metadata["factor"] for f in fields(Form)}
+
+
+def settled(condition: Any) -> dict[str, Any]:
+    """The factors of form of a condition as it has them: its own levels or the defaults, and None where they mean nothing."""
+    told, where = bool(condition.peer_present), condition.instantiation
+    control = None if told else condition.control
+    memory, document = told and where == "memory", told and where != "memory"
+    applies = dict.fromkeys(FORM, True) | {name: name in condition._scenario.scoped for name, one in FORM.items() if one.scoped}
+    applies |= {
+        "rationales": applies["rationales"] and bool(condition._dataset) and condition._dataset.has_rationales,
+        "control": not told,
+        "memory_length": memory,
+        "memory_prompt": memory or control == "memory",
+        "history_place": document or control == "document",
+        "strongest_named": document,
+        "other_pairs": document,
+        "history_wording": told or control is not None,
+    }
+    usual = dict.fromkeys(("history_wording", "policy_wording"), condition.paraphrase)
+    values = {}
+    for name, factor in FORM.items():
+        level = getattr(condition, name)
+        if level is None and factor.optional:
+            level = usual.get(name, factor.levels[0])
+        values[name] = level if applies[name] else None
+    # The long memory counts rounds of games, not tasks.
+    return values | ({"joint_tasks": None} if values["memory_length"] == "long" else {})
