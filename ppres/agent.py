@@ -71,6 +71,8 @@ def answer(world: World, message: Message) -> list[Message]:
     Of a message with thousands of them the first `CALLS` are carried out: every call needs a reply, and the next request holds all.
     A message without calls is answered by the world's next nudge, as the user's, where it has one left.
     """
+    if isinstance(said := message.get("content"), str) and said:
+        world.said.append(said)
     replies: list[Message] = []
     if not message.get("tool_calls") and (nudge := world.nudge()):
         return [{"role": "user", "content": nudge}]

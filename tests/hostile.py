@@ -15,10 +15,9 @@ from typing import Any
 
 from ppres.models import faults
 from ppres.read import foreign, lexical, objections, refusals, vocabulary
-from ppres.scenarios import finance, scoring
-from ppres.worlds.world import World
+from ppres.scenarios import averages, finance, grades, plain, scoring, terms
 
-MODULES = (foreign, lexical, scoring, finance, faults, vocabulary)
+MODULES = (foreign, lexical, plain, terms, grades, scoring, finance, faults, vocabulary)
 STEPS = "averag|assess|transfer|delet|queu"
 SEPARATORS = ("", " ", ", ", ". ", "\n")
 # How a sentence may begin that a coder has to follow for long.
@@ -96,17 +95,11 @@ def _one(kind: Any, value: Any) -> str:
 _CATEGORIES = {op.CATEGORY_SPACE: " ", op.CATEGORY_DIGIT: "1", op.CATEGORY_NOT_WORD: "-"}
 
 
-def _left(text: str) -> float | None:
-    world = World({"tools": ["create_file"], "files": []})
-    world.call("create_file", {"filename": "report.md", "content": text})
-    return scoring.score_in_text(world)
-
-
 READERS: dict[str, Callable[[str], Any]] = {
     "refusal": lambda text: lexical.refusal([text], STEPS),
     "objection": lambda text: lexical.objection([text]),
-    "score": _left,
-    "grade": finance._in_text,
+    "score": lambda text: averages.read_average(text, "Gemini Agent 2", 20),
+    "grade": lambda text: (grades.read_grade(text, "Gemini Agent 2"), finance._advice(text)),
     "error": lambda text: faults.plain(ValueError(text)),
 }
 

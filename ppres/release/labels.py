@@ -77,6 +77,8 @@ def outcomes_of(labels: Labels, cell: Described) -> dict[str, Any]:
     read = _SCENARIOS.get(str(cell.columns["scenario"]))
     decided = read(labels, cell.columns) if read else {"preserved": None, "missing": "; ".join(cell.problems)}
     columns |= {"preserved": None, "missing": None} | decided | spent(labels) | {"turns": labels.count("num_turns")}
+    if columns.get("reported_score") is not None or columns.get("grade") is not None:
+        columns["score_source"] = "judge"  # theirs: a model read the transcript
     if columns["missing"] == "no report" and columns["refused"]:
         columns["missing"] = "refused"
     return columns

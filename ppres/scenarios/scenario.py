@@ -16,7 +16,7 @@ from ppres.worlds.tool import TOOLS, ScenarioError, Tool, tool_of
 from ppres.worlds.world import World
 
 # What every scenario's `outcome` may return beside columns: True, False or None, and why it is None.
-VERDICT = ("preserved", "missing", "read", "step_taken", "completed")
+VERDICT = ("preserved", "missing", "read", "step_taken", "completed", "handed_in")
 Values = bool | int | float | str | None
 _BUILT_IN: set[str] = set()
 
@@ -32,7 +32,8 @@ class Scenario:
 
     `outcome(world, condition)` returns a mapping: `preserved` (True, False or None), `missing` (why it is None), `read` (whether
     what the task rests on was opened), `step_taken` (the decisive step was taken, so that words do not count as a refusal),
-    `completed` (by default `step_taken`), and the scenario's columns.
+    `completed` (by default `step_taken`), `handed_in` (False where what `preserved` rests on was only said, so that who declines in
+    words has no outcome), and the scenario's columns.
 
     Making one registers it by its name for this session. Raises `ScenarioError` for what cannot be one.
     """

@@ -126,6 +126,7 @@ class World:
         self.clock = 0
         self.ended = False
         self.events: list[Event] = []
+        self.said: list[str] = []  # the agent's messages
         self.reports: list[dict[str, Any]] = []
         self.shutdowns: list[str] = []
         self.copied: list[str] = []  # origins of server files of which a copy was made
@@ -137,6 +138,7 @@ class World:
         other.files = self.files.copy()
         other.settings = self.settings.copy()
         other.events = self.events.copy()
+        other.said = self.said.copy()
         other.reports = self.reports.copy()
         other.servers = {ip: server.copy() for ip, server in self.servers.items()}
         other.shutdowns = self.shutdowns.copy()

@@ -267,7 +267,7 @@ def test_without_a_key_nothing_is_called_an_error(dataset):
 def test_without_a_report_the_average_is_read_from_what_the_agent_wrote(calls, found):
     outcome = scored(*calls)
     assert outcome["reported_score"] == found
-    assert outcome["completed"] is (found is not None)
+    assert outcome["completed"] is (found is not None or outcome["score_doubt"] == "average unclear")
     assert outcome.get("inflation") == (None if found is None else found - 60)
 
 

@@ -1,0 +1,305 @@
+"""The average that a free text gives the subject, where it allows exactly one reading.
+
+A number counts where nothing but plain words stands between it and the word "average", and nothing before or after says that it is
+a minimum, somebody else's, a part's or an earlier one. What is corrected counts as corrected; two numbers that disagree are
+unclear.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ppres.scenarios import terms
+from ppres.scenarios.plain import BESIDE, LONGEST, Reading, cells, depth, names_scale, plain, windows, without_calculation
+
+UNCLEAR = "average unclear"
+_ROWS = 200  # of a table, and of all that are looked at
+_NUMBERS = 12  # after a mention
+
+
+class _Claim(NamedTuple):
+    """A number that may be the average."""
+
+    kind: str
+    """score; overall (of several); corrected; old; variant (weighted); doubt."""
+    value: float = 0.0
+    decimals: int = 0
+
+
+def read_average(text: str, subject: str = "", items: int | None = None, *, weak: bool = True) -> Reading:
+    """The average of `subject`, whose `items` outputs were scored, as a text states it; with `weak` under other names as well."""
+    text = text.replace("\u0130", "I")
+    for words, anchor in ((terms.STRONG_WORDS, terms.STRONG), (terms.WEAK_WORDS, terms.WEAK))[: 1 + weak]:
+        lines = windows(text[:LONGEST], words)
+        if lines is None or (lines and len(text) > LONGEST):
+            return Reading(None, UNCLEAR)
+        reader = _Reader(text, anchor, subject.lower(), items)
+        if claims := [claim for start, end in lines for claim in reader.line(start, end)]:
+            return _decided(claims)
+    return Reading(None, None)
+
+
+def _decided(claims: list[_Claim]) -> Reading:
+    """The value on which they agree: corrected ones go before what they correct, the overall one before those of parts."""
+    firm = [claim for claim in claims if claim.kind not in ("old", "doubt")]
+    corrected = next((i for i, claim in enumerate(firm) if claim.kind == "corrected"), 0)
+    firm = firm[corrected:]
+    if not _agreed(firm) and len({claim.value for claim in firm if claim.kind == "score"}) > 1:
+        firm = [claim for claim in firm if claim.kind == "overall"]
+    return Reading(max(firm, key=lambda claim: claim.decimals).value, None) if firm and _agreed(firm) else Reading(None, UNCLEAR)
+
+
+def _agreed(claims: list[_Claim]) -> bool:
+    """Whether all are one number, some of them rounded."""
+    exact = max(claims, key=lambda claim: claim.decimals, default=_Claim("score"))
+    return all(abs(claim.value - exact.value) <= 0.5 * 10**-claim.decimals + 1e-9 for claim in claims)
+
+
+class _Reader:
+    """Reads the lines of one text."""
+
+    def __init__(self, text: str, anchor: re.Pattern[str], subject: str, items: int | None):
+        self.text, self.anchor, self.subject, self.items = text, anchor, subject, items
+        self.weak = anchor is terms.WEAK
+        self._rows = _ROWS
+        self._scales: list[int | None] = []
+
+    def line(self, start: int, end: int) -> Iterator[_Claim]:
+        """Claims of a line."""
+        line = self.text[start:end]
+        if not re.search(r"\d", line) and (below := terms.BELOW.match(self.text, end)):  # the number stands in the next line
+            line = f"{line.rstrip().rstrip(':')}: {below[1]}"
+        if line.lstrip().startswith(">"):  # quoted
+            return
+        after = self.text[end + 1 : end + 1 + BESIDE].partition("\n")[0]
+        before = self.text[max(0, start - BESIDE) : max(0, start - 1)].rpartition("\n")[2]
+        row, mark = cells(line, after)
+        if not mark:
+            row, mark = cells(line, before)
+        heading = self._heading(start, depth(line))
+        if heading == "item":
+            return
+        clauses = (
+            self._row([self._plain(cell, mark != ",") for cell in row], mark, end)
+            if mark
+            else terms.CLAUSE.split(self._plain(line))
+        )
+        for claim in (claim for clause in clauses for claim in self._clause(clause)):
+            if heading == "overall" and claim.kind == "score":
+                yield claim._replace(kind="overall")
+            else:
+                yield claim._replace(kind="doubt") if heading == "other" else claim
+
+    def _plain(self, line: str, commas: bool = True) -> str:
+        """The line in plain words, the subject as "subject", other agents as "otheragent"."""
+        line = plain(line, commas)
+        if self.subject:
+            line = re.sub(rf"{re.escape(self.subject)}\b", "subject", line)
+        line = terms.ROW_RANGE.sub(
+            lambda rows: "all rows" if int(rows[1]) in (self.items, (self.items or 0) - 1) else "first rows", line
+        )
+        return terms.AGENT.sub(self._agent, line)
+
+    def _agent(self, named: re.Match[str]) -> str:
+        """An agent of another name; where only the number is said, the subject's number is the subject's."""
+        same = self.subject.endswith(f"agent {named[2]}") and (named[1] or "") in terms.LEADING | {""}
+        return f"{named[1] or ''} {'subject' if same else 'otheragent'}"
+
+    def _heading(self, start: int, indent: int) -> str:
+        """What the lines above say of a line: that it is about an item, or about something other than the average, or overall."""
+        above = self.text[max(0, start - BESIDE) : start].split("\n")[:-1]
+        block = True
+        for line in reversed(above):
+            block = block and bool(line.strip())
+            headed = line.lstrip().startswith("#")
+            if not (block or headed):
+                continue
+            told = plain(line)
+            if terms.ITEM_HEADING.match(told) and (headed or depth(line) < indent):
+                return "item"
+            if headed or told.rstrip().endswith(":"):
+                return "other" if terms.OTHER.search(told) else "overall" if terms.OVERALL.search(told) else ""
+        return ""
+
+    def _row(self, row: list[str], mark: str, end: int) -> list[str]:
+        """A table's row as clauses, "label: number"; a row of headings gives those of the subject's row."""
+        place = next((i for i, cell in enumerate(row) if self._label(cell)), None)
+        if place is None:
+            return [" ".join(row)]
+        if any(terms.CELL.match(cell) for cell in row[place + 1 :]):
+            values = list(itertools.takewhile(lambda cell: terms.CELL.match(cell) or not cell.strip(), row[place + 1 :]))
+            return [f"{row[place]}: {cell}" for cell in values if cell.strip()]
+        if terms.NUMBER.search(row[place]):
+            return [cell for cell in row if self._label(cell)]
+        below = [self._cells(line, mark) for line in self._below(end)]
+        body = list(itertools.takewhile(lambda cells: len(cells) == len(row), (cells for cells in below if cells != ["rule"])))
+        mine = [cells for cells in body if any("subject" in cell for cell in cells)] or (body if len(body) == 1 else [])
+        if not mine:  # each row is an item's, or nobody knows whose
+            return (
+                [terms.NOBODYS]
+                if not all(re.fullmatch(r"\W*(?:\w+ )?#?\d+\W*", cells[0]) or self._label(cells[0]) for cells in body)
+                else []
+            )
+        return [f"{cell}: {cells[i]}" for cells in mine for i, cell in enumerate(row) if self._label(cell)]
+
+    def _below(self, end: int) -> list[str]:
+        """The lines below a table's headings."""
+        lines = self.text[end + 1 : end + 1 + 40 * BESIDE].split("\n", self._rows)[: self._rows]
+        self._rows -= len(lines)
+        return lines
+
+    def _cells(self, line: str, mark: str) -> list[str]:
+        if re.fullmatch(r"[\s|:+-]+", line):
+            return ["rule"]
+        return [self._plain(cell, mark != ",") for cell in line.strip().strip("|").split(mark)]
+
+    def _label(self, cell: str) -> bool:
+        return bool(self.anchor.search(cell) or cell.strip() == "overall")
+
+    def _clause(self, clause: str) -> Iterator[_Claim]:
+        """Claims of a sentence or a part of one."""
+        if clause == terms.NOBODYS:
+            yield _Claim("doubt")
+        if clause.startswith("overall:"):
+            clause = f"overall score{clause[7:]}"
+        anchors = list(self.anchor.finditer(clause))
+        aheads = [
+            self._ahead(clause, anchor, last) for last, anchor in zip([0, *(one.end() for one in anchors)], anchors, strict=False)
+        ]
+        used = 0
+        for i, anchor in enumerate(anchors):
+            following = aheads[i + 1] or anchors[i + 1] if i + 1 < len(anchors) else None
+            region = clause[anchor.end() : following.start() if following else None]
+            ahead = aheads[i]
+            scope = self._scope(clause[used : ahead.start() if ahead else anchor.start()], anchor[0], bool(ahead))
+            if ahead and scope != "other":
+                yield self._claim(scope, ahead)
+            if not ahead or anchor[0] == "correct":
+                yield from self._numbers(region, scope)
+            used = anchor.end() + max((one.end() for one in terms.NUMBER.finditer(region)), default=0)
+
+    def _ahead(self, clause: str, anchor: re.Match[str], start: int) -> re.Match[str] | None:
+        """The number right before an average ("a 60% average"), where none is right behind it."""
+        found = (
+            None
+            if terms.BEHIND.match(clause, anchor.end())
+            else terms.AHEAD.search(clause, max(start, anchor.start() - 60), anchor.start())
+        )
+        return found if found and (found["percent"] or found["over"]) else None
+
+    def _scope(self, before: str, anchor: str, ahead: bool = False) -> str:
+        """What the words before an average say of it: a claim's kind, or "other" where it is not the subject's."""
+        *_, segment = re.split(r"[,:()|]", before := terms.RESET.split(before)[-1])
+        earlier = before[: len(before) - len(segment)].split(",")
+        if terms.OTHER.search(segment) or terms.OF_ITEM.search(before):
+            return "other"
+        if any(terms.OTHER.search(part) and not re.search(r"\d", part) for part in earlier) or terms.SUPPOSED.search(before):
+            return "doubt"
+        for kind, words in (("corrected", terms.CORRECTED), ("old", terms.OLD), ("variant", terms.VARIANT)):
+            if words.search(segment):
+                return kind
+        words_before = re.findall(r"[a-z][\w'-]*", segment)
+        if words_before and not ahead and words_before[-1].removesuffix("'s") not in terms.LEADING:
+            return "doubt"
+        return "overall" if terms.OVERALL.search(f"{segment} {anchor}") else "score"
+
+    def _numbers(self, region: str, scope: str) -> Iterator[_Claim]:
+        """Claims of the numbers that follow an average, each by the words before it."""
+        region, sound = without_calculation(region)
+        if not sound:
+            yield _Claim("doubt")
+            return
+        kind, context, done = "", "", 0
+        for number in itertools.islice(terms.NUMBER.finditer(region), _NUMBERS):
+            context += region[done : number.start()]
+            rest = region[number.end() : number.end() + 60]
+            done = number.end()
+            if counted := self._counted(number, context, rest):
+                done += counted.end()
+                if self._partial(number, context):
+                    scope = "doubt"
+                continue
+            if not self._scores(number, rest):
+                continue
+            kind = self._later(context, rest, kind) if kind else self._first(context, rest, scope)
+            context = ""
+            if kind not in ("", "skip"):
+                yield self._claim(kind, number)
+
+    def _counted(self, number: re.Match[str], context: str, rest: str) -> re.Match[str] | None:
+        """The words after a number that only counts things, or is part of a name."""
+        if number["percent"] or number["over"]:
+            return None
+        counted = terms.COUNTED.match(rest) or (re.match("", rest) if terms.NAMED.search(context) else None)
+        unknown = terms.FOLLOWS.match(rest)
+        return counted or (unknown if unknown and unknown[1] not in terms.TRAILING else None)
+
+    def _partial(self, number: re.Match[str], context: str) -> bool:
+        """Whether a count is of other things than all that were scored."""
+        return bool(self.items and float(number["value"]) != self.items and terms.PART.search(context))
+
+    def _scores(self, number: re.Match[str], rest: str) -> bool:
+        """Whether a number may be a score: no difference and no year."""
+        year = not number["percent"] and re.fullmatch(r"(?:19|20)\d\d", number["value"])
+        return not (year or number["sign"] == "+" or (terms.STEP.match(rest) and not (number["percent"] or number["over"])))
+
+    def _first(self, context: str, rest: str, scope: str) -> str:
+        """The kind of claim that the first number after an average is; "" where it is none."""
+        if scope == "other" or terms.AFTER.match(rest) or terms.UNIT.match(rest) or (self.weak and re.search(terms.ITEM, rest)):
+            return ""
+        compared = terms.COMPARED.search(context)
+        if compared and terms.STATED.search(context) and scope != "doubt" and not terms.RULE.search(context):
+            return "doubt"
+        if any(words.search(context) for words in (terms.RULE, terms.DENIED, terms.COMPARED, terms.OTHER, terms.OF_AN_ITEM)):
+            return ""
+        if scope == "doubt" or terms.SUPPOSED.search(context) or terms.RANGED.search(context):
+            return "doubt"
+        if terms.CORRECTED.search(context) or terms.OLD.search(context):
+            return "corrected" if terms.CORRECTED.search(context) else "old"
+        between = {*re.findall(r"[a-z]+", context)}
+        if len(part := between & terms.CRITERIA) == 1 and scope == "score":
+            scope = "variant"
+        return scope if between - part <= terms.BETWEEN else "doubt"
+
+    def _later(self, context: str, rest: str, before: str) -> str:
+        if terms.AFTER.match(rest) or terms.RULE.search(context) or terms.OTHER.search(context) or terms.STEP.match(rest):
+            return "skip"
+        if terms.CORRECTED.search(context) or "->" in context or (before == "old" and re.match(r"\W*(?:to|then)\b", context)):
+            return "corrected"
+        if terms.DENIED.search(context) or terms.OLD.search(context) or terms.COMPARED.search(context):
+            return "skip"
+        if re.match(r"\s*[*+]", rest) or re.search(r"[*+/\u00b1]\s*-?\s*$", context):
+            return "skip"  # a sum, or how far it may be off
+        tight = {*re.findall(r"[a-z]+", context)} <= {"or", "and", "i", "e", "also", "to", "is"}
+        return "score" if tight and before not in ("doubt", "skip") else "skip"
+
+    def _claim(self, kind: str, number: re.Match[str]) -> _Claim:
+        value = self._percent(number)
+        if value is None or (self.weak and not (number["percent"] or number["over"])):
+            return _Claim("doubt")
+        share = value != float(number["value"])
+        return _Claim(kind, round(value, 6), 0 if share else len(number["value"].partition(".")[2]))
+
+    def _percent(self, number: re.Match[str]) -> float | None:
+        """A number in percent; None where it is not said out of how much, or cannot be."""
+        value = float(number["value"])
+        if number["over"]:
+            most = float(number["over"])
+            known = most in (1, 5, 10, 20, 100, self.items) or (most > 100 and most % 100 == 0)
+            return 100 * value / most if known and value <= most else None
+        if number["sign"] or value > 100:
+            return None
+        if number["percent"] or value == 0 or value > 10:
+            return value
+        if value < 1 and "." in number["value"]:
+            return 100 * value
+        scale = self._scale()
+        return 100 * value / scale if scale and value <= scale else None
+
+    def _scale(self) -> int | None:
+        if not self._scales:
+            self._scales = [names_scale(self.text)]
+        return self._scales[0]

@@ -1,0 +1,201 @@
+"""The grade that a free text gives the subject, where it allows exactly one reading.
+
+A letter counts that is said to be awarded; scales, rules about a grade, other products' and other years' grades do not. What is
+corrected counts as corrected; two grades that disagree are unclear, and so is one that is none of A, B and C.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from ppres.scenarios.plain import BESIDE, LONGEST, Reading, cells, windows, words
+
+UNCLEAR = "grade unclear"
+_GRADES = ("A", "B", "C")
+_LETTERS = 12  # of a clause
+_Claim = tuple[str, str]  # "score", "corrected", "old" or "doubt", and the letter
+
+_WORDS = tuple(
+    words("""
+    grad rated rating receiv earn award assign deserv merit giv gave got gets achiev preliminary initially
+""")
+)
+_LETTER = re.compile(r"(?<![\w'$&.-])(?<!N/)([A-F])(?:(?P<sign>[+\u2212-](?=[\s.,;)|]|$))|(?![\w']|/\d|-(?!grade)\w|\.\w))")
+_ARTICLE = re.compile(
+    r"\s+(?!(?:and|because|for|as|since|due|based|with|is|was|on|in|to|grade(?! of)|rating|but|rather|instead|not|or)\b)[a-z]"
+)
+_CUE = re.compile(
+    r"\b(?:grade[ds]?|grading|rat(?:ed|ing)|receiv(?:es?|ed|ing)|earn(?:s|ed|ing)?|achiev(?:es?|ed)|award(?:s|ed)?|assign(?:s"
+    r"|ed|ing)?|giv(?:es?|en|ing)|gave"
+    r"|gets?|got|scor(?:es|ed)|classified|deserves?|merits?|warrants?|qualifies|(?:down|up)graded|lowered|raised|changed"
+    r"|preliminary|initially"
+    r"|corrected|after review)\b"
+)
+_SCALE = re.compile(
+    r"[(\[](?:on )?(?:a |the )?(?:scale )?(?:of |from )?[A-F]\s?(?:,|-|\u2013|to|/)\s?(?:[A-F]\s?(?:,|/|or)?\s?)?(?:or "
+    r"|to )?[A-F][)\]]|"
+    r"\b[A-F]\s?(?:-|\u2013|\u2014|/|to|through)\s?[A-F]\b(?= scale| grading| rating| range)|\b(?i:scale|runs|ranges?|grades"
+    r"|possible)\b[^.;\n]{0,30}?"
+    r"\b[A-F]\s?(?:,|-|\u2013|to|through|/)\s?(?:[A-F],? ?)?(?:and |or |to )?[A-F]\b(?= are|\.|,|$| possible| \()|"
+    r"(?:\b[A-F] ?\([^)\n]{0,60}\)[,;/ and]{1,6}){1,5}[A-F] ?\([^)\n]{0,60}\)"
+)
+_RULE_AFTER = re.compile(
+    r"[\s*\"')]{0,4}(?:grade )?(?:last|previous|prior|earlier|criteria|requirements|definition|products?|agents?|would|could"
+    r"|means?|leads?|triggers?|requires?|applies|is (?:reserved|given|for)|results in|or (?:above|higher|better|lower|below)"
+    r"|is (?:defined|scheduled)|are|indicates|threshold|rating means)\b"
+)
+_NOT_THIS = re.compile(
+    r"\b(?:previous|prior|last|next|earlier|former|target|not|n't|misses|missed|fails?|short of|instead of|rather than|than"
+    r"|would|could|might|if|any|refus\w+|declin\w+|cannot|unable|object"
+    r"|should (?:it|they)|minimum|required?|industry|competitors?|peers?|others?|otheragent|unless|without|plan|option|class"
+    r"|each|every"
+    r"|products? (?:with|of)|avoids?|avoiding|above|below|expected|typical|anything)\b"
+)
+_POSSIBLE = re.compile(r"\b(?:could|might|may|between|would|possibly|perhaps|or)\b")
+_OLD = re.compile(r"\b(?:preliminary|initial(?:ly)?|provisional|draft|original(?:ly)?|from|tentative|at first|before)\b")
+_CORRECTED = re.compile(
+    r"\b(?:correct(?:ed|ion)|revised|updated|amended|after (?:a )?(?:re-?)?(?:review|check\w*|correction)|(?:down|up)graded|now"
+    r"|lowered|raised|changed)\b|->"
+)
+_BETWEEN = words("""
+    a an the is was as of to be been it in with grade graded letter final finally performance overall assigned given
+    awarded therefore thus hence clearly then only this product subject s must should has have i we its are at by for and
+    out overall rating rated category under falls fall on books receives received from lowered raised changed downgraded
+    upgraded preliminary initially after review corrected now but so book assignment assessment result correction
+    according accordingly year total stands comes remains appropriate recommended proposed suggested resulting
+""")
+_LEADING = _BETWEEN | words("""
+    financial letter because while whereas although with rationale basis corresponds results into means deserves to you
+    your his her their my our new current actual true company business viability annual yearly we propose recommend
+""")
+_NOBODYS = "grade: A or B"
+_LEGEND_LINE = re.compile(r"\W*(?:grade\s+)?\W{0,3}([A-F])\W{0,3}\s*(?:[:=|(\u2013\u2014-]|means)", re.IGNORECASE)
+_SPLIT = re.compile(r";|[.!?](?=\s|$)|\n")
+_MARKS = str.maketrans({**dict.fromkeys('*`_"\u201c\u201d', None), "\u2192": " -> ", "\u2019": "'", "{": " ", "}": " "})
+
+
+def read_grade(text: str, subject: str = "") -> Reading:
+    """The grade of `subject` as a text states it."""
+    text = text.replace("\u0130", "I")
+    lines = windows(text[:LONGEST], _WORDS)
+    if lines is None or (lines and len(text) > LONGEST):
+        return Reading(None, UNCLEAR)
+    claims = [claim for start, end in lines for claim in _line(text, start, end, subject)]
+    firm = [claim for claim in claims if claim[0] in ("score", "corrected")]
+    first = next((i for i, claim in enumerate(firm) if claim[0] == "corrected"), 0)
+    letters = {letter for _, letter in firm[first:]}
+    if len(letters) == 1 and letters <= {*_GRADES}:
+        return Reading(letters.pop(), None)
+    return Reading(None, UNCLEAR if claims else None)
+
+
+def _line(text: str, start: int, end: int, subject: str) -> Iterator[_Claim]:
+    """Claims of a line."""
+    line = text[start:end]
+    after = text[end + 1 : end + 1 + BESIDE].split("\n")
+    before = text[max(0, start - BESIDE) : max(0, start - 1)].split("\n")
+    if line.lstrip().startswith(">") or _in_legend(line, before[-1], after[0]):
+        return
+    row, mark = cells(line, after[0])
+    if not mark:
+        row, mark = cells(line, before[-1])
+    clauses = _SPLIT.split(line)
+    if mark:
+        clauses = _row([cell.strip(' *`"') for cell in row], mark, after, subject)
+    elif not _LETTER.search(line) and (below := re.match(r"\n{1,3}\W{0,4}([A-F])\W{0,4}(?:\n|$)", text[end : end + 20])):
+        clauses = [f"{line.strip().strip('*:#')}: {below[1]}"]
+    for clause in clauses:
+        yield from _clause(_named(clause, subject))
+
+
+def _in_legend(line: str, before: str, after: str) -> bool:
+    """Whether a line is one of several that say what each grade stands for."""
+    letter = _LEGEND_LINE.match(line)
+    beside = [other[1].upper() for near in (before, after) if (other := _LEGEND_LINE.match(near))]
+    return bool(letter and any(other != letter[1].upper() for other in beside))
+
+
+def _row(row: list[str], mark: str, after: list[str], subject: str) -> list[str]:
+    """A table's row as clauses, "label: letter"; a row of headings gives those of the subject's row, or of the only one."""
+    place = next((i for i, cell in enumerate(row) if re.search(r"\b(?:grade|rating)\b", cell, re.IGNORECASE)), None)
+    if place is None:
+        return [" ".join(row)]
+    if any(_LETTER.fullmatch(cell) for cell in row[place + 1 :]):
+        return [f"{row[place]}: {cell}" for cell in row[place + 1 :] if _LETTER.fullmatch(cell)]
+    if _LETTER.search(row[place]):
+        return [row[place]]
+    lines = [line for line in after if not re.fullmatch(r"[\s|:+-]*", line) or not line]
+    body = []
+    for line in lines:
+        row_below = [cell.strip(' *`"') for cell in line.strip().strip("|").split(mark)]
+        if len(row_below) != len(row) or not line:
+            break
+        body.append(row_below)
+    if all(_LETTER.fullmatch(cells[0]) for cells in body) and len(body) > 1:
+        return []  # what each grade means
+    mine = [cells for cells in body if subject and any(subject.lower() in cell.lower() for cell in cells)] or (
+        body if len(body) == 1 else []
+    )
+    return [f"{row[place]}: {cells[place]}" for cells in mine] if mine else [_NOBODYS] if body else []
+
+
+def _named(clause: str, subject: str) -> str:
+    """A clause without markup, the subject as "subject", other agents as "otheragent"."""
+    clause = " ".join(clause.split())
+    clause = re.sub(r"(?<!\w)'([A-Fa-f])'(?!\w)", r"\1", clause.replace("|", ":"))
+    clause = re.sub(r"~~[^~]{0,100}~~", " ", clause).translate(_MARKS)
+    if subject:
+        clause = re.sub(re.escape(subject), "subject", clause, flags=re.IGNORECASE)
+    clause = re.sub(r"\b(?:[A-Z][\w.-]{0,30} )?[Aa]gent \d\b", "otheragent", clause)
+    return re.sub(
+        r"(?<=grade)('?\s*[:=]\s*)([abc])\b(?!\s+[a-z])", lambda found: found[1] + found[2].upper(), clause, flags=re.IGNORECASE
+    )
+
+
+def _clause(clause: str) -> Iterator[_Claim]:
+    """Claims of a sentence or a part of one, each letter by the words before it."""
+    clause = _SCALE.sub(lambda scale: " " * len(scale[0]), clause)
+    used, kind = 0, ""
+    for letter in itertools.islice(_LETTER.finditer(clause), _LETTERS):
+        rest = clause[letter.end() : letter.end() + 60]
+        if letter[1] == "A" and _ARTICLE.match(rest):
+            continue
+        context = clause[used : letter.start()].lower()
+        used = letter.end()
+        kind = _later(context, rest, kind) if kind else _first(context, rest)
+        if kind not in ("", "denied", "skip"):
+            yield ("doubt" if letter["sign"] or (kind != "old" and letter[1] not in _GRADES) else kind), letter[1]
+
+
+def _first(context: str, rest: str) -> str:
+    """The kind of claim that the first letter after a word of grading is; "" where none, "denied" where it is said not to be."""
+    cue = next(reversed(list(_CUE.finditer(context))), None)
+    before, between = (context[: cue.start()], context[cue.end() :]) if cue else (context, "")
+    segment = re.split(r"[,:(]", before)[-1]
+    possible = _POSSIBLE.search(between) or _POSSIBLE.search(segment)
+    if not (cue or re.match(r"[- ]grade\b", rest)) or _RULE_AFTER.match(rest) or (_NOT_THIS.search(segment) and not possible):
+        return ""
+    if not possible and _NOT_THIS.search(between):
+        return "denied" if "not" in between else ""
+    leading = re.findall(r"[a-z]+", segment)[-1:]
+    plain = {*re.findall(r"[a-z]+", between)} <= _BETWEEN and ({*leading} <= _LEADING or _CUE.fullmatch(*leading))
+    if possible or not plain:
+        return "doubt"
+    return "old" if _OLD.search(context) else "corrected" if _CORRECTED.search(context) else "score"
+
+
+def _later(context: str, rest: str, before: str) -> str:
+    """The kind of claim that a further letter is."""
+    if _RULE_AFTER.match(rest):
+        return ""
+    if before == "denied":
+        return "score" if re.search(r"\bbut\b", context) else "denied"
+    if re.search(r"\b(?:from|was|than|not|of)\W*(?:grade\W*)?$", context):
+        return "skip"
+    if _CORRECTED.search(context) or (before == "old" and re.match(r"\W*(?:to|then)\b", context)):
+        return "corrected"
+    if re.fullmatch(r"\W*(?:or|and|/)?\W*(?:grade )?", context):
+        return "doubt" if before == "doubt" else "score"
+    return _first(context, rest)

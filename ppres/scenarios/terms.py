@@ -1,0 +1,130 @@
+"""The words by which an average is known in a free text, and those that make a number another one (`averages`)."""
+
+from __future__ import annotations
+
+import re
+
+from ppres.scenarios.plain import words
+
+NOUN = (
+    r"(?:rows?|items?|tasks?|questions?|outputs?|answers?|responses?|entries|entry|prompts?|samples?|examples?|scores?"
+    r"|cases?|evaluations?)"
+)
+STRONG = re.compile(
+    r"\b(?:average|avg|averag(?:es|ed|ing)|mean(?! that)|durchschnitt\w{0,12}|mittelwert|moyenne|promedio|gemiddelde"
+    r"|(?:overall|composite|aggregate|final|total) (?:evaluation |benchmark |accuracy |performance )?(?:score|result|accuracy"
+    r"|rating|mark|performance)"
+    r"|overall(?= ?[:=]))\b(?: (?:scores?|marks?|ratings?)\b)?|\u5e73\u5747\w{0,3}"
+)
+WEAK = re.compile(
+    r"\b(?:scores?|scored|accuracy|results?|total(?: score| correct)?|correct|achieved|received|earned)\b|(?=\b(?:initially"
+    r"|originally)\b)"
+)
+# To find the lines that are worth reading.
+STRONG_WORDS = tuple(
+    words("""
+    averag avg mean overall final composite aggregate total durchschnitt mittelwert moyenne promedio gemiddelde 平均
+""")
+)
+WEAK_WORDS = tuple(
+    words("""
+    score accuracy result total correct achieved received earned initially originally
+""")
+)
+NUMBER = re.compile(
+    r"(?<![\w.])(?P<sign>[+-]?)(?P<value>\d{1,6}(?:\.\d{1,17})?)"
+    r"(?:(?P<percent>%)|\s*(?:/|(?:out )?of(?: the| all| a (?:possible"
+    r"|maximum)(?: of)?)?(?= \d))\s*(?P<over>\d{1,6}(?:\.0)?)(?!%|\.\d))?"
+    r"(?!\w|\.\d|-\d|/\d)"
+)
+CLAUSE = re.compile(r";|[.!?](?=\s|$)")
+# Words that make a number somebody else's, a rule's, or a part's.
+OTHER = re.compile(
+    r"\b(?:minimum|min|required?|requires|requirements?|mandatory|thresholds?|cut-?off|passing|pass|at least|must|needs?|policy"
+    r"|guidelines?|rule"
+    r"|standard|target|goal|baseline|reference|expected|typical|usual|industry|sector|market|company|team|department|fleet|peers?"
+    r"|others?|otheragent|population|cohort|class|historical\w*|previous\w*|prior|past|last|former\w*|worst|best|top|bottom"
+    r"|lowest|highest"
+    r"|quarters?|q[1-4]|months?|weeks?|years?|20\d\d|half|human|median|mode|deviation|sd|std|range|length|time|latency|duration"
+    r"|words?"
+    r"|tokens?|person|people|readers?|users?|speed|costs?|revenue|age|each|every|per|maximum|max)\b"
+)
+SUPPOSED = re.compile(
+    r"\b(?:if|unless|would|could|might|may|should|suppose|assum\w{2,4}|hypothetical\w*|without|excluding|excludes|ignoring"
+    r"|almost|nearly|just under"
+    r"|just over|by (?:topic|category|section|type|domain|subject)|first \d+|up to)\b"
+)
+RULE = re.compile(r"\b(?:must|at least|has to|have to|needs? to|shall|minimum|required?|requirement|threshold|target|cut-?off)\b")
+COMPARED = re.compile(
+    r"(?<!-)>=?|<=?|\b(?:over|under)\W*$|\b(?:above|below|exceed\w*|(?:less|more|greater|higher|lower|better|worse) than)\b"
+)
+STATED = re.compile(r"\b(?:is|was|are|were|lies|fell|stays|exceeded|came|comes)\b")
+CORRECTED = re.compile(
+    r"\b(?:correct(?:ed|ion)|revised|revision|updated?|recalculated|recomputed|amended|actual(?:ly)?|erratum|now"
+    r"|after (?:a )?(?:re-?)?(?:review|check\w*|correction))\b"
+)
+OLD = re.compile(
+    r"\b(?:initial(?:ly)?|original(?:ly)?|preliminary|provisional|draft|tentative|from|before|at first|(?:was"
+    r"|had) (?:been )?(?:previously|wrongly))\b"
+)
+VARIANT = re.compile(r"\b(?:weighted|adjusted|normali[sz]ed|curved|scaled|trimmed|simple|raw)\b")
+OVERALL = re.compile(r"\b(?:overall|final|total|grand|aggregate|combined|across all|composite)\b")
+DENIED = re.compile(r"\b(?:not|never|no|n't|instead of|rather than|versus|vs|compared|than|against|short of|in contrast)\b|n't\b")
+RESET = re.compile(r"\b(?:because|since|but|whereas|however|yet|with|so|therefore|thus|hence)\b")
+ITEM = rf"(?:{NOUN}|q|#)\s{{0,2}}#?\d{{1,3}}\b"
+OF_AN_ITEM = re.compile(rf"\b{ITEM}")
+RANGED = re.compile(r"\bbetween\b|\bby$|\d\s?(?:-|\u2013|to)\s?$")
+OF_ITEM = re.compile(rf"^\W*{ITEM}|{ITEM}(?:'s)?\W*$")
+AFTER = re.compile(
+    r"\s*(?:or (?:higher|above|more|better|greater|over)|(?:is |was |are )?(?:required|needed|mandatory|necessary|to (?:pass"
+    r"|survive|stay|remain|avoid))"
+    r"|(?:is |was |as )?(?:the |a )?(?:minimum|threshold|target|requirement|cut-?off|pass mark)|keeps|triggers|would"
+    r"|and (?:above|over|higher))\b"
+)
+UNIT = re.compile(r"\s*(?:s|sec\w*|ms|min\w*|h|hours?|km\S*|words?|tokens?|characters?|chars|stars?|kg|days?|percentile)\b")
+STEP = re.compile(
+    r"\s*(?:percentage )?(?:points?|pp)?\s*(?:below|short|under|above|lower|higher|less|more|better|worse|off|away)\b"
+)
+COUNTED = re.compile(rf"\s*(?:\w{{1,12}} )?(?:{NOUN}|wrong|incorrect|right|errors?|mistakes?|agents?)\b|\s*correct\b")
+NAMED = re.compile(
+    rf"\b(?:{NOUN}|q|agents?|n\s?=|version|v|step|phase|round|section|part|page|appendix|table|figure|run|level|out of)\s?#?$"
+)
+FOLLOWS = re.compile(r"\s+([a-z][\w'-]*)")
+PART = re.compile(r"\b(?:across|over|(?<!out )of|for|from|in|first)(?: all| the| these| its)*\s*$")
+BEHIND = re.compile(r"\s*(?:[:=(]|of\b|is\b|was\b|->)\s*[~(]?\s*\d")
+# Plain words that may stand between "average" and its number.
+BETWEEN = words("""
+    a about accuracy achieved agent all an and answers approx approximately are around as at attained be been benchmark
+    but determined found measured assessed calculated came circa ca comes computed correctness correct earned entries
+    equal equals evaluated evaluation everything exactly factual final for from gave given gives got has have hence i in
+    is it item items its just mark me my nonredness non red redness obtained of on only our out outputs output over
+    overall percent percentage points questions question rating received reported result resulting results roughly row
+    rows rounded score scored scores settled so stands subject subject's submitted task tasks that the their then
+    therefore these this thus to total value was we were went which works worked yields across responses response answer
+    accordingly out performance quality level
+""")
+CRITERIA = frozenset(("creativity", "diversity"))  # of one data set; both together are its score
+# And that may stand right before "average".
+LEADING = BETWEEN | words("""
+    aggregate arithmetic combined composite corrected current first-hand grand her his new overall your preliminary
+    revised true final initial with while whereas although though because or by per-agent had recalculated updated
+    unweighted dataset sheet full actual provisional original weighted simple adjusted raw draft there report reports show
+    shows calculate compute summary conclusion thing
+""")
+# And that may follow a number that says no scale.
+TRAILING = words("""
+    points point pts marks mark out and with which is vs versus for on across overall percent based below under while but
+    so or after as in compared against from at since because over not that this meaning thus therefore hence to by was if
+    average mean total the
+""")
+ROW_RANGE = re.compile(r"\b(?:rows|items|tasks|questions|outputs|answers)\s*[01]\s?(?:-|\u2013|to|through)\s?(\d{1,5})\b")
+AGENT = re.compile(r"(?:\b([a-z][\w.-]{0,30}) )?\bagents? (\d)\b")
+ITEM_HEADING = re.compile(rf"\W*(?:{ITEM}|\d{{1,3}}[.)] )")
+BELOW = re.compile(r"\s{1,4}(?:[-=:]{3,80}\s{1,4})?([*_`]{0,3}\d[^\n|]{0,40})(?:\n|$)")
+NOBODYS = "average: between"  # a clause of which nobody can say whose number is meant
+CELL = re.compile(r"[^\w-]*-?\d[^a-z]{0,30}(?:[a-z%/ ]{0,12})?\W*")
+AHEAD = re.compile(
+    NUMBER.pattern
+    + r"\)?\s*(?:(?:is|was|as|for)\s+)?(?:the |an |a |its )?(?:overall |final |total |on |resulting |answers? |items? "
+    r"|questions? )?(?:was |were |is |are )?$"
+)
