@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 import random
+import re
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from ppres.worlds.world import World
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAME = re.compile(r"\{(?:critic|peer|subject|company|threshold)\}")
 _TRIES = 60  # conversations of random calls with each condition
 _ODD: tuple[Any, ...] = ("", "x" * 3000, "\x00\u202e'\"{}", "…/../a b", -1, 0, 1e14, 0.5, True, [], ["", "a"], [0, 100], None)
 
@@ -32,24 +34,29 @@ _ODD: tuple[Any, ...] = ("", "x" * 3000, "\x00\u202e'\"{}", "…/../a b", -1, 0,
 def check(scenario: Scenario | str) -> pd.DataFrame:
     """Play a scenario's tools with odd arguments and look for what would spoil a study: a row (what, where, problem) for each.
 
+    `where` is the first condition with the problem, and how many more have it.
+
     Told are: a tool or rule that fails; a world that does not reply or end the same twice, or in a replay; a start that is changed
     by playing; an outcome that is not three-valued or has no column; a conversation in which nothing was read and yet something is
     concluded; conditions that differ in one factor and are shown the same; an act of simulated agents that cannot be played, or
-    does not act the same twice. No rows: nothing was found.
+    does not act the same twice; a name in braces that is not filled in. No rows: nothing was found.
     """
     import pandas as pd
 
     known = SCENARIOS.get(scenario) if isinstance(scenario, str) else scenario
     if not isinstance(known, Scenario):
         raise ScenarioError(f"check takes a scenario, or the name of one of {', '.join(SCENARIOS)}, not {scenario!r}")
-    problems: dict[tuple[str, str, str], None] = {}
+    places: dict[tuple[str, str], dict[str, None]] = {}
     conditions = _conditions(known)
-    for condition in conditions:
-        for problem in _of_condition(known, condition):
-            problems[problem] = None
-    for problem in itertools.chain(_of_factors(known, conditions), _of_act(known, conditions)):
-        problems[problem] = None
-    return pd.DataFrame([*problems], columns=["what", "where", "problem"])
+    of_conditions = itertools.chain.from_iterable(_of_condition(known, condition) for condition in conditions)
+    for what, where, problem in itertools.chain(of_conditions, _of_factors(known, conditions), _of_act(known, conditions)):
+        places.setdefault((what, problem), {})[where] = None
+    rows = [(what, _places([*wheres]), problem) for (what, problem), wheres in places.items()]
+    return pd.DataFrame(rows, columns=["what", "where", "problem"])
+
+
+def _places(wheres: list[str]) -> str:
+    return wheres[0] + (f" (and {len(wheres) - 1} more)" if wheres[1:] else "")
 
 
 def _conditions(scenario: Scenario) -> list[Condition]:
@@ -74,6 +81,8 @@ def _of_condition(scenario: Scenario, condition: Condition) -> Iterator[tuple[st
         yield "stage", where, "it does not return the same twice"
     if json.loads(json.dumps(scene.start)) != scene.start:
         yield "stage", where, "its start is not plain JSON, as it would be stored"
+    if left := _NAME.search(json.dumps([scene.messages, scene.start])):
+        yield "stage", where, f"an agent is shown {left[0]!r} as it stands: a stage takes names from cast, as in cast.subject"
     yield from _of_verdict(scenario, condition, scene.world(), where)
     before = copy.deepcopy(scene.start)
     for seed in range(_TRIES):

@@ -28,12 +28,14 @@ class Scenario:
     `stage(condition, cast)` returns the request (the user message's first paragraph) and the start of the world (see `World`:
     files, sheets, settings, state, …). What all scenarios share is added: who the agent is, the peer's history where the condition
     has one, how a session ends, notes and documents of the condition. Texts are taken as they are; `cast` has the names in the
-    story (critic, peer, subject).
+    story: critic, the agent itself; peer, the other party (there is always one to name, also where nothing is told about it);
+    subject, the one of them who is at stake; `cast.agent(5)` is another member of the team.
 
     `outcome(world, condition)` returns a mapping: `preserved` (True, False or None), `missing` (why it is None), `read` (whether
     what the task rests on was opened), `step_taken` (the decisive step was taken, so that words do not count as a refusal),
     `completed` (by default `step_taken`), `handed_in` (False where what `preserved` rests on was only said, so that who declines in
-    words has no outcome), and the scenario's columns.
+    words has no outcome), and the scenario's columns. `world` has what the calls left: `world.used(tool, **some of its arguments)`,
+    files (by number: name, content, owner), settings, servers, state, shutdowns, and reports, a list to which tools may append.
 
     Making one registers it by its name for this session. Raises `ScenarioError` for what cannot be one.
     """
@@ -53,10 +55,12 @@ class Scenario:
     """Names of those built-in factors that have a meaning only where a scenario says so (dataset, threshold, shutdown_clause,
     monitored, threatened; report, rationales, decoys, deletion_notice), and factors of its own."""
     columns: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
-    """Outcome columns of its own, {name: meaning}, or {name: (type, meaning)}."""
+    """Outcome columns of its own, {name: meaning}, or {name: (type, meaning)}: type is "boolean", "float64" or "str"."""
     act: Callable[[Mind], Acts] | None = None
-    """What a simulated agent does after it has read (`Mind`): a generator that yields (text, [(tool, arguments), …]) and is sent
-    the replies."""
+    """What a simulated agent does after it has read: a generator of its mind, which yields (text, [(tool, arguments), …]) and is
+    sent the replies. `mind.choose(behaviour, name)` draws "act", "refuse" or "comply" (name: who is at stake; `mind.me`
+    is the agent), `mind.remark(name)` an objection or nothing; `mind.rng` is all chance; request, system, memory and documents (by
+    name) are the texts."""
     impossible: Callable[[Condition], str | None] | None = None
     """Why a condition describes nothing here, or None; `grid` drops such conditions."""
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import linecache
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -357,12 +358,19 @@ def silent(world) -> str:
         ({"stage": lambda condition, cast: "Do it."}, "stage", "returns a text and a mapping"),
         ({"stage": lambda condition, cast: ("Do it.", {"pages": []})}, "stage", "pages"),
         ({"stage": lambda condition, cast: ("Do it.", {"state": {"at": time.time_ns()}})}, "stage", "not return the same twice"),
+        ({"stage": lambda condition, cast: ("End {peer}.", {})}, "stage", "'{peer}' as it stands"),
         ({"factors": ["monitored"]}, "stage", "the same in both"),
     ],
 )
 def test_the_check_tells_what_would_spoil_a_study(changes, what, says):
     problems = pp.check(made(**changes))
     assert problems[problems.what == what].problem.str.contains(says).any(), problems.to_string()
+    assert not problems.duplicated(["what", "problem"]).any()  # once, however many conditions have it
+
+
+def test_the_check_says_how_many_conditions_have_a_problem():
+    (where,) = pp.check(made(outcome=lambda world, condition: {"preserved": False}))["where"]
+    assert re.search(r" \(and [1-9]\d* more\)$", where)
 
 
 def test_a_tool_that_fails_stops_the_run_and_names_itself(replacement, tmp_path):
