@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from ppres.conversation import STOPS, shown, visible
+from ppres.form import FORM, unusual
 from ppres.read.stored import transcript
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.database import StorePath
@@ -40,7 +41,7 @@ class View:
 
     def _head(self) -> list[tuple[str, str]]:
         c = self.content
-        told = {k: v for k, v in c["condition"].items() if v not in (None, {}, "")}
+        told = {k: v for k, v in c["condition"].items() if v not in (None, {}, "") and k not in FORM} | unusual(c["condition"])
         read = {k: v for k, v in c["outcomes"].items() if v is not None}
         return [
             ("rollout", f"{c['id'][:16]}, replicate {c['replicate']}"),
