@@ -333,8 +333,13 @@ class Condition(Form):
         unknown = stored.keys() - FACTORS.keys() - {"own"}
         if unknown:
             raise ConditionError(f"there is no factor {', '.join(sorted(unknown))}")
-        documents = {name: Doc(**one) if isinstance(one, dict) else one for name, one in dict(stored.get("documents", ())).items()}
-        return cls(**{**stored, "documents": documents})
+        try:
+            documents = {
+                name: Doc(**one) if isinstance(one, dict) else one for name, one in dict(stored.get("documents", ())).items()
+            }
+            return cls(**{**stored, "documents": documents})
+        except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:  # stored by a stranger
+            raise error if isinstance(error, ConditionError) else ConditionError(str(error)) from error
 
     def columns(self) -> dict[str, Any]:
         """The condition's part of a frame's row: every factor, the scenario's own, and the derived columns."""
@@ -388,15 +393,15 @@ def _unsaid(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def row_of(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored condition's columns, as far as it has them: factors, its scenario's own, and documents by name and hash."""
+    """A stored condition's columns, as far as it has them: factors, those that are not ours, documents by name and hash."""
     stored = _unsaid(stored) | dict(stored)
     row: dict[str, Any] = {name: stored.get(name) for name in FACTORS}
-    pairs = dict(stored.get("documents") or {}).items()
+    documents, own = (part if isinstance(part, dict) else {} for part in (stored.get("documents"), stored.get("own")))
     shown = [
-        f"-{name}" if one is None else f"{name}@{short_hash(json.dumps(one) if isinstance(one, dict) else one)}"
-        for name, one in pairs
+        f"-{name}" if one is None else f"{name}@{short_hash(one if isinstance(one, str) else json.dumps(one))}"
+        for name, one in documents.items()
     ]
     row["documents"] = ", ".join(shown) or None
     # What is stored as nothing is a level; what is not stored is not known.
     row |= {name: level for name, level in LEVELLED.items() if row[name] is None and name in stored}
-    return row | dict(stored.get("own") or {})
+    return row | {name: value for name, value in stored.items() if name not in row and name != "own"} | own

@@ -16,13 +16,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ppres.conversation import Message, ProviderError, parts, shown
+from ppres.conversation import Message, ProviderError, calls_of, parts, said_in, shown
 from ppres.models.budget import Meter, Usage, check_whole
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
 from ppres.models.model import Model, size
 from ppres.models.transport import say
-from ppres.store.database import StorePath
+from ppres.store.database import Damaged, StorePath
 from ppres.store.rows import canonical
 from ppres.store.store import Store
 
@@ -93,7 +93,7 @@ def judge(
     meter = Meter(budget, max_tokens)
     with Store(store) as opened:
         asked = [_question(opened, id, rubric, coder) for id in ([ids] if isinstance(ids, str) else ids)]
-        missing = [one for one in asked if _row(one, opened.judgement(one.key) or {}, rubric, coder)["problem"]]
+        missing = [one for one in asked if _row(one, _kept(opened, one), rubric, coder)["problem"]]
         missing = list({one.key: one for one in missing}.values())
         if missing:
             coder.check()
@@ -102,7 +102,7 @@ def judge(
             wait_for(_ask_all(opened, missing, rubric, coder, concurrency, meter))
         if meter.refused:
             say(f"the budget ends it: {meter.refused} rollouts not judged, {meter}")
-        rows = [_row(one, opened.judgement(one.key) or {}, rubric, coder) for one in asked]
+        rows = [_row(one, _kept(opened, one), rubric, coder) for one in asked]
     if problems := Counter(row["problem"] for row in rows if row["problem"]):
         say(f"{problems.total()} of {len(rows)} rollouts have no verdict: {problems.most_common(1)[0][0]} (column 'problem')")
     return pd.DataFrame(rows, columns=["id", "rubric", "judge", "verdict", "quote", "problem", "cost", "raw"])
@@ -121,7 +121,7 @@ class _Question:
 def _question(store: Store, id: str, rubric: Rubric, model: Model) -> _Question:
     row = store.find(id)
     conversation = store.record(row.key).conversation
-    lines = [f"[{m['role']}] {m.get('content') or ''}{_written(m)}" for m in conversation.messages]
+    lines = [f"[{m['role']}] {said_in(m)}{_written(m)}" for m in conversation.messages]
     briefing = store.spec(row.cell)["sent"]["messages"]
     lines = [f"[{m['role']}] {m['content']}" for m in briefing] + lines
     system = (
@@ -132,14 +132,21 @@ def _question(store: Store, id: str, rubric: Rubric, model: Model) -> _Question:
     user = f"{rubric.question}\n\n<transcript>\n" + "\n".join(lines) + "\n</transcript>"
     sent = [{"role": "system", "content": system}, {"role": "user", "content": user}]
     key = hashlib.sha256(canonical(model.sent() | {"messages": sent, "labels": rubric.labels})).digest()
-    said = "\n".join((m.get("content") or "") + _written(m) for m in conversation.said)
+    said = "\n".join(said_in(m) + _written(m) for m in conversation.said)
     return _Question(row.key.hex()[:16], row.key, sent, said, key)
+
+
+def _kept(store: Store, question: _Question) -> dict[str, Any]:
+    try:
+        return store.judgement(question.key) or {}
+    except Damaged:  # it is asked again
+        return {}
 
 
 def _written(message: Message) -> str:
     """A message's calls, with texts as they are, so that a passage of a report can be quoted."""
     calls = []
-    for call in message.get("tool_calls") or ():
+    for call in calls_of(message):
         given = parts(call)[2]
         texts = [v for v in given.values() if isinstance(v, str)] if isinstance(given, dict) else []
         calls.append(f"\n-> {shown(call)}" + "".join(f"\n{text}" for text in texts if len(text) > 40))

@@ -16,8 +16,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ppres import codec
 from ppres.conversation import STOPS, UNFINISHED, Conversation, Record
-from ppres.store.database import Database, StoreError, StorePath
+from ppres.store.database import Damaged, Database, StoreError, StorePath
 from ppres.store.rows import Finished, Row, Scored, cell_digest
 
 SCHEMA = 2
@@ -84,7 +85,7 @@ class Store(Database):
         cell = self._cell_id(one.cell, specs)
         added = self._connection.execute(
             "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
-            (one.key, cell, one.replicate, one.record.conversation.stop_reason, one.scored.scorer, _compact(one.scored.values)),
+            (one.key, cell, one.replicate, one.record.conversation.stop_reason, one.scored.scorer, codec.dumps(one.scored.values)),
         )
         self._keep_layout(one.scored)
         if added.rowcount:
@@ -102,7 +103,7 @@ class Store(Database):
 
     def _cell_id(self, digest: bytes, specs: dict[bytes, dict[str, Any]]) -> int:
         if digest not in self._cell_ids:
-            self._cell_ids[digest] = self._shared("cells", "spec", digest, json.dumps(specs[digest]).encode())
+            self._cell_ids[digest] = self._shared("cells", "spec", digest, codec.dumps(specs[digest]).encode())
         return self._cell_ids[digest]
 
     def _keep_text(self, text: str) -> int:
@@ -130,38 +131,40 @@ class Store(Database):
             for m in body["messages"]
         ]
         body |= {"created": record.created, "provenance": self._text_id(json.dumps(record.provenance))}
-        return zlib.compress(_compact(body).encode(), 1)
+        return zlib.compress(codec.dumps(body).encode(), 1)
 
     def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
         """Keep a judge's raw reply; a later reply to the same question replaces it."""
-        body = zlib.compress(_compact(reply).encode())
+        body = zlib.compress(codec.dumps(reply).encode())
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
 
     def judgement(self, key: bytes) -> dict[str, Any] | None:
         """A judge's stored reply."""
-        found = self.query("SELECT body FROM judgements WHERE key=?", key)
-        with self._readable(f"the judgement {key.hex()[:16]}"):
-            return json.loads(zlib.decompress(found[0][0])) if found else None
+        for (body,) in self.query("SELECT body FROM judgements WHERE key=?", key):
+            with self._readable(f"the judgement {key.hex()[:16]}", "pp.judge asks it again"):
+                return dict(codec.loads(zlib.decompress(body)))
+        return None
 
-    def judgements(self) -> Iterator[dict[str, Any]]:
-        """All judges' stored replies."""
-        for (key,) in self.query("SELECT key FROM judgements"):
-            yield self.judgement(key) or {}
+    def judgements(self) -> list[bytes]:
+        """Keys of all judges' stored replies."""
+        return [key for (key,) in self.query("SELECT key FROM judgements")]
 
     def recache(self, rows: Iterable[tuple[bytes, Scored]]) -> None:
-        """Replace cached outcomes, by key."""
-        with self.caching():
+        """Replace cached outcomes, by key; not where the file cannot be written, and they are read off transcripts each time."""
+        if self.read_only:
+            return
+        with self.transaction():
             for key, scored in rows:
                 self._keep_layout(scored)
-                values = (scored.scorer, _compact(scored.values), key)
+                values = (scored.scorer, codec.dumps(scored.values), key)
                 self._connection.execute("UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?", values)
 
     def _keep_layout(self, scored: Scored) -> None:
         """What the outcomes of a scorer are a list of. Raises `StoreError` where the same scorer had other columns."""
         known = self._layout(scored.scorer)
         if not known:
-            self._connection.execute("INSERT INTO layouts VALUES (?, ?)", (scored.scorer, json.dumps(scored.columns)))
+            self._connection.execute("INSERT OR REPLACE INTO layouts VALUES (?, ?)", (scored.scorer, json.dumps(scored.columns)))
             self._layouts[scored.scorer] = scored.columns
         elif known != scored.columns:
             raise StoreError(
@@ -172,7 +175,8 @@ class Store(Database):
         """Columns of a scorer's outcomes; none where they were never kept."""
         if scorer is not None and scorer not in self._layouts:
             for (columns,) in self.query("SELECT columns FROM layouts WHERE scorer=?", scorer):
-                self._layouts[scorer] = tuple(json.loads(columns))
+                with contextlib.suppress(ValueError, TypeError):  # damaged, as good as none
+                    self._layouts[scorer] = tuple(map(str, json.loads(columns)))
         return self._layouts.get(scorer or "", ())
 
     def discard(self, keys: Iterable[bytes]) -> int:
@@ -201,12 +205,12 @@ class Store(Database):
     def rows(self, cell: bytes, n: int | None = None) -> list[Row]:
         """The first `n` replicates of a cell, in their order."""
         found = self.query(
-            "SELECT key, replicate, scorer, outcomes FROM rollouts "
+            "SELECT key, replicate, stop_reason, scorer, outcomes FROM rollouts "
             "WHERE cell = (SELECT id FROM cells WHERE digest=?) AND replicate < ? ORDER BY replicate",
             cell,
             n if n is not None else 1 << 62,
         )
-        return [Row(key, cell, index, scorer, cache, self._layout(scorer)) for key, index, scorer, cache in found]
+        return [Row(key, cell, index, stop, scorer, cache, self._layout(scorer)) for key, index, stop, scorer, cache in found]
 
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
@@ -216,10 +220,10 @@ class Store(Database):
         """What a cell is: condition, model, source, and all that is sent."""
         ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
         try:
-            found: dict[str, Any] = json.loads(zlib.decompress(body))
-            if cell_digest(found["sent"]) != cell:
+            found: dict[str, Any] = codec.loads(zlib.decompress(body))
+            if not isinstance(found["sent"], dict) or cell_digest(found["sent"]) != cell:
                 raise ValueError("it belongs to another cell")
-        except (ValueError, zlib.error):
+        except _UNREADABLE:
             ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
             with self._readable(f"what the rollouts {ids} share"):
                 raise
@@ -231,24 +235,26 @@ class Store(Database):
             raise StoreError(f"{id!r} is no rollout id: ids are hexadecimal, as in the frame's column 'id'")
         low, high = bytes.fromhex(id.ljust(64, "0")), bytes.fromhex(id.ljust(64, "f"))
         found = self.query(
-            "SELECT r.key, c.digest, r.replicate, r.scorer, r.outcomes FROM rollouts r JOIN cells c ON c.id = r.cell "
-            "WHERE r.key BETWEEN ? AND ? LIMIT 2",
+            "SELECT key, digest, replicate, stop_reason, scorer, outcomes FROM rollouts JOIN cells ON cells.id = cell "
+            "WHERE key BETWEEN ? AND ? LIMIT 2",
             low,
             high,
         )
         if len(found) != 1:
             raise StoreError(f"{self.path} has {'no' if not found else 'more than one'} rollout whose id starts with {id!r}")
-        key, cell, replicate, scorer, cache = found[0]
-        return Row(key, cell, replicate, scorer, cache, self._layout(scorer))
+        key, cell, replicate, stop, scorer, cache = found[0]
+        return Row(key, cell, replicate, stop, scorer, cache, self._layout(scorer))
 
     def record(self, key: bytes) -> Record:
         """A stored rollout's record, as it was put."""
         found = self.query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
         with self._readable(f"the rollout {key.hex()[:16]}"):
+            if not found:
+                raise ValueError("its body is gone")
             ((crc, body),) = found
             if zlib.crc32(body) != crc:
                 raise ValueError("its checksum does not match")
-            packed: dict[str, Any] = json.loads(zlib.decompress(body))
+            packed: dict[str, Any] = codec.loads(zlib.decompress(body))
             for message in packed["messages"]:
                 if message["role"] == "tool" and isinstance(message["content"], int):
                     message["content"] = self._text(message["content"])
@@ -259,7 +265,7 @@ class Store(Database):
     def unfinished(self, key: bytes) -> Conversation | None:
         """A stored rollout that a run replaces; None where there is none, or none that can be read."""
         found = self.query("SELECT stop_reason FROM rollouts WHERE key=?", key)
-        with contextlib.suppress(StoreError):
+        with contextlib.suppress(Damaged):
             return self.record(key).conversation if found and found[0][0] in UNFINISHED else None
         return None
 
@@ -271,14 +277,15 @@ class Store(Database):
         return raw.decode("utf-8", "surrogatepass")
 
     @contextlib.contextmanager
-    def _readable(self, what: str) -> Iterator[None]:
+    def _readable(self, what: str, instead: str = "pp.discard([id]) and run again") -> Iterator[None]:
         try:
             yield
-        except (ValueError, KeyError, TypeError, zlib.error) as error:
-            raise StoreError(
+        except _UNREADABLE as error:
+            raise Damaged(
                 f"{self.path}: {what} is damaged ({error}). Nothing else is affected. "
-                "To do: restore the file from a backup, or pp.discard([id]) and run again."
+                f"To do: restore the file from a backup, or {instead}."
             ) from error
 
 
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+# What becomes of reading what is damaged.
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error)
