@@ -80,7 +80,7 @@ def _alive(path: Path) -> bool:
     lock = _file_lock(path)
     try:
         lock.acquire(timeout=0)
-    except TimeoutError:
+    except (TimeoutError, PermissionError):  # in a folder that cannot be written nobody can tell
         return True
     path.unlink(missing_ok=True)
     lock.release()
@@ -105,6 +105,13 @@ def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
     body = zlib.compress(codec.dumps([reply.message, reply.call.json()]).encode(), 1)
     with store.transaction() as db:
         db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (key, turn, body))
+
+
+def under_way(store: Store) -> set[bytes]:
+    """Rollouts that a run is at."""
+    claims = store.query("SELECT key, owner FROM claims")
+    alive = {owner for owner in {owner for _, owner in claims} if _alive(_lock_of(store, owner))}
+    return {key for key, owner in claims if owner in alive}
 
 
 def partial(store: Store) -> dict[bytes, list[Reply]]:

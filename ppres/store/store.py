@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ppres import codec
-from ppres.conversation import STOPS, UNFINISHED, Conversation, Record
+from ppres.conversation import UNFINISHED, Conversation, Record
 from ppres.store.database import Damaged, Database, StoreError, StorePath
 from ppres.store.rows import Finished, Row, Scored, cell_digest
 
@@ -72,31 +72,40 @@ class Store(Database):
     def put(self, rollouts: Iterable[Finished], specs: dict[bytes, dict[str, Any]]) -> None:
         """Keep finished rollouts, all or none. `specs` says for each new cell's digest what the cell is."""
         with self.transaction():
-            for one in rollouts:
-                if not self._insert(one, specs):
+            for rollout in rollouts:
+                record, scored = rollout.record, rollout.scored
+                self._keep_layout(scored)
+                cache = (scored.scorer, codec.dumps(scored.values), scored.columns)
+                row = Row(rollout.key, rollout.cell, rollout.replicate, record.conversation.stop_reason, *cache)
+                body = record.conversation.json() | {"created": record.created, "provenance": record.provenance}
+                if not self.insert(row, body, specs):
                     # Somebody was first. What taught nothing about the agent gives way; anything else stays.
-                    self._delete(one.key, UNFINISHED)
-                    self._insert(one, specs)
-                self._connection.execute("DELETE FROM claims WHERE key=?", (one.key,))
-                if one.record.conversation.stop_reason not in UNFINISHED:  # else the next run goes on from its turns
-                    self._connection.execute("DELETE FROM turns WHERE key=?", (one.key,))
+                    self._delete(row.key, UNFINISHED)
+                    self.insert(row, body, specs)
+                self._connection.execute("DELETE FROM claims WHERE key=?", (row.key,))
+                if row.stop_reason not in UNFINISHED:  # else the next run goes on from its turns
+                    self._connection.execute("DELETE FROM turns WHERE key=?", (row.key,))
 
-    def _insert(self, one: Finished, specs: dict[bytes, dict[str, Any]]) -> bool:
-        cell = self._cell_id(one.cell, specs)
+    def insert(self, row: Row, body: dict[str, Any], specs: dict[bytes, dict[str, Any]]) -> bool:
+        """Keep a rollout with its body as JSON; whether it was not there. Outcomes in another layout than ours are left out."""
+        cell = self._cell_id(row.cell, specs)
+        if row.columns and not self._layout(row.scorer):
+            self._keep_layout(Scored(str(row.scorer), tuple(row.columns), []))
+        known = row.columns and self._layout(row.scorer) == tuple(row.columns)
+        cache = (row.scorer, row.outcomes) if known else (None, None)
         added = self._connection.execute(
             "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
-            (one.key, cell, one.replicate, one.record.conversation.stop_reason, one.scored.scorer, codec.dumps(one.scored.values)),
+            (row.key, cell, row.replicate, row.stop_reason, *cache),
         )
-        self._keep_layout(one.scored)
         if added.rowcount:
-            body = self._pack(one.record)
-            self._connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(body), body))
+            packed = self._pack(body)
+            self._connection.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(packed), packed))
         return bool(added.rowcount)
 
-    def _delete(self, key: bytes, stop_reasons: Iterable[str] = STOPS) -> int:
-        """Delete a rollout that stopped for one of these reasons."""
+    def _delete(self, key: bytes, stop_reasons: Iterable[str] | None = None) -> int:
+        """Delete a rollout, or where it stopped for one of these reasons."""
         found = self._connection.execute("SELECT id, stop_reason FROM rollouts WHERE key=?", (key,)).fetchone()
-        if not found or found[1] not in stop_reasons:
+        if not found or (stop_reasons and found[1] not in stop_reasons):
             return 0
         self._connection.execute("DELETE FROM bodies WHERE rollout=?", found[:1])
         return self._connection.execute("DELETE FROM rollouts WHERE id=?", found[:1]).rowcount
@@ -124,14 +133,13 @@ class Store(Database):
             self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), found[0]))
         return int(found[0])
 
-    def _pack(self, record: Record) -> bytes:
-        body = record.conversation.json()
-        body["messages"] = [
+    def _pack(self, body: dict[str, Any]) -> bytes:
+        messages = [
             m | {"content": self._text_id(m["content"])} if m["role"] == "tool" and len(m["content"]) > _LONG else m
             for m in body["messages"]
         ]
-        body |= {"created": record.created, "provenance": self._text_id(json.dumps(record.provenance))}
-        return zlib.compress(codec.dumps(body).encode(), 1)
+        packed = body | {"messages": messages, "provenance": self._text_id(json.dumps(body["provenance"]))}
+        return zlib.compress(codec.dumps(packed).encode(), 1)
 
     def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
         """Keep a judge's raw reply; a later reply to the same question replaces it."""
@@ -247,20 +255,26 @@ class Store(Database):
 
     def record(self, key: bytes) -> Record:
         """A stored rollout's record, as it was put."""
+        body = self.body(key)
+        with self._readable(f"the rollout {key.hex()[:16]}"):
+            body.setdefault("failures", 0)
+            conversation = Conversation.of(*(body[name] for name in ("messages", "calls", "stop_reason", "error", "failures")))
+            return Record(conversation, body["created"], body["provenance"])
+
+    def body(self, key: bytes) -> dict[str, Any]:
+        """A stored rollout's record as JSON, with whatever another version put there."""
         found = self.query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
         with self._readable(f"the rollout {key.hex()[:16]}"):
             if not found:
                 raise ValueError("its body is gone")
-            ((crc, body),) = found
-            if zlib.crc32(body) != crc:
+            ((crc, packed),) = found
+            if zlib.crc32(packed) != crc:
                 raise ValueError("its checksum does not match")
-            packed: dict[str, Any] = codec.loads(zlib.decompress(body))
-            for message in packed["messages"]:
+            body: dict[str, Any] = codec.loads(zlib.decompress(packed))
+            for message in body["messages"]:
                 if message["role"] == "tool" and isinstance(message["content"], int):
                     message["content"] = self._text(message["content"])
-            packed.setdefault("failures", 0)
-            conversation = Conversation.of(*(packed[name] for name in ("messages", "calls", "stop_reason", "error", "failures")))
-            return Record(conversation, packed["created"], json.loads(self._text(packed["provenance"])))
+            return body | {"provenance": json.loads(self._text(body["provenance"]))}
 
     def unfinished(self, key: bytes) -> Conversation | None:
         """A stored rollout that a run replaces; None where there is none, or none that can be read."""

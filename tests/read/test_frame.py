@@ -165,7 +165,7 @@ def test_outcomes_of_other_types_than_their_columns_harm_no_other_row(path):
 def test_a_damaged_rollout_has_a_row_that_says_so_and_a_warning_names_it(path, monkeypatch):
     frame = pp.run(CELL, MODEL, n=4, store=path, progress=False)
     id = frame.id[2]
-    sql(path, "UPDATE bodies SET body=substr(body, 1, 20) WHERE rollout=$")
+    sql(path, "UPDATE bodies SET body=substr(body, 1, 20) WHERE rollout=(SELECT id FROM rollouts WHERE replicate=2)")
     monkeypatch.setattr(outcomes, "SCORER", "of-tomorrow")
     with pytest.warns(UserWarning, match=rf"{id}.*damaged.*pp\.discard\(\[id\]\) and run again"):
         read = pp.frame(store=path)
