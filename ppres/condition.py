@@ -334,12 +334,13 @@ class Condition(Form):
         if unknown:
             raise ConditionError(f"there is no factor {', '.join(sorted(unknown))}")
         try:
-            documents = {
-                name: Doc(**one) if isinstance(one, dict) else one for name, one in dict(stored.get("documents", ())).items()
-            }
+            documents = dict(stored.get("documents", ()))
+            documents = {name: Doc(**one) if isinstance(one, dict) else one for name, one in documents.items()}
             return cls(**{**stored, "documents": documents})
+        except ConditionError:
+            raise
         except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:  # stored by a stranger
-            raise error if isinstance(error, ConditionError) else ConditionError(str(error)) from error
+            raise ConditionError(str(error)) from error
 
     def columns(self) -> dict[str, Any]:
         """The condition's part of a frame's row: every factor, the scenario's own, and the derived columns."""

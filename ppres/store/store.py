@@ -99,7 +99,8 @@ class Store(Database):
         )
         if added.rowcount:
             packed = self._pack(body)
-            self._connection.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(packed), packed))
+            kept = (added.lastrowid, zlib.crc32(packed), packed)
+            self._connection.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)", kept)
         return bool(added.rowcount)
 
     def _delete(self, key: bytes, stop_reasons: Iterable[str] | None = None) -> int:
