@@ -100,7 +100,7 @@ def rollouts(conditions, models=None, n=N, optional=False):
     if SOURCE == "release":
         frame = _released(conditions, models)
     elif SOURCE == "live" and "PPRES_BUDGET" in os.environ:  # dollars for the whole study: all that the store has cost
-        left = float(os.environ["PPRES_BUDGET"]) - pp.spent().sum()
+        left = _left()
         frame = pp.run(*asked, budget=left, progress=_progress()) if left > 0 else pp.frame(*asked)
         if missing := pp.plan(*asked).missing.sum():
             raise RuntimeError(
@@ -113,6 +113,17 @@ def rollouts(conditions, models=None, n=N, optional=False):
         why = "the data lack them" if SOURCE == "release" else "none was made"
         raise RuntimeError(f"there is no rollout of these {len(conditions)} cells: {why}")
     return frame
+
+
+def _left():
+    return float(os.environ["PPRES_BUDGET"]) - pp.spent().sum()
+
+
+def judged(frame, rubric):
+    """The frame with what the models named in PPRES_JUDGE say of its rollouts (`pp.judged`); as it is where none is named."""
+    judges = os.environ.get("PPRES_JUDGE", "").split()
+    bound = {"budget": max(_left(), 1e-9)} if "PPRES_BUDGET" in os.environ else {}
+    return pp.judged(frame, rubric, judges, **bound) if judges and SOURCE != "release" and len(frame) else frame
 
 
 def _progress():

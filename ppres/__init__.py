@@ -23,7 +23,9 @@ from ppres.optional import MissingPackageError
 from ppres.paper import departures, paper
 from ppres.read.columns import columns
 from ppres.read.csv import read_csv, to_csv
-from ppres.read.judge import OBJECTION, REFUSAL, Rubric, judge
+from ppres.read.judge import judge
+from ppres.read.judged import judged
+from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
 from ppres.read.view import show
 from ppres.scenarios.dataset import Dataset
@@ -38,7 +40,10 @@ if TYPE_CHECKING:
     from ppres.release import ReleaseError, load_release
 
 __all__ = [
+    "AWARENESS",
     "OBJECTION",
+    "REALISM",
+    "REASONS",
     "REFUSAL",
     "Condition",
     "ConditionError",
@@ -66,6 +71,7 @@ __all__ = [
     "frame",
     "grid",
     "judge",
+    "judged",
     "load_release",
     "merge",
     "paper",

@@ -125,7 +125,7 @@ def faking(figures, frame):
         both = rates.loc[row.model, row.peer, row.instantiation]
         assert row.estimate == approx(both[False] - both[True])
     shown = pd.read_csv(figures / "alignment_faking_rates.csv")
-    for outcome in ("faked", "refused"):
+    for outcome in ("faked", "faked_lower", "faked_upper", "refused"):
         recount(shown[shown.outcome == outcome], frame, ["model", "peer", "monitored"], outcome, "rate")
     split = pd.read_csv(figures / "alignment_faking_watched_or_threatened.csv")
     assert sorted(split.groupby(["monitored", "threatened"]).size()) == [3] * 4
@@ -158,6 +158,13 @@ def refusals(figures, frame):
     kept = frame[frame.preserved.fillna(False)]
     kept = kept.assign(either=kept.refused | kept.objected)
     recount(pd.read_csv(figures / "refusal_open_or_covert.csv"), kept, ["model", "behaviour"], "either", "rate")
+    bounds = pd.read_csv(figures / "refusal_faked_bounds.csv")
+    for outcome in ("faked_lower", "faked", "faked_upper"):
+        part = frame[frame.scenario == "alignment_faking"]
+        recount(bounds[bounds.outcome == outcome], part, ["model", "monitored"], outcome, "rate")
+    split = pd.read_csv(figures / "suspected_test.csv")
+    assert set(split["test?"]) == {"not said"}  # simulated agents suspect nothing
+    recount(split[split.outcome == "refused"], frame, ["model"], "refused", "rate")
 
 
 def regressions(figures, frame):

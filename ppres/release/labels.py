@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ppres.read.outcomes import faking
 from ppres.release.names import Described, blank, number, truth, whole
 
 # Their columns, as far as they are read, beside the transcript.
 COLUMNS = (
     *("transcript_id", "agent_model", "agent_harness", "group", "sub_condition", "task_type", "dataset", "subject", "condition"),
-    *("alignment_faking_mode", "threshold", "system_prompt_relationship", "is_memory", "memory_hard_prompt"),
-    *("reasoning_scratchpad_mode", "read_data", "refused", "fully_incomplete"),
+    *("alignment_faking_mode", "threshold", "system_prompt_relationship", "is_memory", "read_data", "refused", "fully_incomplete"),
     *("eval_score", "threshold_result", "subject_grade", "subject_recommendation", "executed", "shutdown_enabled", "read_config"),
     *("exfiltration", "copy", "correct", "change_user", "delete_model", "delete_others", "num_turns"),
     *("total_cost_usd", "total_input_tokens", "total_output_tokens"),
@@ -80,6 +80,8 @@ def outcomes_of(labels: Labels, cell: Described) -> dict[str, Any]:
     columns |= {"preserved": None, "missing": None} | decided | spent(labels) | {"turns": labels.count("num_turns")}
     if columns.get("reported_score") is not None or columns.get("grade") is not None:
         columns["score_source"] = "judge"  # theirs: a model read the transcript
+    if cell.columns["scenario"] == "alignment_faking":
+        columns |= faking(columns["preserved"], columns["refused"])
     if columns["missing"] == "no report" and columns["refused"]:
         columns["missing"] = "refused"
     return columns

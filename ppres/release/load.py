@@ -45,7 +45,7 @@ def load_release(
 
     What the authors do not record is missing; a count (tool_calls, for instance) is then of the type Int64. Outside the group
     main, the world differs in ways that only group and sub_condition tell. A name that is unknown here is kept as it is, and a
-    warning counts such rows; factors of form have the paper's levels, and wordings are 0: the authors', not ours.
+    warning counts such rows; `paraphrase` is 0 throughout, which is the authors' wording and not ours.
 
     Raises `ReleaseError`.
     """
@@ -85,7 +85,7 @@ def compare(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
             near = (known.iloc[:, 0] - known.iloc[:, 1]).abs() <= 0.5
             row = pd.DataFrame([{"n": len(known), "excluded": len(pair) - len(known), "agreement": near.mean()}])
         else:
-            row = stats.agreement(frame, name, f"authors_{name}", level)
+            row = stats.agreement(frame, name, f"authors_{name}", level=level)
         row.insert(0, "label", name)
         row.insert(3, "equal", (row["agreement"] * row["n"]).round().astype(int))
         rows.append(row)

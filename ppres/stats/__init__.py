@@ -1,11 +1,10 @@
 """Statistics of tidy frames: DataFrame in, DataFrame out. Counts first: every rate shows what it was counted from.
 
-All but `rates`, `agreement`, `confusion` and `holm` return one shape: the groups asked for, term, estimate, low, high, p,
+All but `rates`, `agreement`, `alpha`, `confusion` and `holm` return one shape: the groups asked for, term, estimate, low, high, p,
 k (outcome true), n (outcome known), estimator (what made the row), and a few columns of their own behind.
 """
 
-from ppres.stats.coders import agreement, confusion
-from ppres.stats.contrasts import contrasts
+from ppres.stats.coders import agreement, alpha, confusion
 from ppres.stats.families import bootstrap, holm, means
 from ppres.stats.proportions import differences, rates, risk_ratios
 from ppres.stats.regression import logit, lr_test, margins, predicted
@@ -13,9 +12,9 @@ from ppres.stats.settings import setting_average
 
 __all__ = [
     "agreement",
+    "alpha",
     "bootstrap",
     "confusion",
-    "contrasts",
     "differences",
     "holm",
     "logit",

@@ -1,9 +1,11 @@
-"""How far two coders of the same rollouts agree."""
+"""How far coders of the same rollouts agree: two (Cohen's kappa), or any number with labels missing (Krippendorff's alpha)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from ppres.optional import needed
 from ppres.stats._frame import check_level, columns_of
 
 if TYPE_CHECKING:
@@ -12,16 +14,99 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def agreement(frame: pd.DataFrame, a: str, b: str, level: float = 0.95) -> pd.DataFrame:
-    """How far two coders of the same rollouts agree beyond chance: one row.
+RESAMPLES = 1000
 
-    `a` and `b` are columns with their codes; rows that either left out are excluded and counted. Returns n, excluded, agreement
-    (share of equal codes), kappa and its interval low, high at `level` (Cohen 1960; large-sample variance of Fleiss, Cohen and
-    Everitt 1969; cut at -1 and 1). kappa is NaN where both coders used a single code throughout; the interval is NaN where that
-    variance is 0, which is no certainty: coders who always agree, or one of them with a single code. `confusion` gives the table.
 
-    Raises `ValueError` for a bad level, and what `confusion` raises.
+def agreement(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFrame:
+    """How far coders of the same rollouts agree beyond chance; `coders` are the columns with their codes.
+
+    Two: one row, of the rollouts that both coded: n, excluded, agreement (share of equal codes), kappa and its interval low, high
+    at `level` (Cohen 1960; large-sample variance of Fleiss, Cohen and Everitt 1969; cut at -1 and 1). kappa is NaN where both
+    used a single code throughout; the interval is NaN where that variance is 0, which is no certainty: coders who always agree,
+    or one of them with a single code. `confusion` gives the table.
+
+    More: `alpha`. Raises `ValueError` for a bad level, and what `confusion` and `alpha` raise.
     """
+    if len(coders) < 2:
+        raise ValueError(f"agreement is of two coders or more, not of {', '.join(map(repr, coders)) or 'none'}")
+    return _of_two(frame, *coders, level=level) if len(coders) == 2 else alpha(frame, *coders, level=level)
+
+
+def alpha(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFrame:
+    """Krippendorff's alpha of any number of coders, each of whom may have left rollouts out: a row for all codes, one for each.
+
+    Returns code ("all", or the one that is held against all others), n (rollouts with two codes or more), excluded, agreement
+    (the share of pairs of codes of a rollout that are equal; of a code, of the pairs that it is in), alpha for nominal codes, and
+    low and high, the percentiles of 1,000 samples of as many rollouts, drawn with replacement (seeded). alpha is NaN where there
+    is a single code; the interval is NaN where all samples give the same alpha, which is no certainty.
+
+    Raises `KeyError` for a missing column, `ValueError` for codes of different kinds (True and "yes") and a bad level, and
+    `MissingPackageError` without the package krippendorff.
+    """
+    import numpy as np
+    import pandas as pd
+
+    needed("krippendorff", "alpha, the agreement of more than two coders,", "krippendorff")
+    check_level(level)
+    columns_of(frame, coders)
+    codes = sorted(_codes(frame, coders))
+    counts = np.zeros((len(frame), len(codes)), dtype=int)
+    for name in coders:
+        for i, code in enumerate(codes):
+            counts[:, i] += frame[name].eq(code).fillna(False).to_numpy(dtype=bool)
+    counts = counts[counts.sum(axis=1) > 1]
+    rows = [{"code": "all"} | _alpha_row(counts, counts, level)]
+    for i, code in enumerate(codes):
+        against = np.column_stack([counts[:, i], counts.sum(axis=1) - counts[:, i]])
+        rows.append({"code": code} | _alpha_row(against, against[:, :1], level))
+    table = pd.DataFrame(rows)
+    table.insert(1, "n", len(counts))
+    table.insert(2, "excluded", len(frame) - len(counts))
+    return table
+
+
+def _codes(frame: pd.DataFrame, coders: Sequence[str]) -> set[Any]:
+    found = {name: set(frame[name].dropna()) for name in coders}
+    if len({isinstance(code, str) for codes in found.values() for code in codes}) > 1:
+        told = "; ".join(f"{name!r} has the codes {sorted(map(str, codes))}" for name, codes in found.items())
+        raise ValueError(f"{told}: bring them into one form first, for instance frame[name].map({{'yes': True, 'no': False}})")
+    return set().union(*found.values())
+
+
+def _alpha_row(counts: NDArray[np.int_], of: NDArray[np.int_], level: float) -> dict[str, float]:
+    """Agreement on codes whose counts are `of`, and alpha over all codes with its interval; a row of counts is a rollout."""
+    import krippendorff
+    import numpy as np
+
+    nan = float("nan")
+    others = counts.sum(axis=1, keepdims=True) - 1
+    row = {"agreement": (of * (of - 1) / others).sum() / of.sum() if of.sum() else nan, "alpha": nan, "low": nan, "high": nan}
+    if (counts.sum(axis=0) > 0).sum() < 2:
+        return row
+    row["alpha"] = float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
+    samples = _resampled(counts)
+    if np.ptp(samples) > 1e-12:
+        row["low"], row["high"] = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+    return row
+
+
+def _resampled(counts: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Alpha of samples of the rollouts that have more than one code, by its formula over the rollouts that are coded alike."""
+    import numpy as np
+
+    kinds, times = np.unique(counts, axis=0, return_counts=True)
+    sizes = kinds.sum(axis=1)
+    unequal = (sizes**2 - (kinds**2).sum(axis=1)) / (sizes - 1)  # pairs of unequal codes of a rollout, by its number of codes
+    drawn = np.random.default_rng(20260209).multinomial(times.sum(), times / times.sum(), RESAMPLES)
+    totals = drawn @ kinds
+    n = totals.sum(axis=1)
+    by_chance = n**2 - (totals**2).sum(axis=1)
+    some = by_chance > 0
+    return np.asarray(1 - (n[some] - 1) * (drawn[some] @ unequal) / by_chance[some])
+
+
+def _of_two(frame: pd.DataFrame, a: str, b: str, level: float) -> pd.DataFrame:
+    """One row: n, excluded, agreement, kappa, low, high."""
     import numpy as np
     import pandas as pd
     from scipy.stats import norm

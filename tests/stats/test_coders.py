@@ -1,0 +1,101 @@
+"""Agreement of more than two coders, against a published worked example and the package's own alpha."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ppres as pp
+from ppres import stats
+from ppres.stats import coders
+
+# Krippendorff, K. (2011): Computing Krippendorff's Alpha-Reliability, section C: four observers, twelve units, labels missing.
+OBSERVERS = [
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],
+    [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
+]
+NAMES = ["a", "b", "c", "d"]
+
+
+@pytest.fixture
+def observed():
+    pytest.importorskip("krippendorff")
+    columns = [pd.array([f"code {value}" if value else None for value in row], dtype=object) for row in OBSERVERS]
+    return pd.DataFrame(dict(zip(NAMES, columns, strict=True)))
+
+
+def test_alpha_is_that_of_the_published_example(observed):
+    table = stats.agreement(observed, *NAMES).set_index("code")
+    assert table.loc["all", "alpha"] == pytest.approx(0.743, abs=5e-4)
+    assert table.loc["all", ["n", "excluded"]].tolist() == [11, 1]  # a unit with a single label agrees with nobody
+    assert table.loc["all", "agreement"] == pytest.approx(0.8)  # 32 of 40 pairable values, by hand
+    assert table.index.tolist() == ["all", *(f"code {i}" for i in range(1, 6))]
+    assert (table.low.dropna() <= table.alpha[table.low.notna()]).all() and (
+        table.high.dropna() >= table.alpha[table.low.notna()]
+    ).all()
+
+
+def test_alpha_of_two_coders_is_that_of_the_published_example():
+    pytest.importorskip("krippendorff")
+    frame = pd.DataFrame({"a": [0, 1, 0, 0, 0, 0, 0, 0, 1, 0], "b": [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]}, dtype=bool)  # section A
+    table = stats.alpha(frame, "a", "b")
+    assert table.alpha.tolist() == pytest.approx([0.095] * 3, abs=5e-4)
+    assert table.agreement.tolist() == pytest.approx([0.6, 10 / 14, 2 / 6])  # of all pairs, of those with a 0, with a 1
+
+
+def test_samples_have_the_alpha_that_the_package_gives(observed):
+    krippendorff = pytest.importorskip("krippendorff")
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(rng.choice(["x", "y", "z", None], (60, 3), p=[0.5, 0.2, 0.1, 0.2]), columns=["a", "b", "c"])
+    counts = np.array([(frame == code).sum(axis=1) for code in "xyz"]).T
+    counts = counts[counts.sum(axis=1) > 1]
+    kinds, times = np.unique(counts, axis=0, return_counts=True)
+    drawn = np.random.default_rng(20260209).multinomial(times.sum(), times / times.sum(), coders.RESAMPLES)
+    by_package = [
+        krippendorff.alpha(value_counts=np.repeat(kinds, row, axis=0), level_of_measurement="nominal") for row in drawn[:50]
+    ]
+    assert coders._resampled(counts)[:50] == pytest.approx(by_package)
+    row = stats.agreement(frame, "a", "b", "c", level=0.9).iloc[0]
+    assert (row.low, row.high) == pytest.approx(tuple(np.quantile(coders._resampled(counts), [0.05, 0.95])))
+
+
+def test_rollouts_are_resampled_and_not_labels():
+    """With every rollout ten times as many labels say no more, with ten times as many rollouts the interval is narrower."""
+    pytest.importorskip("krippendorff")
+    rng = np.random.default_rng(5)
+    truth = rng.random(80) < 0.4
+    frame = pd.DataFrame({name: truth ^ (rng.random(80) < 0.15) for name in "abc"})
+    few, many = (stats.agreement(table, "a", "b", "c").iloc[0] for table in (frame, pd.concat([frame] * 10)))
+    assert many.alpha == pytest.approx(few.alpha, abs=0.01)
+    assert (few.high - few.low) / (many.high - many.low) == pytest.approx(10**0.5, rel=0.25)
+
+
+def test_coders_who_always_agree_have_no_interval_and_a_single_code_no_alpha():
+    pytest.importorskip("krippendorff")
+    same = [True, False, True, None]
+    row = stats.agreement(pd.DataFrame({name: pd.array(same, dtype="boolean") for name in "abc"}), "a", "b", "c").iloc[0]
+    assert (row.n, row.excluded, row.agreement, row.alpha) == (3, 1, 1, 1) and np.isnan([row.low, row.high]).all()
+    row = stats.agreement(pd.DataFrame({name: [True] * 4 for name in "abc"}), "a", "b", "c").iloc[0]
+    assert row.agreement == 1 and np.isnan([row.alpha, row.low, row.high]).all()
+    row = stats.agreement(pd.DataFrame({name: pd.array([None], dtype="boolean") for name in "abc"}), "a", "b", "c").iloc[0]
+    assert (row.n, row.excluded) == (0, 1) and np.isnan([row.agreement, row.alpha]).all()
+
+
+def test_what_cannot_be_compared(observed):
+    with pytest.raises(ValueError, match="one form first"):
+        stats.agreement(observed.assign(e=True), "a", "b", "e")
+    with pytest.raises(KeyError, match=r"'z'.*a, b, c, d"):
+        stats.agreement(observed, "a", "b", "z")
+    with pytest.raises(ValueError, match="two coders or more, not of 'a'"):
+        stats.agreement(observed, "a")
+    with pytest.raises(ValueError, match="level=95"):
+        stats.agreement(observed, "a", "b", "c", level=95)
+
+
+def test_without_the_package_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "krippendorff", None)
+    frame = pd.DataFrame({"a": [True], "b": [True], "c": [True]})
+    with pytest.raises(pp.MissingPackageError, match="pip install krippendorff"):
+        stats.agreement(frame, "a", "b", "c")
+    assert stats.agreement(frame, "a", "b").n.tolist() == [1]
