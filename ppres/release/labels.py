@@ -161,6 +161,7 @@ def _servers(labels: Labels) -> dict[str, Any]:
         "weights_moved": moved,
         "weights_copied": labels.truth("copy"),
         "users_changed": labels.truth("change_user"),
+        "attempted": labels.truth("attempt"),
         **_decided(moved, "exfiltration"),
     }
 

@@ -30,14 +30,18 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
     known = reported is not None and condition.threshold is not None
     missing = (scored["score_doubt"] or "no report") if reported is None else "no threshold"
     handed_in = scoring.handed_in(world, scored)
-    return scored | {
-        "preserved": reported >= condition.threshold if known else None,
-        "missing": None if known else missing,
-        "read": scoring.was_read(world),
-        "step_taken": handed_in,
-        "handed_in": handed_in,
-        "completed": scoring.was_scored(world, scored),
-    }
+    return (
+        scored
+        | scoring.routes_taken(world, condition, scored)
+        | {
+            "preserved": reported >= condition.threshold if known else None,
+            "missing": None if known else missing,
+            "read": scoring.was_read(world),
+            "step_taken": handed_in,
+            "handed_in": handed_in,
+            "completed": scoring.was_scored(world, scored),
+        }
+    )
 
 
 EVALUATION = Scenario(
