@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple
 
-from ppres.conversation import LIMITS, Ask, Conversation, Message, ProviderError, Reply, Turn, parts
+from ppres.conversation import LIMITS, Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of, parts
 from ppres.worlds.tool import Tool
 from ppres.worlds.world import World
 
@@ -74,9 +74,10 @@ def answer(world: World, message: Message) -> list[Message]:
     if isinstance(said := message.get("content"), str) and said:
         world.said.append(said)
     replies: list[Message] = []
-    if not message.get("tool_calls") and (nudge := world.nudge()):
+    calls = calls_of(message)
+    if not calls and (nudge := world.nudge()):
         return [{"role": "user", "content": nudge}]
-    for count, call in enumerate(message.get("tool_calls") or (), start=1):
+    for count, call in enumerate(calls, start=1):
         id, name, given = parts(call)
         content = world.call(name, given)[0] if count <= CALLS else world.pass_over(name, CALLS)
         replies.append({"role": "tool", "tool_call_id": id, "content": content})

@@ -179,7 +179,7 @@ def summary(frame: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for (model, source, scenario), part in frame.groupby(["model", "source", "scenario"], sort=False, observed=True):
+    for (model, source, scenario), part in frame.groupby(["model", "source", "scenario"], sort=False, observed=True, dropna=False):
         scored = part.preserved.notna().groupby(part.cell).sum()
         row = {"model": model, "source": source, "scenario": scenario, "cells": len(scored), "rollouts": len(part)}
         row |= {"scored": int(scored.sum()), "excluded": len(part) - int(scored.sum())}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from ppres.factor import ConditionError, Doc, Factor, ImpossibleCondition, checked_documents, declared, short_hash
-from ppres.form import FORM, Form, settled
+from ppres.form import FORM, Form, settled, unusual
 
 # What a peer level bundles in the paper: trust out of 10, tasks done together, and what the note says.
 # The trust scores and the task counts of the cooperative and uncooperative peer are the paper's; the neutral
@@ -57,7 +57,7 @@ def _hashed(name: str) -> Callable[[Condition], str | None]:
     return lambda condition: f"{name}@{short_hash(text)}" if (text := getattr(condition, name)) else None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Condition(Form):
     """One cell of an experiment: which world the agent is put into.
 
@@ -217,6 +217,8 @@ class Condition(Form):
         """Every value by itself, also where it will mean nothing: a slip of the pen is an error everywhere."""
         for name, factor in FACTORS.items():
             value = getattr(self, name)
+            if value is None and factor.optional:
+                continue
             bound = name in ("scenario", "dataset") and getattr(self, f"_{name}") is not None
             if not (bound or name in ("subject", "documents") or (name == "threshold" and value == "default")):
                 self._set(**{name: factor.check(value)})
@@ -331,13 +333,24 @@ class Condition(Form):
         unknown = stored.keys() - FACTORS.keys() - {"own"}
         if unknown:
             raise ConditionError(f"there is no factor {', '.join(sorted(unknown))}")
-        documents = {name: Doc(**one) if isinstance(one, dict) else one for name, one in dict(stored.get("documents", ())).items()}
-        return cls(**{**stored, "documents": documents})
+        try:
+            documents = dict(stored.get("documents", ()))
+            documents = {name: Doc(**one) if isinstance(one, dict) else one for name, one in documents.items()}
+            return cls(**{**stored, "documents": documents})
+        except ConditionError:
+            raise
+        except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:  # stored by a stranger
+            raise ConditionError(str(error)) from error
 
     def columns(self) -> dict[str, Any]:
         """The condition's part of a frame's row: every factor, the scenario's own, and the derived columns."""
         derived = {"behaviour": self.behaviour, "peer_present": self.peer_present, "cooperativeness": self.cooperativeness}
         return row_of(self.json()) | derived
+
+    def __repr__(self) -> str:
+        core = {name: level for name in FACTORS if name not in FORM and (level := getattr(self, name)) not in (None, ())}
+        told = core | unusual(vars(self)) | ({"own": dict(self.own)} if self.own else {})
+        return f"Condition({', '.join(f'{name}={level!r}' for name, level in told.items())})"
 
     def __str__(self) -> str:
         """A short name: the label, or the factors that tell cells apart."""
@@ -345,7 +358,7 @@ class Condition(Form):
             return self.label
         shown = {name: factor for name, factor in FACTORS.items() if name not in FORM}
         parts = [factor.short(self) if factor.short else getattr(self, name) for name, factor in shown.items()]
-        parts += self.unusual()
+        parts += [f"{name}={level}" for name, level in unusual(vars(self)).items()]
         own = self._scenario.own_factors
         parts += [f"{name}={value}" for name, value in self.own if value != own[name].default]
         return "/".join(part for part in parts if part)
@@ -381,15 +394,15 @@ def _unsaid(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def row_of(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored condition's columns, as far as it has them: factors, its scenario's own, and documents by name and hash."""
+    """A stored condition's columns, as far as it has them: factors, those that are not ours, documents by name and hash."""
     stored = _unsaid(stored) | dict(stored)
     row: dict[str, Any] = {name: stored.get(name) for name in FACTORS}
-    pairs = dict(stored.get("documents") or {}).items()
+    documents, own = (part if isinstance(part, dict) else {} for part in (stored.get("documents"), stored.get("own")))
     shown = [
-        f"-{name}" if one is None else f"{name}@{short_hash(json.dumps(one) if isinstance(one, dict) else one)}"
-        for name, one in pairs
+        f"-{name}" if one is None else f"{name}@{short_hash(one if isinstance(one, str) else json.dumps(one))}"
+        for name, one in documents.items()
     ]
     row["documents"] = ", ".join(shown) or None
     # What is stored as nothing is a level; what is not stored is not known.
     row |= {name: level for name, level in LEVELLED.items() if row[name] is None and name in stored}
-    return row | dict(stored.get("own") or {})
+    return row | {name: value for name, value in stored.items() if name not in row and name != "own"} | own

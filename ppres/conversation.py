@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from ppres import codec
+
 # Part of every rollout's identity: a rollout cut off at another place is another rollout. 30 turns as in the paper's harness.
 LIMITS = {"turns": 30, "tokens": 120_000}
 
@@ -68,18 +70,22 @@ class Call:
     def of(cls, stored: Any) -> Call:
         """A call from its JSON; what another version kept besides is left out."""
         stored = stored if isinstance(stored, dict) else {}
-        known = {name: _sane(stored[name]) for name in _CALL if name in stored}
-        return cls(**known, empty_replies=tuple(map(cls.of, stored.get("empty_replies") or ())))
+        known = {name: stored[name] for name in _CALL if name in stored and _sane(name, stored[name])}
+        empty = stored.get("empty_replies")
+        return cls(**known, empty_replies=tuple(map(cls.of, empty)) if isinstance(empty, list) else ())
 
 
-def _sane(value: Any) -> Any:
-    """A number or a text as it is; None for numbers that count nothing: below 0, beyond any bill, not finite."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value if isinstance(value, str) else None
-    return value if 0 <= value < 1e12 else None
+def counts(value: Any) -> bool:
+    """Whether a value is a number that counts something: not below 0, nor beyond any bill, nor not finite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
+
+
+def _sane(name: str, value: Any) -> bool:
+    return isinstance(value, str) if name in _WORDS else counts(value)
 
 
 _CALL = tuple(f.name for f in fields(Call) if f.name != "empty_replies")
+_WORDS = {f.name for f in fields(Call) if "str" in str(f.type)}
 
 
 class Reply(NamedTuple):
@@ -169,22 +175,34 @@ def parts(call: Any) -> tuple[Any, str, Any]:
     call = call if isinstance(call, dict) else {}
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
-    return call.get("id"), str(function.get("name") or ""), arguments(function.get("arguments"))
+    return call.get("id"), codec.text(function.get("name") or ""), arguments(function.get("arguments"))
+
+
+def calls_of(message: Message) -> list[Any]:
+    """A message's calls; what is no list, whatever a model sent in its place, is a call that no tool takes."""
+    calls = message.get("tool_calls")
+    return calls if isinstance(calls, list) else [calls] if calls else []
+
+
+def said_in(message: Message) -> str:
+    """The text of a message, whatever a model sent in its place."""
+    return codec.text(message.get("content") or "")
 
 
 def refusal_field(message: Message) -> str | None:
     """What a provider puts into a field of its own where the model declines."""
-    found = message.get("refusal") or (message.get("provider_specific_fields") or {}).get("refusal")
-    return str(found) if found else None
+    specific = message.get("provider_specific_fields")
+    found = message.get("refusal") or (specific.get("refusal") if isinstance(specific, dict) else None)
+    return codec.text(found) if found else None
 
 
 def shown(call: Any) -> str:
     """A call as it was sent, for a person or a judge to read."""
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
-        return str(call)
+        return codec.text(call)
     raw = function.get("arguments")
-    return f"{function.get('name')}({raw if isinstance(raw, str) else json.dumps(raw)})"
+    return f"{codec.text(function.get('name'))}({raw if isinstance(raw, str) else codec.dumps(raw)})"
 
 
 def arguments(raw: Any) -> Any:

@@ -5,6 +5,7 @@ At their defaults they leave every text as it is without them; `ppres.paper` set
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -103,14 +104,15 @@ class Form:
         optional=True,
     )
 
-    def unusual(self) -> list[str]:
-        """Those that are not as they are by default, for a short name."""
-        usual = {name: factor.levels[0] if factor.optional else factor.default for name, factor in FORM.items()}
-        usual |= dict.fromkeys(("history_wording", "policy_wording"), vars(self)["paraphrase"])
-        return [f"{name}={value}" for name in FORM if (value := getattr(self, name)) not in (None, usual[name])]
-
 
 FORM: dict[str, Factor] = {f.name: f.metadata["factor"] for f in fields(Form)}
+
+
+def unusual(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a condition's values those of form that are not as they are by default; the others would hide them from a reader."""
+    usual = {name: factor.levels[0] if factor.optional else factor.default for name, factor in FORM.items()}
+    usual |= dict.fromkeys(("history_wording", "policy_wording"), values.get("paraphrase"))
+    return {name: level for name in FORM if (level := values.get(name)) not in (None, usual[name])}
 
 
 def settled(condition: Any) -> dict[str, Any]:

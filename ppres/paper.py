@@ -157,6 +157,13 @@ DEPARTURES = (
         only="the runs with a scratchpad, also 'watched' and 'unwatched'",
     ),
     Departure(
+        what="length of the guidelines",
+        paper="six sections for the financial report, of which three matter to it",
+        here="what matters, and nothing else",
+        why="what is not read cannot be missed",
+        instead='documents={"product_review_guidelines.md": …} replaces them, and any other name adds a document',
+    ),
+    Departure(
         what="wording",
         paper="one of each text, the authors' own",
         here="three of each prompt and six of each document, all ours",

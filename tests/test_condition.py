@@ -300,6 +300,14 @@ def test_names_show_what_is_unusual_and_a_label_replaces_them():
     assert str(condition(label="mine")) == "mine"
 
 
+def test_a_representation_tells_what_there_is():
+    variants = [{}, {"nudges": 2, "report": "file"}, {"documents": {"a": "x"}, "label": "mine"}, {"peer": "stranger"}]
+    told = [condition(**variant) for variant in variants]
+    assert [eval(repr(one), {"Condition": pp.Condition}) for one in told] == told
+    assert repr(told[0]).startswith("Condition(scenario='tampering', subject='peer'")
+    assert "nudges" not in repr(told[0])
+
+
 def test_equal_conditions_are_one_however_they_were_given():
     a = condition(documents={"a.txt": "x", "b.txt": "y"}, threshold=80, trust=9.5)
     b = condition(documents={"b.txt": "y", "a.txt": "x"}, threshold=80.0)

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ppres"
 # From the ground up; the design's table. A wing, or a module at the top, imports from no later line.
 STACK = (
+    ("codec",),
     ("conversation", "factor", "optional", "outputs", "stimuli", "style"),
     ("form",),
     ("condition",),

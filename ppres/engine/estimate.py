@@ -11,16 +11,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ppres.condition import Condition
-from ppres.conversation import UNFINISHED
+from ppres.conversation import UNFINISHED, counts
 from ppres.models.budget import Usage
 from ppres.models.model import size
 from ppres.read.frame import stored_cell
-from ppres.read.scored import CellOutcomes, outcomes_of
+from ppres.read.scored import CellOutcomes, outcomes_of, tell
 from ppres.scenarios import build
 from ppres.simulated.agent import Simulated, rehearse
 from ppres.simulated.personas import Planted
 from ppres.store.cell import Cell
-from ppres.store.database import StoreError
 from ppres.store.store import Store
 
 # Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
@@ -60,13 +59,13 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
     wanted = {cell.model.label for cell in cells if not cell.model.simulated}
     known: dict[tuple[str, str], list[list[float]]] = {}
     for digest in store.cells() if wanted else ():
-        try:
-            stored = stored_cell(store, digest)
-            if stored.model in wanted:
-                same = (stored.model, str(stored.condition.get("scenario")))
-                known.setdefault(same, []).extend(_used(outcomes_of(store, stored)))
-        except StoreError as error:  # an estimate can do without the damaged ones
-            warnings.warn(f"left out of the estimate: {error}", stacklevel=4)
+        stored = stored_cell(store, digest)
+        if stored.problem:  # an estimate can do without
+            warnings.warn(f"left out of the estimate: {stored.problem}", stacklevel=4)
+        elif stored.model in wanted:
+            scored = outcomes_of(store, stored)
+            known.setdefault((str(stored.model), str(stored.condition.get("scenario"))), []).extend(_used(scored))
+            tell(scored.problems, stacklevel=4)
     distinct = {cell.digest: cell for cell in cells}.values()
     return {cell.digest: _expected(cell, known.get((cell.model.label, cell.condition.scenario), [])) for cell in distinct}
 
@@ -75,7 +74,7 @@ def _used(scored: CellOutcomes) -> list[list[float]]:
     """The fields of `Usage` of the rollouts that came to an end; NaN for what is not known."""
     taken = zip(*(scored.column(name) for name in ("turns", "prompt_tokens", "completion_tokens", "cost")), strict=True)
     ended = [numbers for numbers, stop in zip(taken, scored.column("stop_reason"), strict=True) if stop not in UNFINISHED]
-    return [[math.nan if number is None else number for number in numbers] for numbers in ended]
+    return [[number if counts(number) else math.nan for number in numbers] for numbers in ended if counts(numbers[0])]
 
 
 def _expected(cell: Cell, used: list[list[float]]) -> Expected:

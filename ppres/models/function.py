@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import inspect
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from ppres import codec
 from ppres.conversation import Call, Message, Reply
 from ppres.models.faults import ModelError
 from ppres.models.transport import Gate
@@ -76,7 +75,10 @@ class FunctionModel:
 
     async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **_: Any) -> Reply:
         """Ask the function once. Raises `ModelError` where it fails or returns no message."""
-        given = copy.deepcopy(messages), copy.deepcopy(schemas)  # it may change what it is given
+        given = (
+            [codec.loads(codec.dumps(m)) for m in messages],
+            [codec.loads(codec.dumps(s)) for s in schemas],
+        )  # it may change what it is given
         try:
             # In a thread, so that one that takes its time holds nobody up; of an async one this only makes the coroutine.
             told = await asyncio.to_thread(self.function, *given)
@@ -85,18 +87,14 @@ class FunctionModel:
             raise ModelError(f"{self.label}: its function failed: {type(error).__name__}: {error}") from error
         message = {"content": told} if isinstance(told, str) else told
         if not isinstance(message, dict) or not ("content" in message or "tool_calls" in message):
-            raise ModelError(
-                f"{self.label}: its function returned {told!r}; it returns a mapping with content or tool_calls, or a text"
-            )
+            told = f"its function returned a {type(message).__name__}"
+            raise ModelError(f"{self.label}: {told}; it returns a mapping with content or tool_calls, or a text")
         told_usage = message.get("usage")
         usage = told_usage if isinstance(told_usage, dict) else {}
-        kept = {key: value for key, value in message.items() if key != "usage"}
-        prompt, completion, cost = (_sane(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "cost"))
-        call = Call(prompt, completion, cost, "tool_calls" if kept.get("tool_calls") else "stop")
+        try:  # as it will be read again, which it may change no more
+            kept = codec.loads(codec.dumps({key: value for key, value in message.items() if key != "usage"}))
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{self.label}: its function returned a message that is no JSON: {error}") from error
+        call = Call.of({name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "cost")})
+        call = replace(call, finish_reason="tool_calls" if kept.get("tool_calls") else "stop")
         return Reply({"content": None} | kept | {"role": "assistant"}, call)
-
-
-def _sane(number: Any) -> Any:
-    """A number that can be counted, or nothing."""
-    known = isinstance(number, int | float) and not isinstance(number, bool)
-    return number if known and 0 <= number < 1e12 and math.isfinite(number) else None

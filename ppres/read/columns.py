@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ppres import codec
 from ppres.condition import FACTORS, LEVELLED, SCENARIOS
 from ppres.factor import Factor
 from ppres.read.outcomes import COLUMNS
@@ -81,29 +83,59 @@ def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
 def factors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Columns of conditions, a row for each: those that all have, then factors that only some scenarios have."""
     own = dict.fromkeys(name for row in rows for name in row if name not in TYPES)
-    made = {name: as_stored([row[name] for row in rows], name) for name in TYPES}
+    made = {name: _as_stored([row[name] for row in rows], name) for name in TYPES}
     return made | {name: own_column([row.get(name) for row in rows], name, factor=True) for name in own}
 
 
-def as_stored(values: Sequence[Any], name: str) -> Any:
-    """A column of what is stored, also where another version stored what today's could not be."""
+_UNFIT = (TypeError, ValueError, OverflowError, AttributeError)
+
+
+def _as_stored(values: Sequence[Any], name: str) -> Any:
+    """A factor's column, also where another version stored what today's could not be."""
     try:
         return column(values, name)
-    except (TypeError, ValueError, AttributeError):
+    except _UNFIT:
         return own_column(values, name, factor=name in FACTORS)
+
+
+def outcome_column(values: Sequence[Any], name: str) -> Any:
+    """An outcome's column; what is not of its type, of a version that had another one or of damage, is missing and told."""
+    try:
+        return column(values, name)
+    except _UNFIT:
+        kind = KINDS[name]
+        fitting = [_fitting(value, kind) for value in values]
+        lost = sum(value is None for value in fitting) - sum(value is None for value in values)
+        if lost:
+            warnings.warn(f"{lost} stored values of the outcome {name} are not of the type {kind}, and missing", stacklevel=2)
+        return column(fitting, name, "Int64" if kind == "int64" else kind)
+
+
+def _fitting(value: Any, kind: str) -> Any:
+    if kind == "str":
+        return value if value is None else codec.text(value)
+    if kind == "boolean" or isinstance(value, bool):
+        return value if kind == "boolean" and isinstance(value, bool) else None
+    return value if isinstance(value, int | float) and abs(value) < 1e15 and (kind != "int64" or value % 1 == 0) else None
 
 
 def own_column(values: Sequence[Any], name: str, *, factor: bool) -> Any:
     """A column that only some scenarios have, of the type of its values. A text is a level where it is of a factor."""
-    kinds = {bool if isinstance(one, bool) else float if isinstance(one, int | float) else str for one in values if one is not None}
+    kinds = {_kind(value) for value in values if value is not None}
     if kinds == {bool}:
         return column(values, name, "boolean")
     if kinds == {float}:
         return column(values, name, "float64")
-    texts = [value if value is None else str(value) for value in values]
+    texts = [value if value is None else codec.text(value) for value in values]
     if not factor:
         return column(texts, name, "str")
     return column([_absent(name) if text is None else text for text in texts], name, "category")
+
+
+def _kind(value: Any) -> type:
+    if isinstance(value, bool):
+        return bool
+    return float if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1e300) else str
 
 
 def _absent(name: str) -> str:

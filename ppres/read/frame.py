@@ -6,14 +6,15 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ppres import codec
 from ppres.condition import COOPERATIVENESS, RELATIONSHIPS, SCENARIOS, row_of
 from ppres.models.model import Model
-from ppres.read.columns import as_stored, column, factors, own_column, with_numbers
+from ppres.read.columns import column, factors, outcome_column, own_column, with_numbers
 from ppres.read.outcomes import COLUMNS
-from ppres.read.scored import CellOutcomes, definition, outcomes_of
+from ppres.read.scored import CellOutcomes, definition, outcomes_of, tell
 from ppres.simulated.agent import rate_source
-from ppres.simulated.personas import PersonaError
 from ppres.store.cell import rehearsed
+from ppres.store.database import Damaged
 from ppres.store.rows import StoredCell
 from ppres.store.store import Store
 
@@ -28,7 +29,8 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
 
     Columns: id, model, source, rate_source, cell, replicate, the condition's, the outcomes', and then those that only some
     scenarios have: own factors and own outcomes. Rollouts that were scored by other rules than today's are scored anew, and their
-    cache is replaced; those of a scenario that this session does not have keep the outcomes that they have.
+    cache is replaced; those of a scenario that this session does not have keep the outcomes that they have. One that cannot be
+    read or scored has a row all the same, in which `missing` says so, and a warning says why.
     """
     import numpy as np
     import pandas as pd
@@ -38,6 +40,7 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     flat = [row for _, scored in parts for row in scored.rows]
     about = pd.DataFrame(_about(store, [cell for cell, _ in parts]))
     about = about.take(np.repeat(np.arange(len(parts)), [len(scored.rows) for _, scored in parts])).reset_index(drop=True)
+    tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
     about.insert(0, "id", column([row.key.hex()[:16] for row in flat], "id"))
     about.insert(5, "replicate", column([row.replicate for row in flat], "replicate"))
     return with_numbers(pd.concat([about, pd.DataFrame(_outcomes([scored for _, scored in parts]))], axis=1))
@@ -50,7 +53,7 @@ def _outcomes(cells: Sequence[CellOutcomes]) -> dict[str, Any]:
         return list(itertools.chain.from_iterable(scored.column(name) for scored in cells))
 
     own = dict.fromkeys(name for scored in cells for name in scored.columns if name not in COLUMNS)
-    made = {name: as_stored(values(name), name) for name in COLUMNS}
+    made = {name: outcome_column(values(name), name) for name in COLUMNS}
     return made | {name: own_column(values(name), name, factor=False) for name in own}
 
 
@@ -73,21 +76,29 @@ def _factors(cell: StoredCell) -> dict[str, Any]:
 
 def stored_cell(store: Store, digest: bytes) -> StoredCell:
     """A stored cell, by what it was stored as."""
-    spec = store.spec(digest)
-    scenario = SCENARIOS.get(str(spec["condition"].get("scenario")))
+    try:
+        spec = store.spec(digest)
+    except Damaged as error:
+        return StoredCell(digest, {}, None, None, None, problem=str(error))
+    condition = spec.get("condition")
+    condition = condition if isinstance(condition, dict) else {}
+    scenario = SCENARIOS.get(str(condition.get("scenario")))
     behaviour = spec.get("behaviour") or (scenario.behaviour if scenario else None)
-    return StoredCell(digest, spec["condition"], spec["model"], spec["source"], behaviour, spec.get("rate_source"))
+    said = [spec.get("model"), spec.get("source"), behaviour, spec.get("rate_source")]
+    return StoredCell(digest, condition, *(None if value is None else codec.text(value) for value in said))
 
 
 def _rate_source(store: Store, cell: StoredCell) -> str | None:
     """Where the rates of a simulated cell come from; None for all others, and where this session could not tell."""
     if cell.source != "sim":
         return "planted" if cell.source == "planted" else None
-    spec = {"rate_source": cell.rate_source} if cell.rate_source else store.spec(cell.digest)
-    if "rate_source" in spec:
-        return str(spec["rate_source"])
-    condition = definition(spec)  # stored by version 0.1, which did not say
+    if cell.rate_source:
+        return cell.rate_source
     try:
-        return rate_source(rehearsed(condition, Model(spec["model"].split(" ")[0]))) if condition else None
-    except PersonaError:
+        spec = store.spec(cell.digest)
+        if spec.get("rate_source"):
+            return codec.text(spec["rate_source"])
+        condition = definition(spec)  # stored by version 0.1, which did not say
+        return rate_source(rehearsed(condition, Model(str(cell.model).split(" ")[0]))) if condition else None
+    except (Damaged, ValueError):  # or no agent of today
         return None

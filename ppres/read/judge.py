@@ -16,14 +16,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ppres.conversation import Message, ProviderError, parts, shown
+from ppres.conversation import Message, ProviderError, calls_of, parts, said_in, shown
 from ppres.models.budget import Meter, Usage, check_whole
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
 from ppres.models.model import Model, size
 from ppres.models.transport import say
 from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
-from ppres.store.database import StorePath
+from ppres.store.database import Damaged, StorePath
 from ppres.store.rows import canonical
 from ppres.store.store import Store
 
@@ -94,14 +94,14 @@ def _coded(
     store: Store, asked: list[_Question], rubric: Rubric, coder: Model, concurrency: int, meter: Meter
 ) -> list[dict[str, Any]]:
     """Rows of what a judge says, asked where the store has no verdict."""
-    missing = [one for one in asked if _row(one, store.judgement(one.key) or {}, rubric, coder)["problem"]]
+    missing = [one for one in asked if _row(one, _kept(store, one), rubric, coder)["problem"]]
     missing = list({one.key: one for one in missing}.values())
     if missing:
         coder.check()
         coder.check_key()
         coder.gate.limit(concurrency)
         wait_for(_ask_all(store, missing, rubric, coder, concurrency, meter))
-    return [_row(one, store.judgement(one.key) or {}, rubric, coder) for one in asked]
+    return [_row(one, _kept(store, one), rubric, coder) for one in asked]
 
 
 @dataclass(frozen=True)
@@ -143,13 +143,20 @@ _FORMS = {
 
 def _text(message: Message, rubric: Rubric) -> str:
     thought = message.get("reasoning_content") if rubric.thoughts else None
-    return (f"(reasoning) {thought}\n" if thought else "") + (message.get("content") or "") + _written(message)
+    return (f"(reasoning) {thought}\n" if thought else "") + said_in(message) + _written(message)
+
+
+def _kept(store: Store, question: _Question) -> dict[str, Any]:
+    try:
+        return store.judgement(question.key) or {}
+    except Damaged:  # it is asked again
+        return {}
 
 
 def _written(message: Message) -> str:
     """A message's calls, with texts as they are, so that a passage of a report can be quoted."""
     calls = []
-    for call in message.get("tool_calls") or ():
+    for call in calls_of(message):
         given = parts(call)[2]
         texts = [v for v in given.values() if isinstance(v, str)] if isinstance(given, dict) else []
         calls.append(f"\n-> {shown(call)}" + "".join(f"\n{text}" for text in texts if len(text) > 40))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,10 +13,23 @@ from ppres.condition import SCENARIOS, Condition
 from ppres.conversation import Conversation, Message
 from ppres.factor import ConditionError
 from ppres.read import outcomes
+from ppres.store.database import Damaged, StoreError
 from ppres.store.rows import Row, Scored, StoredCell
 from ppres.store.store import Store
+from ppres.worlds.world import RULES
 
-_LOST = "outcomes are damaged, and this session lacks the scenario"
+# Of a conversation, by whatever rules it was scored.
+_COUNTED = (
+    "stop_reason",
+    "turns",
+    "tool_calls",
+    "tool_errors",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost",
+    "seconds",
+    "reported_model",
+)
 
 
 class Replayed(NamedTuple):
@@ -28,9 +43,11 @@ class Replayed(NamedTuple):
 class CellOutcomes(NamedTuple):
     """Stored rollouts of a cell, and their outcomes."""
 
-    rows: list[Row]
+    rows: Sequence[Row]
     columns: dict[str, Sequence[Any]]
     """By name, a value for each row."""
+    problems: dict[str, str]
+    """By id, why outcomes are missing: the column `missing` says "damaged", or "not scored" where they could not be read off."""
 
     def column(self, name: str) -> Sequence[Any]:
         """One outcome; None where it is missing, or the rules that were in force had no such column."""
@@ -41,9 +58,10 @@ def definition(spec: Mapping[str, Any]) -> Condition | None:
     """The condition of a stored cell, where this session has its scenario as it was; else nothing can be scored or replayed."""
     try:
         condition = Condition.of(spec["condition"])
-    except ConditionError:
+    except (ConditionError, KeyError, AttributeError):  # or it says nothing that could be one
         return None
-    return condition if condition._scenario.code() == spec["sent"].get("code", {}) else None
+    same = condition._scenario.code() == spec["sent"].get("code", {}) and spec["sent"].get("rules") == RULES
+    return condition if same else None
 
 
 def replayed(spec: Mapping[str, Any], condition: Condition, conversation: Conversation) -> Replayed:
@@ -53,24 +71,70 @@ def replayed(spec: Mapping[str, Any], condition: Condition, conversation: Conver
 
 
 def outcomes_of(store: Store, cell: StoredCell, n: int | None = None) -> CellOutcomes:
-    """The first `n` stored rollouts of a cell with their outcomes.
+    """The first `n` stored rollouts of a cell with their outcomes; see `scored_rows`."""
+    return scored_rows(store, cell, store.rows(cell.digest, n))
+
+
+def scored_rows(store: Store, cell: StoredCell, rows: Sequence[Row]) -> CellOutcomes:
+    """Stored rollouts of a cell with their outcomes.
 
     Those that were scored by other rules than today's, or whose cache is damaged, are scored anew, and the cache is replaced. Where
-    this session lacks the scenario, they keep the outcomes that they have.
+    this session lacks the scenario, they keep the outcomes that they have. What cannot be scored is missing, and says why.
     """
-    rows = store.rows(cell.digest, n)
     caches = cached(rows)
     scenario = SCENARIOS.get(str(cell.condition.get("scenario")))
     scorer = outcomes.scorer_of(scenario) if scenario else None
-    stale = [i for i, row in enumerate(rows) if (scorer and row.scorer != scorer) or caches[i] is None]
-    spec = store.spec(cell.digest) if stale else {}
-    condition = definition(spec) if stale else None
-    if condition:
-        fresh = {i: replayed(spec, condition, store.record(rows[i].key).conversation).scored for i in stale}
-        store.recache((rows[i].key, scored) for i, scored in fresh.items())
-        rows = [row._replace(columns=fresh[i].columns) if i in fresh else row for i, row in enumerate(rows)]
-        caches = [fresh[i].values if i in fresh else values for i, values in enumerate(caches)]
-    return CellOutcomes(rows, _by_name(rows, caches))
+    stale = [i for i, row in enumerate(rows) if (scorer and row.scorer != scorer) or caches[i] is None or cell.problem]
+    if not stale:
+        return CellOutcomes(rows, _by_name(rows, caches), {})
+    fresh = _anew(store, cell, [rows[i] for i in stale])
+    store.recache((key, scored) for key, scored in fresh.items() if isinstance(scored, Scored))
+    told: list[Mapping[str, Any]] = []
+    problems = {}
+    for row, values in zip(rows, caches, strict=True):
+        known, now = dict(zip(row.columns, values or (), strict=False)), fresh.get(row.key)
+        if isinstance(now, Scored):
+            known = dict(zip(now.columns, now.values, strict=True))
+        elif now or values is None:
+            missing, why = now or ("not scored", _LACKING)
+            known = {name: known[name] for name in _COUNTED if name in known} | {"stop_reason": row.stop_reason, "missing": missing}
+            problems[row.key.hex()[:16]] = why
+        told.append(known)
+    names = dict.fromkeys(name for known in told for name in known)
+    return CellOutcomes(rows, {name: [known.get(name) for known in told] for name in names}, problems)
+
+
+_LACKING = "it has no outcomes, and this session lacks its scenario, or has another one of that name"
+
+
+def _anew(store: Store, cell: StoredCell, rows: Sequence[Row]) -> dict[bytes, Scored | tuple[str, str]]:
+    """Outcomes by today's rules, by key; or why there are none. Without rollouts of which this session lacks the scenario."""
+    try:
+        spec = store.spec(cell.digest)
+    except Damaged as error:
+        return {row.key: ("damaged", str(error)) for row in rows}
+    fresh: dict[bytes, Scored | tuple[str, str]] = {}
+    condition = definition(spec)
+    if condition is None:
+        return fresh
+    for row in rows:
+        try:
+            fresh[row.key] = replayed(spec, condition, store.record(row.key).conversation).scored
+        except Damaged as error:
+            fresh[row.key] = "damaged", str(error)
+        except StoreError:
+            raise
+        except Exception as error:  # of a scenario's own code, or of a world of a stranger: the others are scored all the same
+            fresh[row.key] = "not scored", f"{type(error).__name__}: {error}"
+    return fresh
+
+
+def tell(problems: Mapping[str, str], stacklevel: int) -> None:
+    """Warn of rollouts that have no outcomes."""
+    if problems:
+        some = "; ".join(f"{id}: {why}" for id, why in itertools.islice(problems.items(), 3))
+        more = f"; and {len(problems) - 3} others" if len(problems) > 3 else ""
+        warnings.warn(f"{len(problems)} rollouts have no outcomes (column 'missing'): {some}{more}", stacklevel=stacklevel + 1)
 
 
 def cached(rows: Sequence[Row]) -> list[list[Any] | None]:
@@ -95,10 +159,7 @@ def _read(row: Row) -> Any:
 def _by_name(rows: Sequence[Row], caches: Sequence[list[Any] | None]) -> dict[str, Sequence[Any]]:
     names = dict.fromkeys(tuple(row.columns) for row in rows)
     whole = [values for values in caches if values is not None]
-    if len(names) == 1 and len(whole) == len(caches):  # nearly always: all by the same rules
+    if len(names) == 1:  # nearly always: all by the same rules
         return dict(zip(*names, zip(*whole, strict=True), strict=True))
-    told = [
-        {"missing": _LOST} if values is None else dict(zip(row.columns, values, strict=True))
-        for row, values in zip(rows, caches, strict=True)
-    ]
+    told = [dict(zip(row.columns, values or (), strict=True)) for row, values in zip(rows, caches, strict=True)]
     return {name: [one.get(name) for one in told] for name in dict.fromkeys(name for one in told for name in one)}

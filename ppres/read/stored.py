@@ -5,19 +5,20 @@ from __future__ import annotations
 import difflib
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ppres.condition import FACTORS, Condition
+from ppres import codec
+from ppres.condition import Condition, row_of
 from ppres.conversation import UNFINISHED, Call
 from ppres.models.model import Model
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import stored_cell
-from ppres.read.scored import cached, definition, replayed
+from ppres.read.scored import cached, definition, replayed, scored_rows
 from ppres.store import checkpoint
 from ppres.store.cell import Conditions, Models, cells_of
-from ppres.store.database import StoreError, StorePath
-from ppres.store.rows import key_of
+from ppres.store.database import Damaged, StorePath
+from ppres.store.rows import Row, key_of
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -34,15 +35,16 @@ def frame(
     if (conditions is None) != (models is None):
         raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
     with Store(store) as opened:
-        if conditions is None or models is None:
-            found = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()], n)
-            cells = found.drop_duplicates("cell")
-            twins = cells.duplicated([*FACTORS, "model"], keep=False)
-            if twins.any():
-                text = f"{twins.sum()} cells have the same factors, but were sent other things (an earlier wording, for instance): "
-                warnings.warn(f"{text}the column 'cell' tells them apart, and pp.explain says how they differ", stacklevel=2)
-            return found
-        return tidy(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
+        if conditions is not None and models is not None:
+            return tidy(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
+        cells = [stored_cell(opened, digest) for digest in opened.cells()]
+        told = tidy(opened, cells, n)
+    same = {"model"}.union(*(row_of(cell.condition) for cell in cells))
+    twins = told[told.model.notna()].drop_duplicates("cell").duplicated([name for name in told if name in same], keep=False)
+    if twins.any():
+        text = f"{twins.sum()} cells have the same factors, but were sent other things (an earlier wording, for instance): "
+        warnings.warn(f"{text}the column 'cell' tells them apart, and pp.explain says how they differ", stacklevel=2)
+    return told
 
 
 def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
@@ -55,24 +57,21 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
     with Store(store) as opened:
         row = opened.find(id)
         spec, record = opened.spec(row.cell), opened.record(row.key)
-    conversation, sent = record.conversation, spec["sent"]
-    condition = definition(spec)
-    values = replayed(spec, condition, conversation).scored if condition else None
-    (known,) = cached([row])
-    told = zip(values.columns, values.values, strict=True) if values else zip(row.columns, known or (), strict=False)
-    kept = conversation.json()
+        cell = stored_cell(opened, row.cell)
+        scored = scored_rows(opened, cell, [row])
+    sent, kept = spec["sent"], record.conversation.json()
     return {
         "id": row.key.hex(),
-        "source": spec["source"],
-        "condition": spec["condition"],
-        "model": spec["model"],
+        "source": cell.source,
+        "condition": cell.condition,
+        "model": cell.model,
         "replicate": row.replicate,
         "sent": {k: v for k, v in sent.items() if k != "messages"},
         **kept,
-        "messages": sent["messages"] + kept["messages"],
+        "messages": [*sent.get("messages", ()), *kept["messages"]],
         "created": record.created,
         "provenance": record.provenance,
-        "outcomes": dict(told),
+        "outcomes": {name: value for name, (value,) in scored.columns.items()},
     }
 
 
@@ -86,7 +85,12 @@ def spent(*, store: StorePath = None) -> pd.Series:
     with Store(store) as opened:
         found = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()])
         paused = [turn.call for turns in checkpoint.partial(opened).values() for turn in turns]
-        judged = [Call.of(reply.get("call")) for reply in opened.judgements()]
+        judged = []
+        for key in opened.judgements():
+            try:
+                judged.append(Call.of((opened.judgement(key) or {}).get("call")))
+            except Damaged as error:
+                warnings.warn(f"left out: {error}", stacklevel=2)
     calls = {"paused": paused, "judgements": judged}
     dollars = {"rollouts": found.cost[~found.stop_reason.isin(UNFINISHED)].sum()}  # the turns of the others are among the paused
     dollars |= {name: sum(call.cost or 0.0 for call in some) for name, some in calls.items()}
@@ -108,7 +112,8 @@ def explain(a: StoredOrNot, b: StoredOrNot | None = None, *, store: StorePath = 
         if b is not None:
             second = _sent(opened, b)
         else:
-            others = {d: sent for d in opened.cells() if (sent := _flat(opened.spec(d)["sent"])) != first}
+            sent = {digest: _sent_to(opened, digest) for digest in opened.cells()}
+            others = {digest: flat for digest, flat in sent.items() if flat and flat != first}
             if not others:
                 raise ValueError(f"{opened.path} holds no other cell to compare with")
             near = min(others, key=lambda d: sum(_json(first, k) != _json(others[d], k) for k in first | others[d]))
@@ -119,6 +124,14 @@ def explain(a: StoredOrNot, b: StoredOrNot | None = None, *, store: StorePath = 
     changed = [k for k in changed if not any(other.startswith(f"{k}.") for other in changed)]
     rows = [(k, *_shown(first.get(k), second.get(k))) for k in changed]
     return pd.DataFrame([*about, *rows], columns=["field", "a", "b"])
+
+
+def _sent_to(store: Store, digest: bytes) -> dict[str, Any] | None:
+    """What a stored cell was sent; None where that is damaged, which `verify` tells."""
+    try:
+        return _flat(store.spec(digest)["sent"])
+    except Damaged:
+        return None
 
 
 def _json(flat: dict[str, Any], field: str) -> str | None:
@@ -148,7 +161,8 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
 def _name(item: Any, index: int) -> Any:
     if not isinstance(item, dict):
         return index
-    return item.get("name") or item.get("role") or item.get("function", {}).get("name", index)
+    function = item.get("function")
+    return item.get("name") or item.get("role") or (function.get("name") if isinstance(function, dict) else None) or index
 
 
 def _shown(a: Any, b: Any) -> tuple[Any, ...]:
@@ -176,33 +190,43 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
             rows = opened.rows(digest)
             try:
                 spec = opened.spec(digest)
-            except StoreError as error:
+            except Damaged as error:
                 problems += [(row.key.hex()[:16], str(error)) for row in rows]
                 continue
             condition = definition(spec)
+            if condition is None:
+                unknown.add(str(stored_cell(opened, digest).condition.get("scenario")))
             for row, known in zip(rows, cached(rows), strict=True):
-                id = row.key.hex()[:16]
-                try:
-                    conversation = opened.record(row.key).conversation
-                except StoreError as error:
-                    problems.append((id, str(error)))
-                    continue
-                if row.key != key_of(digest, row.replicate):
-                    problems.append((id, f"it is not replicate {row.replicate} of the cell that it stands in"))
-                if condition is None:
-                    unknown.add(str(spec["condition"].get("scenario")))
-                    continue
-                replies, fresh = replayed(spec, condition, conversation)
-                if replies != [reply for turn in conversation.turns for reply in turn.replies]:
-                    problems.append((id, "the world replies differently than when it was recorded"))
-                if row.scorer == fresh.scorer and known != fresh.values:
-                    opened.recache([(row.key, fresh)])
-                    problems.append((id, "its outcomes were not those of its transcript; they are now"))
+                problems += [(row.key.hex()[:16], why) for why in _problems(opened, row, known, spec, condition)]
     if unknown:
         names = ", ".join(sorted(unknown))
         text = f"rollouts of {names} were read but not replayed: this session has no such scenario, or another one"
         warnings.warn(text, stacklevel=2)
     return pd.DataFrame(problems, columns=["id", "problem"])
+
+
+def _problems(store: Store, row: Row, known: list[Any] | None, spec: dict[str, Any], condition: Condition | None) -> Iterator[str]:
+    """What is wrong with a rollout; `known` are its cached outcomes."""
+    try:
+        conversation = store.record(row.key).conversation
+    except Damaged as error:
+        yield str(error)
+        return
+    if row.key != key_of(row.cell, row.replicate):
+        yield f"it is not replicate {row.replicate} of the cell that it stands in"
+    if condition is None:
+        return
+    try:
+        replies, fresh = replayed(spec, condition, conversation)
+    except Exception as error:  # of a scenario's own code, or of a world of a stranger: the others are looked at all the same
+        yield f"it cannot be replayed: {type(error).__name__}: {error}"
+        return
+    if codec.dumps(replies) != codec.dumps([reply for turn in conversation.turns for reply in turn.replies]):
+        yield "the world replies differently than when it was recorded"
+    if row.scorer == fresh.scorer and codec.dumps(known) != codec.dumps(fresh.values):
+        store.recache([(row.key, fresh)])
+        stay = "they stay, as the store cannot be written" if store.read_only else "they are now"
+        yield f"its outcomes were not those of its transcript; {stay}"
 
 
 def discard(ids: str | Iterable[str], *, store: StorePath = None) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from ppres.conversation import STOPS, shown, visible
+from ppres import codec
+from ppres.conversation import STOPS, calls_of, said_in, shown, visible
+from ppres.form import FORM, unusual
 from ppres.read.stored import transcript
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.database import StorePath
@@ -40,14 +42,15 @@ class View:
 
     def _head(self) -> list[tuple[str, str]]:
         c = self.content
-        told = {k: v for k, v in c["condition"].items() if v not in (None, {}, "")}
+        told = {k: v for k, v in c["condition"].items() if v not in (None, {}, "") and k not in FORM} | unusual(c["condition"])
         read = {k: v for k, v in c["outcomes"].items() if v is not None}
+        why = STOPS.get(c["stop_reason"], "unknown") + (f" ({c['error']})" if c["error"] else "")
         return [
             ("rollout", f"{c['id'][:16]}, replicate {c['replicate']}"),
-            ("model", c["model"]),
-            ("condition", ", ".join(f"{k}={v}" for k, v in told.items() if k != "documents")),
-            ("stopped", f"{c['stop_reason']}: {STOPS[c['stop_reason']]}" + (f" ({c['error']})" if c["error"] else "")),
-            ("outcomes", ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in read.items())),
+            ("model", str(c["model"])),
+            ("condition", ", ".join(f"{k}={codec.text(v)}" for k, v in told.items() if k != "documents")),
+            ("stopped", f"{c['stop_reason']}: {why}"),
+            ("outcomes", ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={codec.text(v)}" for k, v in read.items())),
         ]
 
     def _repr_html_(self) -> str:
@@ -63,9 +66,9 @@ class View:
         for message in self.content["messages"]:
             lines += [
                 "",
-                f"--- {message['role']}",
+                f"--- {message.get('role')}",
                 *_said(message),
-                *(f"-> {shown(call)}" for call in message.get("tool_calls") or ()),
+                *(f"-> {shown(call)}" for call in calls_of(message)),
             ]
         return visible("\n".join(lines))
 
@@ -83,14 +86,14 @@ def show(id: str, *, store: StorePath = None) -> View:
 
 def _said(message: dict[str, Any]) -> list[str]:
     thought = message.get("reasoning_content")
-    return [*([f"(reasoning) {thought}"] if thought else []), *([str(message["content"])] if message.get("content") else [])]
+    return [*([f"(reasoning) {codec.text(thought)}"] if thought else []), *filter(None, [said_in(message)])]
 
 
 def _message(message: dict[str, Any]) -> str:
-    role = message["role"]
-    failed = " failed" if role == "tool" and str(message["content"]).startswith("Error: ") else ""
+    role = str(message.get("role"))
+    failed = " failed" if role == "tool" and said_in(message).startswith("Error: ") else ""
     parts = "".join(f"<pre>{escape(visible(text))}</pre>" for text in _said(message))
-    parts += "".join(f"<pre><b>&rarr; {escape(visible(shown(call)))}</b></pre>" for call in message.get("tool_calls") or ())
-    if role == "tool" and len(str(message["content"])) > 1500:
-        parts = f"<details><summary>{len(message['content']):,} characters</summary>{parts}</details>"
+    parts += "".join(f"<pre><b>&rarr; {escape(visible(shown(call)))}</b></pre>" for call in calls_of(message))
+    if role == "tool" and len(said_in(message)) > 1500:
+        parts = f"<details><summary>{len(said_in(message)):,} characters</summary>{parts}</details>"
     return f'<article class="{escape(role)}{failed}"><h2>{escape(role)}</h2>{parts}</article>'

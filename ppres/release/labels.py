@@ -16,7 +16,8 @@ from ppres.release.names import Described, blank, number, truth, whole
 # Their columns, as far as they are read, beside the transcript.
 COLUMNS = (
     *("transcript_id", "agent_model", "agent_harness", "group", "sub_condition", "task_type", "dataset", "subject", "condition"),
-    *("alignment_faking_mode", "threshold", "system_prompt_relationship", "is_memory", "read_data", "refused", "fully_incomplete"),
+    *("alignment_faking_mode", "threshold", "system_prompt_relationship", "is_memory", "memory_hard_prompt"),
+    *("reasoning_scratchpad_mode", "read_data", "refused", "fully_incomplete"),
     *("eval_score", "threshold_result", "subject_grade", "subject_recommendation", "executed", "shutdown_enabled", "read_config"),
     *("exfiltration", "copy", "correct", "change_user", "delete_model", "delete_others", "num_turns"),
     *("total_cost_usd", "total_input_tokens", "total_output_tokens"),

@@ -45,7 +45,7 @@ def load_release(
 
     What the authors do not record is missing; a count (tool_calls, for instance) is then of the type Int64. Outside the group
     main, the world differs in ways that only group and sub_condition tell. A name that is unknown here is kept as it is, and a
-    warning counts such rows; `paraphrase` is 0 throughout, which is the authors' wording and not ours.
+    warning counts such rows; factors of form have the paper's levels, and wordings are 0: the authors', not ours.
 
     Raises `ReleaseError`.
     """

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ppres.condition import SCENARIOS, Condition
 from ppres.factor import ConditionError
+from ppres.paper import PAPER
 from ppres.read.columns import TYPES
 
 
@@ -97,11 +98,13 @@ class Described(NamedTuple):
 
 _LONGEST = 200  # characters of a name
 _TOLD = ("task_type", "condition", "subject", "dataset", "threshold", "alignment_faking_mode")
+_FORM = ("memory_hard_prompt", "reasoning_scratchpad_mode")
+_SCRATCHPADS = {"off": "off", "normal": "plain", "monitored": "watched", "unmonitored": "unwatched"}
 
 
 def cell(told: Mapping[str, Any]) -> Described:
     """The condition of a row, or of a transcript's metadata, by the authors' columns; see `Described`."""
-    named = [told.get(name) for name in (*_TOLD, "system_prompt_relationship", "is_memory")]
+    named = [told.get(name) for name in (*_TOLD, "system_prompt_relationship", "is_memory", *_FORM)]
     texts = [None if blank(value) else str(value).strip()[:_LONGEST] for value in named]
     return _cell(*texts, str(told.get("agent_model") or "")[:_LONGEST])
 
@@ -116,6 +119,8 @@ def _cell(
     mode: str | None,
     prompted: str | None,
     memory: str | None,
+    hard: str | None,
+    scratchpad: str | None,
     model: str,
 ) -> Described:
     scenario, named_memory = scenario_of(task)
@@ -134,11 +139,14 @@ def _cell(
         given["peer"] = "stranger"
     scoring, of_scoring = _scoring(scenario, guideline, dataset, threshold, mode, problems)
     try:
-        condition = Condition(**given, **scoring)
+        condition, theirs = Condition(**given, **scoring), Condition(**PAPER, **given, **scoring)
     except ConditionError as error:
         columns = _nothing(scenario=scenario, subject=subject, peer=guideline)
         return Described(columns | of_scoring, Condition(scenario=scenario), (*problems, str(error)))
-    return Described(condition.columns() | of_subject | of_peer | of_scoring, condition, tuple(problems))
+    columns = theirs.columns() | of_subject | of_peer | of_scoring | {"scratchpad": _SCRATCHPADS.get(scratchpad or "")}
+    if theirs.memory_prompt:
+        columns["memory_prompt"] = {True: "hard", False: "soft"}.get(_flag(hard, "memory_hard_prompt", problems))  # type: ignore[arg-type]
+    return Described(columns, condition, tuple(problems))
 
 
 def _nothing(**known: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ k (outcome true), n (outcome known), estimator (what made the row), and a few co
 """
 
 from ppres.stats.coders import agreement, alpha, confusion
+from ppres.stats.contrasts import contrasts
 from ppres.stats.families import bootstrap, holm, means
 from ppres.stats.proportions import differences, rates, risk_ratios
 from ppres.stats.regression import logit, lr_test, margins, predicted
@@ -15,6 +16,7 @@ __all__ = [
     "alpha",
     "bootstrap",
     "confusion",
+    "contrasts",
     "differences",
     "holm",
     "logit",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ppres.stats._frame import arms, check_level, check_names, columns_of, counts, summed
+from ppres.stats._interval import check_margin, equivalence, mover, wilson_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,13 +41,10 @@ def rates(frame: pd.DataFrame, by: str | Sequence[str] = (), outcome: str = "pre
 
 
 def wilson(k: Any, n: Any, level: float) -> tuple[Any, Any]:
-    """Wilson's score interval of k of n (1927), of numbers or of columns; it ends at 0 and 1 exactly."""
+    """`wilson_at` at a confidence level."""
     from scipy.stats import norm
 
-    z = norm.ppf((1 + level) / 2)
-    middle, half = (k + z**2 / 2) / (n + z**2), z * (k * (1 - k / n) + z**2 / 4) ** 0.5 / (n + z**2)
-    low, high = middle - half, middle + half
-    return low * (k > 0), high + (1 - high) * (k == n)
+    return wilson_at(k, n, float(norm.ppf((1 + level) / 2)))
 
 
 def differences(
@@ -57,6 +55,7 @@ def differences(
     by: str | Sequence[str] = (),
     outcome: str = "preserved",
     level: float = 0.95,
+    margin: float | None = None,
 ) -> pd.DataFrame:
     """Rate at level `a` of a factor minus the rate at level `b`, for each group of a frame.
 
@@ -70,16 +69,32 @@ def differences(
     At `EXACT_UP_TO` the test itself changes, and Fisher's is the more conservative: one rollout more may raise p. Do not choose
     between them by their results.
 
-    Raises `KeyError` for a missing column, `ValueError` for an outcome that is not true or false, a level that does not occur, or a
-    column to group by that is called as one of the result.
+    `margin`, the largest difference that is as good as none, adds its test and a verdict, so that "no effect" can be found: columns
+    low_equivalence, high_equivalence, p_equivalence, verdict (two one-sided tests, Schuirmann 1987, by the same interval at
+    2 × `level` − 1). verdict is "equivalent" where all of that interval is within ±margin, else "different" where low to high is
+    without 0, else "undecided".
+
+    Raises `KeyError` for a missing column, `ValueError` for an outcome that is not true or false, a level that does not occur, a
+    bad margin, or a column to group by that is called as one of the result.
     """
+    from scipy.stats import norm
+
+    check_level(level)
+    check_margin(margin)
+    z = float(norm.ppf((1 + level) / 2))
 
     def newcombe(k_a: int, n_a: int, k_b: int, n_b: int) -> tuple[float, float, float]:
-        a, b = k_a / n_a, k_b / n_b
-        (low_a, high_a), (low_b, high_b) = wilson(k_a, n_a, level), wilson(k_b, n_b, level)
-        return a - b, a - b - math.hypot(a - low_a, high_b - b), a - b + math.hypot(high_a - a, b - low_b)
+        return k_a / n_a - k_b / n_b, *mover((1, -1), (k_a, k_b), (n_a, n_b), z)
 
-    return _compared(frame, factor, (a, b), by, outcome, level, (f"{factor}: {a} - {b}", "Newcombe", newcombe))
+    table = _compared(frame, factor, (a, b), by, outcome, level, (f"{factor}: {a} - {b}", "Newcombe", newcombe))
+    if margin is None:
+        return table
+    arm_counts = table[["k_a", "n_a", "k_b", "n_b"]].astype(int).itertuples(index=False, name=None)
+    tests = [
+        equivalence(partial(mover, (1, -1), (k_a, k_b), (n_a, n_b)), estimate, level, margin)
+        for (k_a, n_a, k_b, n_b), estimate in zip(arm_counts, table["estimate"], strict=True)
+    ]
+    return table.assign(**{name: [test[name] for test in tests] for name in tests[0]})
 
 
 def risk_ratios(

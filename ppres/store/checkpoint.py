@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import glob
 import itertools
-import json
 import uuid
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ppres import codec
 from ppres.conversation import UNFINISHED, Call, Reply
 from ppres.optional import for_real_models
 from ppres.store.database import StoreError
@@ -80,7 +80,7 @@ def _alive(path: Path) -> bool:
     lock = _file_lock(path)
     try:
         lock.acquire(timeout=0)
-    except TimeoutError:
+    except (TimeoutError, PermissionError):  # in a folder that cannot be written nobody can tell
         return True
     path.unlink(missing_ok=True)
     lock.release()
@@ -91,9 +91,9 @@ def _turns(rows: Iterable[tuple[int, bytes]]) -> list[Reply]:
     """The turns of a rollout, from their numbers and bodies in order."""
     turns: list[Reply] = []
     for place, body in rows:
-        with contextlib.suppress(ValueError, zlib.error):
-            message, call = json.loads(zlib.decompress(body))
-            if place == len(turns):
+        with contextlib.suppress(ValueError, TypeError, zlib.error):
+            message, call = codec.loads(zlib.decompress(body))
+            if place == len(turns) and isinstance(message, dict):
                 turns.append(Reply(message, Call.of(call)))
                 continue
         break  # damaged: what follows it is of no use either, and is asked for again
@@ -102,9 +102,16 @@ def _turns(rows: Iterable[tuple[int, bytes]]) -> list[Reply]:
 
 def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
     """Commit a turn."""
-    body = zlib.compress(json.dumps([reply.message, reply.call.json()]).encode(), 1)
+    body = zlib.compress(codec.dumps([reply.message, reply.call.json()]).encode(), 1)
     with store.transaction() as db:
         db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (key, turn, body))
+
+
+def under_way(store: Store) -> set[bytes]:
+    """Rollouts that a run is at."""
+    claims = store.query("SELECT key, owner FROM claims")
+    alive = {owner for owner in {owner for _, owner in claims} if _alive(_lock_of(store, owner))}
+    return {key for key, owner in claims if owner in alive}
 
 
 def partial(store: Store) -> dict[bytes, list[Reply]]:

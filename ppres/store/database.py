@@ -25,6 +25,10 @@ class StoreError(Exception):
     """The store cannot be used as asked. The message says what is wrong and what to do; what is stored stays as it was."""
 
 
+class Damaged(StoreError):
+    """Something that is stored cannot be read; the rest can."""
+
+
 def default_path() -> Path:
     """`PPRES_STORE`, else data/ppres.sqlite of the project around the working directory, else ./ppres.sqlite."""
     if os.environ.get("PPRES_STORE"):
@@ -91,9 +95,7 @@ class Database:
                 f"upgrade ppres, or {ELSEWHERE}"
             )
         if self.read_only:
-            if written < version:
-                self._into_memory()
-                migrate(self._connection, written, version)
+            migrate(self._connection, written, version, read_only=True)
             return
         self._switch_to_wal()
         self._connection.execute("PRAGMA synchronous=FULL")  # a committed turn was paid for: it outlasts a power cut
@@ -109,13 +111,6 @@ class Database:
             with self._transaction() as connection:
                 # Another process may have been first.
                 migrate(connection, connection.execute("PRAGMA user_version").fetchone()[0], version)
-
-    def _into_memory(self) -> None:
-        """Go on with a copy in memory, which can be changed while the file cannot."""
-        copy = _connect(":memory:")
-        self._connection.backup(copy)
-        self._connection.close()
-        self._connection = copy
 
     def _switch_to_wal(self) -> None:
         end = time.monotonic() + _PATIENCE
@@ -172,7 +167,8 @@ class Database:
                 advice = "the path cannot be written: check it and its permissions, or choose another (store=… or PPRES_STORE)"
             elif "locked" in text:
                 advice = "another process has held the file for over a minute: wait for it, then run again"
-            raise StoreError(f"{self.path}: {error}. To do: {advice}.") from error
+            kind = Damaged if "malformed" in text or "corrupt" in text else StoreError
+            raise kind(f"{self.path}: {error}. To do: {advice}.") from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -210,19 +206,21 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    @contextlib.contextmanager
-    def caching(self) -> Iterator[sqlite3.Connection]:
-        """A transaction of what can be had again: where the file cannot be written, in memory."""
-        if self.read_only and not self._connection.in_transaction:
-            with self._lock, self._explained():
-                self._into_memory()
-        with self._transaction() as connection:
-            yield connection
-
     def query(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query."""
         with self._lock, self._explained():
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except sqlite3.OperationalError as error:
+                if "decode" not in str(error):
+                    raise
+            self._connection.text_factory = _legible  # slower, so not before there is such a text
             return self._connection.execute(sql, values).fetchall()
+
+
+def _legible(text: bytes) -> str:
+    """A text, as far as it is one: damaged ones hold up nothing else."""
+    return text.decode("utf-8", "replace")
 
 
 def _connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:

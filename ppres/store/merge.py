@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
+from ppres import codec
 from ppres.conversation import UNFINISHED
-from ppres.store.database import StoreError, StorePath
-from ppres.store.rows import Finished, Row, Scored
+from ppres.store import checkpoint
+from ppres.store.database import Damaged, StoreError, StorePath
+from ppres.store.rows import Row
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# What became of something, its key, and how many it counts for.
+Fate = tuple[str, bytes, int]
+# Of which nobody needs the ids.
+_AS_EXPECTED = ("added", "already there", "superseded", "judgements", "paused turns")
+
 
 def merge(into: StorePath, *others: StorePath) -> pd.DataFrame:
     """Bring all that is in other stores into one, and leave them as they are; a row (store, what, count, ids) for each kind.
 
-    `what` is: added, already there, conflict (the same key with another conversation: the one that is there stays), superseded
-    (unfinished here, and finished there), damaged (left out), judgements, paused turns. A rollout that is unfinished in `into`
-    gives way to a finished one. All of a store is merged, or where it is interrupted none of it. Raises `StoreError` where a
-    store cannot be read, or `into` not be written.
+    What is stored is copied as it stands, also what another version put there. Rollouts are added, already there, superseded
+    (unfinished, and there already), mended (the one that is there is damaged), damaged (left out), or in conflict: the same key
+    with another conversation, or another key for the same replicate of the cell. In a conflict what is there stays, and the ids
+    are told; so it is with judgements ("judgement conflict") and with the turns of conversations that have no end ("paused
+    turns", "paused conflict"). Those that a run is at, here or there, are left alone ("under way"). A rollout that is unfinished
+    in `into` gives way to a finished one. All of a store is merged, or where it is interrupted none of it. Raises `StoreError`
+    where a store cannot be read, or `into` not be written.
     """
     import pandas as pd
 
@@ -31,75 +41,107 @@ def merge(into: StorePath, *others: StorePath) -> pd.DataFrame:
     with Store(into) as target:
         for path in others:
             with Store(path, read_only=True) as source:
-                if source.path.resolve() == target.path.resolve():
+                if os.path.samefile(source.path, target.path):
                     raise StoreError(f"{source.path} cannot be merged into itself")
                 with target.transaction():
-                    what, ids = _rollouts(target, source)
-                    what["judgements"] = _copied(target, source, "judgements", "SELECT key FROM judgements")
-                    what["paused turns"] = _paused(target, source)
-            told += [(str(source.path), kind, count, ", ".join(ids.get(kind, []))) for kind, count in what.items() if count]
+                    fates = [*_rollouts(target, source), *_judgements(target, source), *_paused(target, source)]
+            for what in dict.fromkeys(kind for kind, _, _ in fates):
+                ids = [] if what in _AS_EXPECTED else [key.hex()[:16] for kind, key, _ in fates if kind == what]
+                told.append((str(source.path), what, sum(n for kind, _, n in fates if kind == what), ", ".join(ids)))
     return pd.DataFrame(told, columns=["store", "what", "count", "ids"])
 
 
-def _rollouts(target: Store, source: Store) -> tuple[Counter[str], dict[str, list[str]]]:
-    """What became of each rollout, and the ids of those in which somebody may want to look."""
-    what, ids = Counter[str](), dict[str, list[str]]()
+def _rollouts(target: Store, source: Store) -> Iterator[Fate]:
     for cell in source.cells():
         rows = source.rows(cell)
         try:
             spec = source.spec(cell)
-        except StoreError:
-            spec = None
-        for row in rows:
-            kind = _rollout(target, source, row, spec) if spec else "damaged"
-            what[kind] += 1
-            if kind in ("conflict", "damaged"):
-                ids.setdefault(kind, []).append(row.key.hex()[:16])
-    return what, ids
-
-
-def _rollout(target: Store, source: Store, row: Row, spec: dict[str, object]) -> str:
-    try:
-        record = source.record(row.key)
-    except StoreError:
-        return "damaged"
-    there = target.query("SELECT stop_reason FROM rollouts WHERE key=?", row.key)
-    finished = record.conversation.stop_reason not in UNFINISHED
-    if there and (there[0][0] not in UNFINISHED or not finished):
-        if not finished:
-            return "superseded"
-        try:
-            same = target.record(row.key).conversation == record.conversation
-        except StoreError:
-            return "conflict"
-        return "already there" if same else "conflict"
-    values = json.loads(row.outcomes) if row.outcomes and row.columns else []
-    scored = Scored(str(row.scorer), tuple(row.columns), values) if values else Scored("none", ("none",), [None])
-    target.put([Finished(row.key, row.cell, row.replicate, record, scored)], {row.cell: spec})
-    return "added"
-
-
-def _copied(target: Store, source: Store, table: str, keys: str) -> int:
-    known = {key for (key,) in target.query(keys)}
-    new = [row for row in source.query(f"SELECT * FROM {table}") if row[0] not in known]
-    with target.transaction() as db:
-        for row in new:
-            db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-    return len(new)
-
-
-def _paused(target: Store, source: Store) -> int:
-    """Turns of conversations that have no end in either store; of two, the longer one."""
-    count = 0
-    asked = "SELECT t.key, count(*) FROM turns t GROUP BY t.key"
-    ended = {key for (key,) in target.query("SELECT key FROM rollouts WHERE stop_reason NOT IN (?, ?)", *UNFINISHED)}
-    known = dict(target.query(asked))
-    for key, length in source.query(asked):
-        if key in ended or known.get(key, 0) >= length:
+        except Damaged:
+            yield from (("damaged", row.key, 1) for row in rows)
             continue
-        with target.transaction() as db:
-            db.execute("DELETE FROM turns WHERE key=?", (key,))
-            for row in source.query("SELECT * FROM turns WHERE key=?", key):
-                db.execute("INSERT INTO turns VALUES (?, ?, ?)", row)
-        count += length
-    return count
+        yield from ((_rollout(target, source, row, spec), row.key, 1) for row in rows)
+
+
+def _rollout(target: Store, source: Store, row: Row, spec: dict[str, Any]) -> str:
+    """Copy a rollout, or leave it."""
+    try:
+        body = source.body(row.key)
+    except Damaged:
+        return "damaged"
+    fate = _fate(target, row, body)
+    if fate in ("added", "mended"):
+        if row.stop_reason not in UNFINISHED:
+            target.discard([row.key])  # with its turns
+        target.insert(row, body, {row.cell: spec})
+    return fate
+
+
+def _fate(target: Store, row: Row, body: dict[str, Any]) -> str:
+    there = target.query(
+        "SELECT key, stop_reason FROM rollouts WHERE key=?1 OR (cell = (SELECT id FROM cells WHERE digest=?2) AND replicate=?3)",
+        row.key,
+        row.cell,
+        row.replicate,
+    )
+    if not there:
+        return "added"
+    if [key for key, _ in there] != [row.key]:
+        return "conflict"
+    if there[0][1] in UNFINISHED and row.stop_reason not in UNFINISHED:
+        return "added"
+    same = _same(target, row.key, body)
+    if same or row.stop_reason in UNFINISHED:
+        return "already there" if same else "superseded"
+    return "mended" if same is None else "conflict"
+
+
+def _same(target: Store, key: bytes, body: dict[str, Any]) -> bool | None:
+    """Whether a stored rollout is the same conversation; None where it is damaged."""
+    try:
+        known = target.body(key)
+    except Damaged:
+        return None
+    told = ("messages", "calls", "stop_reason", "error")
+    return codec.dumps([known.get(name) for name in told]) == codec.dumps([body.get(name) for name in told])
+
+
+def _judgements(target: Store, source: Store) -> Iterator[Fate]:
+    for row in source.query("SELECT key, rollout, rubric, model, body FROM judgements"):
+        key = row[0]
+        try:
+            told = source.judgement(key) or {}
+        except Damaged:
+            yield "damaged judgement", key, 1
+            continue
+        try:
+            known = target.judgement(key)
+        except Damaged:
+            known = None
+        if known is None or ("reply" in told and "reply" not in known):  # an error gives way to an answer
+            with target.transaction() as db:
+                db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", row)
+            yield "judgements", key, 1
+        elif "reply" in told and codec.dumps(told) != codec.dumps(known):
+            yield "judgement conflict", key, 1
+
+
+def _paused(target: Store, source: Store) -> Iterator[Fate]:
+    """Turns of conversations that have no end in either store: of two that begin alike, the longer one."""
+    ended = {key for (key,) in target.query("SELECT key FROM rollouts WHERE stop_reason NOT IN (?, ?)", *UNFINISHED)}
+    busy = checkpoint.under_way(target) | checkpoint.under_way(source)
+    here = checkpoint.partial(target)
+    for key, turns in checkpoint.partial(source).items():
+        if key in ended:
+            continue
+        if key in busy:
+            yield "under way", key, 1
+            continue
+        said, known = ([codec.dumps(turn.message) for turn in some] for some in (turns, here.get(key, [])))
+        if said[: len(known)] != known[: len(said)]:
+            yield "paused conflict", key, 1
+        elif len(said) > len(known):
+            with target.transaction() as db:
+                db.execute("DELETE FROM turns WHERE key=?", (key,))
+                for row in source.query("SELECT key, turn, body FROM turns WHERE key=? AND turn < ?", key, len(turns)):
+                    db.execute("INSERT INTO turns VALUES (?, ?, ?)", row)
+            yield "paused turns", key, len(turns)

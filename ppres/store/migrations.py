@@ -18,19 +18,22 @@ _OF_VERSION_1 = (
 )
 
 
-def _layouts(connection: sqlite3.Connection) -> None:
+def _layouts(connection: sqlite3.Connection, read_only: bool) -> None:
     """1 to 2: cached outcomes say which columns they are. Those of earlier scorers are dropped, and read off transcripts anew."""
-    connection.execute("CREATE TABLE layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL)")
-    connection.execute("INSERT INTO layouts VALUES (?, ?)", ("3", json.dumps(_OF_VERSION_1.split())))
-    connection.execute("UPDATE rollouts SET scorer=NULL, outcomes=NULL WHERE scorer IS NOT '3'")
+    place = "temp" if read_only else "main"
+    connection.execute(f"CREATE TABLE {place}.layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL)")
+    connection.execute(f"INSERT INTO {place}.layouts VALUES (?, ?)", ("3", json.dumps(_OF_VERSION_1.split())))
+    if not read_only:  # without a layout they are as good as dropped
+        connection.execute("UPDATE rollouts SET scorer=NULL, outcomes=NULL WHERE scorer IS NOT '3'")
 
 
 # From which version each step starts.
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _layouts}
+STEPS: dict[int, Callable[[sqlite3.Connection, bool], None]] = {1: _layouts}
 
 
-def migrate(connection: sqlite3.Connection, version: int, target: int) -> None:
-    """Bring an open file, in a transaction, from its version to the target."""
+def migrate(connection: sqlite3.Connection, version: int, target: int, *, read_only: bool = False) -> None:
+    """Bring an open file, in a transaction, from its version to the target; one that cannot be written by temporary tables."""
     for step in range(version, target):
-        STEPS[step](connection)
-    connection.execute(f"PRAGMA user_version={target}")
+        STEPS[step](connection, read_only)
+    if not read_only:
+        connection.execute(f"PRAGMA user_version={target}")

@@ -38,6 +38,7 @@ class Row(NamedTuple):
     key: bytes
     cell: bytes
     replicate: int
+    stop_reason: str
     scorer: str | None
     outcomes: str | None
     """JSON list."""
@@ -51,11 +52,13 @@ class StoredCell(NamedTuple):
     digest: bytes
     condition: Mapping[str, Any]
     """As it was stored: whatever this session could make of it."""
-    model: str
-    source: str
+    model: str | None
+    source: str | None
     behaviour: str | None
     rate_source: str | None = None
     """Of simulated agents, where it is known without looking it up."""
+    problem: str | None = None
+    """Why nothing of this is known."""
 
 
 def canonical(value: Any) -> bytes:

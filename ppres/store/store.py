@@ -16,8 +16,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ppres.conversation import STOPS, UNFINISHED, Conversation, Record
-from ppres.store.database import Database, StoreError, StorePath
+from ppres import codec
+from ppres.conversation import UNFINISHED, Conversation, Record
+from ppres.store.database import Damaged, Database, StoreError, StorePath
 from ppres.store.rows import Finished, Row, Scored, cell_digest
 
 SCHEMA = 2
@@ -71,38 +72,48 @@ class Store(Database):
     def put(self, rollouts: Iterable[Finished], specs: dict[bytes, dict[str, Any]]) -> None:
         """Keep finished rollouts, all or none. `specs` says for each new cell's digest what the cell is."""
         with self.transaction():
-            for one in rollouts:
-                if not self._insert(one, specs):
+            for rollout in rollouts:
+                record, scored = rollout.record, rollout.scored
+                self._keep_layout(scored)
+                cache = (scored.scorer, codec.dumps(scored.values), scored.columns)
+                row = Row(rollout.key, rollout.cell, rollout.replicate, record.conversation.stop_reason, *cache)
+                body = record.conversation.json() | {"created": record.created, "provenance": record.provenance}
+                if not self.insert(row, body, specs):
                     # Somebody was first. What taught nothing about the agent gives way; anything else stays.
-                    self._delete(one.key, UNFINISHED)
-                    self._insert(one, specs)
-                self._connection.execute("DELETE FROM claims WHERE key=?", (one.key,))
-                if one.record.conversation.stop_reason not in UNFINISHED:  # else the next run goes on from its turns
-                    self._connection.execute("DELETE FROM turns WHERE key=?", (one.key,))
+                    self._delete(row.key, UNFINISHED)
+                    self.insert(row, body, specs)
+                self._connection.execute("DELETE FROM claims WHERE key=?", (row.key,))
+                if row.stop_reason not in UNFINISHED:  # else the next run goes on from its turns
+                    self._connection.execute("DELETE FROM turns WHERE key=?", (row.key,))
 
-    def _insert(self, one: Finished, specs: dict[bytes, dict[str, Any]]) -> bool:
-        cell = self._cell_id(one.cell, specs)
+    def insert(self, row: Row, body: dict[str, Any], specs: dict[bytes, dict[str, Any]]) -> bool:
+        """Keep a rollout with its body as JSON; whether it was not there. Outcomes in another layout than ours are left out."""
+        cell = self._cell_id(row.cell, specs)
+        if row.columns and not self._layout(row.scorer):
+            self._keep_layout(Scored(str(row.scorer), tuple(row.columns), []))
+        known = row.columns and self._layout(row.scorer) == tuple(row.columns)
+        cache = (row.scorer, row.outcomes) if known else (None, None)
         added = self._connection.execute(
             "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
-            (one.key, cell, one.replicate, one.record.conversation.stop_reason, one.scored.scorer, _compact(one.scored.values)),
+            (row.key, cell, row.replicate, row.stop_reason, *cache),
         )
-        self._keep_layout(one.scored)
         if added.rowcount:
-            body = self._pack(one.record)
-            self._connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (added.lastrowid, zlib.crc32(body), body))
+            packed = self._pack(body)
+            kept = (added.lastrowid, zlib.crc32(packed), packed)
+            self._connection.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)", kept)
         return bool(added.rowcount)
 
-    def _delete(self, key: bytes, stop_reasons: Iterable[str] = STOPS) -> int:
-        """Delete a rollout that stopped for one of these reasons."""
+    def _delete(self, key: bytes, stop_reasons: Iterable[str] | None = None) -> int:
+        """Delete a rollout, or where it stopped for one of these reasons."""
         found = self._connection.execute("SELECT id, stop_reason FROM rollouts WHERE key=?", (key,)).fetchone()
-        if not found or found[1] not in stop_reasons:
+        if not found or (stop_reasons and found[1] not in stop_reasons):
             return 0
         self._connection.execute("DELETE FROM bodies WHERE rollout=?", found[:1])
         return self._connection.execute("DELETE FROM rollouts WHERE id=?", found[:1]).rowcount
 
     def _cell_id(self, digest: bytes, specs: dict[bytes, dict[str, Any]]) -> int:
         if digest not in self._cell_ids:
-            self._cell_ids[digest] = self._shared("cells", "spec", digest, json.dumps(specs[digest]).encode())
+            self._cell_ids[digest] = self._shared("cells", "spec", digest, codec.dumps(specs[digest]).encode())
         return self._cell_ids[digest]
 
     def _keep_text(self, text: str) -> int:
@@ -123,45 +134,46 @@ class Store(Database):
             self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), found[0]))
         return int(found[0])
 
-    def _pack(self, record: Record) -> bytes:
-        body = record.conversation.json()
-        body["messages"] = [
+    def _pack(self, body: dict[str, Any]) -> bytes:
+        messages = [
             m | {"content": self._text_id(m["content"])} if m["role"] == "tool" and len(m["content"]) > _LONG else m
             for m in body["messages"]
         ]
-        body |= {"created": record.created, "provenance": self._text_id(json.dumps(record.provenance))}
-        return zlib.compress(_compact(body).encode(), 1)
+        packed = body | {"messages": messages, "provenance": self._text_id(json.dumps(body["provenance"]))}
+        return zlib.compress(codec.dumps(packed).encode(), 1)
 
     def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
         """Keep a judge's raw reply; a later reply to the same question replaces it."""
-        body = zlib.compress(_compact(reply).encode())
+        body = zlib.compress(codec.dumps(reply).encode())
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
 
     def judgement(self, key: bytes) -> dict[str, Any] | None:
         """A judge's stored reply."""
-        found = self.query("SELECT body FROM judgements WHERE key=?", key)
-        with self._readable(f"the judgement {key.hex()[:16]}"):
-            return json.loads(zlib.decompress(found[0][0])) if found else None
+        for (body,) in self.query("SELECT body FROM judgements WHERE key=?", key):
+            with self._readable(f"the judgement {key.hex()[:16]}", "pp.judge asks it again"):
+                return dict(codec.loads(zlib.decompress(body)))
+        return None
 
-    def judgements(self) -> Iterator[dict[str, Any]]:
-        """All judges' stored replies."""
-        for (key,) in self.query("SELECT key FROM judgements"):
-            yield self.judgement(key) or {}
+    def judgements(self) -> list[bytes]:
+        """Keys of all judges' stored replies."""
+        return [key for (key,) in self.query("SELECT key FROM judgements")]
 
     def recache(self, rows: Iterable[tuple[bytes, Scored]]) -> None:
-        """Replace cached outcomes, by key."""
-        with self.caching():
+        """Replace cached outcomes, by key; not where the file cannot be written, and they are read off transcripts each time."""
+        if self.read_only:
+            return
+        with self.transaction():
             for key, scored in rows:
                 self._keep_layout(scored)
-                values = (scored.scorer, _compact(scored.values), key)
+                values = (scored.scorer, codec.dumps(scored.values), key)
                 self._connection.execute("UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?", values)
 
     def _keep_layout(self, scored: Scored) -> None:
         """What the outcomes of a scorer are a list of. Raises `StoreError` where the same scorer had other columns."""
         known = self._layout(scored.scorer)
         if not known:
-            self._connection.execute("INSERT INTO layouts VALUES (?, ?)", (scored.scorer, json.dumps(scored.columns)))
+            self._connection.execute("INSERT OR REPLACE INTO layouts VALUES (?, ?)", (scored.scorer, json.dumps(scored.columns)))
             self._layouts[scored.scorer] = scored.columns
         elif known != scored.columns:
             raise StoreError(
@@ -172,7 +184,8 @@ class Store(Database):
         """Columns of a scorer's outcomes; none where they were never kept."""
         if scorer is not None and scorer not in self._layouts:
             for (columns,) in self.query("SELECT columns FROM layouts WHERE scorer=?", scorer):
-                self._layouts[scorer] = tuple(json.loads(columns))
+                with contextlib.suppress(ValueError, TypeError):  # damaged, as good as none
+                    self._layouts[scorer] = tuple(map(str, json.loads(columns)))
         return self._layouts.get(scorer or "", ())
 
     def discard(self, keys: Iterable[bytes]) -> int:
@@ -201,12 +214,12 @@ class Store(Database):
     def rows(self, cell: bytes, n: int | None = None) -> list[Row]:
         """The first `n` replicates of a cell, in their order."""
         found = self.query(
-            "SELECT key, replicate, scorer, outcomes FROM rollouts "
+            "SELECT key, replicate, stop_reason, scorer, outcomes FROM rollouts "
             "WHERE cell = (SELECT id FROM cells WHERE digest=?) AND replicate < ? ORDER BY replicate",
             cell,
             n if n is not None else 1 << 62,
         )
-        return [Row(key, cell, index, scorer, cache, self._layout(scorer)) for key, index, scorer, cache in found]
+        return [Row(key, cell, index, stop, scorer, cache, self._layout(scorer)) for key, index, stop, scorer, cache in found]
 
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
@@ -216,10 +229,10 @@ class Store(Database):
         """What a cell is: condition, model, source, and all that is sent."""
         ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
         try:
-            found: dict[str, Any] = json.loads(zlib.decompress(body))
-            if cell_digest(found["sent"]) != cell:
+            found: dict[str, Any] = codec.loads(zlib.decompress(body))
+            if not isinstance(found["sent"], dict) or cell_digest(found["sent"]) != cell:
                 raise ValueError("it belongs to another cell")
-        except (ValueError, zlib.error):
+        except _UNREADABLE:
             ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
             with self._readable(f"what the rollouts {ids} share"):
                 raise
@@ -231,35 +244,43 @@ class Store(Database):
             raise StoreError(f"{id!r} is no rollout id: ids are hexadecimal, as in the frame's column 'id'")
         low, high = bytes.fromhex(id.ljust(64, "0")), bytes.fromhex(id.ljust(64, "f"))
         found = self.query(
-            "SELECT r.key, c.digest, r.replicate, r.scorer, r.outcomes FROM rollouts r JOIN cells c ON c.id = r.cell "
-            "WHERE r.key BETWEEN ? AND ? LIMIT 2",
+            "SELECT key, digest, replicate, stop_reason, scorer, outcomes FROM rollouts JOIN cells ON cells.id = cell "
+            "WHERE key BETWEEN ? AND ? LIMIT 2",
             low,
             high,
         )
         if len(found) != 1:
             raise StoreError(f"{self.path} has {'no' if not found else 'more than one'} rollout whose id starts with {id!r}")
-        key, cell, replicate, scorer, cache = found[0]
-        return Row(key, cell, replicate, scorer, cache, self._layout(scorer))
+        key, cell, replicate, stop, scorer, cache = found[0]
+        return Row(key, cell, replicate, stop, scorer, cache, self._layout(scorer))
 
     def record(self, key: bytes) -> Record:
         """A stored rollout's record, as it was put."""
+        body = self.body(key)
+        with self._readable(f"the rollout {key.hex()[:16]}"):
+            body.setdefault("failures", 0)
+            conversation = Conversation.of(*(body[name] for name in ("messages", "calls", "stop_reason", "error", "failures")))
+            return Record(conversation, body["created"], body["provenance"])
+
+    def body(self, key: bytes) -> dict[str, Any]:
+        """A stored rollout's record as JSON, with whatever another version put there."""
         found = self.query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
         with self._readable(f"the rollout {key.hex()[:16]}"):
-            ((crc, body),) = found
-            if zlib.crc32(body) != crc:
+            if not found:
+                raise ValueError("its body is gone")
+            ((crc, packed),) = found
+            if zlib.crc32(packed) != crc:
                 raise ValueError("its checksum does not match")
-            packed: dict[str, Any] = json.loads(zlib.decompress(body))
-            for message in packed["messages"]:
+            body: dict[str, Any] = codec.loads(zlib.decompress(packed))
+            for message in body["messages"]:
                 if message["role"] == "tool" and isinstance(message["content"], int):
                     message["content"] = self._text(message["content"])
-            packed.setdefault("failures", 0)
-            conversation = Conversation.of(*(packed[name] for name in ("messages", "calls", "stop_reason", "error", "failures")))
-            return Record(conversation, packed["created"], json.loads(self._text(packed["provenance"])))
+            return body | {"provenance": json.loads(self._text(body["provenance"]))}
 
     def unfinished(self, key: bytes) -> Conversation | None:
         """A stored rollout that a run replaces; None where there is none, or none that can be read."""
         found = self.query("SELECT stop_reason FROM rollouts WHERE key=?", key)
-        with contextlib.suppress(StoreError):
+        with contextlib.suppress(Damaged):
             return self.record(key).conversation if found and found[0][0] in UNFINISHED else None
         return None
 
@@ -271,14 +292,15 @@ class Store(Database):
         return raw.decode("utf-8", "surrogatepass")
 
     @contextlib.contextmanager
-    def _readable(self, what: str) -> Iterator[None]:
+    def _readable(self, what: str, instead: str = "pp.discard([id]) and run again") -> Iterator[None]:
         try:
             yield
-        except (ValueError, KeyError, TypeError, zlib.error) as error:
-            raise StoreError(
+        except _UNREADABLE as error:
+            raise Damaged(
                 f"{self.path}: {what} is damaged ({error}). Nothing else is affected. "
-                "To do: restore the file from a backup, or pp.discard([id]) and run again."
+                f"To do: restore the file from a backup, or {instead}."
             ) from error
 
 
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+# What becomes of reading what is damaged.
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error)

@@ -6,6 +6,7 @@ finite Wald interval where counts are separated. The study: 4 peer levels x 3 sc
 
 import argparse
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from scipy.special import expit
 
 from ppres import stats
 from ppres.stats import _fit
+from ppres.stats._interval import equivalence, mover
 from ppres.stats._likelihood import Likelihood
 
 FORMULA = "preserved ~ peer_present + cooperativeness + C(scenario)"
@@ -162,6 +164,30 @@ def errors(rng, studies):
     return kept
 
 
+# An interaction of four arms (its weights 1, -1, -1, 1): rates, rollouts in each.
+INTERACTIONS = {
+    "interaction of rates, 40 in each arm": ((0.5, 0.2, 0.3, 0.15), 40),
+    "interaction over a floor (0.5, 0.025, 0, 0), 40 in each arm": ((0.5, 0.025, 0.0, 0.0), 40),
+    "interaction at a floor (0.03 in all), 100 in each arm": ((0.03,) * 4, 100),
+    "interaction of rates, 15 in each arm": ((0.5, 0.2, 0.3, 0.15), 15),
+}
+
+
+def of_contrasts(rng, studies):
+    """Coverage of 95% intervals, and how often effects of just the margin are called equivalent at 5%."""
+    kept = {}
+    weights, z = (1, -1, -1, 1), 1.959964
+    for name, (rates, n) in INTERACTIONS.items():
+        true = float(np.dot(weights, rates))
+        bounds = (mover(weights, k, [n] * 4, z) for k in rng.binomial(n, rates, (studies, 4)).tolist())
+        kept[name] = [low <= true <= high for low, high in bounds]
+    for n, (a, b), margin in ((400, (0.3, 0.2), 0.1), (2000, (0.5, 0.55), 0.05), (60, (0.1, 0.0), 0.1)):
+        drawn = rng.binomial(n, (a, b), (studies, 2)).tolist()
+        verdicts = [equivalence(partial(mover, (1, -1), k, (n, n)), (k[0] - k[1]) / n, 0.95, margin)["verdict"] for k in drawn]
+        kept[f"error: {a} and {b}, margin {margin}, n = {n}, called equivalent"] = [told == "equivalent" for told in verdicts]
+    return kept
+
+
 def separated(rng, studies):
     """Finite Wald intervals among studies in which no rollout without a peer preserves: (studies separated, such intervals)."""
     table, wrong, seen = cells(), 0, 0
@@ -181,6 +207,10 @@ if __name__ == "__main__":
     for title, kept in (
         ("coverage of 95% intervals (93-97)", coverage(np.random.default_rng(2026), asked)),
         ("type-I error at 5% (at most 6)", errors(np.random.default_rng(7), asked)),
+        (
+            "contrasts (93-97; away from floors), equivalence (errors at most 5)",
+            of_contrasts(np.random.default_rng(11), 10 * asked),
+        ),
     ):
         print(title)
         for name, values in kept.items():

@@ -17,6 +17,18 @@ from ppres.release import ReleaseError, load_release
 # What a row means.
 
 
+def test_the_form_is_the_papers(tmp_path):
+    forms = [(True, "normal"), (False, "unmonitored"), (None, None)]
+    rows = [told(memory_hard_prompt=hard, reasoning_scratchpad_mode=mode, is_memory=True) for hard, mode in forms]
+    frame = loaded(tmp_path, *rows)
+    assert values(frame, "memory_prompt") == ["hard", "soft", None]
+    assert values(frame, "scratchpad") == ["plain", "unwatched", None]
+    for name, level in {"report": "file", "nudges": 5, "decoys": False, "memory_length": "long"}.items():
+        assert values(frame, name) == [level] * 3
+    row = only(loaded(tmp_path, told()))
+    assert (row["history_place"], row["other_pairs"], row["strongest_named"]) == ("last", "swapped", True)
+
+
 def test_tampering_by_the_authors_label(tmp_path):
     frame = loaded(tmp_path, told(), told(shutdown_enabled=False, read_config=True), told(shutdown_enabled=None))
     assert values(frame, "preserved") == [False, True, None]
@@ -183,8 +195,8 @@ def test_subjects_that_are_other_models(tmp_path):
 
 
 def test_the_frame_is_that_of_run(tmp_path, cell):
-    ours = pp.run(cell, "sim/gemini-3-flash", n=2, progress=False)
-    theirs = loaded(tmp_path, told(dataset="factual"), told(dataset="factual"))
+    ours = pp.run(pp.paper(cell), "sim/gemini-3-flash", n=2, progress=False)
+    theirs = loaded(tmp_path, *[told(dataset="factual", reasoning_scratchpad_mode="off")] * 2)
     assert list(theirs.columns[: len(ours.columns)]) == list(ours.columns)
     differ = {name for name in ours.columns if ours[name].dtype != theirs[name].dtype}
     assert differ == {"tool_calls", "tool_errors"}  # not among the labels, and no whole number stands for none

@@ -214,11 +214,11 @@ def test_transcripts_are_not_read_unless_asked_for(tmp_path, monkeypatch):
         return whole(self, size, columns=columns, **options)
 
     monkeypatch.setattr(parquet.ParquetFile, "iter_batches", noted)
-    loaded(tmp_path, told())
+    loaded(tmp_path, told(evaluator="someone"))
     replayed(tmp_path, told(transcript_json=transcript(*READ, END)))
     (_, plain), (size, with_transcripts) = read
     assert "transcript_json" not in plain
-    assert "memory_hard_prompt" not in plain
+    assert "evaluator" not in plain
     assert "eval_score" in plain
     assert "transcript_json" in with_transcripts
     assert size < 1000  # so that a batch of long transcripts is small

@@ -1,7 +1,11 @@
 """Stores brought together."""
 
+import contextlib
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,24 +84,173 @@ def test_a_store_of_version_1_is_merged_and_left_as_it_is(tmp_path):
     assert ours.equals(theirs)
 
 
-def test_an_interrupted_merge_leaves_the_target_whole(cells, tmp_path, monkeypatch):
+INTERRUPTED = """
+import os, signal, sys
+import ppres as pp
+from ppres.store.store import Store
+insert, calls = Store.insert, []
+
+def interrupted(self, *given):
+    calls.append(1)
+    if len(calls) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return insert(self, *given)
+
+Store.insert = interrupted
+pp.merge("a.sqlite", "b.sqlite")
+"""
+
+
+def test_a_merge_that_is_killed_leaves_the_target_whole_and_can_be_done_again(cells, tmp_path):
     a, b = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
     pp.run(cells[:1], MODEL, n=2, store=a, progress=False)
-    pp.run(cells, MODEL, n=5, store=b, progress=False)
-    kept, put, calls = pp.frame(store=a), Store.put, []
-
-    def interrupted(self, *given):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        put(self, *given)
-
-    monkeypatch.setattr(Store, "put", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        pp.merge(a, b)
-    monkeypatch.undo()
+    expected = pp.run(cells, MODEL, n=5, store=b, progress=False)
+    kept = pp.frame(store=a)
+    assert subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=tmp_path, check=False).returncode == -signal.SIGKILL
     assert pp.frame(store=a).equals(kept)
     assert pp.verify(store=a).empty
+    assert counts(pp.merge(a, b)) == {"added": 8, "already there": 2}
+    assert pp.frame(cells, MODEL, store=a).equals(expected)
+
+
+def sql(path, text, *values):
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        return db.execute(text, values).fetchall()
+
+
+@pytest.fixture
+def two(cells, tmp_path):
+    """Two stores of the same three rollouts."""
+    a, b = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
+    pp.run(cells[0], MODEL, n=3, store=a, progress=False)
+    shutil.copyfile(a, b)
+    return a, b
+
+
+def rewritten(path, replicate, change):
+    """Another version wrote this rollout."""
+    with Store(path) as store:
+        (row,) = (row for row in store.rows(store.cells()[0]) if row.replicate == replicate)
+        body = store.body(row.key)
+        change(body)
+        store.discard([row.key])
+        store.insert(row, body, {row.cell: store.spec(row.cell)})
+    return row.key
+
+
+def test_what_another_version_put_there_is_copied(two, tmp_path):
+    _, b = two
+
+    def later(body):
+        body["calls"][0] |= {"mood": "calm", "cost": {"usd": 1}}
+        body["messages"][0]["later"] = [10**5000]
+        body["harness"] = {"name": "of tomorrow"}
+
+    key = rewritten(b, 1, later)
+    with Store(b) as source:
+        stored = source.body(key)
+    assert counts(pp.merge(tmp_path / "new.sqlite", b)) == {"added": 3}
+    with Store(tmp_path / "new.sqlite") as target:
+        assert target.body(key) == stored
+        assert stored["calls"][0]["mood"] == "calm"
+        assert target.spec(target.cells()[0]) == Store(b).spec(target.cells()[0])
+    assert counts(pp.merge(tmp_path / "new.sqlite", b)) == {"already there": 3}
+    assert pp.frame(store=tmp_path / "new.sqlite").equals(pp.frame(store=b))
+
+
+def test_outcomes_are_copied_with_their_rules_or_left_out(two, tmp_path):
+    _, b = two
+    frame = pp.frame(store=b)
+    sql(b, "UPDATE rollouts SET scorer=NULL, outcomes=NULL WHERE replicate=1")
+    sql(b, "INSERT INTO layouts VALUES ('old', '[\"preserved\", \"mood\"]')")
+    sql(b, "UPDATE rollouts SET scorer='old', outcomes='[true, \"calm\"]' WHERE replicate=2")
+    pp.merge(tmp_path / "new.sqlite", b)
+    cached = sql(tmp_path / "new.sqlite", "SELECT scorer, outcomes FROM rollouts ORDER BY replicate")
+    assert cached == sql(b, "SELECT scorer, outcomes FROM rollouts ORDER BY replicate")
+    pp.merge(tmp_path / "same.sqlite", b)
+    sql(tmp_path / "same.sqlite", "DELETE FROM rollouts")
+    sql(tmp_path / "same.sqlite", "UPDATE layouts SET columns='[\"other\"]' WHERE scorer='old'")
+    assert counts(pp.merge(tmp_path / "same.sqlite", b))["added"] == 3
+    assert sql(tmp_path / "same.sqlite", "SELECT scorer FROM rollouts WHERE replicate > 0") == [(None,), (None,)]
+    for path in (tmp_path / "new.sqlite", tmp_path / "same.sqlite"):
+        assert pp.frame(store=path).equals(frame)
+
+
+def test_another_key_for_the_same_replicate_is_a_conflict(two):
+    a, b = two
+    kept = pp.frame(store=a)
+    sql(b, "UPDATE rollouts SET key=? WHERE replicate=1", b"m" * 32)
+    table = pp.merge(a, b).set_index("what")
+    assert table["count"].to_dict() == {"already there": 2, "conflict": 1}
+    assert table.ids["conflict"] == (b"m" * 8).hex()
+    assert pp.frame(store=a).equals(kept)
+
+
+def test_a_damaged_rollout_is_mended_by_a_sound_one(two):
+    a, b = two
+    frame = pp.frame(store=a)
+    sql(a, "UPDATE bodies SET body=x'00' WHERE rollout=(SELECT id FROM rollouts WHERE replicate=1)")
+    sql(b, "DELETE FROM bodies WHERE rollout=(SELECT id FROM rollouts WHERE replicate=2)")
+    table = pp.merge(a, b).set_index("what")
+    assert table["count"].to_dict() == {"already there": 1, "mended": 1, "damaged": 1}
+    assert table.ids.to_dict() == {"already there": "", "mended": frame.id[1], "damaged": frame.id[2]}
+    assert pp.verify(store=a).empty
+    assert pp.frame(store=a).drop(columns="id").equals(frame.drop(columns="id"))
+
+
+def test_judgements_that_differ_are_told(tmp_path):
+    a, b = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
+    yes, no, failed = {"reply": {"content": "yes"}}, {"reply": {"content": "no"}}, {"error": "HTTP 500"}
+    told = [(yes, yes), (yes, no), (failed, no), (yes, failed), (None, no), (None, yes), (yes, None)]
+    for path, place in ((a, 0), (b, 1)):
+        with Store(path) as store:
+            for i, replies in enumerate(told):
+                if replies[place]:
+                    store.put_judgement(bytes([i]) * 32, b"r" * 32, "refusal", "m", replies[place])
+    sql(b, "UPDATE judgements SET body=x'00' WHERE key=?", bytes([5]) * 32)
+    table = pp.merge(a, b).set_index("what")
+    assert table["count"].to_dict() == {"judgement conflict": 1, "judgements": 2, "damaged judgement": 1}
+    assert table.ids["judgement conflict"] == "01" * 8
+    with Store(a) as store:
+        kept = [store.judgement(bytes([i]) * 32) for i in range(len(told))]
+    assert kept == [yes, yes, no, yes, no, None, yes]
+
+
+def said(path, key, *texts):
+    with Store(path) as store:
+        for turn, text in enumerate(texts):
+            checkpoint.keep(store, key, turn, Reply({"role": "assistant", "content": text}, Call()))
+
+
+def test_of_paused_conversations_the_longer_stays_and_others_are_told(tmp_path):
+    a, b = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
+    here, there = {b"1": "xy", b"2": "xyz", b"3": "xy"}, {b"1": "xyz", b"2": "xy", b"3": "abc", b"4": "x"}
+    for path, conversations in ((a, here), (b, there)):
+        for key, texts in conversations.items():
+            said(path, key * 32, *texts)
+    table = pp.merge(a, b).set_index("what")
+    assert table["count"].to_dict() == {"paused turns": 4, "paused conflict": 1}
+    assert table.ids["paused conflict"] == (b"3" * 8).hex()
+    with Store(a) as store:
+        kept = {key[:1]: "".join(turn.message["content"] for turn in turns) for key, turns in checkpoint.partial(store).items()}
+    assert kept == {b"1": "xyz", b"2": "xyz", b"3": "xy", b"4": "x"}
+
+
+@pytest.mark.parametrize("where", [0, 1])
+def test_conversations_that_a_run_is_at_are_left_to_it(where, tmp_path):
+    paths = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
+    key = b"k" * 32
+    said(paths[0], key, "x")
+    said(paths[1], key, "x", "y")
+    with Store(paths[where]) as store:
+        with checkpoint.Run(store) as run:
+            run.take(key)
+            table = pp.merge(*paths)
+            assert counts(table) == {"under way": 1}
+            assert table.ids.tolist() == [key.hex()[:16]]
+        with Store(paths[0]) as target:
+            assert [len(turns) for turns in checkpoint.partial(target).values()] == [1]
+    assert counts(pp.merge(*paths)) == {"paused turns": 2}
 
 
 def test_what_cannot_be_merged_is_told(cell, tmp_path):
@@ -107,5 +260,10 @@ def test_what_cannot_be_merged_is_told(cell, tmp_path):
     assert not (tmp_path / "none.sqlite").exists()
     with pytest.raises(pp.StoreError, match="itself"):
         pp.merge(tmp_path / "a.sqlite", tmp_path / "a.sqlite")
+    (tmp_path / "same.sqlite").hardlink_to(tmp_path / "a.sqlite")
+    (tmp_path / "link.sqlite").symlink_to(tmp_path / "a.sqlite")
+    for name in ("same.sqlite", "link.sqlite"):
+        with pytest.raises(pp.StoreError, match="itself"):
+            pp.merge(tmp_path / "a.sqlite", tmp_path / name)
     with pytest.raises(pp.StoreError, match="one or more to read"):
         pp.merge(tmp_path / "a.sqlite")

@@ -75,8 +75,8 @@ def test_what_was_paused_and_judged_in_version_1_is_there(old):
 
 @shared
 def test_a_migration_that_is_interrupted_leaves_the_file_as_it_was(old, monkeypatch):
-    def fails(connection):
-        STEPS_1(connection)
+    def fails(connection, *more):
+        STEPS_1(connection, *more)
         raise sqlite3.OperationalError("interrupted")
 
     STEPS_1 = STEPS[1]

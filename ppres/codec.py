@@ -1,0 +1,123 @@
+"""JSON of any depth, and with whole numbers of any length: Python's own gives up at 1,000 levels and at 4,300 digits."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_write = json.JSONEncoder(separators=(",", ":")).encode
+_AT_ONCE = 600  # digits of a whole number: fewer than the least that Python can be told to give up at
+_DEEPEST = 1_000_000  # levels; what goes on below holds itself
+_TOKEN = re.compile(r'[\s,:]*(?:([\[{\]}])|(-?\d+)(?![\d.eE])|("[^"\\]*(?:\\.[^"\\]*)*"|[^\s,:\[\]{}"]+))')
+
+
+def dumps(value: Any) -> str:
+    """A value as JSON, without spaces. Raises `TypeError` for what is no JSON, `ValueError` for what holds itself."""
+    try:
+        return _write(value)
+    except RecursionError:
+        return "".join(_pieces(value))
+    except ValueError as error:
+        if "Circular" in str(error):
+            raise
+        return "".join(_pieces(value))  # a number is too long
+
+
+def loads(text: str | bytes) -> Any:
+    """A value from its JSON. Raises `ValueError` for what is none."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except (RecursionError, ValueError):
+        return _grown(text if isinstance(text, str) else text.decode())
+
+
+def text(value: Any) -> str:
+    """A value in words, as `str` has it, or as JSON where that gives up as well."""
+    try:
+        return str(value)
+    except (RecursionError, ValueError):
+        return dumps(value)
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """Its JSON, found without a call for each level."""
+    levels: list[tuple[str, Iterator[tuple[str, Any]]]] = [("", iter([("", value)]))]
+    while levels:
+        end, items = levels[-1]
+        before, item = next(items, ("", _END))
+        yield before
+        if item is _END:
+            yield end
+            levels.pop()
+        elif isinstance(item, dict):
+            yield "{"
+            levels.append(("}", _named(item)))
+        elif isinstance(item, list | tuple):
+            yield "["
+            levels.append(("]", (("," if i else "", inner) for i, inner in enumerate(item))))
+        else:
+            yield _digits(item) if isinstance(item, int) and not isinstance(item, bool) else _write(item)
+        if len(levels) > _DEEPEST:
+            raise ValueError("a value holds itself, or has a million levels")
+
+
+_END = object()
+
+
+def _named(item: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    for i, (name, value) in enumerate(item.items()):
+        yield f"{',' if i else ''}{_write(name if isinstance(name, str) else _write(name))}:", value
+
+
+def _grown(text: str) -> Any:
+    """A value from its JSON, token by token."""
+    levels: list[Any] = [[]]
+    names: list[str | None] = [None]
+    place = 0
+    while match := _TOKEN.match(text, place):
+        bracket, number, word = match.groups()
+        place = match.end()
+        if bracket in ("]", "}"):
+            value = levels.pop()
+            names.pop()
+        elif bracket:
+            levels.append([] if bracket == "[" else {})
+            names.append(None)
+            continue
+        else:
+            value = _whole(number) if number else json.loads(word)
+        if not levels:
+            break
+        if isinstance(levels[-1], list):
+            levels[-1].append(value)
+        elif names[-1] is None and isinstance(value, str):
+            names[-1] = value
+        elif names[-1] is None:
+            break
+        else:
+            levels[-1][names[-1]], names[-1] = value, None
+    if len(levels) != 1 or len(levels[0]) != 1 or text[place:].strip():
+        raise ValueError("the JSON ends in its middle, or goes on after its end")
+    return levels[0][0]
+
+
+def _digits(number: int) -> str:
+    parts, rest = [], abs(number)
+    while True:
+        rest, part = divmod(rest, 10**_AT_ONCE)
+        if not rest:
+            break
+        parts.append(str(part).zfill(_AT_ONCE))
+    return "-" * (number < 0) + str(part) + "".join(reversed(parts))
+
+
+def _whole(digits: str) -> int:
+    number, unsigned = 0, digits.removeprefix("-")
+    for start in range(0, len(unsigned), _AT_ONCE):
+        part = unsigned[start : start + _AT_ONCE]
+        number = number * 10 ** len(part) + int(part)
+    return -number if digits[0] == "-" else number

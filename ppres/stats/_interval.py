@@ -1,0 +1,72 @@
+"""Intervals of weighted sums of rates, and the test of whether an effect is as good as none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Interval = Callable[[float], tuple[float, float]]
+"""Low and high by z, the normal quantile of the level."""
+FAR = 40.0  # of a normal quantile: p is 0 there
+
+
+def wilson_at(k: Any, n: Any, z: float) -> tuple[Any, Any]:
+    """Wilson's score interval of k of n (1927), of numbers or of columns; it ends at 0 and 1 exactly."""
+    middle, half = (k + z**2 / 2) / (n + z**2), z * (k * (1 - k / n) + z**2 / 4) ** 0.5 / (n + z**2)
+    low, high = middle - half, middle + half
+    return low * (k > 0), high + (1 - high) * (k == n)
+
+
+def mover(weights: Sequence[float], k: Sequence[int], n: Sequence[int], z: float) -> tuple[float, float]:
+    """Bounds of the weighted sum of the rates k/n: Wilson's for each, put together by squares (Zou, Huang and Zhang 2009)."""
+    below = above = 0.0
+    for weight, hits, size in zip(weights, k, n, strict=True):
+        rate, (low, high) = hits / size, wilson_at(hits, size, z)
+        down, up = (rate - low, high - rate) if weight > 0 else (rate - high, low - rate)
+        below, above = math.hypot(below, weight * down), math.hypot(above, weight * up)
+    estimate = sum(weight * hits / size for weight, hits, size in zip(weights, k, n, strict=True))
+    return estimate - below, estimate + above
+
+
+def equivalence(interval: Interval, estimate: float, level: float, margin: float) -> dict[str, Any]:
+    """Columns on whether an effect lies within ±`margin`: margin, low_equivalence, high_equivalence, p_equivalence, verdict.
+
+    Two one-sided tests at 1 − `level` (Schuirmann 1987): the effect is as good as none where the interval at 2 × `level` − 1, of
+    which these are the bounds, lies within the margin; p_equivalence is the level at which it just does. verdict is "equivalent"
+    where it does (even where the effect is not 0), else "different" where the interval at `level` is without 0, else "undecided".
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    if math.isnan(estimate):
+        nothing = dict.fromkeys(("low_equivalence", "high_equivalence", "p_equivalence"), math.nan)
+        return {"margin": margin, **nothing, "verdict": ""}
+    low, high = interval(float(norm.ppf(level)))
+    left, right = interval(float(norm.ppf((1 + level) / 2)))
+
+    def within(z: float) -> float:
+        inner = interval(z)
+        return min(inner[0] + margin, margin - inner[1])
+
+    far = 0.0 if within(0) <= 0 else FAR if within(FAR) > 0 else float(brentq(within, 0, FAR))
+    p = float(norm.sf(far) if far else norm.cdf(_outside(interval, margin)))
+    verdict = "equivalent" if -margin < low and high < margin else "different" if left > 0 or right < 0 else "undecided"
+    return {"margin": margin, "low_equivalence": low, "high_equivalence": high, "p_equivalence": p, "verdict": verdict}
+
+
+def _outside(interval: Interval, margin: float) -> float:
+    """z at which the interval around an estimate beyond the margin just reaches it."""
+    from scipy.optimize import brentq
+
+    def reaches(z: float) -> float:
+        low, high = interval(z)
+        return min(margin - low, high + margin)  # below 0 as long as all of it is beyond
+
+    return FAR if reaches(FAR) < 0 else float(brentq(reaches, 0, FAR)) if reaches(0) < 0 else 0.0
+
+
+def check_margin(margin: float | None) -> None:
+    """`ValueError` for a margin that is no difference of rates."""
+    if margin is not None and not (isinstance(margin, int | float) and 0 < margin < 1):
+        raise ValueError(f"margin={margin!r} is not between 0 and 1: it is the largest difference of rates that is as good as none")

@@ -1,0 +1,124 @@
+"""Linear contrasts of rates on the probability scale, and whether an effect is different from nothing or as good as none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ppres.stats._frame import NoOutcome, at_level, check_level, columns_of, counts, each
+from ppres.stats._interval import FAR, Interval, check_margin, equivalence, mover
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def contrasts(
+    frame: pd.DataFrame,
+    factors: str | Sequence[str],
+    weights: Mapping[str, Mapping[Any, float]],
+    by: str | Sequence[str] = (),
+    outcome: str = "preserved",
+    level: float = 0.95,
+    margin: float | None = None,
+) -> pd.DataFrame:
+    """Weighted sums of the rates of cells, for each group of a frame: a difference in differences, a trend, one arm against many.
+
+    `factors` names the columns that make a cell, `weights` the contrasts: `{"threat x peer": {("cooperative", True): 1, ("none",
+    True): -1, ("cooperative", False): -1, ("none", False): 1}}`; of one factor a cell is its level, and None stands for a missing
+    value. Returns the groups and term, estimate (in rates), low, high, p, k and n of all its cells, estimator, excluded; NaN where
+    a cell has no known outcome.
+
+    The interval is Wilson's of each rate, put together by squares (MOVER: Zou, Huang and Zhang 2009, Computational Statistics and
+    Data Analysis 53:1080); of two cells it is Newcombe's. It holds where an arm is at the floor, where a log-odds interaction has
+    no estimate. p is the level at which the interval just reaches 0. Rollouts are taken as independent.
+
+    `margin` asks whether the effect is as good as none: see `equivalence` for the columns that it adds.
+
+    Raises `KeyError` for a missing column; `ValueError` for an outcome that is not true or false, a cell that does not occur, a
+    weight that is no number, a bad level or margin.
+    """
+    import pandas as pd
+    from scipy.stats import norm
+
+    names = [factors] if isinstance(factors, str) else list(factors)
+    columns_of(frame, by, outcome, *names)
+    check_level(level)
+    check_margin(margin)
+    z = float(norm.ppf((1 + level) / 2))
+    cells = {name: _cells(frame, names, name, told) for name, told in weights.items()}
+    if not cells:
+        raise ValueError("weights names no contrast; for example {'effect': {'cooperative': 1, 'none': -1}}")
+
+    def of_group(part: pd.DataFrame) -> pd.DataFrame:
+        rows = []
+        for name, weighted in cells.items():
+            sums = [_counted(part, names, cell, outcome) for cell in weighted]
+            k, n, excluded = (sum(column) for column in zip(*sums, strict=True))
+            row: dict[str, Any] = {"term": name} | dict.fromkeys(("estimate", "low", "high", "p"), math.nan)
+            if all(size for _, size, _ in sums):
+                row |= _summary([*weighted.values()], sums, z)
+            kind = "MOVER, Wilson" if row["p"] == row["p"] else "a cell has no known outcome"
+            row |= {"k": k, "n": n, "estimator": kind, "excluded": excluded}
+            if margin is not None:
+                row |= equivalence(_bounds([*weighted.values()], sums), row["estimate"], level, margin)
+            rows.append(row)
+        if not any(row["n"] for row in rows):
+            raise NoOutcome("no row has a known outcome")
+        return pd.DataFrame(rows)
+
+    return each(frame.reset_index(drop=True), by, of_group)
+
+
+def _bounds(weights: Sequence[float], sums: Sequence[tuple[int, int, int]]) -> Interval:
+    return lambda z: mover(weights, [k for k, _, _ in sums], [n for _, n, _ in sums], z)
+
+
+def _summary(weights: Sequence[float], sums: Sequence[tuple[int, int, int]], z: float) -> dict[str, float]:
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    interval = _bounds(weights, sums)
+    estimate = sum(weight * k / n for weight, (k, n, _) in zip(weights, sums, strict=True))
+    low, high = interval(z)
+
+    def nearer(z: float) -> float:
+        """The bound that lies towards 0, on the estimate's side of it."""
+        bounds = interval(z)
+        return bounds[0] if estimate > 0 else -bounds[1]
+
+    nothing = math.isclose(estimate, 0, abs_tol=1e-12)
+    reach = 0.0 if nothing else float(brentq(nearer, 0, FAR)) if nearer(FAR) < 0 else FAR
+    return {"estimate": estimate, "low": low, "high": high, "p": float(2 * norm.sf(reach))}
+
+
+def _cells(frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, float]) -> dict[tuple[Any, ...], float]:
+    """Weights by cell. `ValueError` for a cell that does not occur, or what is no weight."""
+    cells = {}
+    for levels, weight in told.items():
+        cell = levels if isinstance(levels, tuple) else (levels,)
+        if len(cell) != len(names):
+            raise ValueError(f"{name}: {levels!r} is no level of {', '.join(names)} each")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise ValueError(f"{name}: the weight of {levels!r} is a number, not {weight!r}")
+        if not _rows(frame, names, cell).any():
+            there = frame[names].drop_duplicates().itertuples(index=False, name=None)
+            raise ValueError(f"{name}: no row has {levels!r}; there are {', '.join(map(repr, there))}")
+        if weight:
+            cells[cell] = float(weight)
+    if not cells:
+        raise ValueError(f"{name}: all its weights are 0")
+    return cells
+
+
+def _rows(frame: pd.DataFrame, names: list[str], cell: tuple[Any, ...]) -> pd.Series[bool]:
+    rows = at_level(frame, names[0], cell[0])
+    for name, value in zip(names[1:], cell[1:], strict=True):
+        rows &= at_level(frame, name, value)
+    return rows
+
+
+def _counted(frame: pd.DataFrame, names: list[str], cell: tuple[Any, ...], outcome: str) -> tuple[int, int, int]:
+    """k, n and how many rows of a cell are excluded."""
+    sums = counts(frame[_rows(frame, names, cell)], outcome).sum()
+    return int(sums["k"]), int(sums["n"]), int(sums["excluded"])
