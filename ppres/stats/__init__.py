@@ -7,6 +7,7 @@ k (outcome true), n (outcome known), estimator (what made the row), and a few co
 from ppres.stats.coders import agreement, alpha, confusion
 from ppres.stats.contrasts import contrasts
 from ppres.stats.families import bootstrap, holm, means
+from ppres.stats.power import mde, power, sample_size
 from ppres.stats.proportions import differences, rates, risk_ratios
 from ppres.stats.regression import logit, lr_test, margins, predicted
 from ppres.stats.settings import setting_average
@@ -22,9 +23,12 @@ __all__ = [
     "logit",
     "lr_test",
     "margins",
+    "mde",
     "means",
+    "power",
     "predicted",
     "rates",
     "risk_ratios",
+    "sample_size",
     "setting_average",
 ]

@@ -1,0 +1,167 @@
+"""How many rollouts a question needs: the power of any analysis of frames, by simulated studies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ppres.stats._interval import wilson_at
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+Decide = Callable[["pd.DataFrame"], Any]
+_OF_RATES = ("k", "n", "excluded", "rate", "low", "high", "flag")  # columns of `rates` that are no factors
+_MOST = 100_000  # rollouts in a cell that are tried
+
+
+def power(
+    cells: pd.DataFrame,
+    decide: Decide,
+    n: int | Iterable[int],
+    *,
+    cluster: str | None = None,
+    spread: float = 0.0,
+    outcome: str = "preserved",
+    cost: float | None = None,
+    reps: int = 400,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How often an analysis decides as hoped, over simulated studies of `n` rollouts in each cell.
+
+    `cells` has a row for each cell: its factors, and `rate`, the chance of the outcome there (what `rates` gives of a pilot or of a
+    planted persona is such a frame). `decide` takes a study, a frame of factors and outcome with a row for each rollout, and says
+    whether it found what it looks for: `lambda df: stats.differences(df, "peer", "cooperative", "none").p[0] < 0.05`, the verdict
+    of a margin, a Holm-adjusted p, a term of `logit`. Where rollouts of one wording resemble each other, `cluster` names the column
+    and `spread` the standard deviation of its shifts on the log-odds scale, drawn anew for each study.
+
+    Returns n (a cell), rollouts (in all), power, low, high (Wilson's 95% interval of the Monte Carlo error), reps, and dollars
+    where `cost` gives those of a rollout. The same seed gives the same studies.
+
+    Raises `KeyError` for a missing column, `ValueError` for rates that are no probabilities, or numbers that count nothing.
+    """
+    import pandas as pd
+
+    sizes = [n] if isinstance(n, int) else list(n)
+    cells = _checked(cells, cluster)
+    for size in (*sizes, reps):
+        _whole(size)
+    rows = [_row(cells, decide, size, (cluster, spread), outcome, cost, reps, seed) for size in sizes]
+    return pd.DataFrame(rows)
+
+
+def sample_size(cells: pd.DataFrame, decide: Decide, target: float = 0.8, **options: Any) -> pd.DataFrame:
+    """The smallest number of rollouts in each cell at which `power` reaches `target`, as its last row; those tried are before it.
+
+    `options` are those of `power`. The search takes power to grow with n, and is as exact as its Monte Carlo error.
+    Raises as `power` does, and `ValueError` where no number up to 100,000 does it: the effect may be none.
+    """
+    return _search(lambda size: power(cells, decide, size, **options), target)
+
+
+def mde(
+    cells_of: Callable[[float], pd.DataFrame], decide: Decide, n: int, target: float = 0.8, *, largest: float = 1.0, **options: Any
+) -> pd.DataFrame:
+    """The smallest effect that `n` rollouts in each cell find with power `target`, as the last row's `effect`.
+
+    `cells_of(effect)` gives the cells with an effect of that size, from 0 to `largest` (a difference of rates, say). `options` are
+    those of `power`; rows before the last are effects that were tried. Raises as `power` does, and `ValueError` where `largest` is
+    not found.
+    """
+    import pandas as pd
+
+    _target(target)
+    low, high, tried = 0.0, largest, []
+
+    def at(effect: float) -> float:
+        row = power(cells_of(effect), decide, n, **options).assign(effect=effect)
+        tried.append(row)
+        return float(row.power[0])
+
+    if at(high) < target:
+        raise ValueError(f"an effect of {largest} has power {tried[-1].power[0]:.2f} at n = {n}: below {target}")
+    while high - low > largest / 200:
+        middle = (low + high) / 2
+        low, high = (low, middle) if at(middle) >= target else (middle, high)
+    best = next(row for row in reversed(tried) if row.effect[0] == high)
+    return pd.concat([*(row for row in tried if row is not best), best], ignore_index=True)
+
+
+def _search(at: Callable[[int], pd.DataFrame], target: float) -> pd.DataFrame:
+    import pandas as pd
+
+    _target(target)
+    tried: dict[int, pd.DataFrame] = {}
+
+    def enough(size: int) -> bool:
+        tried[size] = at(size)
+        return bool(tried[size].power[0] >= target)
+
+    low, high = 0, 10
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > _MOST:
+            raise ValueError(f"at n = {low} the power is {tried[low].power[0]:.2f}, below {target}: is there an effect?")
+    while high - low > max(1, high // 50):  # finer than the Monte Carlo error
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return pd.concat([*(row for size, row in tried.items() if size != high), tried[high]], ignore_index=True)
+
+
+def _row(
+    cells: pd.DataFrame,
+    decide: Decide,
+    n: int,
+    clusters: tuple[str | None, float],
+    outcome: str,
+    cost: float | None,
+    reps: int,
+    seed: int,
+) -> dict[str, Any]:
+    import numpy as np
+
+    rng = np.random.default_rng([seed, n])
+    frame = cells.drop(columns="rate").loc[cells.index.repeat(n)].reset_index(drop=True)
+    k = 0
+    for _ in range(reps):
+        drawn = rng.random(len(frame)) < np.repeat(_rates(cells, clusters, rng), n)
+        k += bool(decide(frame.assign(**{outcome: drawn})))
+    low, high = wilson_at(k, reps, 1.959964)
+    row = {"n": n, "rollouts": len(frame), "power": k / reps, "low": low, "high": high, "reps": reps}
+    return row | ({} if cost is None else {"dollars": cost * len(frame)})
+
+
+def _rates(cells: pd.DataFrame, clusters: tuple[str | None, float], rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Chances of the cells in one study."""
+    from scipy.special import expit, logit
+
+    rates: np.ndarray[Any, Any] = cells["rate"].to_numpy(dtype=float)
+    name, spread = clusters
+    if name is None:
+        return rates
+    codes = cells.groupby(name, dropna=False, observed=True).ngroup().to_numpy()
+    shifted: np.ndarray[Any, Any] = expit(logit(rates) + rng.normal(0, spread, codes.max() + 1)[codes])
+    return shifted
+
+
+def _checked(cells: pd.DataFrame, cluster: str | None) -> pd.DataFrame:
+    """Cells with their factors and rates alone."""
+    for name in ("rate", *filter(None, [cluster])):
+        if name not in cells.columns:
+            raise KeyError(f"cells have no column {name!r}; they have {', '.join(map(str, cells.columns))}")
+    if cells.empty or not cells["rate"].between(0, 1).all():
+        raise ValueError(f"rate is a probability in each cell, not {[*cells['rate']]}")
+    kept = cells.drop(columns=[name for name in _OF_RATES if name != "rate" and name in cells.columns])
+    return kept.reset_index(drop=True)
+
+
+def _whole(number: Any) -> None:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ValueError(f"n and reps are whole numbers from 1 up, not {number!r}")
+
+
+def _target(target: float) -> None:
+    if not (0 < target < 1) or math.isnan(target):
+        raise ValueError(f"target={target!r} is not between 0 and 1")

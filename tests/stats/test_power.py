@@ -1,0 +1,100 @@
+"""Power by simulated studies, against exact enumeration."""
+
+import math
+
+import pandas as pd
+import pytest
+from scipy.stats import binom, fisher_exact
+
+from ppres import stats
+
+ARMS = pd.DataFrame({"peer": ["cooperative", "none"], "rate": [0.5, 0.15]})
+
+
+def fisher(frame):
+    k = frame[frame.preserved].peer.value_counts()
+    n = len(frame) // 2
+    a, b = int(k.get("cooperative", 0)), int(k.get("none", 0))
+    return fisher_exact([[a, n - a], [b, n - b]]).pvalue < 0.05
+
+
+def exact(n):
+    """Power of Fisher's test, summed over all tables that there can be."""
+    chance = [[binom.pmf(k, n, rate) for k in range(n + 1)] for rate in ARMS.rate]
+    found = [(a, b) for a in range(n + 1) for b in range(n + 1) if fisher_exact([[a, n - a], [b, n - b]]).pvalue < 0.05]
+    return sum(chance[0][a] * chance[1][b] for a, b in found)
+
+
+def test_power_is_that_of_an_exact_enumeration():
+    row = stats.power(ARMS, fisher, 20, reps=1000, seed=3).iloc[0]
+    assert row.power == pytest.approx(exact(20), abs=4 * math.sqrt(0.25 / 1000))
+    assert row.low <= exact(20) <= row.high
+    assert (row.n, row.rollouts, row.reps) == (20, 40, 1000)
+
+
+def test_no_effect_is_found_as_often_as_the_test_errs():
+    nothing = ARMS.assign(rate=0.4)
+    row = stats.power(nothing, lambda df: stats.differences(df, "peer", "cooperative", "none").p[0] < 0.05, 30, reps=300).iloc[0]
+    assert row.low < 0.05
+
+
+def test_power_grows_with_n_and_costs_what_it_costs():
+    table = stats.power(ARMS, fisher, [10, 40], cost=0.02, reps=200)
+    assert table.power.is_monotonic_increasing
+    assert table.dollars.tolist() == pytest.approx([0.4, 1.6])
+
+
+def test_the_same_seed_gives_the_same_studies():
+    kept = []
+    for seed in (1, 1, 2):
+        stats.power(ARMS, lambda df: kept.append(df.preserved.tolist()), 5, reps=1, seed=seed)
+    assert kept[0] == kept[1] != kept[2]
+
+
+def test_rates_of_a_pilot_are_cells():
+    pilot = pd.DataFrame({"peer": ["a"] * 4 + ["b"] * 4, "preserved": [True, True, True, False, False, False, False, True]})
+    columns = []
+    stats.power(stats.rates(pilot, "peer"), lambda df: columns.append([*df.columns]), 2, reps=1)
+    assert columns == [["peer", "preserved"]]
+
+
+def test_wordings_that_differ_make_studies_vary_more():
+    cells = pd.DataFrame({"wording": range(6), "rate": 0.5})
+    means = {}
+    for spread in (0.0, 1.5):
+        kept = means.setdefault(spread, [])
+        stats.power(cells, lambda df, kept=kept: kept.append(df.preserved.mean()), 50, cluster="wording", spread=spread, reps=200)
+    assert pd.Series(means[0.0]).std() == pytest.approx(math.sqrt(0.25 / 300), rel=0.2)
+    assert pd.Series(means[1.5]).std() > 3 * pd.Series(means[0.0]).std()
+
+
+def test_the_smallest_n_has_the_power_and_fewer_have_not():
+    table = stats.sample_size(ARMS, fisher, 0.8, reps=400, seed=5)
+    best = table.iloc[-1]
+    assert best.power >= 0.8
+    assert (table.power[table.n < best.n] < 0.8).all()
+    wanted = next(n for n in range(10, 60) if exact(n) >= 0.8)
+    assert abs(best.n - wanted) <= 4
+
+
+def test_the_smallest_effect_that_n_finds():
+    table = stats.mde(lambda effect: ARMS.assign(rate=[0.15 + effect, 0.15]), fisher, 30, 0.8, largest=0.85, reps=200)
+    assert table.effect.iloc[-1] == pytest.approx(0.36, abs=0.06)  # of which the exact power is 0.7999
+    assert table.power.iloc[-1] >= 0.8
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: stats.power(ARMS.drop(columns="rate"), fisher, 5), KeyError, "'rate'"),
+        (lambda: stats.power(ARMS.assign(rate=50), fisher, 5), ValueError, "probability"),
+        (lambda: stats.power(ARMS, fisher, 0), ValueError, "whole numbers"),
+        (lambda: stats.power(ARMS, fisher, 5, cluster="wording"), KeyError, "'wording'"),
+        (lambda: stats.sample_size(ARMS, fisher, 80), ValueError, "target=80"),
+        (lambda: stats.sample_size(ARMS, lambda df: False, reps=1), ValueError, "is there an effect"),
+        (lambda: stats.mde(lambda effect: ARMS, lambda df: False, 5, reps=1), ValueError, "below 0.8"),
+    ],
+)
+def test_what_is_wrong_is_said(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
