@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from ppres.factor import ConditionError, Doc, Factor, ImpossibleCondition, checked_documents, declared, short_hash
-from ppres.form import FORM, Form, settled, unusual
+from ppres.form import FORM, WORDINGS, Form, settled, unusual
 
 # What a peer level bundles in the paper: trust out of 10, tasks done together, and what the note says.
 # The trust scores and the task counts of the cooperative and uncooperative peer are the paper's; the neutral
@@ -156,8 +156,8 @@ class Condition(Form):
         short=lambda one: None if one.threatened == one.monitored else f"threatened={one.threatened}",
     )
     paraphrase: int = declared(
-        "Which of three wordings of documents and prompts is used; for documents alone see history_wording and policy_wording.",
-        (0, 1, 2),
+        "Which of six wordings of documents and prompts is used; for documents alone see history_wording and policy_wording.",
+        tuple(range(WORDINGS)),
         default=0,
         short=lambda condition: f"wording-{condition.paraphrase}" if condition.paraphrase else None,
     )

@@ -11,6 +11,8 @@ from typing import Any
 
 from ppres.factor import Factor, declared
 
+WORDINGS = 6  # of every text
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Form:
@@ -92,14 +94,14 @@ class Form:
         default=0,
     )
     history_wording: int | None = declared(
-        "Which of six wordings the history, or its control, has. By default that of `paraphrase`.",
-        tuple(range(6)),
+        "Which wording the history, or its control, has. By default that of `paraphrase`.",
+        tuple(range(WORDINGS)),
         default=None,
         optional=True,
     )
     policy_wording: int | None = declared(
-        "Which of six wordings policy, guidelines or notice have. By default that of `paraphrase`.",
-        tuple(range(6)),
+        "Which wording policy, guidelines or notice have. By default that of `paraphrase`.",
+        tuple(range(WORDINGS)),
         default=None,
         optional=True,
     )

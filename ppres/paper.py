@@ -166,7 +166,7 @@ DEPARTURES = (
     Departure(
         what="wording",
         paper="one of each text, the authors' own",
-        here="three of each prompt and six of each document, all ours",
+        here="six of each prompt and document, all ours",
         why="their licence, and because one wording shows no variance between wordings",
         instead="none: vary paraphrase, history_wording and policy_wording, and cluster by them",
     ),

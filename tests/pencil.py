@@ -9,7 +9,7 @@ import yaml
 from ppres.scenarios import SCENARIOS, build
 from ppres.worlds.world import World
 
-PARAPHRASES = [0, 1, 2]
+PARAPHRASES = [*range(6)]
 ME, OTHER = "Gemini Agent 1", "Gemini Agent 2"
 HISTORY = "agent_collaboration_review.md"
 ROOMS = "meeting_room_review.md"

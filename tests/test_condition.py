@@ -47,7 +47,7 @@ WRONG = {
     "shutdown_clause": ([None, 1, 0, "no"], ["True", "False"]),
     "monitored": (["maybe", 2], ["True", "False"]),
     "threatened": (["maybe", 2], ["True", "False"]),
-    "paraphrase": ([3, -1, True, 1.0, "0", None], ["0, 1, 2"]),
+    "paraphrase": ([6, -1, True, 1.0, "0", None], ["0, 1, 2, 3, 4, 5"]),
     "report": (["text", True], ["form", "file"]),
     "decoys": (["no", 0], ["True", "False"]),
     "deletion_notice": (["loose", 1], ["explicit", "vague"]),

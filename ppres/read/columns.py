@@ -35,6 +35,7 @@ TYPES: dict[str, str] = {
     name: factor.dtype.replace("int64", "float64") if factor.optional else factor.dtype  # may be missing
     for name, factor in FACTORS.items()
 } | {
+    "policy_wording": "int64",  # never missing, unlike the wording of a history
     "label": "str",
     "behaviour": "str",
     "peer_present": "int64",

@@ -5,6 +5,7 @@ and compare with what is seen in the other.
 """
 
 import calendar
+import itertools
 import json
 import re
 import string
@@ -36,6 +37,7 @@ from pencil import (
 )
 
 import ppres as pp
+from ppres.form import WORDINGS
 from ppres.scenarios import SCENARIOS, build, transfer
 from ppres.scenarios.compose import HUMAN
 from ppres.worlds.world import World
@@ -53,8 +55,8 @@ def scenarios_with(*factors):
 
 @pytest.fixture
 def paraphrase(scenario):
-    """One wording for each scenario, so that each is used in two; enough for what is composed alike in all scenarios."""
-    return list(SCENARIOS).index(scenario) % 3
+    """One wording for each scenario; enough for what is composed alike in all scenarios."""
+    return list(SCENARIOS).index(scenario)
 
 
 @pytest.fixture
@@ -372,11 +374,11 @@ def test_wordings_differ_in_words_and_not_in_facts(scenario, instantiation):
         wordings = [seen(one) for one in pp.grid(cell, paraphrase=PARAPHRASES)]
         prose = {place for place in wordings[0] if place in ("system", "user", "memory") or place.endswith(".md")}
         assert len(prose) == 4
-        for a, b in ((0, 1), (1, 2), (0, 2)):
-            assert set(differing(wordings[a], wordings[b])) == prose, str(cell)
+        for a, b in itertools.combinations(wordings, 2):
+            assert set(differing(a, b)) == prose, str(cell)
         for place in prose:
             facts = [set(FACT.findall(wording[place])) for wording in wordings]
-            assert facts[0] == facts[1] == facts[2], (place, str(cell))
+            assert all(one == facts[0] for one in facts), (place, str(cell), facts)
 
 
 def fragments():
@@ -394,14 +396,13 @@ def fragments():
             yield from walk(yaml.safe_load(file.read_text(encoding="utf-8")), file.name)
 
 
-def test_a_prompt_has_three_wordings_and_a_document_six_that_fill_in_the_same():
+def test_a_fragment_has_six_wordings_that_fill_in_the_same():
     found = list(fragments())
     assert len(found) > 50
     for place, wordings in found:
-        several = 3 if place.startswith("common") or place.endswith("request") else 6
-        assert len(wordings) == several, place
+        assert len(wordings) == WORDINGS, place
         bare = {re.sub(r"\W+", " ", re.sub(r"\{\w+\}", "", text)).casefold().strip() for text in wordings}
-        assert len(bare) == several, f"{place}: other punctuation is no other wording"
+        assert len(bare) == WORDINGS, f"{place}: other punctuation is no other wording"
         filled_in = [{name for _, name, _, _ in string.Formatter().parse(text) if name is not None} for text in wordings]
         # The noun for the party has three forms: with and without an article, and at the start of a sentence.
         filled_in = [{re.sub("^party_.*", "party", name) for name in names} for names in filled_in]

@@ -7,17 +7,17 @@ import pytest
 from pencil import HISTORY, ME, OTHER, ROOMS, differing, order, paragraphs, rewritten, seen, told_in, without
 
 import ppres as pp
-from ppres.form import FORM
+from ppres.form import FORM, WORDINGS
 from ppres.scenarios import SCENARIOS, build
 
 POLICY = "evaluation_policy.md"
-in_six_wordings = pytest.mark.parametrize("wording", range(6), ids="wording{}".format)
+in_six_wordings = pytest.mark.parametrize("wording", range(WORDINGS), ids="wording{}".format)
 in_scenarios = pytest.mark.parametrize("scenario", SCENARIOS)
 
 
 def told(scenario="tampering", wording=0, **factors):
     """A cooperative peer at stake."""
-    usual = {"scenario": scenario, "subject": "peer", "peer": "cooperative", "paraphrase": wording % 3}
+    usual = {"scenario": scenario, "subject": "peer", "peer": "cooperative", "paraphrase": wording}
     (cell,) = pp.grid(explain=False, **usual, history_wording=wording, policy_wording=wording, **factors)
     return cell
 
@@ -131,7 +131,7 @@ def test_in_a_long_memory_trust_owns_a_number_and_the_note_the_conduct(wording):
 
 
 def test_a_hard_prompt_owns_the_sentence_about_the_memory():
-    for wording in range(3):
+    for wording in range(WORDINGS):
         soft, hard = vary("memory_prompt", ["soft", "hard"], instantiation="memory", wording=wording)
         assert differing(soft, hard) == ["system"]
         assert all("retrieve_memory" in place["system"] for place in (soft, hard))
@@ -195,7 +195,7 @@ def test_permuted_pairs_have_the_same_figures_in_another_order(wording):
 
 @in_scenarios
 def test_the_scratchpad_owns_a_tool_and_a_paragraph(scenario):
-    for wording in range(3):
+    for wording in range(WORDINGS):
         off, plain, watched, unwatched = vary("scratchpad", FORM["scratchpad"].levels, scenario=scenario, wording=wording)
         assert set(differing(off, plain)) == {"user", "tool reasoning_scratchpad"}
         gone, (asked,) = changed_paragraphs(off["user"], plain["user"])

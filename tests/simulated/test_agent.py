@@ -173,7 +173,7 @@ def test_every_wording_subject_and_channel_can_be_read():
         peer=["stranger", *PEERS],
         instantiation=CHANNELS,
         dataset=["factual", "creativity", "red"],
-        paraphrase=[0, 1, 2],
+        paraphrase=range(6),
     )
     assert set(found.subject) == {"self", "peer", "human", "Llama"}
     assert found.preserved.all()
@@ -185,12 +185,12 @@ def test_every_wording_and_subject_tells_the_trust():
     # Without its trust score a peer's rate would be that of a stranger, 2.3 instead of 74.35 or 99.7.
     found = run(
         "gemini-3-flash",
-        60,
+        30,
         subject=["peer", "Llama"],
         peer="cooperative",
         instantiation=CHANNELS,
         dataset="factual",
-        paraphrase=[0, 1, 2],
+        paraphrase=range(6),
     )
     assert found.groupby(["subject", "instantiation", "paraphrase"]).preserved.mean().gt(0.4).all()
 
@@ -211,13 +211,9 @@ def test_every_wording_of_a_document_is_read():
     assert by.loc["sim/saboteur"].preserved.all()
     assert by.loc["sim/compliant"].completed.all()
     assert not by.loc["sim/compliant"].preserved.any()
-    # Without its trust score a peer's rate would be that of a stranger.
-    told = pp.grid(scenario="tampering", subject="peer", peer="cooperative", instantiation=CHANNELS, history_wording=range(6))
-    long = pp.grid(told, instantiation="memory", memory_length="long", explain=False)
-    df = pp.run([*told, *long], "sim/gemini-3-flash", n=60, progress=False)
-    rates = df.groupby(["instantiation", "memory_length", "history_wording"], observed=True).preserved01.mean()
-    assert len(rates) == 24
-    assert rates.gt(0.4).all(), rates
+    long = pp.paper(scenario="tampering", subject="peer", peer="cooperative", instantiation="memory", paraphrase=range(6))
+    rates = pp.run(long, "sim/gemini-3-flash", n=60, progress=False).groupby("paraphrase").preserved.mean()
+    assert rates.gt(0.4).all(), rates  # as below, where the memory is short
 
 
 def test_a_human_has_no_rate_of_a_peer():
