@@ -8,13 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 
 import faults
 from server import StandIn, agent_for
 
 import ppres as pp
 from ppres.agent import drive, play
-from ppres.conversation import STOPS
+from ppres.conversation import STOPS, TRIES
 from ppres.store.cell import cells_of
 
 PERSONA = "gemini-3-flash"
@@ -35,15 +36,24 @@ def undisturbed(cell, model, seed):
 
 
 def storm(cell, n, rate, concurrency=16, rejecting=()):
-    """A run through faults of every kind, again for as long as the provider rejects it; what came of it, checked."""
-    with faults.Faulty(rate, (*faults.KINDS, *rejecting), hang=1.3) as server:
-        model, rejections = model_at(server, timeout=1.0), 0
+    """A run through faults of every kind, again for as long as a rollout is not at its end; what came of it, checked."""
+    started = time.perf_counter()
+    with faults.Faulty(rate, (*faults.KINDS, *rejecting), hang=1.3) as server, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "within a cell the provider reported more than one model id")  # one of the faults
+        model, rejections, runs = model_at(server, timeout=1.0), 0, 0
         while True:
             try:
-                frame = pp.run(cell, model, n, concurrency=concurrency, progress=False)
-                break
+                frame, runs = pp.run(cell, model, n, concurrency=concurrency, progress=False), runs + 1
             except pp.ModelError:
                 rejections += 1
+                continue
+            if "provider_error" not in set(frame.stop_reason):
+                break
+        begun = server.begun
+        assert pp.run(cell, model, n, progress=False).equals(frame)
+        assert server.begun == begun and not server.counts["invalid history"]
+    # Every call that was answered is in a transcript, and so many faults may come before it, but for a share of the calls in hand.
+    assert runs <= 3 * TRIES and begun <= frame.turns.sum() / (1 - rate) ** 2 + (rejections + 1) * concurrency + n
     assert frame.replicate.tolist() == list(range(n))
     assert frame.id.is_unique
     assert set(frame.stop_reason) <= set(STOPS) - {"provider_error", "budget"}
@@ -59,8 +69,16 @@ def storm(cell, n, rate, concurrency=16, rejecting=()):
         if seed not in server.altered and told["stop_reason"] in ("ended", "no_tool_call"):
             assert told["messages"][2:] == undisturbed(cell, model, seed)
             same += 1
-    assert retried and same
-    facts = {"rollouts": n, "calls with a retry": retried, "equal to the undisturbed conversation": same, "rejections": rejections}
+    facts = {
+        "rollouts": n,
+        "runs": runs,
+        "calls": begun,
+        "turns": int(frame.turns.sum()),
+        "calls with a retry": retried,
+        "equal to the undisturbed conversation": same,
+        "rejections": rejections,
+    }
+    facts |= {"seconds": round(time.perf_counter() - started), "kinds": len(server.counts)}
     return facts | {"faults": dict(server.counts), "stop reasons": frame.stop_reason.value_counts().to_dict()}
 
 
@@ -178,7 +196,7 @@ class Saying(StandIn):
 
     def __init__(self, *replies, usage=(10, 5), **body):
         super().__init__(f"{i:012x}" for i in range(999))
-        self.replies, self.usage, self.body = list(replies), usage, body
+        self.replies, self.usage, self.body, self.choice = list(replies), usage, body, {}
 
     def answer(self, body):
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
@@ -188,7 +206,8 @@ class Saying(StandIn):
             return super().answer(body)
         message, finish = reply
         payload = {"id": "x", "object": "chat.completion", "created": 1, "model": body["model"] + "-0801"}
-        payload["choices"] = [{"index": 0, "message": {"role": "assistant", "content": None} | message, "finish_reason": finish}]
+        choice = {"index": 0, "message": {"role": "assistant", "content": None} | message, "finish_reason": finish}
+        payload["choices"] = [choice | self.choice]
         if self.usage:
             prompt, completion = self.usage
             payload["usage"] = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}

@@ -4,8 +4,8 @@ Like a provider it keeps no state between calls. The seed of a conversation stan
 takes the next of `seeds`.
 """
 
-import asyncio
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -25,11 +25,13 @@ def agent_for(persona, seed, schemas):
 
 def reply_of(persona, seed, messages, schemas):
     """What a simulated agent answers to a conversation, from the conversation alone."""
-    agent = agent_for(persona, seed, schemas)
-    cuts = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
-    for cut in cuts:
-        asyncio.run(agent(messages[:cut], schemas))
-    return asyncio.run(agent(messages, schemas))
+    agent, reply = agent_for(persona, seed, schemas), None
+    for cut in [i for i, message in enumerate(messages) if message["role"] == "assistant"] + [len(messages)]:
+        try:
+            agent(messages[:cut], schemas).send(None)
+        except StopIteration as end:
+            reply = end.value
+    return reply
 
 
 def seed_in(messages):
@@ -37,6 +39,48 @@ def seed_in(messages):
     for message in messages:
         for call in message.get("tool_calls") or ():
             return call["id"].split("_")[1]
+    return None
+
+
+_KNOWN = {
+    "assistant": {"role", "content", "tool_calls"},
+    "tool": {"role", "content", "tool_call_id"},
+    "user": {"role", "content"},
+    "system": {"role", "content"},
+}
+
+
+def problem(messages):
+    """What a strict provider of the OpenAI protocol has against a conversation; None for a good one."""
+    open_, seen = [], set()
+    for message in messages:
+        if odd := set(message) - _KNOWN[message["role"]]:
+            return f"property {odd} is unsupported"
+        if message["role"] == "tool":
+            if not open_ or message["tool_call_id"] != open_.pop(0):
+                return "a tool message that answers no call"
+            continue
+        if open_:
+            return "a call without an answer"
+        if not message.get("tool_calls") and not (message["content"] or "").strip():
+            return "a message without content"
+        for call in message.get("tool_calls") or ():
+            id, function = call["id"], call["function"]
+            if set(call) != {"id", "type", "function"} or set(function) != {"name", "arguments"} or call["type"] != "function":
+                return f"a call of an unknown form: {call}"
+            if not id or not isinstance(id, str) or id in seen:
+                return f"the id {id!r} is not unique"
+            if not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", function["name"]):
+                return f"the name {function['name']!r} is not valid"
+            try:
+                given = json.loads(function["arguments"], parse_constant=lambda name: 1 / 0)
+                json.dumps(given, ensure_ascii=False).encode()
+            except (ValueError, ZeroDivisionError, TypeError):
+                return "Failed to parse tool call arguments as JSON"
+            if not isinstance(given, dict):
+                return "arguments are no object"
+            seen.add(id)
+            open_.append(id)
     return None
 
 

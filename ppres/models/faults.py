@@ -51,16 +51,26 @@ def of(error: Exception, seen: Exchange) -> Exception:
     if not {"OpenAIError", "TimeoutError"} & kinds:
         return error
     payload = seen.json()
+    if choice_in(payload).get("message"):  # a reply all the same: what the model says in it is no error of the provider
+        return Fault(f"a reply that cannot be read: {plain(error)}", "unreadable", seen.status)
     codes, words = told(payload)
-    status, words = _status(error, seen, payload), words or seen.body[:_LOOKED_AT].decode("utf-8", "replace") or str(error)
+    if not words and not _went_well(seen.status):
+        words = seen.body[:_LOOKED_AT].decode("utf-8", "replace") or str(error)
+    status = _status(error, seen, payload)
     if seen.status is None:  # litellm asked nobody, or in a way of its own
         codes |= {code(getattr(error, name, None)) for name in ("code", "type")} | {code(kind) for kind in kinds}
     codes |= {code(kind) for kind in kinds & {"ContextWindowExceededError", "ContentPolicyViolationError"}}
     pause = _pause(seen.headers or _headers(error), f"{words} {payload if isinstance(payload, dict) else ''}"[:_LOOKED_AT])
     means = meaning(status, codes, words, pause)
-    if means == "passing" and seen.status == 200 and isinstance(payload, dict) and "error" not in payload:
+    if means == "passing" and _went_well(seen.status) and isinstance(payload, dict) and "error" not in payload:
         means = "unreadable"
     return Fault(plain(error), means, status, pause)
+
+
+def choice_in(payload: Any) -> dict[str, Any]:
+    """The first choice of a reply in OpenAI's format; empty where there is none."""
+    choices = payload.get("choices") if isinstance(payload, dict) else None
+    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
 
 
 def told(payload: Any, depth: int = 4) -> tuple[set[str], str]:
@@ -92,12 +102,22 @@ def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
 
 
 def _status(error: Exception, seen: Exchange, payload: Any) -> int | None:
-    """The provider's status; of an error that came with status 200, the one it names itself."""
+    """The provider's status; of an error that came in spite of a good one, the one it names itself."""
     found = seen.status
-    if found in (None, 200):
+    if found is None or _went_well(found):
         inner = payload.get("error") if isinstance(payload, dict) else None
-        found = inner.get("code") if isinstance(inner, dict) else getattr(error, "status_code", None)
-    return found if isinstance(found, int) and 100 <= found < 600 else None
+        return status_in(inner) if isinstance(inner, dict) else status_in({"code": getattr(error, "status_code", None)})
+    return found
+
+
+def status_in(error: dict[str, Any]) -> int | None:
+    """The status that an error names itself."""
+    found = str(error.get("code"))[:4]
+    return int(found) if found.isdecimal() and 100 <= int(found) < 600 else None
+
+
+def _went_well(status: int | None) -> bool:
+    return status is not None and 200 <= status < 300
 
 
 def _headers(error: Exception) -> Mapping[str, str]:

@@ -253,7 +253,8 @@ class Model:
                     async with asyncio.timeout(self.timeout):  # litellm's bounds the wait for each piece, not for the whole
                         response = await lite.acompletion(**request)
                 except Exception as error:
-                    raise seen.fault or wire.fault_of(error) or faults.of(error, seen) from None
+                    fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
+                    raise ModelError(f"{self.label}: {fault}") if isinstance(fault, ModelError) else fault from None
             return replies.read(response, seen, time.perf_counter() - started)
 
         reply, attempts, empty = await persist(attempt, self.label, self.gate, size(messages))

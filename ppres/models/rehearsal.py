@@ -46,12 +46,17 @@ async def check(model: Model, lite: Any) -> None:
 
 async def _body(model: Model, lite: Any, parameters: dict[str, Any]) -> dict[str, Any] | str | None:
     """The body of a request; why litellm refuses to make it; or None where it cannot be seen from here."""
-    with wire.exchange(rehearsal=True) as seen:
+    with wire.exchange(rehearsal=_WORDS.encode()) as seen:
         try:
             await lite.acompletion(**model.request([{"role": "user", "content": _WORDS}], [_TOOL], parameters))
         except Exception as error:  # what else stands in the way is told by the first call, which is a real one
             if any(kind.__name__ == "UnsupportedParamsError" for kind in type(error).__mro__):
                 return plain(error)
+    if not seen.guarded:
+        raise ModelError(
+            f"{model.label}: litellm asks this provider in a way in which a redirect would take keys along, and a reply may be of "
+            "any size: ask openai/<model> with api_base instead"
+        )
     if _WORDS.encode() not in seen.request:
         return None
     found = json.loads(seen.request)

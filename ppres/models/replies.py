@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ppres.conversation import Call, Message, Reply, refusal_field
-from ppres.models import redaction
-from ppres.models.faults import EmptyReply
+from ppres.models import faults, redaction
+from ppres.models.faults import EmptyReply, Fault
+from ppres.models.meanings import meaning
 from ppres.models.wire import Exchange
 
 MOST_TOKENS = 10**9  # of one call; what is more, or less than none, or no whole number, is no count
@@ -22,6 +24,9 @@ MOST_DOLLARS = 10**6
 # How providers say that a text is at its end. litellm calls network errors and whatever else it does not know "stop" as well.
 _ENDINGS = (None, "stop", "STOP", "end_turn", "stop_sequence", "STOP_SEQUENCE", "COMPLETE", "eos", "eos_token")
 _CUT = ("content_filter", "length")
+_AT_LIMIT = ("model_length", "model_context_window_exceeded")
+_WHOLE = (*_ENDINGS[1:], *_CUT, "tool_calls", "tool_use", "function_call")
+_BROKEN = ("error", "network_error", "abort", "insufficient_system_resource")
 
 
 def read(response: Any, seen: Exchange, seconds: float) -> Reply:
@@ -30,7 +35,7 @@ def read(response: Any, seen: Exchange, seconds: float) -> Reply:
     message = getattr(choices[0], "message", None)
     finish = getattr(choices[0], "finish_reason", None)
     native = (getattr(choices[0], "provider_specific_fields", None) or {}).get("native_finish_reason") or finish
-    finish = "length" if native == "model_length" else finish
+    finish = "length" if native in _AT_LIMIT else finish
     usage = getattr(response, "usage", None)
     prompt = _count(getattr(usage, "prompt_tokens", None)) or None  # litellm says 0 where the provider said nothing
     call = Call(
@@ -44,19 +49,29 @@ def read(response: Any, seen: Exchange, seconds: float) -> Reply:
         system_fingerprint=_name(getattr(response, "system_fingerprint", None)),
         provider=_name(getattr(response, "provider", None)),
     )
+    payload = seen.json()
+    if native not in _WHOLE and isinstance(error := faults.choice_in(payload).get("error"), dict) and error:
+        raise _broken_off(error, _cleared(call))
     kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
     said = kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or _reasoned(kept)
     if not (said or finish in _CUT):
         raise EmptyReply("a reply without text and without a tool call", _cleared(call))
-    if finish not in _CUT and native not in _ENDINGS and not kept.get("tool_calls"):
-        raise EmptyReply(f"a reply without a tool call that did not end by itself (finish_reason {native!r})", _cleared(call))
-    if received := _message(seen.json()):
+    if finish not in _CUT and native not in _ENDINGS and (native in _BROKEN or not kept.get("tool_calls")):
+        raise EmptyReply(f"a reply that did not end by itself (finish_reason {native!r})", _cleared(call))
+    if received := _message(payload):
         told = legible_message(received)
         for mine, its in zip(kept.get("tool_calls") or (), told.get("tool_calls") or (), strict=False):
             mine["function"]["arguments"] = its["function"]["arguments"]  # litellm reads them, and some it cannot
         kept |= {"received": received} if told != received else {}
     (kept, told), places = redaction.clear([kept, call.json()])
     return Reply(kept, replace(Call.of(told), cleared=places) if places else call)
+
+
+def _broken_off(error: dict[str, Any], call: Call) -> Fault:
+    """What a gateway says of a reply that broke off behind it: it had committed itself to status 200 by then."""
+    codes, words = faults.told({"error": error})
+    means, text = meaning(faults.status_in(error), codes, words), faults.plain(Exception(words or json.dumps(error)))
+    return EmptyReply(text, call) if means in ("passing", "rejected") else Fault(text, means)
 
 
 def _cleared(call: Call) -> Call:
@@ -125,11 +140,14 @@ def legible(body: bytes) -> bytes:
         if not isinstance(payload[name], str | None):
             odd.append(name)
             payload[name] = _raw(payload[name])
+    if not isinstance(payload.get("created"), int | None):
+        odd.append("created")
+        payload["created"] = None
     choices = payload.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and (better := _legible_choice(choice)) != choice:
-            odd.append("choices")
-            choice.update(better)
+    better = [_legible_choice(one) if isinstance(one, dict) else one for one in choices] if isinstance(choices, list) else choices
+    if better != choices:
+        odd.append("choices")
+        payload["choices"] = better
     return json.dumps(payload).encode() if odd else body
 
 
@@ -145,12 +163,12 @@ def _counts(usage: Any) -> Any:
 
 
 def _no_count(name: str, value: Any) -> bool:
-    known = value is None or isinstance(value, dict) or (isinstance(value, list) and "details" in name.lower())
+    known = value is None or (isinstance(value, dict | list) and "details" in name.lower())
     return "token" in name.lower() and not known and _count(value) is None
 
 
 def _legible_choice(choice: dict[str, Any]) -> dict[str, Any]:
-    better = dict(choice)
+    better = {name: value for name, value in choice.items() if name != "logprobs" or value is None}
     if not isinstance(choice.get("finish_reason"), str | None):
         better["finish_reason"] = json.dumps(choice["finish_reason"])
     if isinstance(choice.get("message"), dict):
@@ -174,9 +192,8 @@ def _tame(raw: str) -> bool:
 
 def _message(payload: Any) -> Message | None:
     """The message of a reply in OpenAI's format, as it came."""
-    choices = payload.get("choices") if isinstance(payload, dict) else None
-    found = choices[0].get("message") if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
-    return found if isinstance(found, dict) else None
+    message = faults.choice_in(payload).get("message")
+    return message if isinstance(message, dict) else None
 
 
 def legible_message(message: Message) -> Message:
@@ -193,10 +210,30 @@ def legible_message(message: Message) -> Message:
     calls = message.get("tool_calls")
     if calls:
         kept["tool_calls"] = [_call(one) for one in (calls if isinstance(calls, list) else [calls])]
+    elif calls is not None and calls != []:
+        kept["tool_calls"] = None
     for name in ("reasoning_content", "reasoning", "refusal"):
         if not isinstance(message.get(name), str | None):
             kept[name] = json.dumps(message[name])
-    return kept
+    if message.get("role") is not None:
+        kept["role"] = "assistant"
+    return {name: value for name, value in kept.items() if name not in _UNREADABLE or not _UNREADABLE[name](value)}
+
+
+def _is_odd_thought(blocks: Any) -> bool:
+    kinds = ("thinking", "redacted_thinking")
+    return blocks is not None and not (
+        isinstance(blocks, list) and all(isinstance(one, dict) and one.get("type") in kinds for one in blocks)
+    )
+
+
+# Fields that litellm takes in few forms; the first four are of no use here.
+_UNREADABLE: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("annotations", "images"), lambda value: value not in (None, [])),
+    **dict.fromkeys(("audio", "function_call"), lambda value: value is not None),
+    "thinking_blocks": _is_odd_thought,
+    "provider_specific_fields": lambda value: not isinstance(value, dict | None),
+}
 
 
 def _text(part: Any, *kinds: str) -> str:

@@ -83,10 +83,12 @@ def _final(fault: Fault, name: str, gate: Gate) -> Exception | None:
 
 def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, empty: int) -> Exception | None:
     """What ends a call that was tried for too long; nothing where it may be tried again."""
-    text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {fault}"
+    pause = fault.pause or 0.0
+    asked = f", and asks to wait {pause / 60:.0f} minutes" if pause > SILENCE else ""
+    text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {fault}{asked}"
     if empty >= EMPTY_TRIES or (tries >= EMPTY_TRIES and fault.means == "unreadable"):
         return ProviderError(text)
-    if time.monotonic() + (fault.pause or FIRST_WAIT) <= started + DEADLINE:
+    if time.monotonic() + (pause or FIRST_WAIT) <= started + DEADLINE:
         return None
     if max(gate.answered.values(), default=0.0) < started:  # nobody else got through either
         return ModelError(f"{name} does not answer: {text}. Run again later; nothing that was stored is lost")
@@ -109,7 +111,9 @@ class Gate:
         self._waiting: list[asyncio.Future[None]] = []
 
     def limit(self, ceiling: int) -> None:
-        """Set the most calls at once of a run."""
+        """Set the most calls at once of a run. A pause that is too long to wait for is forgotten: who runs again asks again."""
+        if self._open_at > time.monotonic() + DEADLINE:
+            self._open_at = 0.0
         if ceiling != self.ceiling:
             self.ceiling, self.allowed = ceiling, float(ceiling)
 

@@ -2,7 +2,7 @@
 
 litellm speaks HTTP in two ways, through OpenAI's client and through its own. Both end in `AsyncClient.send` of httpx, which is
 wrapped here, because each sends keys along with a redirect to wherever it points, and holds a reply in memory however large it is.
-Outside of a call of ours the wrapper does nothing.
+For a few providers it has other ways; a rehearsal notices them. Outside of a call of ours the wrappers do nothing.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ class Exchange:
 
     edit: Callable[[bytes], bytes]
     """What litellm is given to read of a reply that succeeded."""
-    rehearsal: bool = False
-    """Nothing is sent."""
+    rehearsal: bytes = b""
+    """What a rehearsal says, which is not sent. Empty in a real call."""
+    guarded: bool = True
+    """False where it would have gone over the wire in a way that is not watched here."""
     request: bytes = b""
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +58,7 @@ _current: contextvars.ContextVar[Exchange | None] = contextvars.ContextVar("exch
 
 
 @contextlib.contextmanager
-def exchange(edit: Callable[[bytes], bytes] = bytes, *, rehearsal: bool = False) -> Iterator[Exchange]:
+def exchange(edit: Callable[[bytes], bytes] = bytes, *, rehearsal: bytes = b"") -> Iterator[Exchange]:
     """See what goes over the wire inside."""
     seen = Exchange(edit, rehearsal)
     token = _current.set(seen)
@@ -68,10 +70,10 @@ def exchange(edit: Callable[[bytes], bytes] = bytes, *, rehearsal: bool = False)
 
 def watch() -> None:
     """Wrap the clients that there are: OpenAI's client has an httpx of its own in some versions."""
-    for name in ("httpx", "httpx2"):
-        client = getattr(sys.modules.get(name), "AsyncClient", None)
-        if client and not hasattr(client.send, "__wrapped__"):
-            client.send = _watched(client.send)
+    for module, name, method, wrapper in _CLIENTS:
+        client = getattr(sys.modules.get(module), name, None)
+        if client and not hasattr(getattr(client, method), "__wrapped__"):
+            setattr(client, method, wrapper(getattr(client, method)))
 
 
 def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,6 +101,23 @@ def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
     return watched
 
 
+def _unwatched(send: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(send)
+    def unwatched(self: Any, *given: Any, **more: Any) -> Any:
+        seen = _current.get()
+        if seen and seen.rehearsal and seen.rehearsal in (getattr(given[0], "content", b"") or repr(more).encode()):
+            seen.guarded = False
+            raise Rehearsed
+        return send(self, *given, **more)
+
+    return unwatched
+
+
+_CLIENTS = (
+    *((module, "AsyncClient", "send", _watched) for module in ("httpx", "httpx2")),
+    *((module, "Client", "send", _unwatched) for module in ("httpx", "httpx2")),
+    ("aiohttp", "ClientSession", "_request", _unwatched),
+)
 _PACKING = ("content-encoding", "content-length", "transfer-encoding")
 
 

@@ -1,56 +1,15 @@
 """What a model said is stored as it came, and sent back so that every provider takes it."""
 
 import json
-import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from providers import Telling, at, calling, completion, refusal, run, turns, usual
+from server import problem
 
 import ppres as pp
 from ppres.models import history
-
-KNOWN = {
-    "assistant": {"role", "content", "tool_calls"},
-    "tool": {"role", "content", "tool_call_id"},
-    "user": {"role", "content"},
-    "system": {"role", "content"},
-}
-
-
-def problem(messages):
-    """What a strict provider of the OpenAI protocol has against a conversation; None for a good one."""
-    open_, seen = [], set()
-    for message in messages:
-        if odd := set(message) - KNOWN[message["role"]]:
-            return f"property {odd} is unsupported"
-        if message["role"] == "tool":
-            if not open_ or message["tool_call_id"] != open_.pop(0):
-                return "a tool message that answers no call"
-            continue
-        if open_:
-            return "a call without an answer"
-        if not message.get("tool_calls") and not (message["content"] or "").strip():
-            return "a message without content"
-        for call in message.get("tool_calls") or ():
-            id, function = call["id"], call["function"]
-            if set(call) != {"id", "type", "function"} or set(function) != {"name", "arguments"} or call["type"] != "function":
-                return f"a call of an unknown form: {call}"
-            if not id or not isinstance(id, str) or id in seen:
-                return f"the id {id!r} is not unique"
-            if not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", function["name"]):
-                return f"the name {function['name']!r} is not valid"
-            try:
-                given = json.loads(function["arguments"], parse_constant=lambda name: 1 / 0)
-                json.dumps(given, ensure_ascii=False).encode()
-            except (ValueError, ZeroDivisionError, TypeError):
-                return "Failed to parse tool call arguments as JSON"
-            if not isinstance(given, dict):
-                return "arguments are no object"
-            seen.add(id)
-            open_.append(id)
-    return None
 
 
 def strict(first, status=400):

@@ -55,6 +55,17 @@ def test_a_text_that_the_provider_broke_off_is_no_ending_of_the_agents(reason, c
     assert [one["native_finish_reason"] for one in call["empty_replies"]] == [reason]
 
 
+@pytest.mark.parametrize("more", [{}, {"error": {"code": 502, "message": "Upstream died"}}])
+def test_a_call_that_the_provider_broke_off_is_asked_for_again(more, cell):
+    """A gateway has sent status 200 by then: what went wrong stands beside the text."""
+    broken = (calling("list_files"), "error")
+    with Saying(broken, None) as server:
+        server.choice = more
+        frame = run(cell, at(server), 1)
+    call = pp.transcript(frame.id[0])["calls"][0]
+    assert (frame.stop_reason[0], call["attempts"], len(call["empty_replies"])) == ("ended", 2, 1)
+
+
 def test_a_text_at_the_models_length_is_cut_off_and_one_at_its_end_is_not(cell):
     said = {"content": "That is all."}
     with Saying((said, "model_length"), (said, "eos"), (said, None), (said, "end_turn")) as server:
@@ -96,11 +107,13 @@ def test_a_long_pause_is_told_at_once_and_other_models_go_on(cell):
     busy = Busy()
     busy.retry_after = "3600"
     with busy, StandIn(f"{i:012x}" for i in range(9)) as good:
-        with pytest.raises(pp.ModelError, match=r"does not answer: 1 attempts|asks to wait (59|60) minutes"):
-            run(cell, [at(busy), at(good, temperature=0.5)], 2)
+        with pytest.raises(pp.ModelError, match=r"asks to wait (59|60) minutes"):
+            run(cell, [at(busy), at(good, temperature=0.5)], 2, concurrency=1)
         assert len(pp.frame(cell, at(good, temperature=0.5))) == 2
+        assert busy.begun == 1
         with pytest.raises(pp.ModelError, match=r"asks to wait (59|60) minutes"):
             run(cell, at(busy), 1)
+        assert busy.begun == 2  # asked once in each run: the account may be mended
 
 
 def test_a_provider_that_refuses_every_conversation_is_given_up(cell, capfd):

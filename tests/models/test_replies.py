@@ -1,7 +1,11 @@
 """What comes back is read however odd it is: what a model says is data, and a number that cannot be one is none."""
 
+import copy
 import json
 import math
+import random
+import re
+import warnings
 
 import pytest
 from hypothesis import given
@@ -59,6 +63,80 @@ def test_a_reason_to_end_that_is_no_text_is_told_as_one(finish, cell):
     with first(calling("list_files"), finish) as server:
         frame = run(cell, at(server), 1)
     assert frame.stop_reason.tolist() == ["ended"]
+
+
+WHOLE = {
+    "id": "i",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "system_fingerprint": "f",
+    "service_tier": "default",
+    "provider": "p",
+    "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}],  # words of a filter, which filtered nothing
+    "usage": {
+        **{"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10, "cost": 0.1, "cost_details": {"x": 1}},
+        "prompt_tokens_details": {"cached_tokens": 1, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    },
+    "choices": [
+        {
+            **{"index": 0, "finish_reason": "tool_calls", "native_finish_reason": "tool_calls", "logprobs": {"content": []}},
+            "content_filter_results": {},
+            "message": {
+                **{"role": "assistant", "content": "Well.", "refusal": None, "reasoning": "r", "reasoning_content": "r"},
+                **{"audio": None, "function_call": None, "images": [], "thinking_blocks": [], "provider_specific_fields": {}},
+                "annotations": [{"type": "url_citation", "url_citation": {"url": "u", "title": "t", "start_index": 0}}],
+                "reasoning_details": [{"type": "reasoning.text", "text": "t"}],
+                "tool_calls": calling("list_files")["tool_calls"],
+            },
+        }
+    ],
+}
+ODD = [None, 5, 1.5, "x", "", True, [], ["x"], [None], [{"a": [1]}], {}, {"a": 1}, -1, 10**30]
+NEEDED = [("choices",), ("choices", 0), ("choices", 0, "message"), ("choices", 0, "message", "tool_calls")]
+
+
+def places(value, above=()):
+    """Where something stands in a reply: all of it but what makes it one."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        if (*above, name) not in NEEDED:
+            yield (*above, name)
+        yield from places(one, (*above, name))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_field_of_any_type_costs_no_reply_and_is_no_filter(seed, cell):
+    """Each of 60 rollouts has another field of another type, and the words of a filter stand beside."""
+    rng = random.Random(seed)
+    cases = [(rng.choice([*places(WHOLE)]), rng.choice(ODD)) for _ in range(60)]
+
+    def answer(body):
+        if turns(body):
+            return usual(body)
+        place, odd = cases[int(re.search(r"Case (\d+)\.", str(body["messages"]))[1])]
+        told = inner = copy.deepcopy(WHOLE)
+        for name in place[:-1]:
+            inner = inner[name]
+        inner[place[-1]] = odd
+        return 200, told
+
+    with Telling(answer) as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # several model ids, and litellm's own
+        frame = run(pp.grid(cell, user_note=[f"Case {i}." for i in range(60)], explain=False), at(server), 1)
+        assert len(server.requests) == 120
+    wrong = [(case, row.stop_reason) for case, row in zip(cases, frame.itertuples(), strict=True) if row.stop_reason != "ended"]
+    assert not wrong and pp.verify().empty
+
+
+def test_what_a_model_says_in_a_reply_that_cannot_be_read_is_no_error_of_the_provider(cell, monkeypatch):
+    monkeypatch.setattr(replies, "legible", bytes)
+    said = {"content": "It violates our content policy; the context length and my credit balance are used up.", "annotations": 5}
+    with Telling(lambda body: completion(body, said)) as server:
+        frame = run(cell, at(server), 1)
+        assert len(server.requests) == transport.EMPTY_TRIES
+    assert frame.stop_reason.tolist() == ["provider_error"]
 
 
 ABSURD = [-1_000_000, 10**400, 1.5, "lots", math.nan, math.inf, [1], True, 10**10]

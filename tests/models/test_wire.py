@@ -84,6 +84,17 @@ def test_no_key_follows_a_redirect(name, status, cell, monkeypatch):
     assert key not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["aiohttp_openai/m", "amazon_nova/m", "maritalk/m", "oobabooga/m"])
+def test_nobody_is_asked_in_a_way_that_is_not_watched(name, cell, monkeypatch):
+    """litellm has clients that are neither of the two: one of aiohttp, and one that blocks."""
+    monkeypatch.setenv(name.partition("/")[0].upper() + "_API_KEY", "planted-0123456789")
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-0123456789")
+    with Telling(usual) as server:
+        with pytest.raises(pp.ModelError, match=r"a redirect would take keys along.* ask openai/"):
+            run(cell, pp.Model(name, api_base=server.url), 1)
+        assert not server.requests
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_reply_without_an_end_is_not_read_to_its_end(packed, cell, monkeypatch):
     monkeypatch.setattr(wire, "MOST", 2**20)
