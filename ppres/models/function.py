@@ -11,6 +11,7 @@ from typing import Any
 
 from ppres import codec
 from ppres.conversation import Call, Message, Reply
+from ppres.models import loop
 from ppres.models.faults import ModelError
 from ppres.models.transport import Gate
 
@@ -81,8 +82,9 @@ class FunctionModel:
         )  # it may change what it is given
         try:
             # In a thread, so that one that takes its time holds nobody up; of an async one this only makes the coroutine.
-            told = await asyncio.to_thread(self.function, *given)
-            told = await told if inspect.isawaitable(told) else told
+            with loop.closing():
+                told = await asyncio.to_thread(self.function, *given)
+                told = await told if inspect.isawaitable(told) else told
         except Exception as error:
             raise ModelError(f"{self.label}: its function failed: {type(error).__name__}: {error}") from error
         message = {"content": told} if isinstance(told, str) else told

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
+import functools
+import inspect
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -39,42 +43,58 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    """A loop that closes what its threads make for nobody.
-
-    litellm puts a request together in a thread, as a coroutine. An interrupt that comes meanwhile cannot stop the thread, and
-    Python would complain of a coroutine that "was never awaited".
-    """
+    """A loop that keeps account of what its threads make, for `closing`."""
     loop = asyncio.new_event_loop()
     run = loop.run_in_executor
 
     def run_in_executor(executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        lock, made, unwanted = threading.Lock(), [], threading.Event()
-
-        def call() -> Any:
-            result = func(*args)
-            with lock:
-                made.append(result)
-                _close(made if unwanted.is_set() else ())
-            return result
-
-        def ended(future: asyncio.Future[Any]) -> None:
-            if future.cancelled():
-                with lock:
-                    unwanted.set()
-                    _close(made)
-
-        future = run(executor, call)
-        future.add_done_callback(ended)
-        return future
+        made = _made.get()
+        return run(executor, functools.partial(made.of, func) if made else func, *args)
 
     loop.run_in_executor = run_in_executor  # type: ignore[assignment, method-assign]
     return loop
 
 
-def _close(coroutines: Iterable[Any]) -> None:
-    for one in coroutines:
-        if asyncio.iscoroutine(one):
-            one.close()
+class _Coroutines:
+    """Coroutines that threads made, and that are closed in the end, unless somebody has started them."""
+
+    def __init__(self) -> None:
+        self._lock, self._made, self._ended = threading.Lock(), list[Coroutine[Any, Any, Any]](), False
+
+    def of(self, func: Callable[..., Any], *args: Any) -> Any:
+        """What a function makes, noted."""
+        result = func(*args)
+        with self._lock:
+            if inspect.iscoroutine(result):
+                self._made.append(result)
+        if self._ended:
+            self.close()
+        return result
+
+    def close(self) -> None:
+        with self._lock:
+            self._ended = True
+            for one in self._made:
+                if inspect.getcoroutinestate(one) == inspect.CORO_CREATED:
+                    one.close()
+
+
+_made: contextvars.ContextVar[_Coroutines | None] = contextvars.ContextVar("made", default=None)
+
+
+@contextlib.contextmanager
+def closing() -> Iterator[None]:
+    """Close what threads make inside, as a coroutine, and nobody starts.
+
+    litellm puts a request together in a thread, as a coroutine. Where an interrupt or the end of a call's time comes meanwhile, the
+    thread cannot be stopped, and Python would complain of a coroutine that "was never awaited".
+    """
+    token = _made.set(made := _Coroutines())
+    try:
+        yield
+    finally:
+        _made.reset(token)
+        made.close()
 
 
 def _forget() -> None:

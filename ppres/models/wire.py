@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ppres.conversation import ProviderError
-from ppres.models import redaction
+from ppres.models import loop, redaction
 from ppres.models.faults import ModelError
 
 MOST = 64 * 2**20  # bytes of a reply, unpacked; the longest that a model writes is a hundredth of it
@@ -63,7 +63,8 @@ def exchange(edit: Callable[[bytes], bytes] = bytes, *, rehearsal: bytes = b"") 
     seen = Exchange(edit, rehearsal)
     token = _current.set(seen)
     try:
-        yield seen
+        with loop.closing():
+            yield seen
     finally:
         _current.reset(token)
 

@@ -11,6 +11,30 @@ from ppres.models import loop
 from ppres.models.model import Model
 
 
+def test_a_call_whose_time_ends_when_it_is_put_together_leaves_no_warning():
+    """The thread is done, and its result given to somebody who is told at that moment that it is too late."""
+
+    async def request():
+        """Never started."""
+
+    async def late():
+        async def ask():
+            with loop.closing():
+                future = asyncio.get_running_loop().run_in_executor(None, request)
+                future.add_done_callback(lambda _: asked.cancel())
+                await future
+
+        asked = asyncio.create_task(ask())
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        loop.wait_for(late())
+        gc.collect()
+    assert [str(one.message) for one in told if "never awaited" in str(one.message)] == []
+
+
 def test_a_call_that_is_given_up_while_it_is_put_together_leaves_no_warning(monkeypatch):
     """litellm puts a request together in a thread, as a coroutine; on a loaded machine Ctrl-C meets it there."""
     import litellm
