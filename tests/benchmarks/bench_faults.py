@@ -32,8 +32,7 @@ def storm(folder):
 
     transport.FIRST_WAIT, transport.LONGEST_WAIT = 0.02, 0.2
     os.environ["PPRES_STORE"] = str(folder / "storm.sqlite")
-    started = time.perf_counter()
-    show("storm", **providers.storm(CELL, 2000, 0.3, concurrency=32), seconds=round(time.perf_counter() - started))
+    show("storm", **providers.storm(CELL, 2000, 0.3, concurrency=32))
 
 
 def kills(folder):
