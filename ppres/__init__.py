@@ -25,6 +25,7 @@ from ppres.read.columns import columns
 from ppres.read.csv import read_csv, to_csv
 from ppres.read.judge import judge
 from ppres.read.judged import judged
+from ppres.read.preview import diff, preview
 from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
 from ppres.read.view import show
@@ -66,6 +67,7 @@ __all__ = [
     "check",
     "columns",
     "departures",
+    "diff",
     "discard",
     "explain",
     "frame",
@@ -76,6 +78,7 @@ __all__ = [
     "merge",
     "paper",
     "plan",
+    "preview",
     "read_csv",
     "run",
     "show",

@@ -122,14 +122,14 @@ def explain(a: StoredOrNot, b: StoredOrNot | None = None, *, store: StorePath = 
     changed = [k for k in first | second if _json(first, k) != _json(second, k)]
     # A container that is empty on one side is told by what it has on the other.
     changed = [k for k in changed if not any(other.startswith(f"{k}.") for other in changed)]
-    rows = [(k, *_shown(first.get(k), second.get(k))) for k in changed]
+    rows = [(k, *shown_pair(first.get(k), second.get(k))) for k in changed]
     return pd.DataFrame([*about, *rows], columns=["field", "a", "b"])
 
 
 def _sent_to(store: Store, digest: bytes) -> dict[str, Any] | None:
     """What a stored cell was sent; None where that is damaged, which `verify` tells."""
     try:
-        return _flat(store.spec(digest)["sent"])
+        return flattened(store.spec(digest)["sent"])
     except Damaged:
         return None
 
@@ -140,14 +140,14 @@ def _json(flat: dict[str, Any], field: str) -> str | None:
 
 def _sent(store: Store, which: StoredOrNot) -> dict[str, Any]:
     if isinstance(which, str):
-        return _flat(store.spec(store.find(which).cell)["sent"])
+        return flattened(store.spec(store.find(which).cell)["sent"])
     if not (isinstance(which, tuple) and len(which) == 2 and isinstance(which[0], Condition)):
         raise ValueError(f"explain takes a rollout's id, or a pair (condition, model), not {which!r}")
     (cell,) = cells_of(*which)
-    return _flat(cell.spec()["sent"])
+    return flattened(cell.spec()["sent"])
 
 
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
+def flattened(value: Any, path: str = "") -> dict[str, Any]:
     """{path: leaf}; list items that have a name are found under it, so that an added file shifts nothing."""
     if isinstance(value, dict):
         items = list(value.items())
@@ -155,7 +155,7 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
         items = [(_name(item, i), item) for i, item in enumerate(value)] if isinstance(value, list) else []
     if not items:  # a leaf, or a container that is empty
         return {path: value}
-    return {k: v for name, item in items for k, v in _flat(item, f"{path}.{name}" if path else str(name)).items()}
+    return {k: v for name, item in items for k, v in flattened(item, f"{path}.{name}" if path else str(name)).items()}
 
 
 def _name(item: Any, index: int) -> Any:
@@ -165,7 +165,7 @@ def _name(item: Any, index: int) -> Any:
     return item.get("name") or item.get("role") or (function.get("name") if isinstance(function, dict) else None) or index
 
 
-def _shown(a: Any, b: Any) -> tuple[Any, ...]:
+def shown_pair(a: Any, b: Any) -> tuple[Any, ...]:
     """Of two long texts, the lines that differ."""
     if not (isinstance(a, str) and isinstance(b, str)):
         return tuple(json.dumps(one) if isinstance(one, list | dict) else one for one in (a, b))

@@ -12,7 +12,7 @@ from ppres.read.stored import transcript
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.database import StorePath
 
-_CSS = """
+CSS = """
 <style>
 .ppres {font: 13px/1.45 system-ui, sans-serif; max-width: 60em; color: #1a1a1a; background: #fff; padding: .6em}
 .ppres article {border-left: 4px solid #767676; margin: .5em 0; padding: .3em .8em; background: #f7f7f7}
@@ -58,7 +58,7 @@ class View:
         head = "".join(f"<dt>{escape(k)}</dt><dd>{escape(visible(v))}</dd>" for k, v in self._head())
         title = f"<h1>Rollout {escape(self.content['id'][:16])}</h1>"
         body = "".join(map(_message, self.content["messages"]))
-        return f'{_CSS}<section class="ppres" aria-label="transcript">{title}{note}<dl>{head}</dl>{body}</section>'
+        return f'{CSS}<section class="ppres" aria-label="transcript">{title}{note}<dl>{head}</dl>{body}</section>'
 
     def __repr__(self) -> str:
         note = [NOTICE] if self.content["source"] in SIMULATED else []
