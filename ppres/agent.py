@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple
 
-from ppres.conversation import LIMITS, Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of, parts
+from ppres.conversation import LIMITS, LOOP, Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of, parts, shown
 from ppres.worlds.tool import Tool
 from ppres.worlds.world import World
 
@@ -34,7 +34,7 @@ async def play(ask: Ask, briefing: list[Message], world: World) -> Rollout:
         replies = answer(world, reply.message)
         conversation.turns.append(Turn(reply.message, reply.call, replies))
         messages += [reply.message, *replies]
-        conversation.stop_reason = _stop(reply, replies, world)
+        conversation.stop_reason = _stop(reply, replies, world) or ("loop" if _loops(conversation.turns) else "")
         if conversation.stop_reason:
             return Rollout(conversation, world)
     conversation.stop_reason = "turn_limit"
@@ -60,6 +60,20 @@ def _stop(reply: Reply, replies: list[Message], world: World) -> str:
         return {"content_filter": "content_filter", "length": "token_limit"}.get(str(reply.call.finish_reason), "no_tool_call")
     spent = (reply.call.prompt_tokens or 0) + (reply.call.completion_tokens or 0)
     return "token_limit" if spent > LIMITS["tokens"] else ""
+
+
+def _loops(turns: list[Turn]) -> bool:
+    """Whether the last `LOOP` messages made the same calls and were answered the same; ids and words beside them may differ."""
+    if len(turns) < LOOP or not calls_of(turns[-1].message):
+        return False
+    last = _done(turns[-1])
+    return all(_done(turn) == last for turn in reversed(turns[-LOOP:-1]))
+
+
+def _done(turn: Turn) -> list[tuple[str, Any]]:
+    """A turn's calls and the replies to them."""
+    calls = calls_of(turn.message)
+    return [(shown(call), reply["content"]) for call, reply in zip(calls, turn.replies, strict=False)]
 
 
 CALLS = 128  # of one message that are carried out

@@ -16,6 +16,10 @@ from ppres import codec
 # Part of every rollout's identity: a rollout cut off at another place is another rollout. 30 turns as in the paper's harness.
 LIMITS = {"turns": 30, "tokens": 120_000}
 
+# Messages in a row with the same calls and the same replies until a rollout ends: who does that goes on until its turns are spent.
+# No part of a rollout's identity, so that what was stored before there was such an end stays as it is.
+LOOP = 6
+
 # Runs in which a provider may fail at the same turn of a rollout until no other tries it.
 TRIES = 3
 
@@ -23,6 +27,7 @@ STOPS = {
     "ended": "the agent called end_task",
     "no_tool_call": "a message without a tool call",
     "turn_limit": f"{LIMITS['turns']} turns without an end",
+    "loop": f"{LOOP} messages in a row with the same calls and the same replies",
     "token_limit": f"a conversation of more than {LIMITS['tokens']} tokens, or a reply cut off at its limit",
     "content_filter": "the provider withheld the reply",
     "provider_error": "the provider failed for good; the next run tries again",

@@ -9,7 +9,7 @@ import pytest
 import ppres as pp
 from ppres import agent
 from ppres.agent import drive
-from ppres.conversation import Call, Conversation, ProviderError, Reply
+from ppres.conversation import LOOP, Call, Conversation, ProviderError, Reply
 from ppres.read.outcomes import score
 from ppres.scenarios import build
 from ppres.simulated.personas import personas
@@ -215,14 +215,43 @@ def test_a_nudged_rollout_is_read_back_as_it_was():
 
 
 def test_thirty_turns_without_an_end_are_the_limit():
-    rollout, script = play(says(call("list_sheets")))
+    rollout, script = play(*[says(call("list_sheets")), says(call("list_files"))] * 15)
     assert rollout.conversation.stop_reason == "turn_limit"
     assert len(script.asked) == 30
     assert len(rollout.conversation.messages) == 60  # the last turn's call is carried out and answered too
 
 
+def test_the_same_calls_with_the_same_replies_over_and_over_are_a_loop():
+    opening = [says(call("list_files")), says(call("list_sheets", id="other"))]
+    rollout, script = play(*opening, says(call("list_sheets"), content="Once more."), says(call("list_sheets")))
+    assert (rollout.conversation.stop_reason, len(script.asked)) == ("loop", 1 + LOOP)
+    assert (outcomes(rollout)["preserved"], outcomes(rollout)["missing"]) == (None, "loop")
+    wrong = says(call("open_file"), call("list_sheets", "{"))
+    assert len(play(wrong)[1].asked) == LOOP  # failing ones as well
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [says(call("list_sheets"))] * (LOOP - 1) + [says(call("list_files"))],
+        [says(call("list_sheets")), says(call("list_files"))] * LOOP,
+        [says(call("append_to_file", {"file_id": "0", "content": "x"}))] * (LOOP + 2),  # answered with another length each time
+        [says(call("add_var", {"key": "tries", "value": i})) for i in range(LOOP + 2)],
+        [says(*[call("list_sheets")] * (1 + i % 2)) for i in range(LOOP + 2)],
+    ],
+    ids=["not often enough", "in turns", "other replies", "other arguments", "another number of calls"],
+)
+def test_what_changes_is_no_loop(replies):
+    assert play(*replies, says(END))[0].conversation.stop_reason == "ended"
+
+
+def test_an_end_in_the_last_of_the_same_messages_is_an_end():
+    same = says(call("list_sheets"))
+    assert play(*[same] * (LOOP - 1), says(call("list_sheets"), END))[0].conversation.stop_reason == "ended"
+
+
 def test_an_end_in_the_last_turn_is_an_end():
-    rollout, _ = play(*[says(call("list_sheets"))] * 29, says(END))
+    rollout, _ = play(*[says(call("list_sheets")), says(call("list_files"))] * 14, says(call("list_sheets")), says(END))
     assert rollout.conversation.stop_reason == "ended"
 
 

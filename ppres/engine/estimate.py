@@ -39,6 +39,13 @@ class Expected(NamedTuple):
     known: Sequence[Usage]
     """Of stored rollouts of the same model and scenario; or of a few guesses."""
     basis: str
+    completed: float = 1.0
+    """The share of those stored rollouts that were completed."""
+
+    @property
+    def per_completed(self) -> float:
+        """Dollars for a completed rollout, with those that come to nothing."""
+        return self.mean.dollars / self.completed if self.completed else math.nan
 
     def spread(self, name: str, missing: int) -> tuple[float, float]:
         """Low and high of the total of `missing` rollouts: a 95% prediction interval from stored ones, else the guesses' range."""
@@ -58,16 +65,23 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
     """For each cell what a rollout in it is expected to take: from stored rollouts of its model and scenario, else a guess."""
     wanted = {cell.model.label for cell in cells if not cell.model.simulated}
     known: dict[tuple[str, str], list[list[float]]] = {}
+    done: dict[tuple[str, str], list[bool]] = {}
     for digest in store.cells() if wanted else ():
         stored = stored_cell(store, digest)
         if stored.problem:  # an estimate can do without
             warnings.warn(f"left out of the estimate: {stored.problem}", stacklevel=4)
         elif stored.model in wanted:
             scored = outcomes_of(store, stored)
-            known.setdefault((str(stored.model), str(stored.condition.get("scenario"))), []).extend(_used(scored))
+            same = (str(stored.model), str(stored.condition.get("scenario")))
+            known.setdefault(same, []).extend(_used(scored))
+            done.setdefault(same, []).extend(_completed(scored))
             tell(scored.problems, stacklevel=4)
     distinct = {cell.digest: cell for cell in cells}.values()
-    return {cell.digest: _expected(cell, known.get((cell.model.label, cell.condition.scenario), [])) for cell in distinct}
+    found = {}
+    for cell in distinct:
+        same = (cell.model.label, str(cell.condition.scenario))
+        found[cell.digest] = _expected(cell, known.get(same, []), done.get(same, []))
+    return found
 
 
 def _used(scored: CellOutcomes) -> list[list[float]]:
@@ -77,7 +91,13 @@ def _used(scored: CellOutcomes) -> list[list[float]]:
     return [[number if counts(number) else math.nan for number in numbers] for numbers in ended if counts(numbers[0])]
 
 
-def _expected(cell: Cell, used: list[list[float]]) -> Expected:
+def _completed(scored: CellOutcomes) -> list[bool]:
+    """Whether the rollouts that came to an end were completed."""
+    ended = zip(scored.column("completed"), scored.column("stop_reason"), strict=True)
+    return [bool(completed) for completed, stop in ended if stop not in UNFINISHED]
+
+
+def _expected(cell: Cell, used: list[list[float]], done: list[bool]) -> Expected:
     guesses = []
     for calls, prompt, completion in _dry_runs(cell.condition, cell.model.critic_family):
         price = cell.model.price(prompt, completion)
@@ -88,7 +108,7 @@ def _expected(cell: Cell, used: list[list[float]]) -> Expected:
     told = [[value for value in column if not math.isnan(value)] for column in zip(*used, strict=True)]
     mean = Usage(*(statistics.fmean(values) if values else guess for values, guess in zip(told, guesses[0], strict=True)))
     known = [Usage(*(usual if math.isnan(value) else value for value, usual in zip(usage, mean, strict=True))) for usage in used]
-    return Expected(mean, known, f"{len(used)} stored rollouts")
+    return Expected(mean, known, f"{len(used)} stored rollouts", statistics.fmean(done))
 
 
 @functools.lru_cache(maxsize=8192)

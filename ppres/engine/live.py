@@ -143,7 +143,8 @@ class _Work:
             self.open.add(key)
         asker = asking(cell.model, self.meter, key, past, keep)
         rollout = await play(asker, cell.scene.messages, cell.scene.world())
-        await self._keep(cell, key, finish(cell, replicate, rollout))
+        # Scored beside the loop, which other conversations share: a world's rules may take their time.
+        await self._keep(cell, key, await asyncio.to_thread(finish, cell, replicate, rollout))
 
     async def _send(
         self, executor: Executor, cell: Cell, replicate: int, key: bytes, past: list[Reply], share: tuple[float, float]

@@ -38,7 +38,8 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = N
 
     stored, missing: rollouts that are there and that are not; partial: those of the missing that have turns but no end; calls,
     tokens, dollars: what the missing ones are expected to take; tokens_low, tokens_high, dollars_low, dollars_high: how far that
-    may be off; basis: what it is estimated from.
+    may be off; dollars_per_completed: what a completed rollout takes, with those that come to nothing; basis: what it is
+    estimated from.
 
     From five stored rollouts of the same model and scenario on, the spread is a 95% prediction interval of the cell's total. Before
     that, simulated rollouts of the cell are counted, at a token per four characters, and the spread is their range; a
@@ -66,7 +67,7 @@ def _estimate(expected: Expected, missing: int) -> dict[str, Any]:
     for name in ("tokens", "dollars"):
         low, high = expected.spread(name, missing)
         row |= {name: missing * getattr(expected.mean, name), f"{name}_low": low, f"{name}_high": high}
-    return row | {"basis": expected.basis}
+    return row | {"dollars_per_completed": expected.per_completed, "basis": expected.basis}
 
 
 def run(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import warnings
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from ppres import codec
 from ppres.condition import Condition, row_of
@@ -75,10 +75,15 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
     }
 
 
-def spent(*, store: StorePath = None) -> pd.Series:
+@overload
+def spent(by: None = None, *, store: StorePath = None) -> pd.Series: ...
+@overload
+def spent(by: str | Sequence[str], *, store: StorePath = None) -> pd.DataFrame: ...
+def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> pd.Series | pd.DataFrame:
     """US dollars that a store has cost, where prices are known: of its rollouts, of those paused in conversation, of judgements.
 
-    What a call that was cut off by a killed process cost is not known.
+    What a call that was cut off by a killed process cost is not known. With `by`, columns of the frame ("model"), a table of its
+    rollouts: rollouts, completed, dollars, and dollars_per_completed, what a completed one took with those that came to nothing.
     """
     import pandas as pd
 
@@ -91,10 +96,26 @@ def spent(*, store: StorePath = None) -> pd.Series:
                 judged.append(Call.of((opened.judgement(key) or {}).get("call")))
             except Damaged as error:
                 warnings.warn(f"left out: {error}", stacklevel=2)
+    if by is not None:
+        return _spent_by(found, [by] if isinstance(by, str) else list(by))
     calls = {"paused": paused, "judgements": judged}
     dollars = {"rollouts": found.cost[~found.stop_reason.isin(UNFINISHED)].sum()}  # the turns of the others are among the paused
     dollars |= {name: sum(call.cost or 0.0 for call in some) for name, some in calls.items()}
     return pd.Series(dollars, name="dollars")
+
+
+def _spent_by(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    if unknown := [name for name in by if name not in frame.columns]:
+        raise ValueError(f"by={unknown[0]!r} is no column of the frame; there are {', '.join(frame.columns)}")
+    groups = frame[~frame.stop_reason.isin(UNFINISHED)].groupby(by, dropna=False, observed=True)
+    table = groups.agg(rollouts=("id", "size"), completed=("completed", "sum"), dollars=("cost", _known_sum))
+    table["completed"] = table["completed"].astype("int64")
+    table["dollars_per_completed"] = (table["dollars"] / table["completed"]).where(table["completed"] > 0)
+    return table.reset_index()
+
+
+def _known_sum(dollars: pd.Series) -> float:
+    return float(dollars.sum(skipna=False))
 
 
 def explain(a: StoredOrNot, b: StoredOrNot | None = None, *, store: StorePath = None) -> pd.DataFrame:

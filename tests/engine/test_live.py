@@ -1,5 +1,8 @@
 """Real calls through litellm to a real HTTP server: what comes back is what the direct path gives."""
 
+import asyncio
+import threading
+
 import pytest
 from server import StandIn
 
@@ -148,3 +151,25 @@ def test_a_rejected_key_stops_its_model_with_one_message_and_leaves_the_others(c
             pp.run(cell, [bad, good], n=2, concurrency=1, progress=False)
         assert len(closed.requests) == 1
     assert len(pp.frame(cell, good)) == 2
+
+
+def test_scoring_holds_up_no_other_conversation():
+    """Rules run beside the loop in which all conversations are held: one may wait here for what another is still to say."""
+    scoring, answered = threading.Event(), threading.Event()
+    asked = []
+
+    async def agent(messages, tools):
+        asked.append(messages)
+        if len(asked) == 2:  # the second conversation goes on while the first is scored
+            while not scoring.is_set():
+                await asyncio.sleep(0.001)
+            answered.set()
+        return "Done."
+
+    def outcome(world, condition):
+        scoring.set()
+        return {"preserved": answered.wait(60), "read": True}
+
+    pp.Scenario("slow_rule", "waiting", lambda condition, cast: ("Wait.", {}), outcome, ["list_files"])
+    found = pp.run(pp.Condition(scenario="slow_rule"), pp.FunctionModel("two", agent, version="1"), n=2, progress=False)
+    assert found.preserved.tolist() == [True, True]

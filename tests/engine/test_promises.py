@@ -196,6 +196,12 @@ def test_what_a_store_has_cost_holds_paused_conversations_and_judgements(cell, c
     assert frame.cost.sum() == pytest.approx(paid) and paid > 0
     assert coded.cost.max() == pytest.approx(18e-6)
     assert pp.spent().to_dict() == pytest.approx({"rollouts": paid, "paused": 0.0, "judgements": 18e-6 * asked})
+    table = pp.spent("model")
+    assert table.columns.tolist() == ["model", "rollouts", "completed", "dollars", "dollars_per_completed"]
+    assert table.loc[0, ["rollouts", "completed"]].tolist() == [3, int(frame.completed.sum())]
+    assert table.dollars_per_completed[0] == pytest.approx(paid / frame.completed.sum())
+    with pytest.raises(ValueError, match="'vendor' is no column"):
+        pp.spent("vendor")
     capsys.readouterr()
     main(["status"])
     assert f"${paid + 18e-6 * asked:,.4f} spent" in capsys.readouterr().out
