@@ -23,6 +23,7 @@ from ppres.models.loop import wait_for
 from ppres.models.model import Model, size
 from ppres.models.transport import say
 from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
+from ppres.store import judgements
 from ppres.store.database import Damaged, StorePath
 from ppres.store.rows import canonical
 from ppres.store.store import Store
@@ -148,7 +149,7 @@ def _text(message: Message, rubric: Rubric) -> str:
 
 def _kept(store: Store, question: _Question) -> dict[str, Any]:
     try:
-        return store.judgement(question.key) or {}
+        return judgements.find(store, question.key) or {}
     except Damaged:  # it is asked again
         return {}
 
@@ -188,7 +189,7 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
                 continue
             finally:
                 meter.release(one.key)
-            store.put_judgement(one.key, one.rollout, rubric.name, model.label, kept)
+            judgements.put(store, one.key, one.rollout, rubric.name, model.label, kept)
 
     await asyncio.gather(*(worker() for _ in range(min(concurrency, len(questions)))))
     if rejected:

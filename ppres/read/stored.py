@@ -15,7 +15,7 @@ from ppres.models.model import Model
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import stored_cell
 from ppres.read.scored import cached, definition, replayed, scored_rows
-from ppres.store import checkpoint
+from ppres.store import checkpoint, judgements
 from ppres.store.cell import Conditions, Models, cells_of
 from ppres.store.database import Damaged, StorePath
 from ppres.store.rows import Row, key_of
@@ -91,9 +91,9 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
         found = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()])
         paused = [turn.call for turns in checkpoint.partial(opened).values() for turn in turns]
         judged = []
-        for key in opened.judgements():
+        for key in judgements.keys(opened):
             try:
-                judged.append(Call.of((opened.judgement(key) or {}).get("call")))
+                judged.append(Call.of((judgements.find(opened, key) or {}).get("call")))
             except Damaged as error:
                 warnings.warn(f"left out: {error}", stacklevel=2)
     if by is not None:

@@ -17,6 +17,7 @@ from ppres.store.migrations import migrate
 
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
 _PATIENCE = 60  # seconds to wait for another process
+_STILL = 2.0  # seconds for which nobody writes to a file that is overwritten
 ELSEWHERE = "choose another path (store=… or PPRES_STORE)"
 StorePath = str | os.PathLike[str] | None  # None: `default_path`
 
@@ -52,17 +53,20 @@ class Database:
         if "\0" in str(self.path):
             raise StoreError(f"{str(self.path)!r} is no name of a file; {ELSEWHERE}")
         self._lock = threading.RLock()
+        self._tables, self._version = tables, version
+        self._file: tuple[int, ...] | None = None
         with self._explained():
             self.read_only = read_only or (self.path.exists() and not _writable(self.path))
             if not self.read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = self._read_only_connection() if self.read_only else _connect(self.path)
             try:
-                self._check(tables, version)
+                self._check()
+                self._others = self._commits_of_others()
             except BaseException:
                 self.close()
                 raise
-        self._file = self._identity()
+        self._file = self._state()
 
     def _read_only_connection(self) -> sqlite3.Connection:
         if not self.path.is_file():
@@ -82,20 +86,20 @@ class Database:
             )
         return _connect(f"{address}&immutable=1", uri=True)
 
-    def _check(self, tables: str, version: int) -> None:
+    def _check(self) -> None:
         self._connection.execute("BEGIN")  # one look at all three, while another process may be making the file
         asked = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
         ours, written, filled = (self._connection.execute(question).fetchone()[0] for question in asked)
         self._connection.execute("COMMIT")
         if ours != APPLICATION_ID and (filled or self.read_only):
             raise StoreError(f"{self.path} is a database of another program; {ELSEWHERE}")
-        if written > version:
+        if written > self._version:
             raise StoreError(
-                f"{self.path} was written by a newer ppres (store version {written}, this one reads {version}); "
+                f"{self.path} was written by a newer ppres (store version {written}, this one reads {self._version}); "
                 f"upgrade ppres, or {ELSEWHERE}"
             )
         if self.read_only:
-            migrate(self._connection, written, version, read_only=True)
+            migrate(self._connection, written, self._version, read_only=True)
             return
         self._switch_to_wal()
         self._connection.execute("PRAGMA synchronous=FULL")  # a committed turn was paid for: it outlasts a power cut
@@ -103,14 +107,17 @@ class Database:
             with self._transaction() as connection:
                 # Another process may have been first; then its tables are there by now.
                 if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    for statement in tables.split(";\n"):
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                    connection.execute(f"PRAGMA user_version={version}")
-        elif written < version:
+                    self._make(connection)
+        elif written < self._version:
             with self._transaction() as connection:
                 # Another process may have been first.
-                migrate(connection, connection.execute("PRAGMA user_version").fetchone()[0], version)
+                migrate(connection, connection.execute("PRAGMA user_version").fetchone()[0], self._version)
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        for statement in self._tables.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={self._version}")
 
     def _switch_to_wal(self) -> None:
         end = time.monotonic() + _PATIENCE
@@ -128,26 +135,68 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    def _identity(self) -> tuple[int, int] | None:
-        """Which file stands under the path; None where none does."""
+    def _state(self) -> tuple[int, ...] | None:
+        """Which file stands under the path, and when and how far it was written; None where none does."""
         with contextlib.suppress(FileNotFoundError):
             status = os.stat(self.path)
-            return status.st_dev, status.st_ino
+            # Windows tells the time of writing late.
+            return status.st_dev, status.st_ino, *((status.st_mtime_ns, status.st_size) if os.name == "posix" else ())
         return None
 
-    def _rescued(self) -> Path | None:
-        """Where the file was deleted, moved or replaced while it was open: another one beside it, with all that was stored."""
-        if self._file is None or self._identity() == self._file:
+    def _became(self) -> str | None:
+        """What somebody else did to the file while it was open, if anything."""
+        now = self._state()
+        if self._file is None or now == self._file:
+            return None
+        if now is None or now[:2] != self._file[:2]:
+            return "deleted, moved or replaced"
+        still = 0.0
+        while still < _STILL:  # SQLite writes to the file for others too, who commit: perhaps one does just now
+            if self._others_committed():
+                self._file = self._state()
+                return None
+            time.sleep(_STILL / 20)
+            now, before = self._state(), now
+            still = still + _STILL / 20 if now == before else 0.0
+        return "overwritten"
+
+    def _others_committed(self) -> bool:
+        try:
+            return self._commits_of_others() != self._others
+        except sqlite3.DatabaseError:  # it is no database any more
+            return False
+
+    def _commits_of_others(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def _rescued(self) -> str | None:
+        """Where somebody else did away with the file while it was open, go on in another one beside it; what to tell then.
+
+        It has all that was stored; but where the file was overwritten, what can be read of it, if that is a sound file.
+        """
+        became = self._became()
+        if became is None:
             return None
         beside = self.path.with_name(f"{self.path.stem}-rescued-{uuid.uuid4().hex[:8]}.sqlite")
         beside.parent.mkdir(parents=True, exist_ok=True)
-        other = _connect(beside)
-        self._connection.backup(other)
+        rescue, told = _connect(beside), f"All that was stored in it is in {beside}: move it to where you want it, or pp.merge it"
+        if became != "overwritten":
+            self._connection.backup(rescue)
+        else:
+            told = f"What could be read of it, and what was made since, is in {beside}: pp.verify tells whether that is whole"
+            if not _copied(self._connection, rescue):
+                rescue.close()
+                beside.rename(beside.with_suffix(".damaged"))
+                rescue = _connect(beside)
+                told = f"What is written from now on is in {beside}, beside a damaged copy. To do: restore the rest from a backup"
+                self._make(rescue)
+            os.truncate(f"{self.path}-wal", 0)  # else SQLite writes it into what stands there now
         self._connection.close()
-        self._connection, self.path = other, beside
+        text = f"{self.path} was {became} while it was in use. {told}"
+        self._connection, self.path = rescue, beside
         self._switch_to_wal()
-        self._file = self._identity()
-        return beside
+        self._file, self._others = self._state(), self._commits_of_others()
+        return text
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -174,22 +223,23 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of what is written inside, or none of it; inside another one of the same thread it is part of that.
 
-        Raises `StoreError` where the file cannot be written, and where it is no longer there: then after what was written inside
-        is safe in another file, which the error names.
+        Raises `StoreError` where the file cannot be written, and where it is no longer what it was: then after what was written
+        inside is safe in another file, which the error names.
         """
         if self.read_only:
             raise StoreError(f"{self.path} cannot be written: it can be read, and nothing can be added. To write, {ELSEWHERE}")
         with self._lock:
-            inner = self._connection.in_transaction
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             with self._explained():
-                path, rescued = self.path, None if inner else self._rescued()
+                rescued = self._rescued()
             with self._transaction() as connection:
                 yield connection
+            with self._explained():
+                rescued = rescued or self._rescued()
             if rescued:
-                raise StoreError(
-                    f"{path} was deleted, moved or replaced while it was in use. All that was stored in it is in {rescued}: "
-                    "move it to where you want it, or pp.merge it into another store"
-                )
+                raise StoreError(rescued)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -200,7 +250,10 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                untouched = self._state() == self._file
                 self._connection.execute("COMMIT")
+                if untouched:  # but by SQLite
+                    self._file = self._state()
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
                     self._connection.execute("ROLLBACK")
@@ -216,6 +269,15 @@ class Database:
                     raise
             self._connection.text_factory = _legible  # slower, so not before there is such a text
             return self._connection.execute(sql, values).fetchall()
+
+
+def _copied(connection: sqlite3.Connection, into: sqlite3.Connection) -> bool:
+    """Whether what can be read of a file could be copied, and is a sound file."""
+    try:
+        connection.backup(into)
+        return bool(into.execute("PRAGMA quick_check").fetchone() == ("ok",))
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _legible(text: bytes) -> str:

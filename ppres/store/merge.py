@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import codec
 from ppres.conversation import UNFINISHED
-from ppres.store import checkpoint
+from ppres.store import checkpoint, judgements
 from ppres.store.database import Damaged, StoreError, StorePath
 from ppres.store.rows import Row
 from ppres.store.store import Store
@@ -109,12 +109,12 @@ def _judgements(target: Store, source: Store) -> Iterator[Fate]:
     for row in source.query("SELECT key, rollout, rubric, model, body FROM judgements"):
         key = row[0]
         try:
-            told = source.judgement(key) or {}
+            told = judgements.find(source, key) or {}
         except Damaged:
             yield "damaged judgement", key, 1
             continue
         try:
-            known = target.judgement(key)
+            known = judgements.find(target, key)
         except Damaged:
             known = None
         if known is None or ("reply" in told and "reply" not in known):  # an error gives way to an answer

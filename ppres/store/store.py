@@ -62,10 +62,20 @@ class Store(Database):
             with super().transaction() as connection:
                 yield connection
         except BaseException:
-            self._text_id.cache_clear()  # what was inserted is gone
-            self._cell_ids.clear()
-            self._layouts.clear()
+            self._forget()  # what was inserted is gone
             raise
+
+    def _forget(self) -> None:
+        self._text.cache_clear()
+        self._text_id.cache_clear()
+        self._cell_ids.clear()
+        self._layouts.clear()
+
+    def _rescued(self) -> str | None:
+        told = super()._rescued()
+        if told:
+            self._forget()  # another file has other ids
+        return told
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -142,23 +152,6 @@ class Store(Database):
         packed = body | {"messages": messages, "provenance": self._text_id(json.dumps(body["provenance"]))}
         return zlib.compress(codec.dumps(packed).encode(), 1)
 
-    def put_judgement(self, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
-        """Keep a judge's raw reply; a later reply to the same question replaces it."""
-        body = zlib.compress(codec.dumps(reply).encode())
-        with self.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
-
-    def judgement(self, key: bytes) -> dict[str, Any] | None:
-        """A judge's stored reply."""
-        for (body,) in self.query("SELECT body FROM judgements WHERE key=?", key):
-            with self._readable(f"the judgement {key.hex()[:16]}", "pp.judge asks it again"):
-                return dict(codec.loads(zlib.decompress(body)))
-        return None
-
-    def judgements(self) -> list[bytes]:
-        """Keys of all judges' stored replies."""
-        return [key for (key,) in self.query("SELECT key FROM judgements")]
-
     def recache(self, rows: Iterable[tuple[bytes, Scored]]) -> None:
         """Replace cached outcomes, by key; not where the file cannot be written, and they are read off transcripts each time."""
         if self.read_only:
@@ -234,7 +227,7 @@ class Store(Database):
                 raise ValueError("it belongs to another cell")
         except _UNREADABLE:
             ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
-            with self._readable(f"what the rollouts {ids} share"):
+            with self.readable(f"what the rollouts {ids} share"):
                 raise
         return found
 
@@ -257,7 +250,7 @@ class Store(Database):
     def record(self, key: bytes) -> Record:
         """A stored rollout's record, as it was put."""
         body = self.body(key)
-        with self._readable(f"the rollout {key.hex()[:16]}"):
+        with self.readable(f"the rollout {key.hex()[:16]}"):
             body.setdefault("failures", 0)
             conversation = Conversation.of(*(body[name] for name in ("messages", "calls", "stop_reason", "error", "failures")))
             return Record(conversation, body["created"], body["provenance"])
@@ -265,7 +258,7 @@ class Store(Database):
     def body(self, key: bytes) -> dict[str, Any]:
         """A stored rollout's record as JSON, with whatever another version put there."""
         found = self.query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
-        with self._readable(f"the rollout {key.hex()[:16]}"):
+        with self.readable(f"the rollout {key.hex()[:16]}"):
             if not found:
                 raise ValueError("its body is gone")
             ((crc, packed),) = found
@@ -292,7 +285,8 @@ class Store(Database):
         return raw.decode("utf-8", "surrogatepass")
 
     @contextlib.contextmanager
-    def _readable(self, what: str, instead: str = "pp.discard([id]) and run again") -> Iterator[None]:
+    def readable(self, what: str, instead: str = "pp.discard([id]) and run again") -> Iterator[None]:
+        """Raise `Damaged` where what is inside cannot be read, with what to do."""
         try:
             yield
         except _UNREADABLE as error:

@@ -1,5 +1,6 @@
 """Files that cannot be written, that go away, and that are closed while somebody writes."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,11 +10,19 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from server import StandIn
 
 import ppres as pp
+from ppres.engine.rollout import simulate
+from ppres.read import outcomes
+from ppres.read.frame import frame as tidy
+from ppres.read.frame import stored_cell
+from ppres.store import database
+from ppres.store.cell import cells_of
 from ppres.store.store import Store
 
 MODEL = "sim/gemini-3-flash"
@@ -96,6 +105,50 @@ def test_one_that_cannot_be_written_and_has_other_rules_is_scored_all_the_same(s
     assert told[:5] == [3, 3, 0, 2, 0.0], told
 
 
+OLD = Path(__file__).parents[3] / "shared" / "stores" / "schema-1.sqlite"
+
+
+@pytest.mark.parametrize(
+    "version", [pytest.param(1, marks=pytest.mark.skipif(not OLD.exists(), reason="no store of version 1")), 2]
+)
+def test_what_cannot_be_written_is_scored_anew_in_place(version, cell, tmp_path, monkeypatch):
+    """Each time, rollout by rollout; the file is neither changed nor copied."""
+    path = tmp_path / "s.sqlite"
+    if version == 1:
+        shutil.copyfile(OLD, path)
+    else:
+        pp.run(pp.grid(cell, peer=["cooperative", "uncooperative"], explain=False), MODEL, n=3, store=path, progress=False)
+    shutil.copyfile(path, tmp_path / "written.sqlite")
+    before = path.read_bytes()
+    monkeypatch.setattr(outcomes, "SCORER", "of-tomorrow")
+    with Store(path, read_only=True) as store:
+        for _ in range(2):
+            cells = [stored_cell(store, digest) for digest in store.cells()]
+            assert tidy(store, cells).equals(pp.frame(store=tmp_path / "written.sqlite"))
+        assert [name for _, part, name in store.query("PRAGMA database_list") if part == "main"] == [str(path)]
+        assert [tmp_path.joinpath(f"s.sqlite{more}").exists() for more in ("-wal", "-shm")] == [False, False] or version == 2
+    assert path.read_bytes() == before
+
+
+def test_of_outcomes_that_cannot_be_mended_nothing_else_is_said(cell, tmp_path, monkeypatch):
+    path = tmp_path / "s.sqlite"
+    frame = pp.run(cell, MODEL, n=2, store=path, progress=False)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE rollouts SET outcomes=(SELECT outcomes FROM rollouts WHERE replicate=0)")
+    db.close()
+    monkeypatch.setattr(database, "_writable", lambda path: False)
+    for _ in range(2):
+        assert pp.verify(store=path).to_dict("records") == [
+            {
+                "id": frame.id[1],
+                "problem": "its outcomes were not those of its transcript; they stay, as the store cannot be written",
+            }
+        ]
+    monkeypatch.undo()
+    assert pp.verify(store=path).problem.tolist() == ["its outcomes were not those of its transcript; they are now"]
+    assert pp.verify(store=path).empty
+
+
 def test_of_a_log_that_cannot_be_read_here_it_is_said_what_to_do(study, reading):
     study.chmod(0o755)
     (study / "s.sqlite").chmod(0o644)
@@ -129,13 +182,22 @@ def test_a_store_in_the_home_folder(cell, tmp_path, monkeypatch):
 # -- a file that goes away ---------------------------------------------------------------------------------------------
 
 
+def claim(store, key):
+    with store.transaction() as db:
+        db.execute("INSERT INTO claims VALUES (?, ?)", (key, "x"))
+
+
+def claims(path):
+    with Store(path) as opened:
+        return [key for (key,) in opened.query("SELECT key FROM claims ORDER BY key")]
+
+
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
 def test_a_store_that_goes_away_during_a_run_is_noticed_and_nothing_is_lost(how, cell, tmp_path):
     path = tmp_path / "folder" / "s.sqlite"
     pp.run(cell, MODEL, n=2, store=path, progress=False)
     store = Store(path)
-    with store.transaction() as db:
-        db.execute("INSERT INTO claims VALUES (?, ?)", (b"a", "x"))
+    claim(store, b"a")
     if how == "deleted":
         shutil.rmtree(path.parent)
     elif how == "moved":
@@ -143,14 +205,106 @@ def test_a_store_that_goes_away_during_a_run_is_noticed_and_nothing_is_lost(how,
     else:
         path.unlink()
         pp.run(cell, MODEL, n=1, store=path, progress=False)
-    with pytest.raises(pp.StoreError, match=r"deleted, moved or replaced.*rescued.*pp\.merge"), store.transaction() as db:
-        db.execute("INSERT INTO claims VALUES (?, ?)", (b"b", "x"))
+    with pytest.raises(pp.StoreError, match=r"deleted, moved or replaced.*rescued.*pp\.merge"):
+        claim(store, b"b")
     store.close()
     (rescued,) = path.parent.glob("*-rescued-*.sqlite")
-    with Store(rescued) as opened:
-        assert [key for (key,) in opened.query("SELECT key FROM claims ORDER BY key")][-1:] == [b"b"]
+    assert claims(rescued)[-1:] == [b"b"]
     assert len(pp.frame(store=rescued)) == 2
     assert pp.verify(store=rescued).empty
+
+
+def others(cell, path):
+    pp.run(cell, "sim/saboteur", n=3, store=path, progress=False)
+    return path.read_bytes()
+
+
+OVERWRITTEN = {
+    "by another store": others,
+    "by an older copy of itself": lambda cell, path: None,
+    "by nothing": lambda cell, path: b"",
+    "by a text": lambda cell, path: b"text" * 20_000,
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the time of writing is told late")
+@pytest.mark.parametrize("within", [False, True], ids=["between commits", "within one"])
+@pytest.mark.parametrize("by", OVERWRITTEN)
+def test_a_store_that_is_overwritten_in_place_during_a_run_is_noticed(by, within, cell, tmp_path, monkeypatch):
+    """It stays as it was then; what the run held is saved beside it, also what stood in the log alone."""
+    monkeypatch.setattr(database, "_STILL", 0.1)
+    path = tmp_path / "s.sqlite"
+    pp.run(cell, MODEL, n=2, store=path, progress=False)
+    content = OVERWRITTEN[by](cell, tmp_path / "other.sqlite")
+    content = path.read_bytes() if content is None else content
+    store = Store(path)
+    claim(store, b"a")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(pytest.raises(pp.StoreError, match=r"overwritten while it was in use.*is in .*rescued"))
+        if not within:
+            path.write_bytes(content)
+        with store.transaction() as db:
+            db.execute("INSERT INTO claims VALUES (?, ?)", (b"b", "x"))
+            if within:
+                path.write_bytes(content)
+    claim(store, b"c")
+    store.close()
+    assert path.read_bytes() == content
+    (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
+    kept = [b"a", b"b", b"c"]
+    if "store" not in by and "copy" not in by:  # nothing is left of most pages
+        kept = kept[1 + within :]
+        assert len([*tmp_path.glob("*-rescued-*.damaged")]) == 1
+    assert claims(rescued) == kept
+    assert pp.verify(store=rescued).empty
+    if by == "by an older copy of itself":
+        assert len(pp.frame(store=path)) == len(pp.frame(store=rescued)) == 2
+
+
+def test_of_an_overwritten_store_that_cannot_be_copied_what_is_made_since_is_saved(cell, tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "_STILL", 0.1)
+    path = tmp_path / "s.sqlite"
+    cells = pp.grid(cell, dataset=["factual", "creativity", "red"], peer=["cooperative", "neutral"], explain=False)
+    pp.run(cells, MODEL, n=30, store=path, progress=False)
+    store = Store(path)
+    (finished,), (made,) = simulate(cells_of(cell, "sim/clumsy")[0], [0]), cells_of(cell, "sim/clumsy")
+    path.write_bytes(path.read_bytes()[:8192] + b"x" * 100_000)
+    with pytest.raises(pp.StoreError, match=r"overwritten.*from now on is in .*rescued.*backup"):
+        store.put([finished], {made.digest: made.spec()})
+    store.close()
+    (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
+    assert pp.frame(store=rescued).id.tolist() == [finished.key.hex()[:16]]
+    assert pp.verify(store=rescued).empty
+
+
+def test_others_who_use_the_file_do_not_overwrite_it(cell, tmp_path, monkeypatch):
+    """They read and write; and one that had committed before we came copies its log into the file later, and then goes on."""
+    path = tmp_path / "s.sqlite"
+    pp.run(cell, MODEL, n=2, store=path, progress=False)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA wal_autocheckpoint=0")
+    other.execute("INSERT INTO claims VALUES (x'01', 'early')")
+    waits = []
+
+    def goes_on(seconds):
+        waits.append(seconds)
+        other.execute("INSERT OR REPLACE INTO claims VALUES (x'02', 'late')")
+
+    monkeypatch.setattr(database, "time", SimpleNamespace(sleep=goes_on, monotonic=time.monotonic))
+    with Store(path) as store:
+        claim(store, b"a")
+        pp.frame(store=path)
+        claim(store, b"b")
+        assert not waits
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        claim(store, b"c")
+        assert len(waits) == 1
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        claim(store, b"d")
+        assert len(waits) == 1
+    other.close()
+    assert claims(path) == [b"\x01", b"\x02", b"a", b"b", b"c", b"d"]
+    assert not [*tmp_path.glob("*rescued*")]
 
 
 def test_closing_waits_for_a_commit_of_another_thread(tmp_path):

@@ -13,7 +13,7 @@ from server import StandIn
 
 import ppres as pp
 from ppres.conversation import Call, Reply
-from ppres.store import checkpoint
+from ppres.store import checkpoint, judgements
 from ppres.store.store import Store
 
 MODEL = "sim/gemini-3-flash"
@@ -65,7 +65,7 @@ def test_paused_turns_and_judgements_come_along(cell, tmp_path):
     with Store(tmp_path / "b.sqlite") as store:
         for turn in range(3):
             checkpoint.keep(store, key, turn, Reply({"role": "assistant", "content": str(turn)}, Call(cost=0.5)))
-        store.put_judgement(b"j" * 32, key, "refusal", "m", {"reply": None, "call": {"cost": 0.25}})
+        judgements.put(store, b"j" * 32, key, "refusal", "m", {"reply": None, "call": {"cost": 0.25}})
     with Store(tmp_path / "a.sqlite") as store:
         checkpoint.keep(store, key, 0, Reply({"role": "assistant", "content": "0"}, Call()))
     assert counts(pp.merge(tmp_path / "a.sqlite", tmp_path / "b.sqlite")) == {"judgements": 1, "paused turns": 3}
@@ -206,13 +206,13 @@ def test_judgements_that_differ_are_told(tmp_path):
         with Store(path) as store:
             for i, replies in enumerate(told):
                 if replies[place]:
-                    store.put_judgement(bytes([i]) * 32, b"r" * 32, "refusal", "m", replies[place])
+                    judgements.put(store, bytes([i]) * 32, b"r" * 32, "refusal", "m", replies[place])
     sql(b, "UPDATE judgements SET body=x'00' WHERE key=?", bytes([5]) * 32)
     table = pp.merge(a, b).set_index("what")
     assert table["count"].to_dict() == {"judgement conflict": 1, "judgements": 2, "damaged judgement": 1}
     assert table.ids["judgement conflict"] == "01" * 8
     with Store(a) as store:
-        kept = [store.judgement(bytes([i]) * 32) for i in range(len(told))]
+        kept = [judgements.find(store, bytes([i]) * 32) for i in range(len(told))]
     assert kept == [yes, yes, no, yes, no, None, yes]
 
 
