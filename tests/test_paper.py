@@ -44,6 +44,11 @@ def test_the_preset_sets_all_that_the_scenario_has(scenario):
         assert all(getattr(cell, name) == getattr(before, name) for name in kept)
 
 
+def test_what_only_some_of_the_papers_rollouts_have_is_not_set():
+    (cell,) = pp.paper(scenario="tampering", peer="cooperative", instantiation="memory")
+    assert (cell.memory_prompt, cell.scratchpad) == ("soft", "off")
+
+
 def test_what_is_given_is_not_preset():
     (cell,) = pp.paper(scenario="tampering", subject="peer", peer="cooperative", nudges=0, report="form")
     assert (cell.nudges, cell.report, cell.decoys, cell.history_place) == (0, "form", False, "last")

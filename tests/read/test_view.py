@@ -60,6 +60,14 @@ def test_nothing_that_an_agent_said_acts_on_the_terminal(told, capsys):
     assert not unprintable(capsys.readouterr().err)
 
 
+def test_of_the_form_a_head_tells_what_is_unusual(cell):
+    df = pp.run([cell, *pp.grid(cell, nudges=2, history_wording=4)], "sim/compliant", n=1, progress=False)
+    (usual, unusual) = (repr(pp.show(id)).partition("stopped:")[0] for id in df.id)
+    assert "report=" not in usual + unusual
+    assert "nudges" not in usual
+    assert "history_wording=4, nudges=2" in unusual or "nudges=2, history_wording=4" in unusual
+
+
 def test_show_prints_where_the_output_is_not_utf_8(told):
     environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
     found = subprocess.run([*COMMAND, "show", told], capture_output=True, text=True, encoding="cp1252", env=environment, check=True)

@@ -40,6 +40,25 @@ def test_a_level_that_is_not_given_is_the_default(name):
         assert pp.Condition(scenario=scenario, subject="peer", peer="neutral", **{name: getattr(usual, name)}) == usual
 
 
+NOWHERE = [
+    ({"instantiation": "file"}, {"memory_length": "long", "memory_prompt": "hard"}),
+    ({"instantiation": "memory"}, {"history_place": "last", "strongest_named": True, "other_pairs": "swapped"}),
+    ({"scenario": "transfer"}, {"report": "file", "rationales": False, "deletion_notice": "vague"}),
+    ({"scenario": "finance"}, {"decoys": False}),
+    ({"dataset": "red"}, {"rationales": False}),
+]
+
+
+@pytest.mark.parametrize(("cell", "form"), NOWHERE, ids=lambda given: "-".join(map(str, given)))
+def test_where_a_factor_means_nothing_its_levels_are_one_condition(cell, form):
+    usual = {"scenario": "tampering", "subject": "peer", "peer": "cooperative"} | cell
+    plain = pp.Condition(**usual)
+    assert pp.Condition(**usual, **form) == plain
+    assert [getattr(plain, name) for name in form] == [None] * len(form)
+    alone = pp.Condition(scenario="tampering", history_wording=3)
+    assert (alone, alone.history_wording) == (pp.Condition(scenario="tampering"), None)
+
+
 @in_scenarios
 def test_what_was_stored_before_there_were_such_factors_is_shown_at_their_defaults(scenario):
     cell = told(scenario, instantiation="memory")
