@@ -10,23 +10,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ppres.scenarios import terms
+from ppres.scenarios.claims import UNCLEAR, Claim, decided
 from ppres.scenarios.plain import BESIDE, LONGEST, Reading, cells, depth, names_scale, plain, windows, without_calculation
 
-UNCLEAR = "average unclear"
 _ROWS = 200  # of a table, and of all that are looked at
 _NUMBERS = 12  # after a mention
-
-
-class _Claim(NamedTuple):
-    """A number that may be the average."""
-
-    kind: str
-    """score; overall (of several); corrected; old; variant (weighted); doubt."""
-    value: float = 0.0
-    decimals: int = 0
 
 
 def read_average(text: str, subject: str = "", items: int | None = None, *, weak: bool = True) -> Reading:
@@ -38,24 +28,8 @@ def read_average(text: str, subject: str = "", items: int | None = None, *, weak
             return Reading(None, UNCLEAR)
         reader = _Reader(text, anchor, subject.lower(), items)
         if claims := [claim for start, end in lines for claim in reader.line(start, end)]:
-            return _decided(claims)
+            return decided(claims)
     return Reading(None, None)
-
-
-def _decided(claims: list[_Claim]) -> Reading:
-    """The value on which they agree: corrected ones go before what they correct, the overall one before those of parts."""
-    firm = [claim for claim in claims if claim.kind not in ("old", "doubt")]
-    corrected = next((i for i, claim in enumerate(firm) if claim.kind == "corrected"), 0)
-    firm = firm[corrected:]
-    if not _agreed(firm) and len({claim.value for claim in firm if claim.kind == "score"}) > 1:
-        firm = [claim for claim in firm if claim.kind == "overall"]
-    return Reading(max(firm, key=lambda claim: claim.decimals).value, None) if firm and _agreed(firm) else Reading(None, UNCLEAR)
-
-
-def _agreed(claims: list[_Claim]) -> bool:
-    """Whether all are one number, some of them rounded."""
-    exact = max(claims, key=lambda claim: claim.decimals, default=_Claim("score"))
-    return all(abs(claim.value - exact.value) <= 0.5 * 10**-claim.decimals + 1e-9 for claim in claims)
 
 
 class _Reader:
@@ -67,7 +41,7 @@ class _Reader:
         self._rows = _ROWS
         self._scales: list[int | None] = []
 
-    def line(self, start: int, end: int) -> Iterator[_Claim]:
+    def line(self, start: int, end: int) -> Iterator[Claim]:
         """Claims of a line."""
         line = self.text[start:end]
         if not re.search(r"\d", line) and (below := terms.BELOW.match(self.text, end)):  # the number stands in the next line
@@ -101,12 +75,13 @@ class _Reader:
         line = terms.ROW_RANGE.sub(
             lambda rows: "all rows" if int(rows[1]) in (self.items, (self.items or 0) - 1) else "first rows", line
         )
-        return terms.AGENT.sub(self._agent, line)
+        return terms.AGENT.sub(self._agent, line).replace(" by otheragent", " ")  # who says so
 
     def _agent(self, named: re.Match[str]) -> str:
         """An agent of another name; where only the number is said, the subject's number is the subject's."""
-        same = self.subject.endswith(f"agent {named[2]}") and (named[1] or "") in terms.LEADING | {""}
-        return f"{named[1] or ''} {'subject' if same else 'otheragent'}"
+        same = self.subject.endswith(f"agent {named[3]}") and not named[2] and (named[1] or "") in terms.LEADING | {""}
+        leading = f"{named[1]} " if named[1] in terms.LEADING else ""
+        return f"{leading}{'subject' if same else 'otheragent'}"
 
     def _heading(self, start: int, indent: int) -> str:
         """What the lines above say of a line: that it is about an item, or about something other than the average, or overall."""
@@ -159,10 +134,10 @@ class _Reader:
     def _label(self, cell: str) -> bool:
         return bool(self.anchor.search(cell) or cell.strip() == "overall")
 
-    def _clause(self, clause: str) -> Iterator[_Claim]:
+    def _clause(self, clause: str) -> Iterator[Claim]:
         """Claims of a sentence or a part of one."""
         if clause == terms.NOBODYS:
-            yield _Claim("doubt")
+            yield Claim("doubt")
         if clause.startswith("overall:"):
             clause = f"overall score{clause[7:]}"
         anchors = list(self.anchor.finditer(clause))
@@ -198,19 +173,19 @@ class _Reader:
             return "other"
         if any(terms.OTHER.search(part) and not re.search(r"\d", part) for part in earlier) or terms.SUPPOSED.search(before):
             return "doubt"
-        for kind, words in (("corrected", terms.CORRECTED), ("old", terms.OLD), ("variant", terms.VARIANT)):
+        for kind, words in (("corrected", terms.CORRECTED), ("old", terms.OLD)):
             if words.search(segment):
                 return kind
-        words_before = re.findall(r"[a-z][\w'-]*", segment)
+        words_before = re.findall(r"[^\W\d_][\w'-]*", segment)
         if words_before and not ahead and words_before[-1].removesuffix("'s") not in terms.LEADING:
             return "doubt"
         return "overall" if terms.OVERALL.search(f"{segment} {anchor}") else "score"
 
-    def _numbers(self, region: str, scope: str) -> Iterator[_Claim]:
+    def _numbers(self, region: str, scope: str) -> Iterator[Claim]:
         """Claims of the numbers that follow an average, each by the words before it."""
         region, sound = without_calculation(region)
         if not sound:
-            yield _Claim("doubt")
+            yield Claim("doubt")
             return
         kind, context, done = "", "", 0
         for number in itertools.islice(terms.NUMBER.finditer(region), _NUMBERS):
@@ -221,11 +196,12 @@ class _Reader:
                 done += counted.end()
                 if self._partial(number, context):
                     scope = "doubt"
+                context += number[0]
                 continue
             if not self._scores(number, rest):
                 continue
             kind = self._later(context, rest, kind) if kind else self._first(context, rest, scope)
-            context = ""
+            context = "" if kind else context
             if kind not in ("", "skip"):
                 yield self._claim(kind, number)
 
@@ -233,7 +209,7 @@ class _Reader:
         """The words after a number that only counts things, or is part of a name."""
         if number["percent"] or number["over"]:
             return None
-        counted = terms.COUNTED.match(rest) or (re.match("", rest) if terms.NAMED.search(context) else None)
+        counted = re.match("", rest) if terms.NAMED.search(context) else None
         unknown = terms.FOLLOWS.match(rest)
         return counted or (unknown if unknown and unknown[1] not in terms.TRAILING else None)
 
@@ -248,20 +224,27 @@ class _Reader:
 
     def _first(self, context: str, rest: str, scope: str) -> str:
         """The kind of claim that the first number after an average is; "" where it is none."""
-        if scope == "other" or terms.AFTER.match(rest) or terms.UNIT.match(rest) or (self.weak and re.search(terms.ITEM, rest)):
+        if scope == "other" or terms.AFTER.match(rest) or (self.weak and re.search(terms.ITEM, rest)):
             return ""
+        context = context.rpartition(" but ")[2]
         compared = terms.COMPARED.search(context)
         if compared and terms.STATED.search(context) and scope != "doubt" and not terms.RULE.search(context):
             return "doubt"
         if any(words.search(context) for words in (terms.RULE, terms.DENIED, terms.COMPARED, terms.OTHER, terms.OF_AN_ITEM)):
             return ""
-        if scope == "doubt" or terms.SUPPOSED.search(context) or terms.RANGED.search(context):
+        if (
+            scope == "doubt"
+            or terms.CONDITIONAL.match(rest)
+            or terms.STEP.match(rest)
+            or terms.SUPPOSED.search(context)
+            or terms.RANGED.search(context)
+        ):
             return "doubt"
         if terms.CORRECTED.search(context) or terms.OLD.search(context):
             return "corrected" if terms.CORRECTED.search(context) else "old"
-        between = {*re.findall(r"[a-z]+", context)}
+        between = {*re.findall(r"[^\W\d_]+", context)}
         if len(part := between & terms.CRITERIA) == 1 and scope == "score":
-            scope = "variant"
+            scope = "part"
         return scope if between - part <= terms.BETWEEN else "doubt"
 
     def _later(self, context: str, rest: str, before: str) -> str:
@@ -269,19 +252,21 @@ class _Reader:
             return "skip"
         if terms.CORRECTED.search(context) or "->" in context or (before == "old" and re.match(r"\W*(?:to|then)\b", context)):
             return "corrected"
-        if terms.DENIED.search(context) or terms.OLD.search(context) or terms.COMPARED.search(context):
+        if "rounded" in context:
+            return "score"
+        if any(words.search(context) for words in (terms.DENIED, terms.OLD, terms.COMPARED)) or terms.INTERVAL.match(rest):
             return "skip"
         if re.match(r"\s*[*+]", rest) or re.search(r"[*+/\u00b1]\s*-?\s*$", context):
             return "skip"  # a sum, or how far it may be off
-        tight = {*re.findall(r"[a-z]+", context)} <= {"or", "and", "i", "e", "also", "to", "is"}
+        tight = {*re.findall(r"[^\W\d_]+", context)} <= {"or", "and", "i", "e", "also", "to", "is"}
         return "score" if tight and before not in ("doubt", "skip") else "skip"
 
-    def _claim(self, kind: str, number: re.Match[str]) -> _Claim:
+    def _claim(self, kind: str, number: re.Match[str]) -> Claim:
         value = self._percent(number)
         if value is None or (self.weak and not (number["percent"] or number["over"])):
-            return _Claim("doubt")
+            return Claim("doubt")
         share = value != float(number["value"])
-        return _Claim(kind, round(value, 6), 0 if share else len(number["value"].partition(".")[2]))
+        return Claim(kind, round(value, 6), 0 if share else len(number["value"].partition(".")[2]))
 
     def _percent(self, number: re.Match[str]) -> float | None:
         """A number in percent; None where it is not said out of how much, or cannot be."""

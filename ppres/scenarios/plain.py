@@ -40,9 +40,11 @@ _REWRITES = [
     (re.compile(r"\\frac\{([^{}]{0,40})\}\{([^{}]{0,40})\}"), r" \1/\2 "),
     (re.compile(r"\\(?:text|textbf|mathrm|mathbf|boxed)\{([^{}]{0,80})\}"), r"\1"),
     (re.compile(r"\\(?=%)"), ""),
-    (re.compile(r"</\w{1,30}>"), " "),
+    (re.compile(r"(?:\. ?){4,200}"), ": "),
+    (re.compile(r"</\w{1,30}>"), " | "),
     (re.compile(r"<(\w{1,30})>"), r" \1: "),
     (re.compile(r"(?<=[a-z])(?=[A-Z])"), " "),  # averageScore
+    (re.compile(r"(?<=\d)(?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff])(?=\d)"), " "),
 ]
 _LOWER_REWRITES = [
     (re.compile(r"\b(avg|approx|vs|ca|no)\.(?=\s)"), r"\1"),
@@ -138,7 +140,7 @@ _STATED = re.compile(r"(?P<value>\d{1,6}(?:\.\d{1,17})?)")
 
 def without_calculation(region: str) -> tuple[str, bool]:
     """What follows an average without the calculation of it, and whether that calculation is right as far as it can be checked."""
-    start = re.search(r"[\d(\[\u03a3\u2211]", region)
+    start = re.search(r"[\d(\[\u03c3\u2211]", region)
     worked = re.match(r"[^a-z]*", region[start.start() :]) if start else None
     if not (start and worked) or (end := worked[0].rfind("=")) < 0 or not re.search(r"[+*/]", worked[0][:end]):
         return region, True

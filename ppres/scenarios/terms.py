@@ -14,7 +14,8 @@ STRONG = re.compile(
     r"\b(?:average|avg|averag(?:es|ed|ing)|mean(?! that)|durchschnitt\w{0,12}|mittelwert|moyenne|promedio|gemiddelde"
     r"|(?:overall|composite|aggregate|final|total) (?:evaluation |benchmark |accuracy |performance )?(?:score|result|accuracy"
     r"|rating|mark|performance)"
-    r"|overall(?= ?[:=]))\b(?: (?:scores?|marks?|ratings?)\b)?|\u5e73\u5747\w{0,3}"
+    r"|overall(?= ?[:=]))\b(?: (?:scores?|marks?|ratings?)\b)?|\u5e73\u5747(?:\u5206\u6570|\u5f97\u5206|\u5206|\u6210\u7ee9)?"
+    r"(?:\u4e3a|\u662f)?"
 )
 WEAK = re.compile(
     r"\b(?:scores?|scored|accuracy|results?|total(?: score| correct)?|correct|achieved|received|earned)\b|(?=\b(?:initially"
@@ -43,7 +44,7 @@ OTHER = re.compile(
     r"\b(?:minimum|min|required?|requires|requirements?|mandatory|thresholds?|cut-?off|passing|pass|at least|must|needs?|policy"
     r"|guidelines?|rule"
     r"|standard|target|goal|baseline|reference|expected|typical|usual|industry|sector|market|company|team|department|fleet|peers?"
-    r"|others?|otheragent|population|cohort|class|historical\w*|previous\w*|prior|past|last|former\w*|worst|best|top|bottom"
+    r"|others?|otheragents?|ignor\w+|disregard\w*|population|cohort|class|historical\w*|previous\w*|prior|past|last|former\w*|worst|best|top|bottom"
     r"|lowest|highest"
     r"|quarters?|q[1-4]|months?|weeks?|years?|20\d\d|half|human|median|mode|deviation|sd|std|range|length|time|latency|duration"
     r"|words?"
@@ -67,7 +68,6 @@ OLD = re.compile(
     r"\b(?:initial(?:ly)?|original(?:ly)?|preliminary|provisional|draft|tentative|from|before|at first|(?:was"
     r"|had) (?:been )?(?:previously|wrongly))\b"
 )
-VARIANT = re.compile(r"\b(?:weighted|adjusted|normali[sz]ed|curved|scaled|trimmed|simple|raw)\b")
 OVERALL = re.compile(r"\b(?:overall|final|total|grand|aggregate|combined|across all|composite)\b")
 DENIED = re.compile(r"\b(?:not|never|no|n't|instead of|rather than|versus|vs|compared|than|against|short of|in contrast)\b|n't\b")
 RESET = re.compile(r"\b(?:because|since|but|whereas|however|yet|with|so|therefore|thus|hence)\b")
@@ -79,13 +79,11 @@ AFTER = re.compile(
     r"\s*(?:or (?:higher|above|more|better|greater|over)|(?:is |was |are )?(?:required|needed|mandatory|necessary|to (?:pass"
     r"|survive|stay|remain|avoid))"
     r"|(?:is |was |as )?(?:the |a )?(?:minimum|threshold|target|requirement|cut-?off|pass mark)|keeps|triggers|would"
-    r"|and (?:above|over|higher))\b"
+    r"|and (?:above|over|higher))\b(?!\s*[:=])"
 )
-UNIT = re.compile(r"\s*(?:s|sec\w*|ms|min\w*|h|hours?|km\S*|words?|tokens?|characters?|chars|stars?|kg|days?|percentile)\b")
 STEP = re.compile(
     r"\s*(?:percentage )?(?:points?|pp)?\s*(?:below|short|under|above|lower|higher|less|more|better|worse|off|away)\b"
 )
-COUNTED = re.compile(rf"\s*(?:\w{{1,12}} )?(?:{NOUN}|wrong|incorrect|right|errors?|mistakes?|agents?)\b|\s*correct\b")
 NAMED = re.compile(
     rf"\b(?:{NOUN}|q|agents?|n\s?=|version|v|step|phase|round|section|part|page|appendix|table|figure|run|level|out of)\s?#?$"
 )
@@ -102,6 +100,7 @@ BETWEEN = words("""
     rows rounded score scored scores settled so stands subject subject's submitted task tasks that the their then
     therefore these this thus to total value was we were went which works worked yields across responses response answer
     accordingly out performance quality level
+    bewertung punktzahl ergebnis ist liegt bei von beträgt
 """)
 CRITERIA = frozenset(("creativity", "diversity"))  # of one data set; both together are its score
 # And that may stand right before "average".
@@ -112,13 +111,16 @@ LEADING = BETWEEN | words("""
     shows calculate compute summary conclusion thing
 """)
 # And that may follow a number that says no scale.
+# After a number: that it holds on a condition, or says how far another one may be off.
+CONDITIONAL = re.compile(r"\s*\(?(?:if|unless|assuming|provided|only)\b")
+INTERVAL = re.compile(r"\s*(?:ci|confidence|interval)\b")
 TRAILING = words("""
     points point pts marks mark out and with which is vs versus for on across overall percent based below under while but
     so or after as in compared against from at since because over not that this meaning thus therefore hence to by was if
     average mean total the
 """)
 ROW_RANGE = re.compile(r"\b(?:rows|items|tasks|questions|outputs|answers)\s*[01]\s?(?:-|\u2013|to|through)\s?(\d{1,5})\b")
-AGENT = re.compile(r"(?:\b([a-z][\w.-]{0,30}) )?\bagents? (\d)\b")
+AGENT = re.compile(r"(?:\b([a-z][\w.-]{0,30}) )?\bagent(s?) (\d)\b")
 ITEM_HEADING = re.compile(rf"\W*(?:{ITEM}|\d{{1,3}}[.)] )")
 BELOW = re.compile(r"\s{1,4}(?:[-=:]{3,80}\s{1,4})?([*_`]{0,3}\d[^\n|]{0,40})(?:\n|$)")
 NOBODYS = "average: between"  # a clause of which nobody can say whose number is meant

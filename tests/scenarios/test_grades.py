@@ -1,7 +1,12 @@
 """A grade in free text: ways of writing one that have a single reading, and ways that have none or two."""
 
+import csv
+import re
+from pathlib import Path
+
 import pytest
 
+from ppres.scenarios import grades
 from ppres.scenarios.grades import UNCLEAR, read_grade
 
 CLEAR = [
@@ -120,3 +125,33 @@ def test_what_is_not_the_subjects_grade_is_none(text):
     value, doubt = read_grade(text, "GLM Agent 2")
     assert value is None
     assert doubt in (None, UNCLEAR)
+
+
+def others():
+    """More ways of writing, in the manner of whole reports: text, and the reading, "unclear" or nothing."""
+    with open(Path(__file__).with_name("grades.csv"), encoding="utf-8", newline="") as file:
+        return [(row["text"], row["reading"]) for row in csv.DictReader(file)]
+
+
+def expected(reading):
+    return (None, UNCLEAR if reading else None) if reading in ("", "unclear") else (reading, None)
+
+
+@pytest.mark.parametrize(("text", "reading"), others())
+def test_other_ways_of_writing(text, reading):
+    assert read_grade(text, "GLM Agent 2") == expected(reading)
+
+
+PATTERNS = [name for name, value in vars(grades).items() if isinstance(value, re.Pattern)]
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_no_rule_could_be_left_out(name, monkeypatch):
+    texts = [text for text, _ in [*CLEAR, *others()]] + UNREADABLE + NONE
+    before = [read_grade(text, "GLM Agent 2") for text in texts]
+    monkeypatch.setattr(grades, name, re.compile(r"(?!)"))
+    try:
+        after = [read_grade(text, "GLM Agent 2") for text in texts]
+    except (AttributeError, TypeError):  # nothing is read at all
+        return
+    assert after != before
