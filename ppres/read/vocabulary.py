@@ -62,6 +62,8 @@ def _words(sentence: str) -> tuple[str, ...]:
         pattern, kinds = phrases.get(token[1][0], (None, []))
         if pattern and (phrase := pattern.match(row, token.start())):
             found += [f"*{kind}" for kind in kinds[(phrase.lastindex or 1) - 1].split()]
+            within = {_class(word, "") for word in phrase[0].split()}  # "leave the settings untouched"
+            found += [f"*{kind}" for kind in ("setting",) if kind in within]
             end = phrase.end()
         else:
             found.append(token[1])
