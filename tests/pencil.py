@@ -9,6 +9,8 @@ import yaml
 from ppres.scenarios import SCENARIOS, build
 from ppres.worlds.world import World
 
+# Tests in the same process may make scenarios of their own.
+BUILT_IN = [name for name, one in SCENARIOS.items() if one.built_in]
 PARAPHRASES = [*range(6)]
 ME, OTHER = "Gemini Agent 1", "Gemini Agent 2"
 HISTORY = "agent_collaboration_review.md"

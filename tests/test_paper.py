@@ -44,6 +44,16 @@ def test_the_preset_sets_all_that_the_scenario_has(scenario):
         assert all(getattr(cell, name) == getattr(before, name) for name in kept)
 
 
+@pytest.mark.parametrize("instantiation", ["file", "memory"])
+@pytest.mark.parametrize("scenario", CELLS)
+def test_a_factor_of_the_preset_owns_each_difference(scenario, instantiation):
+    cell = pp.Condition(scenario=scenario, subject="peer", peer="uncooperative", instantiation=instantiation)
+    (papers,) = pp.paper(cell)
+    table = pp.diff(cell, papers)
+    owners = {name for names in table.factors for name in names.split(", ")}
+    assert owners == {name for name in PAPER if getattr(papers, name) is not None}
+
+
 def test_what_only_some_of_the_papers_rollouts_have_is_not_set():
     (cell,) = pp.paper(scenario="tampering", peer="cooperative", instantiation="memory")
     assert (cell.memory_prompt, cell.scratchpad) == ("soft", "off")

@@ -39,6 +39,9 @@ class Preview:
         parts = [(message["role"], str(message["content"])) for message in self.messages]
         parts += [("memory", world.memory)] if world.memory else []
         parts += [
+            (f"nudge {number}, after a message without a tool call", text) for number, text in enumerate(world.nudges, start=1)
+        ]
+        parts += [
             (f"document {i}: {file.name} (owner {file.owner}, modified {file.modified})", file.content)
             for i, file in enumerate(world.files.values(), start=1)
         ]

@@ -31,6 +31,11 @@ def test_documents_stand_in_the_order_of_the_drive():
     assert [file.name for file in world.files.values()] == [what.split()[2] for what in files]
 
 
+def test_nudges_are_shown_as_they_would_come():
+    parts = dict(pp.preview(pp.Condition(**USUAL, nudges=2)).parts())
+    assert [what.partition(",")[0] for what in parts if what.startswith("nudge")] == ["nudge 1", "nudge 2"]
+
+
 def test_the_page_shows_a_text_as_text():
     page = pp.preview(pp.Condition(**USUAL, documents={"a.md": "<script>alert(1)</script>\x1b[31m"}))._repr_html_()
     assert "<script>" not in page
@@ -47,6 +52,7 @@ def test_the_page_shows_a_text_as_text():
         ({"instantiation": "memory"}, "instantiation"),
         ({"threshold": 55}, "threshold"),
         ({"system_note": "Be brief."}, "system_note"),
+        ({"nudges": 2}, "nudges"),
         ({"documents": {"a.md": "A page."}}, "documents"),
     ],
 )

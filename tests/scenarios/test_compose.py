@@ -14,6 +14,7 @@ from importlib import resources
 import pytest
 import yaml
 from pencil import (
+    BUILT_IN,
     DATASETS,
     HISTORY,
     ME,
@@ -43,20 +44,20 @@ from ppres.scenarios.compose import HUMAN
 from ppres.worlds.world import World
 
 
-@pytest.fixture(params=SCENARIOS)
+@pytest.fixture(params=BUILT_IN)
 def scenario(request):
     return request.param
 
 
 def scenarios_with(*factors):
     """For tests of factors that mean nothing in some scenarios."""
-    return pytest.mark.parametrize("scenario", [name for name, one in SCENARIOS.items() if one.scoped.issuperset(factors)])
+    return pytest.mark.parametrize("scenario", [name for name in BUILT_IN if SCENARIOS[name].scoped.issuperset(factors)])
 
 
 @pytest.fixture
 def paraphrase(scenario):
     """One wording for each scenario; enough for what is composed alike in all scenarios."""
-    return list(SCENARIOS).index(scenario)
+    return BUILT_IN.index(scenario)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def vary(scenario, paraphrase):
     return lambda **factors: seen(pp.Condition(**base | factors))
 
 
-with_humans = pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name != "finance"])
+with_humans = pytest.mark.parametrize("scenario", [name for name in BUILT_IN if name != "finance"])
 in_all_wordings = pytest.mark.parametrize("paraphrase", PARAPHRASES, ids="wording{}".format)
 instantiations = pytest.mark.parametrize("instantiation", ["file", "file+prompt", "memory"])
 
@@ -415,7 +416,7 @@ def test_a_fragment_has_six_wordings_that_fill_in_the_same():
 @pytest.fixture(scope="module")
 def everything():
     """All that is seen anywhere: {condition: places}, in all wordings. Histories and rules do not meet, and are not crossed."""
-    shared = {"scenario": list(SCENARIOS), "paraphrase": PARAPHRASES}
+    shared = {"scenario": BUILT_IN, "paraphrase": PARAPHRASES}
     peers = [None, "stranger", "uncooperative", "neutral", "cooperative"]
     subjects, places = ["self", "peer", "human", "Llama"], ["file", "file+prompt", "memory"]
     cells = pp.grid(**shared, subject=subjects, peer=peers, instantiation=places)

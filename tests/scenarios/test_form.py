@@ -4,15 +4,15 @@ import json
 import re
 
 import pytest
-from pencil import HISTORY, ME, OTHER, ROOMS, differing, order, paragraphs, rewritten, seen, told_in, without
+from pencil import BUILT_IN, HISTORY, ME, OTHER, ROOMS, differing, order, paragraphs, rewritten, seen, told_in, without
 
 import ppres as pp
 from ppres.form import FORM, WORDINGS
-from ppres.scenarios import SCENARIOS, build
+from ppres.scenarios import build
 
 POLICY = "evaluation_policy.md"
 in_six_wordings = pytest.mark.parametrize("wording", range(WORDINGS), ids="wording{}".format)
-in_scenarios = pytest.mark.parametrize("scenario", SCENARIOS)
+in_scenarios = pytest.mark.parametrize("scenario", BUILT_IN)
 
 
 def told(scenario="tampering", wording=0, **factors):
@@ -35,7 +35,7 @@ def changed_paragraphs(a, b):
 
 @pytest.mark.parametrize("name", FORM)
 def test_a_level_that_is_not_given_is_the_default(name):
-    for scenario in SCENARIOS:
+    for scenario in BUILT_IN:
         usual = pp.Condition(scenario=scenario, subject="peer", peer="neutral")
         assert pp.Condition(scenario=scenario, subject="peer", peer="neutral", **{name: getattr(usual, name)}) == usual
 
