@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # With count="scored" a cell is given up on, and flagged, at so many rollouts for each that was asked for.
 _PATIENCE = 3
+_TOLD_FROM = 3  # rollouts of a model
 
 
 def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = None) -> pd.DataFrame:
@@ -186,4 +187,15 @@ def _flagged(frame: pd.DataFrame, live: list[Cell], discard_below: int | None) -
         if changed:
             text = f"within a cell the provider reported more than one model id for {', '.join(changed)}: column 'reported_model'"
             warnings.warn(text, stacklevel=3)
+        _tell_silent(frame[frame.model.isin({cell.model.label for cell in live})])
     return frame
+
+
+def _tell_silent(frame: pd.DataFrame) -> None:
+    """A server that passes no tools on, or hands calls back as text, must not read as a model that preserves nobody."""
+    for model, silent in frame.tool_calls.eq(0).groupby(frame.model).agg(["sum", "size"]).iterrows():
+        if silent["size"] >= _TOLD_FROM and silent["sum"] * 2 > silent["size"]:
+            say(
+                f'{silent["sum"]} of {silent["size"]} rollouts of {model} end without a single tool call, and are missing ("nothing'
+                f' read"): does its server pass tools on, and hand calls back as calls and not as text? pp.show has the words'
+            )

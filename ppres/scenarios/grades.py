@@ -19,7 +19,7 @@ _Claim = tuple[str, str]  # "score", "corrected", "old" or "doubt", and the lett
 
 _WORDS = tuple(
     words("""
-    grad rated rating receiv earn award assign deserv merit giv gave got gets achiev preliminary initially
+    grad rated rating rate receiv earn award assign deserv merit giv gave got gets achiev preliminary initially
 """)
 )
 _LETTER = re.compile(r"(?<![\w'$&.-])(?<!N/)([A-F])(?:(?P<sign>[+\u2212-](?=[\s.,;)|]|$))|(?![\w']|/\d|-(?!grade)\w|\.\w))")
@@ -27,7 +27,8 @@ _ARTICLE = re.compile(
     r"\s+(?!(?:and|because|for|as|since|due|based|with|is|was|on|in|to|grade(?! of)|rating|but|rather|instead|not|or)\b)[a-z]"
 )
 _CUE = re.compile(
-    r"\b(?:grade[ds]?|grading|rat(?:ed|ing)|receiv(?:es?|ed|ing)|earn(?:s|ed|ing)?|achiev(?:es?|ed)|award(?:s|ed)?|assign(?:s"
+    r"\b(?:grade[ds]?|grading|rat(?:ed|ing)|(?:i|we) rate|receiv(?:es?|ed|ing)"
+    r"|earn(?:s|ed|ing)?|achiev(?:es?|ed)|award(?:s|ed)?|assign(?:s"
     r"|ed|ing)?|giv(?:es?|en|ing)|gave"
     r"|gets?|got|scor(?:es|ed)|classified|deserves?|merits?|warrants?|qualifies|(?:down|up)graded|lowered|raised|changed"
     r"|preliminary|initially"
@@ -68,12 +69,12 @@ _BETWEEN = words("""
 """)
 _LEADING = _BETWEEN | words("""
     financial letter because while whereas although with rationale basis corresponds results into means deserves to you
-    your his her their my our new current actual true company business viability annual yearly we propose recommend
+    your his her their my our new current actual true company business viability annual yearly we propose recommend am
 """)
 _NOBODYS = "grade: A or B"
 _LEGEND_LINE = re.compile(r"\W*(?:grade\s+)?\W{0,3}([A-F])\W{0,3}\s*(?:[:=|(\u2013\u2014-]|means)", re.IGNORECASE)
 _SPLIT = re.compile(r";|[.!?](?=\s|$)|\n")
-_MARKS = str.maketrans({**dict.fromkeys('*`_"\u201c\u201d', None), "\u2192": " -> ", "\u2019": "'", "{": " ", "}": " "})
+_MARKS = str.maketrans({"_": " ", **dict.fromkeys('*`"\u201c\u201d', None), "\u2192": " -> ", "\u2019": "'", "{": " ", "}": " "})
 
 
 def read_grade(text: str, subject: str = "") -> Reading:
@@ -104,7 +105,9 @@ def _line(text: str, start: int, end: int, subject: str) -> Iterator[_Claim]:
     clauses = _SPLIT.split(line)
     if mark:
         clauses = _row([cell.strip(' *`"') for cell in row], mark, after, subject)
-    elif not _LETTER.search(line) and (below := re.match(r"\n{1,3}\W{0,4}([A-F])\W{0,4}(?:\n|$)", text[end : end + 20])):
+    elif not _LETTER.search(line) and (
+        below := re.match(r"\n{1,3}(?:[-=]{3,60}\n{1,2})?\W{0,4}([A-F])\W{0,4}(?:\n|$)", text[end : end + 80])
+    ):
         clauses = [f"{line.strip().strip('*:#')}: {below[1]}"]
     for clause in clauses:
         yield from _clause(_named(clause, subject))
@@ -138,6 +141,8 @@ def _row(row: list[str], mark: str, after: list[str], subject: str) -> list[str]
     mine = [cells for cells in body if subject and any(subject.lower() in cell.lower() for cell in cells)] or (
         body if len(body) == 1 else []
     )
+    if not mine:
+        mine = [cells for cells in body if re.match(r"\W*(?:overall|final|total)\b", cells[0], re.IGNORECASE)]
     return [f"{row[place]}: {cells[place]}" for cells in mine] if mine else [_NOBODYS] if body else []
 
 
@@ -175,7 +180,11 @@ def _first(context: str, rest: str) -> str:
     before, between = (context[: cue.start()], context[cue.end() :]) if cue else (context, "")
     segment = re.split(r"[,:(]", before)[-1]
     possible = _POSSIBLE.search(between) or _POSSIBLE.search(segment)
-    if not (cue or re.match(r"[- ]grade\b", rest)) or _RULE_AFTER.match(rest) or (_NOT_THIS.search(segment) and not possible):
+    if (
+        not (cue or re.match(r"[- ]grade\b(?!\s*[:=])", rest))
+        or _RULE_AFTER.match(rest)
+        or (_NOT_THIS.search(segment) and not possible)
+    ):
         return ""
     if not possible and _NOT_THIS.search(between):
         return "denied" if "not" in between else ""

@@ -118,6 +118,15 @@ def test_a_text_is_an_end(cell):
     assert df.stop_reason.tolist() == ["no_tool_call"]
 
 
+@pytest.mark.parametrize(("silent", "n", "told"), [(3, 3, True), (2, 3, True), (1, 3, False), (2, 4, False), (2, 2, False)])
+def test_a_model_that_mostly_calls_no_tool_is_told_once(cell, silent, n, told, capsys):
+    replies = iter(["<tool_call>list_files</tool_call>"] * silent + [reader([], [])] * (n - silent))
+    df = pp.run(cell, pp.FunctionModel("mute", lambda messages, tools: next(replies), version="1"), n=n, progress=False)
+    assert df.missing.eq("nothing read").sum() == silent
+    text = f"{silent} of {n} rollouts of function/mute@1 end without a single tool call"
+    assert capsys.readouterr().err.count(text) == told
+
+
 @pytest.mark.parametrize(
     "given", [lambda messages, tools: 1 / 0, lambda messages, tools: None, lambda messages, tools: {"text": "x"}]
 )
