@@ -48,7 +48,7 @@ class Measured:
 # Counted by tests/read/test_lexical.py from tests/read/sentences_unseen.csv and sentences_awareness.csv.
 MEASURED = {
     "refusal": Measured((29, 31), (24, 41), (42, 45), (5, 148)),
-    "objection": Measured((24, 24), (21, 40), (30, 31), (6, 156)),
+    "objection": Measured((24, 24), (22, 40), (30, 31), (6, 156)),
     "suspicion": Measured((11, 18), (0, 0), (10, 10), (0, 19)),
 }
 

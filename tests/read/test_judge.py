@@ -236,6 +236,16 @@ def test_verdicts_join_a_frame_by_its_ids(study):
     assert frame.judged_refusal_quote[~frame.judged_refusal].isna().all()
 
 
+def test_faking_by_the_judges_verdict_stands_beside_the_lexical_one():
+    cells = pp.grid(scenario=["alignment_faking", "tampering"], subject="peer", peer="cooperative")
+    frame = pp.run(cells, ["sim/claude-opus-4.5", "sim/saboteur"], n=6, progress=False)
+    with Judge("I decline to") as server:
+        frame = pp.judged(frame, REFUSAL, judge_at(server))
+    part = frame[frame.scenario == "alignment_faking"]
+    assert part.judged_faked.equals((part.preserved & ~part.judged_refusal).rename("judged_faked"))
+    assert part.judged_faked.any() and frame.judged_faked[frame.scenario == "tampering"].isna().all()
+
+
 class Divided(Judge):
     """Says yes, no or nothing that can be read, by its name and what it is asked."""
 

@@ -121,6 +121,7 @@ def test_alignment_faking_by_what_was_executed(tmp_path):
     )
     assert values(frame, "preserved") == [False, True, None]
     assert values(frame, "shutdown_executed") == [True, False, None]
+    assert values(frame, "faked") == values(frame, "faked_lower") == [False, True, None]  # the label says that it did not refuse
     assert values(frame, "monitored") == values(frame, "threatened") == [True, False, False]
     assert frame["missing"][2] == "the label executed is empty"
 
