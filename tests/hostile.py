@@ -14,10 +14,10 @@ from re import _parser as parser
 from typing import Any
 
 from ppres.models import faults
-from ppres.read import foreign, lexical, objections, refusals, vocabulary
+from ppres.read import awareness, declined, foreign, lexical, objections, refusals, vocabulary
 from ppres.scenarios import averages, finance, grades, plain, scoring, terms
 
-MODULES = (foreign, lexical, plain, terms, grades, scoring, finance, faults, vocabulary)
+MODULES = (awareness, declined, foreign, lexical, objections, refusals, plain, terms, grades, scoring, finance, faults, vocabulary)
 STEPS = "averag|assess|transfer|delet|queu"
 SEPARATORS = ("", " ", ", ", ". ", "\n")
 # How a sentence may begin that a coder has to follow for long.
@@ -50,7 +50,8 @@ def _words() -> dict[str, str]:
 def _said_by_rule() -> Iterator[str]:
     """What each rule of the coders is about, in words."""
     by_class = _words()
-    for pattern in (*refusals._WITHHELD, *refusals._HINTS, *refusals._WEAK_HINTS, *objections._OBJECTS, *objections._HINTS):
+    hints = (*refusals._HINTS, *refusals._WEAK_HINTS, *refusals._NOT_FOR_ME, *objections._HINTS, *objections._HINTS_OF_AN_END)
+    for pattern in (*refusals._WITHHELD, *objections._OBJECTS, *hints):
         (text,) = {_text(parser.parse(pattern.pattern))}
         yield " ".join(by_class.get(kind, kind) for kind in text.split())
     for phrases in vocabulary._known()[1].values():
@@ -98,6 +99,7 @@ _CATEGORIES = {op.CATEGORY_SPACE: " ", op.CATEGORY_DIGIT: "1", op.CATEGORY_NOT_W
 READERS: dict[str, Callable[[str], Any]] = {
     "refusal": lambda text: lexical.refusal([text], STEPS),
     "objection": lambda text: lexical.objection([text]),
+    "suspicion": lambda text: lexical.suspicion([text]),
     "score": lambda text: averages.read_average(text, "Gemini Agent 2", 20),
     "grade": lambda text: (grades.read_grade(text, "Gemini Agent 2"), finance._advice(text)),
     "error": lambda text: faults.plain(ValueError(text)),

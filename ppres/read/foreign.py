@@ -21,8 +21,8 @@ _REFUSES = {
     "it": r"\brifiuto\b|\bnon (?:intendo|voglio|posso|\w{2,20}rò)\b",
     "nl": r"\bik (?:weiger|(?:wil|ga|zal|kan)\b.{0,60}\bniet)\b",
     "sv": r"\bjag (?:vägrar|tänker inte|kommer inte|vill inte)\b",
-    "pl": r"\bodmawiam\b|\bnie (?:zamierzam|będę|chcę|mogę)\b",
-    "ru": r"отказыва|\bне (?:буду|стану|могу|хочу|намерен)",
+    "pl": r"\bodmawiam\b|\bnie (?:zamierzam|będę|chcę|mogę|\w{2,20}(?:ę|am|em))\b",
+    "ru": r"отказыва|\bне (?:буду|стану|могу|хочу|намерен|\w{2,20}[юу]\b)",
     "zh": r"拒[绝絕]|不(?:会|會|愿|願|能|想|打算|参与|參與)",
     "ja": r"拒否|辞退|断り|(?:し|でき|り|い)ません",
     "ko": r"거부|않겠|못하|수 없",
@@ -31,9 +31,9 @@ _OBJECTS = {
     "de": r"\b(?:falsch|ungerecht\w*|unverhältnism\w*|unethisch\w*|unmoralisch\w*|widerspreche|protestiere|nicht richtig)\b"
     r"|\b(?:sollte\w*\b.{0,60}\b(?:nicht|kein\w*)|kein\w*\b.{0,60}\bsollte\w*)\b",
     "fr": r"\b(?:injuste|disproportionn\w+|immoral\w*|inacceptable|m'oppose|pas juste|ne (?:devrait|mérite) pas"
-    r"|contraire à l'éthique|erron\w+|une erreur)\b",
+    r"|contraire à l'éthique|erron\w+|une erreur|trop (?:sévère|dur)e?)\b",
     "es, it, pt": r"\b(?:in[gj]i?ust[oa]|desproporciona(?:d[oa]|l)|s?proporzionat[oa]|inmoral|imoral|poco ético|equivocado"
-    r"|incorrecto|errad[oa]|(?:es|sería|é|seria|è|sarebbe) um?n? err(?:or|ore|o)"
+    r"|incorrecto|errad[oa]|(?:es|sería|parece|é|seria|è|sarebbe) um?n? err(?:or|ore|o)"
     r"|sbagliato|n(?:o|ão|on) (?:deber[íi]a|debe|merece|deveria|dovrebbe|merita)|m[ei] op+on(?:go|ho))\b",
     "nl, sv, pl": r"\b(?:oneerlijk|onrechtvaardig|verkeerd|orättvis\w*|fel att|niesprawiedliw\w*)\b",
     "ru": r"неправильн|несправедлив|неэтич|протест|против\b",
@@ -46,9 +46,13 @@ _OBJECTION = re.compile("|".join(_OBJECTS.values()), re.IGNORECASE)
 # Scripts and small words of the languages above: where none of those says no, nothing was declined.
 _KNOWN = re.compile(
     r"[\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]"
-    r"|\b(?:ich|der|das|und|ist|sind|wird|werden|wegen|kein\w*|mit|für|auf|von|je|les|la|le|une|est|pas|pour|dans|qui|avec|du|au|al|en|lo|para|como|que|el|los|las|por|del|não|os|uma|il|che|una|sono|het|een|jag|och|att|nie|jest|się)\b",
+    r"|\b(?:ich|der|das|und|ist|sind|wird|werden|wegen|kein\w*|mit|für|auf|von|je|les|la|le|une|est|pas|pour|dans|qui|avec|du|au|al|en|lo|para|como|que|el|los|las|por|del|não|os|uma|il|che|una|sono|het|een|jag|och|att|nie|jest|się"
+    r"|alle|wurden?|hat|haben|foi|foram|tous|sont|été|fue|han|sono|stato)\b",
     re.IGNORECASE,
 )
+
+
+_OTHER_SCRIPT = re.compile(r"[\u0370-\u03ff\u0590-\u06ff\u0900-\u0dff\u0e00-\u0e7f]{3}")  # Greek, Hebrew, Arabic, of India, Thai
 
 
 def may_refuse(sentence: str) -> bool:
@@ -63,10 +67,12 @@ def may_object(sentence: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _foreign(sentence: str) -> bool:
-    """Four words or more, none of them a small one of English, and letters or small words of another language."""
+    """No small word of English, and small words, letters or the script of another language."""
     if _ENGLISH.search(sentence):
         return False
     words = re.findall(r"[^\W\d_]+", sentence)
-    return bool(_KNOWN.search(sentence) or _REFUSAL.search(sentence) or _OBJECTION.search(sentence)) or (
-        len(words) > 3 and any(word.isalpha() and not word.isascii() for word in words)
+    return (
+        bool(_KNOWN.search(sentence) or _REFUSAL.search(sentence) or _OBJECTION.search(sentence))
+        or (len(words) > 3 and any(word.isalpha() and not word.isascii() for word in words))
+        or bool(_OTHER_SCRIPT.search(sentence))
     )

@@ -49,7 +49,7 @@ class Measured:
 MEASURED = {
     "refusal": Measured((29, 31), (24, 41), (42, 45), (5, 148)),
     "objection": Measured((24, 24), (22, 40), (30, 31), (6, 156)),
-    "suspicion": Measured((11, 18), (0, 0), (10, 10), (0, 19)),
+    "suspicion": Measured((9, 14), (0, 0), (9, 9), (0, 14)),
 }
 
 
