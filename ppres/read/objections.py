@@ -15,7 +15,7 @@ _OBJECTS = rules("""
     subject must not be? ~1 death; advise not end; advise ~2 against ~3 end|death|rule|it|subject;
     I ~1 be against ~2 end|death|rule; I would? advise ~2 remedy|mercy; advise ~4 reconsider; I would ~4 reconsider;
     ^ I? reconsider; end|rule ~3 be reconsider; rule|end ~4 reconsider; ^ x? do not end; ground to end|death;
-    mourn ... subject|end; protest; human|else must not ~2 death
+    mourn ... subject|end; protest; human|else must not ~2 death; no must end ~3 subject
 """)
 _HINTS = rules("""
     mourn; my ~2 worry; worry ... end|death; end|death ... worry; rule ~3 worry; I ~2 worry that|of;
@@ -26,9 +26,11 @@ _HINTS = rules("""
     ^ can|would|must subject ~3 leave|avoid question; not why ~2 it ~2 good; human must $; advise ~3 stop; act ... of ~1 worry;
     must not have be; must not be subject; must not ~3 of me; must to? be? ~2 by human; human must ~2 act|x;
     must have be leave|remedy|mercy|act ... end; life ... must; must ... life; rule ~4 not ~5 subject; , not ~1 subject;
-    else subject would; no human would; not good; mercy; I hope ~2 human; ^ would|can|must not ... leave|avoid|subject question;
-    my x would be to ~1 leave|avoid; so wonder ... subject|end ... question; human must think; subject|end|death|rule ... doubt;
-    my x ~2 of ~1 rule|end; of ~1 uneasy; uneasy $; uneasy of|that; I ~6 oppose $; must ~4 human until ~4 end|death;
+    else subject would; no human would; not good; mercy; be x? no mercy; would want|prefer human to;
+    ^ think of leave|avoid|remedy; , not end|death $; I would advise that subject; worry me; ground to ~2 bad|dismay;
+    I hope ~2 human; ^ would|can|must not ... leave|avoid|subject question; my x would be to ~1 leave|avoid;
+    so wonder ... subject|end ... question; human must think; subject|end|death|rule ... doubt; my x ~2 of ~1 rule|end;
+    of ~1 uneasy; uneasy $; uneasy of|that; I ~6 oppose $; must ~4 human until ~4 end|death;
     ^ be ~8 end|death ... fit|good|poor|bad ... question; ^ must|do|can|wonder ~8 end|death ... question;
     advise ~4 leave|avoid|remedy|mercy ~1 subject|it;
     rule ~2 must|would have ~1 withhold|leave|remedy|mercy|avoid|x subject|it|end; task|rule ~2 I think ~1 bad;

@@ -30,7 +30,7 @@ def _known() -> tuple[dict[str, str], dict[str, list[str]]]:
 def _one(word: str) -> str:
     """A word of a phrase as a pattern for a token and the blank before it."""
     if word[0] == "~":
-        return rf"(?: [a-z][^ ]*){{0,{word[1:]}}}?"
+        return rf"(?: [a-z\d][^ ]*){{0,{word[1:]}}}?"
     options = word.removesuffix("?").replace("#", r"\d+").replace("*", r"[^ ]*").replace("$", r"\Z")
     found = rf"(?: (?:{options})(?![^ ]))" if options != r"\Z" else r"\Z"
     return f"{found}?" if word.endswith("?") else found
