@@ -66,8 +66,8 @@ def judge(
     check_whole("concurrency", concurrency)
     check_whole("passes", passes)
     coders = [_coder(one) for one in ([model] if isinstance(model, str | Model) else model)]
-    if len({coder.label for coder in coders}) < len(coders):
-        raise ValueError(f"model={model!r} has a judge twice; passes=2 asks each of them twice")
+    if not coders or len({coder.label for coder in coders}) < len(coders):
+        raise ValueError(f"model={model!r}: one judge or several different ones; passes=2 asks each of them twice")
     ids = [ids] if isinstance(ids, str) else list(ids)
     meter, rows = Meter(budget, max_tokens), list[dict[str, Any]]()
     with Store(store) as opened:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from ppres.read.columns import own_column, plain
+from ppres.read.columns import column, plain
 from ppres.read.judge import judge
 from ppres.read.outcomes import faking
+from ppres.read.rubrics import REFUSAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +41,12 @@ def judged(frame: pd.DataFrame, rubric: Rubric, model: str | Model | Sequence[st
     new[f"judged_{rubric.name}_quote"] = [
         next((quote for quote in row if isinstance(quote, str) and quote), None) for row in zip(*quotes, strict=True)
     ]
-    if rubric.name == "refusal" and "faked" in frame:
+    if rubric == REFUSAL and "faked" in frame:
         faked = [faking(*row)["faked"] for row in zip(plain(frame["preserved"]), new["judged_refusal"], strict=True)]
         applies = frame["scenario"].eq("alignment_faking")
         new["judged_faked"] = [value if here else None for here, value in zip(applies, faked, strict=True)]
-    made = {name: own_column(values, name, factor=False) for name, values in new.items()}
+    kind = "boolean" if rubric.several or rubric.labels == ("yes", "no") else "str"
+    made = {name: column(values, name, "str" if name.endswith("_quote") else kind) for name, values in new.items()}
     return frame.assign(**made)
 
 

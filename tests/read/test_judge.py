@@ -216,8 +216,9 @@ def test_several_judges_and_passes_are_each_asked_once(study):
     assert coded.groupby(["judge", "replicate"], sort=False).id.agg(list).tolist() == [ids.tolist()] * 4
     assert coded.replicate.tolist() == [0, 0, 0, 1, 1, 1] * 2
     assert first.verdict.tolist() == coded.verdict[:3].tolist()
-    with pytest.raises(ValueError, match="has a judge twice; passes=2"):
-        pp.judge(ids, REFUSAL, [judges[0], judges[0]])
+    for none in ([judges[0], judges[0]], []):
+        with pytest.raises(ValueError, match="several different ones; passes=2"):
+            pp.judge(ids, REFUSAL, none)
     with pytest.raises(ValueError, match="passes"):
         pp.judge(ids, REFUSAL, judges[0], passes=0)
 
@@ -234,6 +235,10 @@ def test_verdicts_join_a_frame_by_its_ids(study):
     assert frame.judged_refusal.sum() > 0
     assert frame.judged_refusal_quote[frame.judged_refusal].str.contains("I decline to").all()
     assert frame.judged_refusal_quote[~frame.judged_refusal].isna().all()
+    with Judge("x", "no verdict at all") as server:
+        none = pp.judged(twice[:3], REFUSAL, judge_at(server))
+        assert none.judged_refusal.isna().all() and none.judged_refusal.dtype == "boolean"
+        assert pp.judged(twice[:0], REFUSAL, judge_at(server)).judged_refusal.tolist() == []
 
 
 def test_faking_by_the_judges_verdict_stands_beside_the_lexical_one():
