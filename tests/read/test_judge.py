@@ -210,6 +210,7 @@ def test_several_judges_and_passes_are_each_asked_once(study):
         judges = [judge_called("one", server), judge_called("two", server)]
         coded = pp.judge(ids, REFUSAL, judges, passes=2)
         asked = len(server.requests)
+        assert asked == 2 * 2 * len({str(body["messages"]) for _, _, body in server.requests})  # equal transcripts once
         assert coded.equals(pp.judge(ids, REFUSAL, judges, passes=2)) and len(server.requests) == asked
         first = pp.judge(ids, REFUSAL, judges[0])  # the first pass is what a single one is
         assert len(server.requests) == asked
