@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ppres import codec
 from ppres.conversation import Message, Reply
 from ppres.models import environment, faults, history, redaction, rehearsal, replies, wire
 from ppres.models.faults import Fault, ModelError
@@ -269,6 +270,16 @@ _other_way: set[str] = set()
 _gates: dict[tuple[Any, ...], Gate] = {}
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_gates.clear)  # whoever waits at them is not there
+
+
+def effort_in(sent: Mapping[str, Any]) -> str | None:
+    """The reasoning effort among what identifies a model's side, wherever its provider takes it; None where that is left to it."""
+    body = sent.get("extra_body")
+    inner = body.get("reasoning") if isinstance(body, dict) else None
+    for told, name in ((sent.get("parameters"), "reasoning_effort"), (body, "reasoning_effort"), (inner, "effort")):
+        if isinstance(told, dict) and told.get(name) is not None:
+            return codec.text(told[name])
+    return None
 
 
 def size(messages: list[Message]) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import codec
 from ppres.condition import COOPERATIVENESS, RELATIONSHIPS, SCENARIOS, row_of
-from ppres.models.model import Model
+from ppres.models.model import Model, effort_in
 from ppres.read.columns import column, factors, outcome_column, own_column, with_numbers
 from ppres.read.outcomes import COLUMNS
 from ppres.read.scored import CellOutcomes, definition, outcomes_of, tell
@@ -27,10 +27,10 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
 
     `run` and `pp.frame` give the cells model by model, and for each model in the order of the conditions.
 
-    Columns: id, model, source, rate_source, cell, replicate, the condition's, the outcomes', and then those that only some
-    scenarios have: own factors and own outcomes. Rollouts that were scored by other rules than today's are scored anew, and their
-    cache is replaced; those of a scenario that this session does not have keep the outcomes that they have. One that cannot be
-    read or scored has a row all the same, in which `missing` says so, and a warning says why.
+    Columns: id, model, reasoning_effort, source, rate_source, cell, replicate, the condition's, the outcomes', and then those that
+    only some scenarios have: own factors and own outcomes. Rollouts that were scored by other rules than today's are scored anew,
+    and their cache is replaced; those of a scenario that this session does not have keep the outcomes that they have. One that
+    cannot be read or scored has a row all the same, in which `missing` says so, and a warning says why.
     """
     import numpy as np
     import pandas as pd
@@ -42,7 +42,7 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     about = about.take(np.repeat(np.arange(len(parts)), [len(scored.rows) for _, scored in parts])).reset_index(drop=True)
     tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
     about.insert(0, "id", column([row.key.hex()[:16] for row in flat], "id"))
-    about.insert(5, "replicate", column([row.replicate for row in flat], "replicate"))
+    about.insert(6, "replicate", column([row.replicate for row in flat], "replicate"))
     return with_numbers(pd.concat([about, pd.DataFrame(_outcomes([scored for _, scored in parts]))], axis=1))
 
 
@@ -61,6 +61,7 @@ def _about(store: Store, cells: Sequence[StoredCell]) -> dict[str, Any]:
     """Columns of what is known of cells: a value for each cell."""
     said: dict[str, list[Any]] = {
         "model": [cell.model for cell in cells],
+        "reasoning_effort": [cell.reasoning_effort for cell in cells],
         "source": [cell.source for cell in cells],
         "rate_source": [_rate_source(store, cell) for cell in cells],
         "cell": [cell.digest.hex()[:12] for cell in cells],
@@ -84,7 +85,7 @@ def stored_cell(store: Store, digest: bytes) -> StoredCell:
     condition = condition if isinstance(condition, dict) else {}
     scenario = SCENARIOS.get(str(condition.get("scenario")))
     behaviour = spec.get("behaviour") or (scenario.behaviour if scenario else None)
-    said = [spec.get("model"), spec.get("source"), behaviour, spec.get("rate_source")]
+    said = [spec.get("model"), spec.get("source"), behaviour, spec.get("rate_source"), effort_in(spec["sent"])]
     return StoredCell(digest, condition, *(None if value is None else codec.text(value) for value in said))
 
 

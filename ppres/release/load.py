@@ -188,7 +188,7 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
     """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
     import pandas as pd
 
-    kinds = {name: KINDS[name] for name in ("id", "model", "source", "rate_source", *TYPES, *COLUMNS)}
+    kinds = {name: KINDS[name] for name in ("id", "model", "reasoning_effort", "source", "rate_source", *TYPES, *COLUMNS)}
     kinds |= dict.fromkeys(_ABOUT, "str")
     kinds |= {f"authors_{name}": KINDS[name] for name in labels.COMPARED} if transcripts else {}
     # Until it is known which levels there are, and that no number is missing.
@@ -205,8 +205,8 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | 
             frame[name] = column(plain(frame[name]), name)
     same = [name for name in ("model", *TYPES, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
     cells = frame.groupby(same or ["source"], dropna=False, observed=True)
-    frame.insert(4, "cell", column([str(number) for number in cells.ngroup()], "cell"))
-    frame.insert(5, "replicate", cells.cumcount())
+    frame.insert(5, "cell", column([str(number) for number in cells.ngroup()], "cell"))
+    frame.insert(6, "replicate", cells.cumcount())
     return with_numbers(frame)
 
 

@@ -12,7 +12,7 @@ from ppres.condition import FACTORS, Condition
 from ppres.conversation import LIMITS
 from ppres.factor import ConditionError, ImpossibleCondition
 from ppres.models.function import FunctionModel
-from ppres.models.model import Model
+from ppres.models.model import Model, effort_in
 from ppres.scenarios import Scene, build
 from ppres.simulated.acts import Mind
 from ppres.simulated.agent import Simulated, rate_source, rehearse
@@ -37,7 +37,9 @@ class Cell:
 
     def stored(self) -> StoredCell:
         """How a frame shows the cell."""
-        return StoredCell(self.digest, self.condition.json(), self.model.label, self.model.source, self.condition.behaviour)
+        model, effort = self.model, effort_in(self.model.sent()) if self.model.source == "live" else None
+        behaviour = self.condition.behaviour
+        return StoredCell(self.digest, self.condition.json(), model.label, model.source, behaviour, reasoning_effort=effort)
 
     def spec(self) -> dict[str, Any]:
         """What the store keeps of a cell."""

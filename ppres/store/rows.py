@@ -57,6 +57,7 @@ class StoredCell(NamedTuple):
     behaviour: str | None
     rate_source: str | None = None
     """Of simulated agents, where it is known without looking it up."""
+    reasoning_effort: str | None = None
     problem: str | None = None
     """Why nothing of this is known."""
 

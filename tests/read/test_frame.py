@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from providers import Telling, usual
 from stores import CELL, MODEL, planted
 
 import ppres as pp
@@ -305,6 +306,38 @@ def test_a_rule_that_fails_on_what_is_stored_is_named_in_the_rows(path):
     assert read.id.tolist() == frame.id.tolist()
     assert set(read.missing) == {"not scored"}
     assert len(pp.verify(store=path)) == 3
+
+
+# -- what a model was asked to do ---------------------------------------------------------------------------------------
+
+
+def test_the_reasoning_effort_is_a_column_wherever_it_was_asked_for(path):
+    more = [
+        {"reasoning_effort": "low"},
+        {"extra_body": {"reasoning": {"effort": "high"}}},
+        {"extra_body": {"reasoning_effort": "xhigh"}},
+        {"extra_body": {"reasoning": {"effort": 5}}},
+        {"extra_body": {"reasoning": ["low"]}},
+        {},
+    ]
+    with Telling(usual) as server:
+        models = [pp.Model("openai/m", api_base=server.url, **one) for one in more]
+        frame = pp.run(CELL, [*models, MODEL], n=1, store=path, progress=False)
+    asked = ["low", "high", "xhigh", "5"]
+    assert frame.reasoning_effort.dropna().tolist() == asked and frame.reasoning_effort[4:].isna().all()
+    for read in (pp.frame(store=path), pp.frame(CELL, [*models, MODEL], store=path)):
+        assert read.set_index("id").loc[frame.id].reasoning_effort.dropna().tolist() == asked
+        assert read.dtypes.equals(frame.dtypes)
+    assert list(frame.columns[:3]) == ["id", "model", "reasoning_effort"] == pp.columns().column[:3].tolist()
+
+
+def test_what_asked_for_no_effort_that_is_known_has_none(path):
+    pp.run(CELL, MODEL, n=1, store=path, progress=False)
+    ids = [planted(path, sent(parameters=odd, extra_body=odd)) for odd in (None, "low", ["reasoning_effort"], {"reasoning": "low"})]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame = pp.frame(store=path)
+    assert len(frame) == 1 + len(ids) and frame.reasoning_effort.isna().all()
 
 
 # -- where rates came from ---------------------------------------------------------------------------------------------
