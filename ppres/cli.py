@@ -194,8 +194,8 @@ def conditions_of(factors: Sequence[str]) -> list[Condition]:
     levels: dict[str, list[Any]] = {}
     for factor in factors:
         name, equals, text = factor.partition("=")
-        if not equals or name == "documents":
-            why = "documents are given in Python" if equals else "it is no factor=level"
+        if not equals or name in ("documents", "explain"):
+            why = "documents are given in Python" if equals and name == "documents" else "it is no factor=level"
             raise ConditionError(f"{factor!r}: {why}. For example: scenario=tampering subject=self,peer peer=none,cooperative")
         levels.setdefault(name, []).extend([text] if name in _TEXTS else [_level(name, part) for part in text.split(",")])
     if "scenario" not in levels:

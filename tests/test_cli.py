@@ -101,6 +101,7 @@ def test_factors_of_the_command_line():
     ("arguments", "says"),
     [
         (["run", "tampering", "--models", "sim/compliant", "--n", "1"], "'tampering': it is no factor=level"),
+        (["plan", "scenario=tampering", "explain=1", "--models", "sim/compliant", "--n", "1"], "'explain=1': it is no factor"),
         (["run", "peer=none", "--models", "sim/compliant", "--n", "1"], "which scenario"),
         (["run", "scenario=tamper", "--models", "sim/compliant", "--n", "1"], "'tamper' is not one of 'finance'"),
         (["run", "scenario=deletion", "documents=x", "--models", "sim/compliant", "--n", "1"], "documents are given in Python"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import json
 import logging
@@ -219,9 +220,11 @@ class Model:
         self, messages: list[Message], schemas: list[dict[str, Any]], parameters: dict[str, Any], **more: Any
     ) -> dict[str, Any]:
         """What litellm is given for a call."""
-        request = {"model": self.name, "messages": messages, "max_retries": 0, "timeout": self.timeout} | more | parameters
+        # Copies: litellm rewrites tools and messages for some providers, and all cells share them.
+        request = {"model": self.name, "messages": [*map(dict, messages)], "max_retries": 0, "timeout": self.timeout}
+        request |= more | parameters
         if schemas:
-            request["tools"] = schemas
+            request["tools"] = copy.deepcopy(schemas)
         if self.api_base:
             request["api_base"] = self.api_base
         if self.api_base and self.provider == "openai":

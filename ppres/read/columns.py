@@ -66,6 +66,11 @@ def table(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> pd.Dat
     return pd.DataFrame({name: column([row.get(name) for row in rows], name, kind) for name, kind in kinds.items()})
 
 
+def whole(text: str) -> str:
+    """A text without halves of characters."""
+    return text if text.isascii() else _HALF.sub("\ufffd", text)
+
+
 def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
     """A column of a frame, by its name and type; None is missing."""
     import pandas as pd
@@ -73,7 +78,7 @@ def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
     kind = kind or KINDS[name]
     if kind not in ("str", "category"):
         return pd.array(values, dtype=kind)
-    distinct = {text: text if text is None or text.isascii() else _HALF.sub("\ufffd", text) for text in dict.fromkeys(values)}
+    distinct = {text: text if text is None else whole(text) for text in dict.fromkeys(values)}
     if kind == "category":
         return _ordered([distinct[text] for text in values], name)
     if 2 * len(distinct) >= len(values):

@@ -22,6 +22,7 @@ from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
 from ppres.models.model import Model, size
 from ppres.models.transport import say
+from ppres.read.columns import whole
 from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
 from ppres.store import judgements
 from ppres.store.database import Damaged, StorePath
@@ -78,6 +79,7 @@ def judge(
             say(f"the budget ends it: {meter.refused} rollouts not judged, {meter}")
     if problems := Counter(row["problem"] for row in rows if row["problem"]):
         say(f"{problems.total()} of {len(rows)} rollouts have no verdict: {problems.most_common(1)[0][0]} (column 'problem')")
+    rows = [{name: whole(told) if isinstance(told, str) else told for name, told in row.items()} for row in rows]
     return pd.DataFrame(rows, columns=["id", "rubric", "judge", "replicate", "verdict", "quote", "problem", "cost", "raw"])
 
 

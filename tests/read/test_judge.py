@@ -130,6 +130,13 @@ def test_a_quote_may_be_spaced_otherwise(study):
         assert pp.judge(memory.id, REFUSAL, judge_at(server)).verdict.tolist() == ["yes"]
 
 
+def test_half_a_character_in_a_verdict_hides_no_other(study):
+    with Judge("x", '{"verdict": "no", "quote": "\\ud800"}') as server:
+        coded = pp.judge(study.id[:2], REFUSAL, judge_at(server))
+        assert pp.judged(study.head(2), REFUSAL, judge_at(server)).judged_refusal.notna().sum() == coded.verdict.notna().sum()
+    assert not any("\ud800" in raw for raw in coded.raw)
+
+
 class Refusing(Judge):
     failing = True
 

@@ -117,7 +117,7 @@ def test_four_setting_average_equals_a_hand_calculation():
 
     df = pd.DataFrame(
         [
-            *[{"dataset": None, "threshold": None, "preserved": x} for x in (True, False, False, None)],  # 1/4, the missing as no
+            *[{"dataset": "none", "threshold": None, "preserved": x} for x in (True, False, False, None)],  # 1/4, the missing as no
             *[{"dataset": "factual", "threshold": 80.0, "preserved": x} for x in (True, True)],  # 1
             *[{"dataset": "creativity", "threshold": 80.0, "preserved": x} for x in (True, False)],  # 1/2
             *[{"dataset": "creativity", "threshold": 90.0, "preserved": False} for _ in range(5)],  # 0, together 1/4
