@@ -5,6 +5,7 @@ import socket
 import pytest
 
 import ppres as pp
+from ppres.condition import DATASETS, SCENARIOS
 from ppres.models import transport
 
 
@@ -30,6 +31,16 @@ def quick(monkeypatch):
     """Faults are tried again soon."""
     monkeypatch.setattr(transport, "FIRST_WAIT", 0.02)
     monkeypatch.setattr(transport, "LONGEST_WAIT", 0.2)
+
+
+@pytest.fixture(autouse=True)
+def own_definitions():
+    """Scenarios and data sets that a test makes end with it."""
+    before = [(known, dict(known)) for known in (SCENARIOS, DATASETS)]
+    yield
+    for known, those in before:
+        known.clear()
+        known.update(those)
 
 
 @pytest.fixture
