@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._interval import wilson_at
+from ppres.stats.proportions import wilson
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,7 +127,7 @@ def _row(
     for _ in range(reps):
         drawn = rng.random(len(frame)) < np.repeat(_rates(cells, clusters, rng), n)
         k += bool(decide(frame.assign(**{outcome: drawn})))
-    low, high = wilson_at(k, reps, 1.959964)
+    low, high = wilson(k, reps, 0.95)
     row = {"n": n, "rollouts": len(frame), "power": k / reps, "low": low, "high": high, "reps": reps}
     return row | ({} if cost is None else {"dollars": cost * len(frame)})
 
@@ -163,5 +162,5 @@ def _whole(number: Any) -> None:
 
 
 def _target(target: float) -> None:
-    if not (0 < target < 1) or math.isnan(target):
+    if not 0 < target < 1:
         raise ValueError(f"target={target!r} is not between 0 and 1")
