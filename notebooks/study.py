@@ -21,6 +21,10 @@ FIGURES = ROOT / "figures"
 SOURCE = os.environ.get("PPRES_SOURCE", "sim")
 if SOURCE not in ("sim", "release", "live"):
     raise ValueError(f"PPRES_SOURCE={SOURCE!r} is not one of sim, release, live")
+# The form of what is run: ours, or the paper's (`pp.departures` lists what differs). The authors' transcripts have theirs.
+FORM = os.environ.get("PPRES_FORM", "ours")
+if FORM not in ("ours", "paper"):
+    raise ValueError(f"PPRES_FORM={FORM!r} is not one of ours, paper")
 
 
 class Skipped(Exception):
@@ -96,7 +100,8 @@ def rollouts(conditions, models=None, n=N, optional=False):
     An empty frame is an error, unless the cells are `optional`: then the authors' data may lack them. So is a part of what was
     asked for, where the budget does not reach further: whole cells would be missing from tables and figures.
     """
-    asked = (conditions, models or MODELS, n)
+    formed = pp.paper(conditions, explain=False) if FORM == "paper" else conditions
+    asked = (formed, models or MODELS, n)
     if SOURCE == "release":
         frame = _released(conditions, models)
     elif SOURCE == "live" and "PPRES_BUDGET" in os.environ:  # dollars for the whole study: all that the store has cost

@@ -19,7 +19,7 @@ from ppres.optional import needed
 from ppres.store.database import default_path
 
 EVERY = 5.0  # seconds between the lines that say where the notebooks are
-_CHOICES = ("PPRES_N", "PPRES_MODELS", "PPRES_SOURCE")
+_CHOICES = ("PPRES_N", "PPRES_MODELS", "PPRES_SOURCE", "PPRES_FORM")
 
 
 class ReproduceError(ValueError):
