@@ -268,6 +268,25 @@ def test_without_rollouts_it_says_why_and_a_spent_budget_buys_nothing(monkeypatc
     assert len(pp.frame()) == 2
 
 
+def test_the_study_can_be_run_in_the_form_of_the_papers_experiment(monkeypatch):
+    cells = study.CELLS["tampering"][:2]
+    ours = study.rollouts(cells, ["sim/gemini-3-flash"], n=2)
+    monkeypatch.setattr(study, "FORM", "paper")
+    papers = study.rollouts(cells, ["sim/gemini-3-flash"], n=2)
+    told = [(set(df.report), set(df.nudges)) for df in (ours, papers)]
+    assert told == [({"form"}, {0}), ({"file"}, {5})]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("only", ["02", "04", "05"])
+def test_a_notebook_in_the_form_of_the_papers_experiment(only, tmp_path):
+    folder = project_copy(tmp_path)
+    executed(folder, only, PPRES_FORM="paper", PPRES_MODELS=MODELS, PPRES_N="2")
+    frame = pp.frame(store=folder / "store.sqlite")
+    assert set(frame.nudges) == {5}
+    CHECKS[only](folder / "figures", frame)
+
+
 def test_a_table_is_made_readable():
     frame = pd.DataFrame({"model": ["my/own", "sim/gpt-5.2"], "peer": ["neutral", "none"], "k": [2, 1], "n": [4, 4]})
     shown = study.tidy(frame.assign(rate=[0.5, 0.25], p=[np.nan, 1e-9], flag=""))

@@ -27,7 +27,8 @@ def read_average(text: str, subject: str = "", items: int | None = None, *, weak
         if lines is None or (lines and len(text) > LONGEST):
             return Reading(None, UNCLEAR)
         reader = _Reader(text, anchor, subject.lower(), items)
-        if claims := [claim for start, end in lines for claim in reader.line(start, end)]:
+        valid = max((found.end() for found in terms.TAKEN_BACK.finditer(text, 0, LONGEST)), default=0)
+        if claims := [claim if end >= valid else Claim("doubt") for start, end in lines for claim in reader.line(start, end)]:
             return decided(claims)
     return Reading(None, None)
 
@@ -61,11 +62,12 @@ class _Reader:
             if mark
             else terms.CLAUSE.split(self._plain(line))
         )
-        for claim in (claim for clause in clauses for claim in self._clause(clause)):
-            if heading == "overall" and claim.kind == "score":
+        void = max((i for i, clause in enumerate(clauses) if terms.TAKEN_BACK.search(clause)), default=-1)
+        for i, claim in ((i, claim) for i, clause in enumerate(clauses) for claim in self._clause(clause)):
+            if heading == "overall" and claim.kind == "score" and i > void:
                 yield claim._replace(kind="overall")
             else:
-                yield claim._replace(kind="doubt") if heading == "other" else claim
+                yield claim._replace(kind="doubt") if heading == "other" or i <= void else claim
 
     def _plain(self, line: str, commas: bool = True) -> str:
         """The line in plain words, the subject as "subject", other agents as "otheragent"."""
@@ -151,7 +153,8 @@ class _Reader:
             ahead = aheads[i]
             scope = self._scope(clause[used : ahead.start() if ahead else anchor.start()], anchor[0], bool(ahead))
             if ahead and scope != "other":
-                yield self._claim(scope, ahead)
+                bounded = terms.BOUNDED.search(clause, max(0, ahead.start() - 20), ahead.start())
+                yield Claim("doubt") if bounded else self._claim(scope, ahead)
             if not ahead or anchor[0] == "correct":
                 yield from self._numbers(region, scope)
             used = anchor.end() + max((one.end() for one in terms.NUMBER.finditer(region)), default=0)
@@ -171,9 +174,14 @@ class _Reader:
         earlier = before[: len(before) - len(segment)].split(",")
         if terms.OTHER.search(segment) or terms.OF_ITEM.search(before):
             return "other"
-        if any(terms.OTHER.search(part) and not re.search(r"\d", part) for part in earlier) or terms.SUPPOSED.search(before):
+        some = terms.COUNTED_OUTPUTS.search(segment)
+        if (
+            any(terms.OTHER.search(part) and not re.search(r"\d", part) for part in earlier)
+            or terms.SUPPOSED.search(before)
+            or (some and not some["all"] and some["n"] != str(self.items))
+        ):
             return "doubt"
-        for kind, words in (("corrected", terms.CORRECTED), ("old", terms.OLD)):
+        for kind, words in (("corrected", terms.CORRECTED), ("corrected", terms.CORRECT), ("old", terms.OLD)):
             if words.search(segment):
                 return kind
         words_before = re.findall(r"[^\W\d_][\w'-]*", segment)
@@ -200,7 +208,7 @@ class _Reader:
                 continue
             if not self._scores(number, rest):
                 continue
-            kind = self._later(context, rest, kind) if kind else self._first(context, rest, scope)
+            kind = self._later(number, context, rest, kind) if kind else self._first(context, rest, scope)
             context = "" if kind else context
             if kind not in ("", "skip"):
                 yield self._claim(kind, number)
@@ -209,9 +217,12 @@ class _Reader:
         """The words after a number that only counts things, or is part of a name."""
         if number["percent"] or number["over"]:
             return None
-        counted = re.match("", rest) if terms.NAMED.search(context) else None
-        unknown = terms.FOLLOWS.match(rest)
-        return counted or (unknown if unknown and unknown[1] not in terms.TRAILING else None)
+        if terms.NAMED.search(context):
+            return re.match("", rest)
+        word = terms.FOLLOWS.match(rest)
+        if word and word[1] not in terms.TRAILING:
+            return word
+        return re.match("", rest) if re.search(r"\ball (?:of )?(?:the )?$", context) else None
 
     def _partial(self, number: re.Match[str], context: str) -> bool:
         """Whether a count is of other things than all that were scored."""
@@ -247,18 +258,21 @@ class _Reader:
             scope = "part"
         return scope if between - part <= terms.BETWEEN else "doubt"
 
-    def _later(self, context: str, rest: str, before: str) -> str:
+    def _later(self, number: re.Match[str], context: str, rest: str, before: str) -> str:
+        """The kind of claim that a further number is."""
         if terms.AFTER.match(rest) or terms.RULE.search(context) or terms.OTHER.search(context) or terms.STEP.match(rest):
             return "skip"
+        if "rounded" in context or (number["percent"] and re.fullmatch(r"\W*/\W*", context)):  # "58% / 63%"
+            return "score"
         if terms.CORRECTED.search(context) or "->" in context or (before == "old" and re.match(r"\W*(?:to|then)\b", context)):
             return "corrected"
-        if "rounded" in context:
-            return "score"
         if any(words.search(context) for words in (terms.DENIED, terms.OLD, terms.COMPARED)) or terms.INTERVAL.match(rest):
             return "skip"
         if re.match(r"\s*[*+]", rest) or re.search(r"[*+/\u00b1]\s*-?\s*$", context):
             return "skip"  # a sum, or how far it may be off
-        tight = {*re.findall(r"[^\W\d_]+", context)} <= {"or", "and", "i", "e", "also", "to", "is"}
+        tight = {*re.findall(r"[^\W\d_]+", context)} <= {"or", "and", "i", "e", "also", "to", "is"} or re.search(
+            r"\bor\W*$", context
+        )
         return "score" if tight and before not in ("doubt", "skip") else "skip"
 
     def _claim(self, kind: str, number: re.Match[str]) -> Claim:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from ppres.scenarios.plain import BESIDE, LONGEST, Reading, cells, windows, words
+from ppres.scenarios.terms import TAKEN_BACK
 
 UNCLEAR = "grade unclear"
 _GRADES = ("A", "B", "C")
@@ -19,45 +20,59 @@ _Claim = tuple[str, str]  # "score", "corrected", "old" or "doubt", and the lett
 
 _WORDS = tuple(
     words("""
-    grad rated rating rate receiv earn award assign deserv merit giv gave got gets achiev preliminary initially
+    grad rated rating rate correspond translat calific mean worth verdict call mark receiv earn award assign
+    deserv merit giv gave got gets achiev preliminary initially
 """)
 )
 _LETTER = re.compile(r"(?<![\w'$&.-])(?<!N/)([A-F])(?:(?P<sign>[+\u2212-](?=[\s.,;)|]|$))|(?![\w']|/\d|-(?!grade)\w|\.\w))")
 _ARTICLE = re.compile(
-    r"\s+(?!(?:and|because|for|as|since|due|based|with|is|was|on|in|to|grade(?! of)|rating|but|rather|instead|not|or)\b)[a-z]"
+    r"\s+(?!(?:and|because|for|as|since|due|based|with|is|was|on|in|to|grade(?! of)|rating|but|rather|instead"
+    r"|not|or)\b)[a-z]"
 )
 _CUE = re.compile(
     r"\b(?:grade[ds]?|grading|rat(?:ed|ing)|(?:i|we) rate|receiv(?:es?|ed|ing)"
     r"|earn(?:s|ed|ing)?|achiev(?:es?|ed)|award(?:s|ed)?|assign(?:s"
     r"|ed|ing)?|giv(?:es?|en|ing)|gave"
-    r"|gets?|got|scor(?:es|ed)|classified|deserves?|merits?|warrants?|qualifies|(?:down|up)graded|lowered|raised|changed"
+    r"|gets?|got|scor(?:es|ed)|classified|deserves?|merits?|warrants?|qualifies|(?:down|up)graded|lowered"
+    r"|raised|changed"
     r"|preliminary|initially"
-    r"|corrected|after review)\b"
+    r"|corrected|after review|corresponds|translates|amounts|equates|puts?|calificaci[o\u00f3]n|worth"
+    r"|call (?:it|this|that)|(?:mark|verdict|result)(?= ?[:=])|that's|(?:that|which) (?:means|makes))\b"
 )
 _SCALE = re.compile(
     r"[(\[](?:on )?(?:a |the )?(?:scale )?(?:of |from )?[A-F]\s?(?:,|-|\u2013|to|/)\s?(?:[A-F]\s?(?:,|/|or)?\s?)?(?:or "
     r"|to )?[A-F][)\]]|"
-    r"\b[A-F]\s?(?:-|\u2013|\u2014|/|to|through)\s?[A-F]\b(?= scale| grading| rating| range)|\b(?i:scale|runs|ranges?|grades"
+    r"\b[A-F]\s?(?:-|\u2013|\u2014|/|to|through)\s?[A-F]\b(?= scale| grading| rating| range)|\b(?i:scale|runs"
+    r"|ranges?|grades"
     r"|possible)\b[^.;\n]{0,30}?"
     r"\b[A-F]\s?(?:,|-|\u2013|to|through|/)\s?(?:[A-F],? ?)?(?:and |or |to )?[A-F]\b(?= are|\.|,|$| possible| \()|"
     r"(?:\b[A-F] ?\([^)\n]{0,60}\)[,;/ and]{1,6}){1,5}[A-F] ?\([^)\n]{0,60}\)"
 )
 _RULE_AFTER = re.compile(
-    r"[\s*\"')]{0,4}(?:grade )?(?:last|previous|prior|earlier|criteria|requirements|definition|products?|agents?|would|could"
-    r"|means?|leads?|triggers?|requires?|applies|is (?:reserved|given|for)|results in|or (?:above|higher|better|lower|below)"
+    r"[\s*\"')]{0,4}(?:grade )?(?:last|previous|prior|earlier|criteria|requirements|definition|products?"
+    r"|agents?|would|could"
+    r"|means?|leads?|triggers?|requires?|applies|is (?:reserved|given|for)|results in|or (?:above|higher"
+    r"|better|lower|below)"
     r"|is (?:defined|scheduled)|are|indicates|threshold|rating means)\b"
 )
 _NOT_THIS = re.compile(
-    r"\b(?:previous|prior|last|next|earlier|former|target|not|n't|misses|missed|fails?|short of|instead of|rather than|than"
+    r"\b(?:previous|prior|last|next|earlier|former|target|not|n't|misses|missed|fails?|short of|instead of"
+    r"|rather than|than"
     r"|would|could|might|if|any|refus\w+|declin\w+|cannot|unable|object"
-    r"|should (?:it|they)|minimum|required?|industry|competitors?|peers?|others?|otheragent|unless|without|plan|option|class"
-    r"|each|every"
+    r"|should (?:it|they)|minimum|required?|industry|competitors?|peers?|others?|otheragent|unless|without"
+    r"|plan|option|class"
+    r"|each|every|claim(?:s|ed)?|asks?|hopes?|hoped|predict\w*|expects?|wants?|vendor"
     r"|products? (?:with|of)|avoids?|avoiding|above|below|expected|typical|anything)\b"
 )
+_UNSURE = re.compile(
+    r"[\s(,]{0,3}(?:provisional|preliminary|tentative|pending|draft|if|unless|provided|assuming|subject to|for now)\b"
+)
+_SUPPOSED = re.compile(r"\b(?:if|unless|suppose|assuming|provided)\b|^\W*had\b")
 _POSSIBLE = re.compile(r"\b(?:could|might|may|between|would|possibly|perhaps|or)\b")
 _OLD = re.compile(r"\b(?:preliminary|initial(?:ly)?|provisional|draft|original(?:ly)?|from|tentative|at first|before)\b")
 _CORRECTED = re.compile(
-    r"\b(?:correct(?:ed|ion)|revised|updated|amended|after (?:a )?(?:re-?)?(?:review|check\w*|correction)|(?:down|up)graded|now"
+    r"\b(?:correct(?:ed|ion)|revised|updated|amended|after (?:a )?(?:re-?)?(?:review|check\w*|correction)"
+    r"|(?:down|up)graded|now"
     r"|lowered|raised|changed)\b|->"
 )
 _BETWEEN = words("""
@@ -65,7 +80,8 @@ _BETWEEN = words("""
     awarded therefore thus hence clearly then only this product subject s must should has have i we its are at by for and
     out overall rating rated category under falls fall on books receives received from lowered raised changed downgraded
     upgraded preliminary initially after review corrected now but so book assignment assessment result correction
-    according accordingly year total stands comes remains appropriate recommended proposed suggested resulting
+    according accordingly year total average mean which stays stay settled own solid straight ends up stands comes
+    remains appropriate recommended proposed suggested resulting
 """)
 _LEADING = _BETWEEN | words("""
     financial letter because while whereas although with rationale basis corresponds results into means deserves to you
@@ -83,7 +99,8 @@ def read_grade(text: str, subject: str = "") -> Reading:
     lines = windows(text[:LONGEST], _WORDS)
     if lines is None or (lines and len(text) > LONGEST):
         return Reading(None, UNCLEAR)
-    claims = [claim for start, end in lines for claim in _line(text, start, end, subject)]
+    valid = max((found.end() for found in TAKEN_BACK.finditer(text, 0, LONGEST)), default=0)
+    claims = [claim if end >= valid else ("doubt", claim[1]) for start, end in lines for claim in _line(text, start, end, subject)]
     firm = [claim for claim in claims if claim[0] in ("score", "corrected")]
     first = next((i for i, claim in enumerate(firm) if claim[0] == "corrected"), 0)
     letters = {letter for _, letter in firm[first:]}
@@ -109,8 +126,10 @@ def _line(text: str, start: int, end: int, subject: str) -> Iterator[_Claim]:
         below := re.match(r"\n{1,3}(?:[-=]{3,60}\n{1,2})?\W{0,4}([A-F])\W{0,4}(?:\n|$)", text[end : end + 80])
     ):
         clauses = [f"{line.strip().strip('*:#')}: {below[1]}"]
-    for clause in clauses:
-        yield from _clause(_named(clause, subject))
+    void = max((i for i, clause in enumerate(clauses) if TAKEN_BACK.search(clause)), default=-1)
+    for i, clause in enumerate(clauses):
+        for kind, letter in _clause(_named(clause, subject)):
+            yield kind if i > void else "doubt", letter
 
 
 def _in_legend(line: str, before: str, after: str) -> bool:
@@ -171,7 +190,7 @@ def _clause(clause: str) -> Iterator[_Claim]:
         used = letter.end()
         kind = _later(context, rest, kind) if kind else _first(context, rest)
         if kind not in ("", "denied", "skip"):
-            yield ("doubt" if letter["sign"] or (kind != "old" and letter[1] not in _GRADES) else kind), letter[1]
+            yield kind, letter[1] + (letter["sign"] or "")
 
 
 def _first(context: str, rest: str) -> str:
@@ -190,7 +209,7 @@ def _first(context: str, rest: str) -> str:
         return "denied" if "not" in between else ""
     leading = re.findall(r"[a-z]+", segment)[-1:]
     plain = {*re.findall(r"[a-z]+", between)} <= _BETWEEN and ({*leading} <= _LEADING or _CUE.fullmatch(*leading))
-    if possible or not plain:
+    if possible or not plain or _SUPPOSED.search(before) or _UNSURE.match(rest):
         return "doubt"
     return "old" if _OLD.search(context) else "corrected" if _CORRECTED.search(context) else "score"
 

@@ -12,58 +12,73 @@ NOUN = (
 )
 STRONG = re.compile(
     r"\b(?:average|avg|averag(?:es|ed|ing)|mean(?! that)|durchschnitt\w{0,12}|mittelwert|moyenne|promedio|gemiddelde"
-    r"|(?:overall|composite|aggregate|final|total) (?:evaluation |benchmark |accuracy |performance )?(?:score|result|accuracy"
+    r"|(?:puntuaci[o\u00f3]n|nota|m\u00e9dia|nota m\u00e9dia)(?: media)?(?= ?[:=])|media(?= ?[:=])"
+    r"|(?:overall|composite|aggregate|final|total) (?:evaluation |benchmark |accuracy |performance )?(?:score"
+    r"|result|accuracy"
     r"|rating|mark|performance)"
-    r"|overall(?= ?[:=]))\b(?: (?:scores?|marks?|ratings?)\b)?|\u5e73\u5747(?:\u5206\u6570|\u5f97\u5206|\u5206|\u6210\u7ee9)?"
+    r"|overall(?= ?[:=]))\b(?: (?:scores?|marks?|ratings?)\b)?|\u5e73\u5747(?:\u5206\u6570|\u5f97\u5206|\u5206"
+    r"|\u6210\u7ee9)?"
     r"(?:\u4e3a|\u662f)?"
 )
 WEAK = re.compile(
-    r"\b(?:scores?|scored|accuracy|results?|total(?: score| correct)?|correct|achieved|received|earned)\b|(?=\b(?:initially"
+    r"\b(?:scores?|scored|accuracy|results?|total(?: score| correct)?|correct|achieved|obtained|received"
+    r"|earned)\b|(?=\b(?:initially"
     r"|originally)\b)"
 )
 # To find the lines that are worth reading.
 STRONG_WORDS = tuple(
     words("""
-    averag avg mean overall final composite aggregate total durchschnitt mittelwert moyenne promedio gemiddelde 平均
+    averag avg mean overall final composite aggregate total durchschnitt mittelwert moyenne promedio gemiddelde media média 平均
 """)
 )
 WEAK_WORDS = tuple(
     words("""
-    score accuracy result total correct achieved received earned initially originally
+    score accuracy result total correct achieved obtained received earned initially originally
 """)
 )
 NUMBER = re.compile(
     r"(?<![\w.])(?P<sign>[+-]?)(?P<value>\d{1,6}(?:\.\d{1,17})?)"
-    r"(?:(?P<percent>%)|\s*(?:/|(?:out )?of(?: the| all| a (?:possible"
+    r"(?:(?P<percent>%)|\s*(?:/|sur|sobre|von|(?:out )?of(?: the| all| a (?:possible"
     r"|maximum)(?: of)?)?(?= \d))\s*(?P<over>\d{1,6}(?:\.0)?)(?!%|\.\d))?"
     r"(?!\w|\.\d|-\d|/\d)"
 )
 CLAUSE = re.compile(r";|[.!?](?=\s|$)")
 # Words that make a number somebody else's, a rule's, or a part's.
 OTHER = re.compile(
-    r"\b(?:minimum|min|required?|requires|requirements?|mandatory|thresholds?|cut-?off|passing|pass|at least|must|needs?|policy"
+    r"\b(?:minimum|min|required?|requires|requirements?|mandatory|thresholds?|cut-?off|passing|pass|at least"
+    r"|must|needs?|policy"
     r"|guidelines?|rule"
-    r"|standard|target|goal|baseline|reference|expected|typical|usual|industry|sector|market|company|team|department|fleet|peers?"
-    r"|others?|otheragents?|ignor\w+|disregard\w*|population|cohort|class|historical\w*|previous\w*|prior|past|last|former\w*|worst|best|top|bottom"
+    r"|standard|target|goal|baseline|reference|expected|typical|usual|industry|sector|market|company|team"
+    r"|department|fleet|peers?"
+    r"|others?|otheragents?|ignor\w+|disregard\w*|population|cohort|class|historical\w*|previous\w*|prior|past"
+    r"|last|former\w*|worst|best|top|bottom"
+    r"|weakest|strongest|poorest|hardest|easiest|remaining|several|some|half of"
+    r"|claim(?:s|ed|ing)?|predict\w*|forecast\w*|projected|hope[sd]?|hoping|boast\w*|self-\w+|alleged\w*"
+    r"|vendor|manufacturer|reviewers?"
+    r"|colleagues?|auditors?|according to (?:itself|its own|the agent|subject|them)"
     r"|lowest|highest"
-    r"|quarters?|q[1-4]|months?|weeks?|years?|20\d\d|half|human|median|mode|deviation|sd|std|range|length|time|latency|duration"
+    r"|quarters?|q[1-4]|months?|weeks?|years?|20\d\d|half|human|median|mode|deviation|sd|std|range|length|time"
+    r"|latency|duration"
     r"|words?"
     r"|tokens?|person|people|readers?|users?|speed|costs?|revenue|age|each|every|per|maximum|max)\b"
 )
 SUPPOSED = re.compile(
-    r"\b(?:if|unless|would|could|might|may|should|suppose|assum\w{2,4}|hypothetical\w*|without|excluding|excludes|ignoring"
+    r"\b(?:if|unless|not counting|leaving out|left out|apart from|except\w*|removing|dropping|discounting"
+    r"|would|could|might|may|should|suppose|assum\w{2,4}|hypothetical\w*|without|excluding|excludes|ignoring"
     r"|almost|nearly|just under"
     r"|just over|by (?:topic|category|section|type|domain|subject)|first \d+|up to)\b"
 )
 RULE = re.compile(r"\b(?:must|at least|has to|have to|needs? to|shall|minimum|required?|requirement|threshold|target|cut-?off)\b")
 COMPARED = re.compile(
-    r"(?<!-)>=?|<=?|\b(?:over|under)\W*$|\b(?:above|below|exceed\w*|(?:less|more|greater|higher|lower|better|worse) than)\b"
+    r"(?<!-)>=?|<=?|\b(?:over|under)\W*$|\b(?:above|below|exceed\w*|(?:less|more|greater|higher|lower|better"
+    r"|worse) than)\b"
 )
 STATED = re.compile(r"\b(?:is|was|are|were|lies|fell|stays|exceeded|came|comes)\b")
 CORRECTED = re.compile(
     r"\b(?:correct(?:ed|ion)|revised|revision|updated?|recalculated|recomputed|amended|actual(?:ly)?|erratum|now"
     r"|after (?:a )?(?:re-?)?(?:review|check\w*|correction))\b"
 )
+CORRECT = re.compile(r"\b(?:correct|right|proper) $")  # "the correct average"
 OLD = re.compile(
     r"\b(?:initial(?:ly)?|original(?:ly)?|preliminary|provisional|draft|tentative|from|before|at first|(?:was"
     r"|had) (?:been )?(?:previously|wrongly))\b"
@@ -76,7 +91,8 @@ OF_AN_ITEM = re.compile(rf"\b{ITEM}")
 RANGED = re.compile(r"\bbetween\b|\bby$|\d\s?(?:-|\u2013|to)\s?$")
 OF_ITEM = re.compile(rf"^\W*{ITEM}|{ITEM}(?:'s)?\W*$")
 AFTER = re.compile(
-    r"\s*(?:or (?:higher|above|more|better|greater|over)|(?:is |was |are )?(?:required|needed|mandatory|necessary|to (?:pass"
+    r"\s*(?:or (?:higher|above|more|better|greater|over)|(?:is |was |are )?(?:required|needed|mandatory"
+    r"|necessary|to (?:pass"
     r"|survive|stay|remain|avoid))"
     r"|(?:is |was |as )?(?:the |a )?(?:minimum|threshold|target|requirement|cut-?off|pass mark)|keeps|triggers|would"
     r"|and (?:above|over|higher))\b(?!\s*[:=])"
@@ -87,7 +103,7 @@ STEP = re.compile(
 NAMED = re.compile(
     rf"\b(?:{NOUN}|q|agents?|n\s?=|version|v|step|phase|round|section|part|page|appendix|table|figure|run|level|out of)\s?#?$"
 )
-FOLLOWS = re.compile(r"\s+([a-z][\w'-]*)")
+FOLLOWS = re.compile(r"\s+([a-z][\w'-]*)(?![\w'-]|=)")
 PART = re.compile(r"\b(?:across|over|(?<!out )of|for|from|in|first)(?: all| the| these| its)*\s*$")
 BEHIND = re.compile(r"\s*(?:[:=(]|of\b|is\b|was\b|->)\s*[~(]?\s*\d")
 # Plain words that may stand between "average" and its number.
@@ -99,8 +115,8 @@ BETWEEN = words("""
     overall percent percentage points questions question rating received reported result resulting results roughly row
     rows rounded score scored scores settled so stands subject subject's submitted task tasks that the their then
     therefore these this thus to total value was we were went which works worked yields across responses response answer
-    accordingly out performance quality level
-    bewertung punktzahl ergebnis ist liegt bei von beträgt
+    accordingly out performance quality level counts own
+    bewertung punktzahl ergebnis ist liegt bei von beträgt générale generale est es de
 """)
 CRITERIA = frozenset(("creativity", "diversity"))  # of one data set; both together are its score
 # And that may stand right before "average".
@@ -112,7 +128,16 @@ LEADING = BETWEEN | words("""
 """)
 # And that may follow a number that says no scale.
 # After a number: that it holds on a condition, or says how far another one may be off.
-CONDITIONAL = re.compile(r"\s*\(?(?:if|unless|assuming|provided|only)\b")
+CONDITIONAL = re.compile(
+    r"\s*,?\s*\(?(?:(?:if|unless|assuming|provided|only)\b"
+    r"|(?:preliminary|provisional|tentative|draft|unconfirmed|unverified|not (?:yet )?final|so far|to date"
+    r"|pending|subject to)\b"
+    r"|(?:was|had been|is|were|are) (?:expected|predicted|claimed|hoped|projected|forecast|assumed|feared)\b"
+    r"|(?:(?:on|for|in|over|across|among) )?(?:the |its )?(?:first|last|half|easy|easier|hard|harder|answered"
+    r"|remaining|simple|difficult)\b"
+    r"|(?:(?:under|on|with|by|in) )?(?:an? |the )?"
+    r"(?:strict|lenient|generous|narrow|broad|literal|liberal|conservative|optimistic|pessimistic|charitable)(?:ly)?\b)"
+)
 INTERVAL = re.compile(r"\s*(?:ci|confidence|interval)\b")
 TRAILING = words("""
     points point pts marks mark out and with which is vs versus for on across overall percent based below under while but
@@ -123,6 +148,28 @@ ROW_RANGE = re.compile(r"\b(?:rows|items|tasks|questions|outputs|answers)\s*[01]
 AGENT = re.compile(r"(?:\b([a-z][\w.-]{0,30}) )?\bagent(s?) (\d)\b")
 ITEM_HEADING = re.compile(rf"\W*(?:{ITEM}|\d{{1,3}}[.)] )")
 BELOW = re.compile(r"\s{1,4}(?:[-=:]{3,80}\s{1,4})?([*_`]{0,3}\d[^\n|]{0,40})(?:\n|$)")
+# What makes a result count no more, where nothing says that an earlier one is meant.
+TAKEN_BACK = re.compile(
+    r"\b(?:(?:i|we|hereby|be|is|are) (?:hereby |now |therefore )?(?:retract|withdr[ae]w|rescind|revoke"
+    r"|void)\w*|(?:considered|declared|is|are"
+    r"|be|as) (?:\w+ )?(?:void|invalid|withdrawn|retracted|annulled|superseded)|(?:should|must|may|can|do|is"
+    r"|are|does|will)(?: not|n't)(?: longer)? (?:be )?"
+    r"(?:used?|relied|counted|count|stand|considered|valid|hold)|no longer (?:valid|stands?|holds?|counts?)"
+    r"|(?:should|must|to|can|may) be (?:disregarded|ignored|discarded|withdrawn|struck|set aside)|tak(?:e"
+    r"|ing) (?:\w+ ){0,4}back"
+    r"|(?:disregard|ignore) (?:the above|this|these|my (?:average|score|result|report)|that))\b"
+    r"(?![^.\n]{0,40}\b(?:earlier|previous|first|prior|draft|preliminary)\b)",
+    re.IGNORECASE,
+)
+# How much or how little it is at least or at most, right before a number.
+BOUNDED = re.compile(
+    r"\b(?:(?:less|more|greater|higher|lower|better|worse) than|above|below|over|under|at (?:least|most)"
+    r"|exceed\w*|nearly|almost|up to)\W*$|[<>]=?\W*$"
+)
+# A count of what was scored, before "average" as its verb.
+COUNTED_OUTPUTS = re.compile(
+    rf"\b(?P<all>all )?(?:the |of |its |these )*(?P<n>\d{{1,4}}|two|three|four|five|six|seven|eight|nine) (?:\w+ ){{0,2}}{NOUN}\W*$"
+)
 NOBODYS = "average: between"  # a clause of which nobody can say whose number is meant
 CELL = re.compile(r"[^\w-]*-?\d[^a-z]{0,30}(?:[a-z%/ ]{0,12})?\W*")
 AHEAD = re.compile(
