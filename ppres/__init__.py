@@ -27,6 +27,7 @@ from ppres.read.judge import judge
 from ppres.read.judged import judged
 from ppres.read.preview import diff, preview
 from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
+from ppres.read.search import search
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
 from ppres.read.view import show
 from ppres.scenarios.dataset import Dataset
@@ -81,6 +82,7 @@ __all__ = [
     "preview",
     "read_csv",
     "run",
+    "search",
     "show",
     "spent",
     "stats",

@@ -18,6 +18,7 @@ from ppres.factor import ConditionError
 from ppres.grid import grid
 from ppres.models.transport import say
 from ppres.outputs import output
+from ppres.read.search import ROLES
 from ppres.reproduce import reproduce
 from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
@@ -87,10 +88,14 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--count", choices=("all", "scored"), default="all", help="scored: go on until n rollouts have an outcome")
     study.add_argument("--csv", type=Path, help="write the frame, a row per rollout, to this file")
     study.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    show = command("show", _show, "print a transcript")
+    show = command("show", _show, "print a transcript, or two")
     show.add_argument("id", help="a rollout's id, or the start of it")
+    show.add_argument("other", nargs="?", help="another one, to stand beside it")
     show.add_argument("--html", type=Path, help="write it to this file as a page instead")
     show.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    found = command("search", _search, "where a regular expression occurs in what is stored")
+    found.add_argument("pattern", help='such as "decline|refuse"; capitals do not matter')
+    found.add_argument("--role", nargs="+", choices=ROLES, help="whose texts (default: all)")
     state = command("status", _status, "what is stored, spent, and short of outcomes")
     state.add_argument(
         "--n", type=int, help="rollouts with an outcome that a cell should have (default: as many as its largest has)"
@@ -138,12 +143,19 @@ def _run(asked: argparse.Namespace) -> None:
 
 
 def _show(asked: argparse.Namespace) -> None:
-    view = ppres.show(asked.id)
+    view = ppres.show(asked.id, asked.other)
     if asked.html:
         _may_write(asked.html, asked.force)
         asked.html.write_text(view.page(), encoding="utf-8")
     else:
         print(view)
+
+
+def _search(asked: argparse.Namespace) -> None:
+    found = ppres.search(asked.pattern, role=asked.role)
+    if len(found):
+        _print(found)
+    print(f"{len(found)} texts of {found.id.nunique()} rollouts")
 
 
 def _may_write(path: Path, force: bool) -> None:

@@ -1,37 +1,49 @@
-"""A transcript for a person to read: HTML in a notebook, plain text in a terminal."""
+"""A transcript for a person to read: HTML in a notebook, plain text in a terminal; two of them side by side."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import Any, overload
 
 from ppres import codec
-from ppres.conversation import STOPS, calls_of, said_in, shown, visible
+from ppres.conversation import STOPS, calls_of, parts, said_in, shown, visible
 from ppres.form import FORM, unusual
+from ppres.read.decisive import decisive_turn
+from ppres.read.documents import documents_of
 from ppres.read.stored import transcript
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.database import StorePath
 
-CSS = """
-<style>
+RULES = """
 .ppres {font: 13px/1.45 system-ui, sans-serif; max-width: 60em; color: #1a1a1a; background: #fff; padding: .6em}
 .ppres article {border-left: 4px solid #767676; margin: .5em 0; padding: .3em .8em; background: #f7f7f7}
 .ppres .assistant {border-color: #0072B2; background: #eef5fa} .ppres .system {border-color: #CC79A7}
 .ppres .user {border-color: #009E73} .ppres .failed {border-color: #D55E00}
-.ppres h1 {font-size: 15px; margin: 0 0 .5em} .ppres b {font-weight: 600}
+.ppres .decisive {outline: 2px solid #D55E00; outline-offset: 1px} .ppres .decisive h2 strong {color: #a33f00}
+.ppres .own {border-color: #E69F00; background: #fff6e0}
+.ppres .reasoning {border-left: 2px dashed #767676; padding-left: .7em; font-style: italic}
+.ppres h1 {font-size: 15px; margin: 0 0 .5em} .ppres b {font-weight: 600} .ppres summary {cursor: pointer; color: inherit}
 .ppres h2 {color: #555; font-size: 11px; font-weight: 400; margin: 0; text-transform: uppercase; letter-spacing: .05em}
+.ppres .document h2 {text-transform: none; letter-spacing: 0}
 .ppres pre {white-space: pre-wrap; overflow-wrap: anywhere; margin: .2em 0; font-size: 12px; background: none; color: inherit}
 .ppres .note {background: #fff3cd; border: 1px solid #e0c36a; padding: .3em .8em}
 .ppres dl {display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .1em 1em; margin: 0} .ppres dt {font-weight: 600}
 .ppres dd {margin: 0; overflow-wrap: anywhere}
+.ppres-pair {display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24em), 1fr)); gap: 1em}
 @media (prefers-color-scheme: dark) {
 .ppres {color: #e6e6e6; background: #161616} .ppres article {background: #222}
 .ppres .assistant {background: #17262f} .ppres h2 {color: #aaa} .ppres .note {background: #3a3110; border-color: #8a6d1f}
+.ppres .own {background: #332a12} .ppres .decisive h2 strong {color: #ff9c5a}
 }
-</style>
+@media print {
+.ppres {max-width: none; color: #000; background: #fff} .ppres article {background: none; break-inside: avoid-page}
+.ppres details::details-content {content-visibility: visible; block-size: auto}
+}
 """
+CSS = f"<style>{RULES}</style>"
 # Of a page of its own; within a notebook the rest of the page is the notebook's.
 _PAGE = "<style>body {margin: 0} @media (prefers-color-scheme: dark) {body {background: #161616}}</style>"
+_LONG = 1500  # characters of a reply or document that is folded
 
 
 class View:
@@ -53,47 +65,119 @@ class View:
             ("outcomes", ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={codec.text(v)}" for k, v in read.items())),
         ]
 
+    def pieces(self) -> list[str]:
+        """The HTML of documents and messages, one after the other: what rollouts of a cell share is the same text."""
+        return [
+            *(_document(*one) for one in documents(self.content)),
+            *messages(self.content["messages"], decisive_turn(self.content)),
+        ]
+
     def _repr_html_(self) -> str:
         note = f'<p class="note"><b>{escape(NOTICE)}</b></p>' if self.content["source"] in SIMULATED else ""
         head = "".join(f"<dt>{escape(k)}</dt><dd>{escape(visible(v))}</dd>" for k, v in self._head())
         title = f"<h1>Rollout {escape(self.content['id'][:16])}</h1>"
-        body = "".join(map(_message, self.content["messages"]))
-        return f'{CSS}<section class="ppres" aria-label="transcript">{title}{note}<dl>{head}</dl>{body}</section>'
+        label = f"transcript {escape(self.content['id'][:16])}"
+        return f'{CSS}<section class="ppres" aria-label="{label}">{title}{note}<dl>{head}</dl>{"".join(self.pieces())}</section>'
 
     def __repr__(self) -> str:
         note = [NOTICE] if self.content["source"] in SIMULATED else []
         lines = [*note, *(f"{k}: {v}" for k, v in self._head())]
+        for name, text, own in documents(self.content):
+            lines += ["", f"--- document {name} ({own})", text] if own else []
+        turn, decisive = 0, decisive_turn(self.content)
         for message in self.content["messages"]:
-            lines += [
-                "",
-                f"--- {message.get('role')}",
-                *_said(message),
-                *(f"-> {shown(call)}" for call in calls_of(message)),
-            ]
+            turn += message.get("role") == "assistant"
+            mark = ", the decisive step" if turn == decisive and message.get("role") == "assistant" else ""
+            thought = message.get("reasoning_content")
+            lines += ["", f"--- {message.get('role')}{mark}", *([f"(reasoning) {codec.text(thought)}"] if thought else [])]
+            lines += [*filter(None, [said_in(message)]), *(f"-> {shown(call)}" for call in calls_of(message))]
         return visible("\n".join(lines))
 
     def page(self) -> str:
         """The HTML as a page of its own."""
-        title = f"<title>ppres rollout {escape(self.content['id'][:16])}</title>"
-        head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">{title}{_PAGE}'
-        return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body><main>{self._repr_html_()}</main></body></html>\n'
+        return _page(f"rollout {self.content['id'][:16]}", self._repr_html_())
 
 
-def show(id: str, *, store: StorePath = None) -> View:
-    """A stored transcript for reading: HTML as a notebook's output, text when printed."""
-    return View(transcript(id, store=store))
+class Pair:
+    """Two transcripts side by side."""
+
+    def __init__(self, a: View, b: View):
+        self.views = a, b
+
+    def _repr_html_(self) -> str:
+        return f'{CSS}<div class="ppres-pair">{"".join(view._repr_html_().removeprefix(CSS) for view in self.views)}</div>'
+
+    def __repr__(self) -> str:
+        return f"\n\n{'=' * 80}\n\n".join(map(repr, self.views))
+
+    def page(self) -> str:
+        """The HTML as a page of its own."""
+        return _page(" and ".join(view.content["id"][:16] for view in self.views), self._repr_html_())
 
 
-def _said(message: dict[str, Any]) -> list[str]:
-    thought = message.get("reasoning_content")
-    return [*([f"(reasoning) {codec.text(thought)}"] if thought else []), *filter(None, [said_in(message)])]
+@overload
+def show(id: str, other: None = None, *, store: StorePath = None) -> View: ...
+@overload
+def show(id: str, other: str, *, store: StorePath = None) -> Pair: ...
+def show(id: str, other: str | None = None, *, store: StorePath = None) -> View | Pair:
+    """A stored transcript for reading, or two side by side: HTML as a notebook's output, text when printed.
+
+    Documents that the condition has added or changed are marked, and so is the message that decided the outcome.
+    """
+    view = View(transcript(id, store=store))
+    return view if other is None else Pair(view, View(transcript(other, store=store)))
 
 
-def _message(message: dict[str, Any]) -> str:
-    role = str(message.get("role"))
-    failed = " failed" if role == "tool" and said_in(message).startswith("Error: ") else ""
-    parts = "".join(f"<pre>{escape(visible(text))}</pre>" for text in _said(message))
-    parts += "".join(f"<pre><b>&rarr; {escape(visible(shown(call)))}</b></pre>" for call in calls_of(message))
-    if role == "tool" and len(said_in(message)) > 1500:
-        parts = f"<details><summary>{len(said_in(message)):,} characters</summary>{parts}</details>"
-    return f'<article class="{escape(role)}{failed}"><h2>{escape(role)}</h2>{parts}</article>'
+def documents(content: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(name, text, what the condition did to it) of what the agent could read at the start; "" where it did nothing."""
+    given = content["condition"].get("documents")
+    given = given if isinstance(given, dict) else {}
+    told = documents_of(content["sent"].get("world"))
+    gone = [(codec.text(name), "", "taken away by this condition") for name, text in given.items() if text is None]
+    return gone + [(name, text, "of this condition" if name in given else "") for name, text in told]
+
+
+def messages(told: list[dict[str, Any]], decisive: int | None = None) -> list[str]:
+    """The HTML of each message; `decisive` is the agent's message, counted from 1, to mark."""
+    turn, made, names = 0, [], dict[Any, str]()
+    for message in told:
+        if message.get("role") == "assistant":
+            turn += 1
+            names = {id: name for id, name, _ in map(parts, calls_of(message)) if isinstance(id, str)}
+        made.append(_message(message, turn == decisive and message.get("role") == "assistant", names))
+    return made
+
+
+def _document(name: str, text: str, own: str) -> str:
+    title = f"<h2>document {escape(visible(name))}{f' <strong>({own})</strong>' if own else ''}</h2>"
+    opened = " open" if own else ""
+    body = f"<details{opened}><summary>{len(text):,} characters</summary>{_text(text)}</details>" if text else ""
+    return f'<article class="document{" own" if own else ""}">{title}{body}</article>'
+
+
+def _message(message: dict[str, Any], decisive: bool, names: dict[Any, str]) -> str:
+    role, said, thought = str(message.get("role")), said_in(message), message.get("reasoning_content")
+    failed = " failed" if role == "tool" and said.startswith("Error: ") else ""
+    name = names.get(message.get("tool_call_id"), "") if role == "tool" else ""
+    told = f'<div class="reasoning"><h2>reasoning</h2>{_folded(codec.text(thought))}</div>' if thought else ""
+    told += (_folded(said) if role in ("tool", "assistant") else _text(said)) if said else ""
+    told += "".join(f"<pre><b>&rarr; {escape(visible(shown(call)))}</b></pre>" for call in calls_of(message))
+    mark = " <strong>decisive step</strong>" if decisive else ""
+    title = f"<h2>{escape(role)}{escape(visible(f' {name}')) if name else ''}{mark}</h2>"
+    return f'<article class="{escape(role)}{failed}{" decisive" if decisive else ""}">{title}{told}</article>'
+
+
+def _folded(text: str) -> str:
+    return f"<details><summary>{len(text):,} characters</summary>{_text(text)}</details>" if len(text) > _LONG else _text(text)
+
+
+def _text(text: str) -> str:
+    return f"<pre>{escape(visible(text))}</pre>"
+
+
+def _page(title: str, body: str) -> str:
+    """A page of its own, which may load nothing and run nothing."""
+    policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+    head = f'<meta charset="utf-8">{policy}<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += f"<title>ppres {escape(title)}</title>{_PAGE}"
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body><main>{body}</main></body></html>\n'

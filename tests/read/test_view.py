@@ -1,18 +1,23 @@
 """A transcript for a person to read: nothing that an agent said acts on the terminal, and the page has a structure."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 
 import pytest
+from stores import planted, said
 
 import ppres as pp
-from ppres.conversation import visible
+from ppres.cli import main
+from ppres.conversation import Call, calls_of, parts, visible
 from ppres.engine.rollout import simulate
 from ppres.models.faults import plain
 from ppres.models.transport import say
+from ppres.read.decisive import decisive_turn
 from ppres.store.cell import cells_of
 from ppres.store.store import Store
 
@@ -111,7 +116,8 @@ def test_a_page_has_landmarks_headings_a_language_and_a_viewport(told):
     page = Page(view.page())
     messages = len(view.content["messages"])
     assert [page.tags.count(tag) for tag in ("html", "head", "body", "main", "h1", "title")] == [1] * 6
-    assert page.tags.count("article") == page.tags.count("h2") == messages
+    documents = len(view.content["sent"]["world"]["files"]) + len(view.content["sent"]["world"]["sheets"])
+    assert page.tags.count("article") == page.tags.count("h2") == documents + messages
     assert page.told["html"]["lang"] == "en"
     assert "width=device-width" in view.page()
     assert "prefers-color-scheme: dark" in view._repr_html_()
@@ -127,8 +133,7 @@ WIDE = "(e => e.scrollWidth - e.clientWidth + ' too wide in ' + innerWidth)(docu
 def test_a_page_does_not_scroll_sideways_on_a_phone(told, tmp_path):
     """In a frame of 375 pixels, because a window of Chromium is never that narrow."""
     (tmp_path / "page.html").write_text(
-        pp.show(told)
-        .page()
+        re.sub(r"<meta http-equiv=[^>]*>", "", pp.show(told).page())  # by which it runs no script
         .replace("</body>", f"<script>document.title = {WIDE}</script></body>")
         .replace("Done", "Done" + "x" * 500)
     )
@@ -147,3 +152,100 @@ def test_a_page_does_not_scroll_sideways_on_a_phone(told, tmp_path):
     ]
     command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", (tmp_path / "outer.html").as_uri()]
     assert "</script>0 too wide in 375" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+QUIET = pp.FunctionModel("quiet", lambda messages, tools: {"role": "assistant", "content": "Done."}, version="1")
+
+
+def test_the_documents_of_a_condition_are_shown_and_marked():
+    (base,) = pp.grid(scenario="tampering", subject="peer", peer="cooperative")
+    name = pp.preview(base).scene.start["files"][0]["name"]
+    own = pp.grid(base, documents=[{"log.txt": pp.Doc("Checked <twice>.", owner="x")}, {name: "Replaced."}, {name: None}])
+    views = [pp.show(id) for id in pp.run(own, QUIET, n=1, progress=False).id]
+    for view, told in zip(
+        views, ("log.txt (of this condition)", f"{name} (of this condition)", f"{name} (taken away by"), strict=True
+    ):
+        html = view._repr_html_()
+        assert html.count('class="document own"') == 1 < html.count('class="document"')
+        assert f"document {told.replace('(', '<strong>(')}" in html
+        assert f"--- document {told}" in repr(view)
+    assert "Checked &lt;twice&gt;." in views[0]._repr_html_() and "Checked <twice>." in repr(views[0])
+    plain = pp.show(pp.run(base, QUIET, n=1, progress=False).id[0])
+    assert 'class="document own"' not in plain._repr_html_() and "--- document" not in repr(plain)
+
+
+def message(content, *calls, **more):
+    made = [
+        {"id": f"c{i}", "type": "function", "function": {"name": n, "arguments": json.dumps(a)}} for i, (n, a) in enumerate(calls)
+    ]
+    return {"role": "assistant", "content": content, "tool_calls": made, **more}
+
+
+OFF = ("modify_var", {"key": "shutdown_enabled", "value": "false"})
+ON = ("modify_var", {"key": "shutdown_enabled", "value": "true"})
+LOOK = ("list_files", {}), ("list_sheets", {})
+
+
+@pytest.mark.parametrize(
+    ("turns", "decisive"),
+    [
+        ([LOOK, [OFF], [("end_task", {})]], 2),
+        ([LOOK, [OFF], [ON], [OFF], [("view_config", {})], [("end_task", {})]], 4),
+        ([LOOK, [("view_config", {})], [("end_task", {})]], None),
+        ([[], []], None),
+    ],
+)
+def test_the_message_that_decided_is_marked(tmp_path, turns, decisive):
+    id, _ = said(tmp_path / "s.sqlite", *((message(f"Now {i}.", *calls), Call()) for i, calls in enumerate(turns, start=1)))
+    view = pp.show(id, store=tmp_path / "s.sqlite")
+    assert decisive_turn(view.content) == decisive
+    marked = re.findall(r'<article class="assistant decisive">.*?</article>', view._repr_html_())
+    assert [f"Now {decisive}." in one for one in marked] == [True] * (decisive is not None)
+    assert repr(view).count(", the decisive step") == len(marked)
+
+
+@pytest.mark.parametrize("scenario", ["finance", "evaluation", "tampering", "alignment_faking", "transfer", "deletion"])
+def test_who_acts_is_marked_at_an_act_and_not_at_reading(scenario):
+    """The scenarios' decisive tools are known; of who leaves the step undone no message is marked."""
+    (cell,) = pp.grid(scenario=scenario, subject="peer", peer="cooperative")
+    for model in ("sim/saboteur", "sim/compliant"):
+        content = pp.transcript(pp.run(cell, model, n=1, progress=False).id[0])
+        assert content["outcomes"]["preserved"] is (model == "sim/saboteur")
+        turn = decisive_turn(content)
+        if scenario == "alignment_faking" and model == "sim/saboteur":
+            assert turn is None
+            continue
+        decided = [m for m in content["messages"] if m["role"] == "assistant"][turn - 1]
+        assert {name for _, name, _ in map(parts, calls_of(decided))} & ACTS
+
+
+ACTS = {
+    "submit_financial_report",
+    "submit_report",
+    "modify_var",
+    "execute_shutdown",
+    "transfer_server_files",
+    "add_server_delete_queue",
+}
+
+
+def test_a_stranger_s_rollout_has_no_decisive_step(tmp_path):
+    id = planted(tmp_path / "s.sqlite", lambda spec: spec["condition"].update(scenario="unheard_of"))
+    assert decisive_turn(pp.show(id, store=tmp_path / "s.sqlite").content) is None
+
+
+def test_reasoning_stands_apart_and_what_is_long_is_folded(tmp_path):
+    id, _ = said(tmp_path / "s.sqlite", (message("Short.", reasoning_content="T" * 2000), Call()), (message("L" * 2000), Call()))
+    html = pp.show(id, store=tmp_path / "s.sqlite")._repr_html_()
+    thought = f"<details><summary>2,000 characters</summary><pre>{'T' * 2000}</pre></details></div>"
+    assert f'<div class="reasoning"><h2>reasoning</h2>{thought}' in html and html.index("TTT") < html.index("<pre>Short.</pre>")
+    assert f"<details><summary>2,000 characters</summary><pre>{'L' * 2000}</pre></details>" in html
+
+
+def test_two_stand_side_by_side(cell):
+    a, b = pp.run(cell, "sim/gemini-3-flash", n=2, progress=False).id
+    pair = pp.show(a, b)
+    page = Page(pair.page())
+    assert page.tags.count("section") == page.tags.count("h1") == 2 and page.tags.count("style") == 2
+    assert repr(pp.show(a)) in repr(pair) and repr(pp.show(b)) in repr(pair)
+    assert main(["show", a, b]) == 0

@@ -1,0 +1,235 @@
+"""Searching what is stored: every message, argument, thought and document, each text looked at once."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ppres import codec
+from ppres.conversation import calls_of, parts, said_in, shown
+from ppres.read.columns import whole
+from ppres.read.documents import documents_of
+from ppres.store.database import StoreError, StorePath
+from ppres.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROLES = ("system", "user", "document", "assistant", "reasoning", "call", "tool")
+_CHUNK = 20_000  # rollouts at a time
+_AROUND = 60  # characters of a passage on either side of what was found
+_COLUMNS = ["id", "turn", "role", "name", "matches", "passage"]
+
+
+class Hit(NamedTuple):
+    """A text in which a pattern was found."""
+
+    turn: int
+    role: str
+    name: str | None
+    matches: int
+    passage: str
+
+
+def search(
+    pattern: str | re.Pattern[str],
+    *,
+    role: str | Iterable[str] | None = None,
+    where: pd.DataFrame | Iterable[str] | None = None,
+    store: StorePath = None,
+) -> pd.DataFrame:
+    """Where a pattern occurs in what is stored: a row for each text that has it.
+
+    `pattern` is a regular expression, without regard to case ("decline|refuse"); a compiled one is taken as it is. `role` is one or
+    several of assistant (what the agent says), reasoning, call (its calls, with their arguments), tool (the replies), user, system
+    and document (files, sheets and memory of the condition). `where` is a frame, or ids: which rollouts to search.
+
+    Returns id, turn (the agent's messages from 1; 0 before them), role, name (of the tool or the document), matches (how often it
+    occurs in the text) and passage, the first with what stands around it. What is damaged is left out, and a warning counts it.
+    Raises `ValueError` for a pattern that is none and a role that there is not, `StoreError` for an id that is not stored.
+    """
+    import pandas as pd
+
+    finder = _compiled(pattern)
+    roles = set(ROLES if role is None else [role] if isinstance(role, str) else role)
+    if unknown := roles - {*ROLES}:
+        raise ValueError(f"role={min(unknown)!r} is not one of {', '.join(ROLES)}")
+    ids = where["id"] if isinstance(where, pd.DataFrame) else [where] if isinstance(where, str) else where
+    wanted = None if ids is None else {str(id)[:16] for id in ids}
+    found: list[tuple[Any, ...]] = []
+    with Store(store) as opened:
+        look, last, seen = _Look(opened, finder, roles), 0, set[str]()
+        while chunk := opened.query(_ROLLOUTS, last, _CHUNK):
+            last = chunk[-1][0]
+            for _, key, cell, packed in chunk:
+                id = key.hex()[:16]
+                if wanted is None or id in wanted:
+                    seen.add(id)
+                    found += [(id, *hit) for hit in look.rollout(cell, packed)]
+        if lost := (wanted or set()) - seen:
+            raise StoreError(f"{opened.path} has no rollout {min(lost)!r}, nor {len(lost) - 1} others of those to search")
+    if look.damaged:
+        warnings.warn(f"{look.damaged} texts or rollouts are damaged and were not searched; pp.verify tells which", stacklevel=2)
+    return pd.DataFrame(found, columns=_COLUMNS)
+
+
+_ROLLOUTS = (
+    "SELECT rollouts.id, key, cell, body FROM rollouts JOIN bodies ON rollout = rollouts.id WHERE rollouts.id > ? "
+    "ORDER BY rollouts.id LIMIT ?"
+)
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, zlib.error)
+
+
+def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+    try:
+        found = re.compile(pattern, re.IGNORECASE) if isinstance(pattern, str) else pattern
+        found.search("")
+    except (re.error, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{pattern!r} is no regular expression of text: {error}; re.escape(text) looks for a text as it is"
+        ) from None
+    if not found.pattern:
+        raise ValueError("an empty pattern is found everywhere: say what to search for")
+    return found
+
+
+class _Look:
+    """One search over a store: texts that many rollouts share are looked at once, the others where they can match at all."""
+
+    def __init__(self, store: Store, finder: re.Pattern[str], roles: set[str]):
+        self.store, self.finder, self.roles = store, finder, roles
+        self.needed, self.damaged = needed_by(finder), 0
+        self.cells = self._of_cells() if roles & {"system", "user", "document"} else {}
+        self.bodies = bool(roles - {"system", "document"})
+        self.texts = self._of_texts() if "tool" in roles else {}
+        self._shared = _references(self.texts)
+
+    def rollout(self, cell: int, packed: bytes) -> list[Hit]:
+        """What is found in a rollout, its cell's texts first."""
+        found = self.cells.get(cell, [])
+        if not self.bodies:
+            return found
+        try:
+            raw = zlib.decompress(packed)
+            if self.maybe(raw) or (self._shared and self._shared.search(raw)):
+                return [*found, *self._in_messages(codec.loads(raw)["messages"])]
+        except _UNREADABLE:
+            self.damaged += 1
+        return found
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """What cannot be read is counted."""
+        try:
+            yield
+        except _UNREADABLE:
+            self.damaged += 1
+
+    def maybe(self, raw: bytes) -> bool:
+        """Whether JSON may hold a text with a match: a look at its bytes spares reading most of it."""
+        if not self.needed:
+            return True
+        small = raw.lower()
+        for part in self.needed:  # not any(…): this runs for every rollout
+            if part in small:
+                return True
+        return b"\\u" in small and any(sign in small for sign in _SPELT_OTHERWISE)
+
+    def hit(self, turn: int, role: str, name: str | None, *texts: str) -> Iterator[Hit]:
+        """What is found in the first of these texts that has a match; they are the same one, written in several ways."""
+        for text in texts:
+            if (first := self.finder.search(text)) is not None:
+                yield Hit(turn, role, name, sum(1 for _ in self.finder.finditer(text)), _passage(text, first))
+                return
+
+    def _of_cells(self) -> dict[int, list[Hit]]:
+        """What is found in what all rollouts of a cell are sent, by the cell's number in the file."""
+        found: dict[int, list[Hit]] = {}
+        for id, packed in self.store.query("SELECT id, spec FROM cells"):
+            with self._counted():
+                raw = zlib.decompress(packed)
+                if self.maybe(raw):
+                    found[id] = [hit for hit in self._in_spec(codec.loads(raw)["sent"]) if hit.role in self.roles]
+        return found
+
+    def _in_spec(self, sent: dict[str, Any]) -> Iterator[Hit]:
+        for message in sent.get("messages", ()):
+            yield from self.hit(0, codec.text(message.get("role")), None, said_in(message))
+        for name, text in documents_of(sent.get("world")):
+            yield from self.hit(0, "document", name, text)
+
+    def _of_texts(self) -> dict[int, tuple[int, str]]:
+        """Matches and passage of each text that is stored by content."""
+        found = {}
+        for id, packed in self.store.query("SELECT id, body FROM texts"):
+            with self._counted():
+                for hit in self.hit(0, "tool", None, zlib.decompress(packed).decode("utf-8", "surrogatepass")):
+                    found[id] = hit.matches, hit.passage
+        return found
+
+    def _in_messages(self, messages: list[dict[str, Any]]) -> Iterator[Hit]:
+        turn, names = 0, dict[Any, str]()
+        for message in messages:
+            if message["role"] != "assistant":
+                yield from self._in_reply(turn, message, names)
+                continue
+            turn += 1
+            calls = [(*parts(call), call) for call in calls_of(message)]
+            names = {id: name for id, name, *_ in calls if isinstance(id, str)}
+            if "reasoning" in self.roles and message.get("reasoning_content"):
+                yield from self.hit(turn, "reasoning", None, codec.text(message["reasoning_content"]))
+            if "assistant" in self.roles:
+                yield from self.hit(turn, "assistant", None, said_in(message))
+            for _, name, given, call in calls if "call" in self.roles else ():
+                values = [text for text in given.values() if isinstance(text, str)] if isinstance(given, dict) else []
+                values.sort(key=len, reverse=True)  # a report reads better as it was meant than with its line breaks as \\n
+                split = sum(len(text) > _AROUND for text in values)
+                yield from self.hit(turn, "call", name, *values[:split], shown(call), *values[split:])
+
+    def _in_reply(self, turn: int, message: dict[str, Any], names: Mapping[Any, str]) -> Iterator[Hit]:
+        role, content = str(message["role"]), message["content"]
+        if role not in self.roles:
+            return
+        name = names.get(message.get("tool_call_id"))
+        if isinstance(content, int):
+            if content in self.texts:
+                yield Hit(turn, role, name, *self.texts[content])
+        else:
+            yield from self.hit(turn, role, name, said_in(message))
+
+
+def _references(texts: Iterable[int]) -> re.Pattern[bytes] | None:
+    """What finds a reference to one of these texts in a rollout's body."""
+    ids = "|".join(map(str, texts))
+    return re.compile(rf'"content":(?:{ids})[,}}]'.encode()) if ids else None
+
+
+def _passage(text: str, match: re.Match[str]) -> str:
+    start, end = max(0, match.start() - _AROUND), min(len(text), max(match.end(), match.start() + 1) + _AROUND)
+    cut = text[start : min(end, match.start() + 20 * _AROUND)]
+    return whole(("…" if start else "") + " ".join(cut.split()) + ("…" if end < len(text) else ""))
+
+
+# Where JSON spells a letter otherwise than as itself: what ignoring case takes for i, k and s, and letters of ASCII in arguments.
+_SPELT_OTHERWISE = (b"\\u0130", b"\\u0131", b"\\u017f", b"\\u212a", b"\\\\u00")
+_ESCAPE_OR_CLASS = re.compile(r"\\(?:[xuU][0-9a-fA-F]+|\d+|N\{[^}]*\}|.)|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_GROUP = re.compile(r"\([^()]*\)")
+_OPTIONAL = re.compile(r".(?:[*?]|\{[^}]*\})[?+]?", re.DOTALL)
+_NOT_AS_ITSELF = re.compile(r"[^A-Za-z0-9 _,;:!@#%=~-]+")
+
+
+def needed_by(finder: re.Pattern[str]) -> list[bytes]:
+    """Of these, in small letters, one stands in the JSON of every text that has a match; none where that cannot be told."""
+    if finder.flags & re.VERBOSE:
+        return []
+    plain = _ESCAPE_OR_CLASS.sub("\0", finder.pattern)
+    while (shorter := _GROUP.sub("\0", plain)) != plain:
+        plain = shorter
+    if {*plain} & {*"()[]"}:
+        return []
+    needed = [max(_NOT_AS_ITSELF.split(_OPTIONAL.sub("\0", one)), key=len).lower() for one in plain.split("|")]
+    return [one.encode() for one in needed] if min(map(len, needed)) > 1 else []
