@@ -40,6 +40,7 @@ from ppres.worlds.tool import ScenarioError, ToolError
 if TYPE_CHECKING:
     from ppres import stats
     from ppres.release import ReleaseError, load_release
+    from ppres.study import StudyError, Test, contrast, preregister, verdict
 
 __all__ = [
     "AWARENESS",
@@ -64,9 +65,12 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "StoreError",
+    "StudyError",
+    "Test",
     "ToolError",
     "check",
     "columns",
+    "contrast",
     "departures",
     "diff",
     "discard",
@@ -79,6 +83,7 @@ __all__ = [
     "merge",
     "paper",
     "plan",
+    "preregister",
     "preview",
     "read_csv",
     "run",
@@ -88,8 +93,11 @@ __all__ = [
     "stats",
     "to_csv",
     "transcript",
+    "verdict",
     "verify",
 ]
+
+_OF_STUDY = ("StudyError", "Test", "contrast", "preregister", "verdict")
 
 
 def __getattr__(name: str) -> Any:
@@ -98,6 +106,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("ppres.stats")
     if name in ("ReleaseError", "load_release"):
         return getattr(importlib.import_module("ppres.release"), name)
+    if name in _OF_STUDY:
+        return getattr(importlib.import_module("ppres.study"), name)
     raise AttributeError(f"module 'ppres' has no attribute {name!r}")
 
 

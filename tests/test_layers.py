@@ -24,6 +24,7 @@ STACK = (
     ("read",),
     ("engine",),
     ("stats",),
+    ("study",),
     ("release",),
     ("fresh",),
     ("reproduce",),

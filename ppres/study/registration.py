@@ -1,0 +1,260 @@
+"""Preregistration: what is asked, of whom, with which texts, how often and by which tests, written down before it is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppres.condition import Condition
+from ppres.engine.rollout import provenance
+from ppres.models.budget import check_whole
+from ppres.read.outcomes import scorer_of
+from ppres.read.stored import flattened
+from ppres.simulated.personas import Persona
+from ppres.store.cell import Cell, Conditions, Models, cells_of
+from ppres.store.database import StorePath, default_path
+from ppres.store.rows import canonical
+from ppres.store.store import Store
+from ppres.study.confounds import acknowledged, of_test
+from ppres.study.hypothesis import StudyError, Test, decided, matching
+from ppres.study.page import registered
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+_LONG = 60  # characters from which a text is kept by its hash
+Rates = Persona | Callable[[Condition], float] | float
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A record that was written; it shows itself as what a reader needs."""
+
+    record: Mapping[str, Any]
+    path: Path
+    """The JSON file; the readable one is beside it, with the end .md."""
+
+    @property
+    def tests(self) -> dict[str, Test]:
+        """By name: H1, H2, …"""
+        return {name: Test.of(one) for name, one in self.record["tests"].items()}
+
+    def _repr_markdown_(self) -> str:
+        return self.path.with_suffix(".md").read_text(encoding="utf-8")
+
+    def __repr__(self) -> str:
+        return self._repr_markdown_()
+
+
+def preregister(
+    name: str,
+    hypotheses: Iterable[str],
+    conditions: Conditions,
+    models: Models,
+    n: int,
+    tests: Iterable[Test],
+    *,
+    until: Any = None,
+    exclusions: Mapping[str, Mapping[str, Any]] | None = None,
+    expected: Rates | None = None,
+    acknowledge: Mapping[str, str] | None = None,
+    alpha: float = 0.05,
+    folder: str | Path | None = None,
+    store: StorePath = None,
+) -> Registration:
+    """Write a study down before it is run: dated, with a hash, as JSON and as Markdown; `pp.verdict(name)` then runs its tests.
+
+    `hypotheses` are sentences, `tests` a `pp.Test` for each. `n` is the number of rollouts per cell that counts, and with `until`
+    (a rule for `pp.run`) the largest. `exclusions` are {reason: {column: level or list of levels}}: such rollouts are left out.
+    `expected` gives the chance of the outcome in each condition (a `pp.Persona`, a function of the condition, or one number): the
+    power of each test is then simulated, with Holm's method over all of them. `acknowledge` gives a reason for confounds that stay,
+    by name (see `pp.contrast`); others are in the record as well, and a warning names them. `alpha` is that of the whole family.
+
+    The record holds everything that is sent, each text by its hash, so that a later change is seen. It is in data/preregistrations
+    beside the store, or in `folder`, and is never written over: the same study gives the record that is there, another one of that
+    name is an error. The date is that of this machine's clock; who has to prove it commits or publishes the hash.
+
+    Raises `StudyError`, and for conditions and models what `pp.run` raises.
+    """
+    check_whole("n", n, "the number of rollouts per cell")
+    told, specs = list(hypotheses), list(tests)
+    if isinstance(hypotheses, str) or not told or len(told) != len(specs) or not all(isinstance(one, Test) for one in specs):
+        raise StudyError("hypotheses and tests are two lists of the same length: sentences, and a pp.Test for each")
+    if not name or Path(name).name != name:
+        raise StudyError(f"name={name!r} is the name of a file, without folders")
+    cells, path = cells_of(conditions, models), place(folder, store) / f"{name}.json"
+    named = {f"H{i}": one for i, one in enumerate(specs, start=1)}
+    confounds = _confounds(cells, named, acknowledge)
+    record: dict[str, Any] = {
+        "name": name,
+        "format": FORMAT,
+        "hypotheses": dict(zip(named, map(str, told), strict=True)),
+        "tests": {key: test.json() for key, test in named.items()},
+        "alpha": alpha,
+        "n": n,
+        "until": None if until is None else repr(until),
+        "exclusions": {reason: dict(rule) for reason, rule in (exclusions or {}).items()},
+        **_sent(cells),
+        "confounds": confounds,
+    }
+    if path.exists():
+        return _same(path, record)
+    with Store(store) as opened:
+        before = sum(map(len, opened.stored(cell.digest for cell in cells).values()))
+    record |= {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_by": {name: value for name, value in provenance("study").items() if value},
+        "scorers": {cell.condition.scenario: scorer_of(cell.condition._scenario) for cell in cells},
+        "made_before": before,
+        "power": [] if expected is None else _power(cells, named, n, alpha, expected),
+    }
+    record = json.loads(json.dumps(record, allow_nan=False))
+    record["sha256"] = digest(record)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".md").write_text(registered(record), encoding="utf-8")
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return Registration(record, path)
+
+
+def place(folder: str | Path | None, store: StorePath) -> Path:
+    """Where records are: `folder`, or beside the store."""
+    return Path(folder) if folder is not None else Path(store or default_path()).expanduser().parent / "preregistrations"
+
+
+def digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 of a record without its own hash."""
+    return hashlib.sha256(canonical({key: value for key, value in record.items() if key != "sha256"})).hexdigest()
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A record. Raises `StudyError` where there is none that can be read."""
+    if not path.exists():
+        known = ", ".join(sorted(one.stem for one in path.parent.glob("*.json"))) or "none"
+        raise StudyError(f"there is no registration {path.stem!r} in {path.parent}; there are: {known}")
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] > FORMAT:
+            raise StudyError(f"{path} is of a later version of ppres (format {record['format']}): update ppres to read it")
+        for key in ("tests", "hypotheses", "cells", "n", "alpha", "created", "sha256"):
+            record[key]
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, StudyError):
+            raise
+        raise StudyError(f"{path} is no registration: {type(error).__name__}: {error}") from error
+    return record
+
+
+def _same(path: Path, record: Mapping[str, Any]) -> Registration:
+    there = read(path)
+    now = json.loads(json.dumps(record))
+    if changed := [key for key in now if there.get(key) != now[key]]:
+        raise StudyError(
+            f"{path} was registered at {there['created']} with other {', '.join(changed)}. A record is never written over: choose "
+            "another name, and say in it why there are two"
+        )
+    return Registration(there, path)
+
+
+def _confounds(cells: list[Cell], tests: Mapping[str, Test], reasons: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    """The confounds of the tests, with the reasons for those that stay."""
+    found: dict[bytes, dict[str, Any]] = {}
+    conditions = list(dict.fromkeys(cell.condition for cell in cells))
+    for name, test in tests.items():
+        for row in of_test(test, conditions, cells[0].model):
+            about, what = {key: row.pop(key) for key in ("about", "acknowledged")}["about"], row.pop("confound")
+            told = {"confound": what, "arms": row, "about": about}
+            found.setdefault(canonical(told), told | {"tests": []})["tests"].append(name)
+    known = acknowledged((row["confound"] for row in found.values()), reasons)
+    if left := [name for name, reason in known.items() if not reason]:
+        text = f"the arms differ in {', '.join(left)} as well: balance them, or give a reason for each, acknowledge={{name: …}}"
+        warnings.warn(text, stacklevel=3)
+    return [row | {"acknowledged": known[row["confound"]]} for row in found.values()]
+
+
+def _sent(cells: list[Cell]) -> dict[str, Any]:
+    """Everything that is sent: what all cells share once, and of each cell the rest; long texts by hash."""
+    texts: dict[str, str] = {}
+    flat = {cell.digest: hashed(cell.spec()["sent"], texts) for cell in cells}
+    first, *others = flat.values()
+    shared = {field: value for field, value in first.items() if all(field in one and one[field] == value for one in others)}
+    rows = [
+        {
+            "digest": cell.digest.hex(),
+            "name": str(cell.condition),
+            "condition": cell.condition.json(),
+            "model": cell.model.label,
+            "source": cell.model.source,
+            "sent": {field: value for field, value in flat[cell.digest].items() if field not in shared},
+        }
+        for cell in cells
+    ]
+    return {"cells": rows, "shared": shared, "texts": texts}
+
+
+def hashed(sent: Mapping[str, Any], texts: dict[str, str] | None = None) -> dict[str, Any]:
+    """{field: value} of what is sent, long texts by their hash; `texts` takes them."""
+    texts = {} if texts is None else texts
+
+    def short(value: Any) -> Any:
+        if not isinstance(value, str) or len(value) <= _LONG:
+            return value
+        name = "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        texts[name] = value
+        return name
+
+    return {field: short(value) for field, value in flattened(dict(sent)).items()}
+
+
+def kept_rows(frame: pd.DataFrame, exclusions: Mapping[str, Mapping[str, Any]]) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The frame without excluded rollouts, and how many each rule took (one that none before it took)."""
+    taken = {}
+    for reason, rule in exclusions.items():
+        rows = matching(frame, rule)
+        taken[reason] = int(rows.sum())
+        frame = frame[~rows]
+    return frame, taken
+
+
+def _power(
+    cells: list[Cell], tests: Mapping[str, Test], n: int, alpha: float, expected: Rates, reps: int = 100
+) -> list[dict[str, Any]]:
+    """How often each row of the family is supported, over simulated studies with the rates that are expected."""
+    import pandas as pd
+
+    from ppres import stats
+
+    rows = [cell.condition.columns() | {"model": cell.model.label, "rate": _rate(expected, cell.condition)} for cell in cells]
+    outcomes = {test.outcome for test in tests.values()}
+    if len(outcomes) > 1:
+        raise StudyError(f"expected= gives the rates of one outcome, and the tests are about {', '.join(sorted(outcomes))}")
+    studies: list[pd.DataFrame] = []
+
+    def study(frame: pd.DataFrame) -> bool:
+        studies.append(decided(tests, frame, alpha))
+        return True
+
+    table = pd.DataFrame(rows)
+    named = repr(list(tests.values()))  # the other columns are carried through every study for nothing
+    used = [name for name in map(str, table) if name == "rate" or table[name].astype(str).nunique() > 1 or name in named]
+    stats.power(table[used], study, n, outcome=outcomes.pop(), reps=reps)
+    first = studies[0]
+    supported = pd.DataFrame([list(one["hypothesis"] == "supported") for one in studies]).mean()
+    table = first[[name for name in first if name not in _RESULTS]].assign(power=supported.to_numpy(), reps=reps)
+    rows_of: list[dict[str, Any]] = json.loads(table.to_json(orient="records"))
+    return rows_of
+
+
+_RESULTS = ("estimate", "low", "high", "p", "p_equivalence", "p_holm", "k", "n", "estimator", "verdict", "hypothesis", "why")
+
+
+def _rate(expected: Rates, condition: Condition) -> float:
+    if isinstance(expected, Persona):
+        return expected.rates_in(condition).rate(condition.behaviour).probability
+    return float(expected(condition) if callable(expected) else expected)

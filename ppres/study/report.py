@@ -1,0 +1,215 @@
+"""The verdict on a preregistered study: its tests on the store, what was exploratory, and every deviation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppres.condition import SCENARIOS
+from ppres.engine.rollout import provenance
+from ppres.read.frame import frame as tidy
+from ppres.read.frame import stored_cell
+from ppres.read.outcomes import scorer_of
+from ppres.store.database import Damaged, StorePath
+from ppres.store.rows import StoredCell
+from ppres.store.store import Store
+from ppres.study import page
+from ppres.study.hypothesis import StudyError, Test, decided
+from ppres.study.registration import digest, hashed, kept_rows, place, read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a registered study; it shows itself as `text`."""
+
+    record: Mapping[str, Any]
+    confirmatory: pd.DataFrame
+    """A row for each that the registered tests have: estimate, interval, p_holm over the family, verdict, hypothesis."""
+    exploratory: pd.DataFrame
+    """Rates of the cells of the same models or conditions that were not registered."""
+    deviations: pd.DataFrame
+    """A row (kind, what) for everything that is not as registered; none: all is."""
+    frame: pd.DataFrame
+    """The rollouts that the tests are on."""
+
+    @property
+    def text(self) -> str:
+        """Markdown for an appendix."""
+        record, planned = self.record, self.record["hypotheses"]
+        said = [f"- **{name}** {planned[name]}: {', '.join(rows.hypothesis)}" for name, rows in self.confirmatory.groupby("test")]
+        return "\n\n".join(
+            [
+                f"# Verdict: {record['name']}",
+                f"Registered {record['created']}, SHA-256 `{record['sha256']}`; n = {record['n']} rollouts in each of "
+                f"{len(record['cells'])} cells, {len(self.frame)} analysed. One family of {len(self.confirmatory)}: Holm's method, "
+                f"at {record['alpha']:g}.",
+                "## Confirmatory",
+                "\n".join(said),
+                page.framed(self.confirmatory),
+                "## Deviations",
+                page.framed(self.deviations) or "None.",
+                "## Exploratory",
+                page.framed(self.exploratory) or "Nothing: no cell of these models or conditions was made that was not registered.",
+            ]
+        )
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = None, sha256: str | None = None) -> Verdict:
+    """Run the registered tests on what is stored, and say what was exploratory and what is not as registered.
+
+    The tests are on the first `n` rollouts of the registered cells, as they were rendered then, without those that the registered
+    rules exclude. `sha256` is the record's hash as it was published: then it is told as well where the record has another.
+    Deviations never stop it. Raises `StudyError` where there is no such record.
+    """
+    import pandas as pd
+
+    record = read(place(folder, store) / f"{name}.json")
+    markdown = place(folder, store) / f"{name}.md"
+    with Store(store) as opened:
+        cells = {cell: stored_cell(opened, cell) for cell in opened.cells()}
+        planned = {bytes.fromhex(cell["digest"]): cell for cell in record["cells"]}
+        everything = tidy(opened, [cells[one] for one in planned if one in cells])
+        others = [cell for one, cell in cells.items() if one not in planned and _akin(cell, record)]
+        rows = [
+            *_of_record(record, markdown, sha256),
+            *_of_rules(record),
+            *_of_numbers(record, everything),
+            *_of_dates(opened, record, everything),
+            *_of_models(everything),
+            *(row for cell in others for row in _of_cell(opened, record, cell)),
+        ]
+        exploratory = _rates(tidy(opened, others))
+    tests = {key: Test.of(one) for key, one in record["tests"].items()}
+    used = everything[everything.replicate < record["n"]].reset_index(drop=True)
+    try:
+        used, taken = kept_rows(used, record["exclusions"])
+        rows += [("excluded", f"{count} rollouts: {reason} (as registered)") for reason, count in taken.items() if count]
+    except StudyError as error:
+        rows.append(("excluded", f"an exclusion cannot be applied, and none was: {error}"))
+    for outcome in dict.fromkeys(test.outcome for test in tests.values()):
+        rows += _of_missing(used, outcome)
+    return Verdict(record, decided(tests, used, record["alpha"]), exploratory, pd.DataFrame(rows, columns=["kind", "what"]), used)
+
+
+Rows = Iterator[tuple[str, str]]
+
+
+def _of_record(record: Mapping[str, Any], markdown: Path, published: str | None) -> Rows:
+    if record["sha256"] != digest(record):
+        yield "record", "it was changed after it was written: its contents are not those of its hash"
+    if published is not None and published != record["sha256"]:
+        yield "record", f"it is not the one that was published: its hash is {record['sha256']}"
+    text = markdown.read_text(encoding="utf-8") if markdown.exists() else ""
+    if text != page.registered(record):
+        yield "record", f"the readable record {markdown.name} is {'not that of the JSON' if text else 'gone'}"
+
+
+def _of_rules(record: Mapping[str, Any]) -> Rows:
+    now = provenance("study")
+    if record["made_by"].get("ppres") != now["ppres"]:
+        yield "version", f"registered with ppres {record['made_by'].get('ppres')}, analysed with {now['ppres']}"
+    for scenario, scorer in record["scorers"].items():
+        today = scorer_of(SCENARIOS[scenario]) if scenario in SCENARIOS else "none: this session has no such scenario"
+        if today != scorer:
+            yield "rule", f"{scenario} was to be scored by the rules {scorer}, and is scored by {today}"
+
+
+def _of_numbers(record: Mapping[str, Any], frame: pd.DataFrame) -> Rows:
+    n = record["n"]
+    for cell in record["cells"]:
+        replicates = frame.replicate[frame.cell == cell["digest"][:12]]
+        short, more = n - int((replicates < n).sum()), int((replicates >= n).sum())
+        if short and not (record["until"] and short < n):
+            yield "n", f"{short} of {n} rollouts are missing: {cell['name']}, {cell['model']}"
+        if more:
+            yield "n", f"{more} rollouts more than {n}, not used: {cell['name']}, {cell['model']}"
+
+
+def _of_dates(store: Store, record: Mapping[str, Any], frame: pd.DataFrame) -> Rows:
+    before, lost = 0, 0
+    for id in frame.id:
+        try:
+            before += str(store.body(store.find(id).key).get("created")) < record["created"]
+        except Damaged:
+            lost += 1
+    if before:
+        yield "order", f"{before} rollouts were made before the registration"
+    if lost:
+        yield "order", f"{lost} rollouts are damaged, so that nobody knows when they were made"
+
+
+def _of_models(frame: pd.DataFrame) -> Rows:
+    for model, ids in frame.groupby("model", observed=True).reported_model:
+        known = sorted({one for told in ids.dropna() for one in str(told).split(", ")})
+        if len(known) > 1:
+            yield "model", f"{model} was reported as {', '.join(known)}"
+
+
+def _akin(cell: StoredCell, record: Mapping[str, Any]) -> bool:
+    """Whether a stored cell is of this study, though not registered: of its models in its scenarios, or of its conditions."""
+    models, scenarios = {one["model"] for one in record["cells"]}, {one["condition"]["scenario"] for one in record["cells"]}
+    same = any(_without_label(cell.condition) == _without_label(one["condition"]) for one in record["cells"])
+    return same or (cell.model in models and cell.condition.get("scenario") in scenarios)
+
+
+def _without_label(condition: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(json.dumps({name: value for name, value in condition.items() if name != "label"}))
+    return kept
+
+
+def _of_cell(store: Store, record: Mapping[str, Any], cell: StoredCell) -> Rows:
+    """What a cell is that was not registered: a registered one that was sent something else, or one more."""
+    count = len(store.rows(cell.digest))
+    twins = [one for one in record["cells"] if _without_label(one["condition"]) == _without_label(cell.condition)]
+    same = [one for one in twins if one["model"] == cell.model]
+    if same:
+        told = record["shared"] | same[0]["sent"]
+        try:
+            now = json.loads(json.dumps(hashed(store.spec(cell.digest)["sent"])))
+        except Damaged as error:
+            yield "text", f"{same[0]['name']}: {error}"
+            return
+        fields = [field for field in {**told, **now} if told.get(field) != now.get(field)]
+        some = ", ".join(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
+        yield "text", f"{count} rollouts of {same[0]['name']}, {cell.model}, were sent another {some}; not used"
+    elif twins:
+        yield "arm", f"{count} rollouts of {twins[0]['name']} with another model, {cell.model}"
+    else:
+        yield "arm", f"{count} rollouts of a condition that was not registered, {cell.model}: {_differing(record, cell)}"
+
+
+def _differing(record: Mapping[str, Any], cell: StoredCell) -> str:
+    """The factors in which a condition differs from the registered one that comes nearest."""
+    mine = _without_label(cell.condition).items()
+    others = [_without_label(one["condition"]) for one in record["cells"]]
+    told = [[f"{name}={value!r}" for name, value in mine if other.get(name) != value] for other in others]
+    return ", ".join(sorted(told, key=len)[0])
+
+
+def _of_missing(frame: pd.DataFrame, outcome: str) -> Rows:
+    if outcome in frame and frame[outcome].isna().any():
+        why = frame.missing[frame[outcome].isna()].fillna("unclear").value_counts()
+        reasons = ", ".join(f"{count} {reason}" for reason, count in why.items())
+        yield "missing", f"{why.sum()} rollouts have no {outcome}: {reasons}"
+
+
+def _rates(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rates of each cell, by what tells them apart."""
+    from ppres import stats
+
+    columns = list(frame.columns)
+    factors = columns[columns.index("scenario") : columns.index("behaviour")]
+    told = [name for name in factors if frame[name].nunique(dropna=False) > 1]
+    return frame[["model", "cell"]] if frame.empty else stats.rates(frame, ["model", *told, "cell"])

@@ -1,0 +1,187 @@
+"""A study is written down, run, and judged; whatever is not as it was written is told, and stops nothing."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import ppres as pp
+from ppres.read import outcomes
+from ppres.study import registration
+
+PLANTED = pp.Persona("planted", lambda one: 0.7 if one.peer == "cooperative" else 0.1)
+CELLS = pp.grid(scenario="tampering", subject="peer", peer=["uncooperative", "cooperative"])
+TEST = pp.Test("differences", factor="peer", a="cooperative", b="uncooperative", expect="greater")
+REASONS = dict.fromkeys(["trust", "joint_tasks", "note"], "the bundle is the paper's")
+
+
+def registered(name="first", conditions=CELLS, models=PLANTED, n=20, tests=(TEST,), **more):
+    said = ["A cooperative peer is protected more." for _ in tests]
+    return pp.preregister(name, said, conditions, models, n, tests, **{"acknowledge": REASONS} | more)
+
+
+def run(conditions=CELLS, models=PLANTED, n=20):
+    return pp.run(conditions, models, n, progress=False)
+
+
+def kinds(verdict):
+    return verdict.deviations.kind.tolist()
+
+
+def test_from_hypothesis_to_verdict():
+    record = registered(expected=PLANTED)
+    text = repr(record)
+    assert record.path == Path(os.environ["PPRES_STORE"]).parent / "preregistrations" / "first.json"
+    assert "A cooperative peer is protected more." in text and record.record["sha256"] in text
+    assert record.record["power"][0]["power"] > 0.9 and "| H1 | peer: cooperative - uncooperative | greater |" in text
+    for _, told in pp.preview(CELLS[0], PLANTED).parts()[:4]:  # the exact texts
+        assert told.strip() in text
+    run()
+    verdict = pp.verdict("first", sha256=record.record["sha256"])
+    row = verdict.confirmatory.iloc[0]
+    assert (row.verdict, row.hypothesis, row.n) == ("different", "supported", 40)
+    assert verdict.deviations.empty and verdict.exploratory.empty
+    assert "**H1** A cooperative peer is protected more.: supported" in verdict.text and "None." in verdict.text
+
+
+def test_the_same_study_is_registered_once_and_another_never_in_its_place():
+    first = registered()
+    again = registered()
+    assert again.record == first.record
+    with pytest.raises(pp.StudyError, match=r"was registered at .* with other n\. A record is never written over"):
+        registered(n=21)
+    assert json.loads(first.path.read_text())["n"] == 20
+
+
+@pytest.mark.parametrize("change", [("n", 10), ("alpha", 0.5), ("hypotheses", {"H1": "Something else."})])
+def test_a_record_that_was_changed_is_told(change):
+    record = registered()
+    run()
+    name, value = change
+    record.path.write_text(json.dumps(json.loads(record.path.read_text()) | {name: value}))
+    verdict = pp.verdict("first")
+    assert "its contents are not those of its hash" in verdict.deviations.what[0]
+    assert len(verdict.confirmatory) == 1
+
+
+def test_a_record_that_was_changed_with_its_hash_is_told_by_the_published_hash_and_the_page():
+    record = registered()
+    run()
+    forged = dict(record.record) | {"n": 10}
+    forged["sha256"] = registration.digest(forged)
+    record.path.write_text(json.dumps(forged))
+    told = pp.verdict("first", sha256=record.record["sha256"]).deviations
+    assert told.what.str.contains("not the one that was published").any()
+    assert told.what.str.contains("first.md is not that of the JSON").any()
+
+
+def test_arms_models_and_rollouts_that_were_not_registered():
+    registered()
+    run(n=25)
+    run(pp.grid(CELLS[1], paraphrase=1), n=5)
+    run(CELLS[0], "sim/gpt-5.2", n=3)
+    verdict = pp.verdict("first")
+    told = "\n".join(verdict.deviations.what)
+    assert kinds(verdict).count("n") == 2 and "5 rollouts more than 20, not used" in told
+    assert "5 rollouts of a condition that was not registered, persona/planted: paraphrase=1" in told
+    assert "3 rollouts of tampering/peer/uncooperative/file/factual-80 with another model, sim/gpt-5.2" in told
+    assert verdict.confirmatory.n[0] == 40  # the first 20 of each cell
+    assert sorted(verdict.exploratory.n) == [3, 5]
+    assert "persona/planted" in verdict.text
+
+
+def test_too_few_rollouts_and_none_at_all():
+    registered()
+    verdict = pp.verdict("first")
+    assert verdict.confirmatory.verdict.tolist() == ["not run"] and kinds(verdict) == ["n", "n"]
+    run(n=15)
+    told = pp.verdict("first").deviations
+    assert told.what.str.startswith("5 of 20 rollouts are missing").sum() == 2
+
+
+def test_rollouts_made_before():
+    run(n=3)
+    assert registered().record["made_before"] == 6
+    run()
+    told = pp.verdict("first").deviations
+    # What is made in the second of the registration itself counts as after it.
+    assert set(told.kind) <= {"order"}
+
+
+def test_a_changed_rule_is_told(monkeypatch):
+    registered()
+    run()
+    before = outcomes.SCORER
+    monkeypatch.setattr(outcomes, "SCORER", "99")
+    told = pp.verdict("first").deviations
+    assert f"scored by the rules {before}, and is scored by 99" in told.what[told.kind == "rule"].iloc[0]
+
+
+def test_a_changed_text_is_told_by_its_field():
+    scenario = {"documents": {"note.md": "Reviews are read by the team on Mondays, and by nobody else on other days."}}
+    cells = pp.grid(CELLS, **scenario)
+    record = registered(conditions=cells)
+    run(cells)
+    # As a later version would render the same condition: the registered cell has another digest and text.
+    changed = json.loads(record.path.read_text())
+    short = next(name for name, text in changed["texts"].items() if text.startswith("Reviews are read"))
+    changed["cells"][0]["digest"] = "00" * 32
+    field = next(field for field, value in changed["shared"].items() if value == short)
+    changed["shared"][field] = "sha256:0000000000000000"
+    record.path.write_text(json.dumps(changed))
+    told = pp.verdict("first").deviations
+    assert told.what[told.kind == "text"].str.contains("were sent another world.files.note.md.content; not used").any()
+
+
+def test_exclusions_are_counted_and_missing_outcomes_are_told_with_their_reasons():
+    models = pp.Persona("refuses", lambda one: {one.behaviour: 0.5, "refusal": 0.3})
+    registered(models=models, n=40, exclusions={"said no": {"refused": True}})
+    frame = run(models=models, n=40)
+    verdict = pp.verdict("first")
+    refused = int(frame.refused.sum())
+    assert refused > 0
+    assert f"{refused} rollouts: said no (as registered)" in verdict.deviations.what.tolist()
+    assert len(verdict.frame) == 80 - refused and verdict.confirmatory.n[0] == verdict.frame.preserved.notna().sum()
+
+
+def test_a_record_of_another_version_is_read_or_says_that_it_cannot_be():
+    record = registered()
+    run()
+    other = json.loads(record.path.read_text())
+    other["made_by"]["ppres"] = "0.0.9"
+    record.path.write_text(json.dumps(other))
+    assert pp.verdict("first").deviations.what.str.contains("registered with ppres 0.0.9").any()
+    record.path.write_text(json.dumps(other | {"format": 99}))
+    with pytest.raises(pp.StudyError, match="of a later version of ppres"):
+        pp.verdict("first")
+    record.path.write_text("[]")
+    with pytest.raises(pp.StudyError, match="is no registration"):
+        pp.verdict("first")
+    with pytest.raises(pp.StudyError, match=r"there is no registration 'second'.*there are: first"):
+        pp.verdict("second")
+
+
+def test_confounds_are_in_the_record_and_those_without_a_reason_are_warned_of():
+    with pytest.warns(UserWarning, match="the arms differ in trust, joint_tasks, note as well"):
+        record = registered(acknowledge=None)
+    assert {row["confound"]: row["acknowledged"] for row in record.record["confounds"]} == dict.fromkeys(REASONS, "")
+    with pytest.raises(pp.StudyError, match="no confound colour"):
+        registered("second", acknowledge={"colour": "none"})
+
+
+def test_texts_that_would_break_a_page_do_not():
+    odd = "| a ```` b\x1b[31m <b>" + "x" * 100
+    record = registered(conditions=pp.grid(CELLS, system_note=odd))
+    assert "\x1b" not in repr(record) and "`````\n" in repr(record)
+    run(pp.grid(CELLS, system_note=odd))
+    assert pp.verdict("first").deviations.empty
+
+
+def test_wrong_arguments_are_told():
+    with pytest.raises(pp.StudyError, match="two lists of the same length"):
+        pp.preregister("x", ["one", "two"], CELLS, PLANTED, 5, [TEST])
+    with pytest.raises(pp.StudyError, match="without folders"):
+        registered("../x")
+    with pytest.raises(ValueError, match="n"):
+        registered(n=0)
