@@ -10,6 +10,7 @@ from ppres.stats.families import bootstrap, holm, means
 from ppres.stats.power import mde, power, sample_size
 from ppres.stats.proportions import differences, rates, risk_ratios
 from ppres.stats.regression import logit, lr_test, margins, predicted
+from ppres.stats.sequence import sequence
 from ppres.stats.settings import setting_average
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "rates",
     "risk_ratios",
     "sample_size",
+    "sequence",
     "setting_average",
 ]

@@ -51,8 +51,13 @@ def equivalence(interval: Interval, estimate: float, level: float, margin: float
 
     far = 0.0 if within(0) <= 0 else FAR if within(FAR) > 0 else float(brentq(within, 0, FAR))
     p = float(norm.sf(far) if far else norm.cdf(_outside(interval, margin)))
-    verdict = "equivalent" if -margin < low and high < margin else "different" if left > 0 or right < 0 else "undecided"
-    return {"margin": margin, "low_equivalence": low, "high_equivalence": high, "p_equivalence": p, "verdict": verdict}
+    told = verdict(low, high, left, right, margin)
+    return {"margin": margin, "low_equivalence": low, "high_equivalence": high, "p_equivalence": p, "verdict": told}
+
+
+def verdict(inner_low: float, inner_high: float, low: float, high: float, margin: float) -> str:
+    """What the interval for equivalence and the usual one say of an effect."""
+    return "equivalent" if -margin < inner_low and inner_high < margin else "different" if low > 0 or high < 0 else "undecided"
 
 
 def _outside(interval: Interval, margin: float) -> float:

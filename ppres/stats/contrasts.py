@@ -46,9 +46,7 @@ def contrasts(
     check_level(level)
     check_margin(margin)
     z = float(norm.ppf((1 + level) / 2))
-    cells = {name: _cells(frame, names, name, told) for name, told in weights.items()}
-    if not cells:
-        raise ValueError("weights names no contrast; for example {'effect': {'cooperative': 1, 'none': -1}}")
+    cells = checked_cells(frame, names, weights)
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
         rows = []
@@ -92,6 +90,15 @@ def _summary(weights: Sequence[float], sums: Sequence[tuple[int, int, int]], z: 
     return {"estimate": estimate, "low": low, "high": high, "p": float(2 * norm.sf(reach))}
 
 
+def checked_cells(
+    frame: pd.DataFrame, names: list[str], weights: Mapping[str, Mapping[Any, float]]
+) -> dict[str, dict[tuple[Any, ...], float]]:
+    """The weights of each contrast by cell. `ValueError` for what is no contrast of cells that occur."""
+    if not weights:
+        raise ValueError("weights names no contrast; for example {'effect': {'cooperative': 1, 'none': -1}}")
+    return {name: _cells(frame, names, name, told) for name, told in weights.items()}
+
+
 def _cells(frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, float]) -> dict[tuple[Any, ...], float]:
     """Weights by cell. `ValueError` for a cell that does not occur, or what is no weight."""
     cells = {}
@@ -101,7 +108,7 @@ def _cells(frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, 
             raise ValueError(f"{name}: {levels!r} is no level of {', '.join(names)} each")
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
             raise ValueError(f"{name}: the weight of {levels!r} is a number, not {weight!r}")
-        if not _rows(frame, names, cell).any():
+        if not rows_of_cell(frame, names, cell).any():
             there = frame[names].drop_duplicates().itertuples(index=False, name=None)
             raise ValueError(f"{name}: no row has {levels!r}; there are {', '.join(map(repr, there))}")
         if weight:
@@ -111,14 +118,17 @@ def _cells(frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, 
     return cells
 
 
-def _rows(frame: pd.DataFrame, names: list[str], cell: tuple[Any, ...]) -> pd.Series[bool]:
-    rows = at_level(frame, names[0], cell[0])
-    for name, value in zip(names[1:], cell[1:], strict=True):
+def rows_of_cell(frame: pd.DataFrame, names: list[str], cell: tuple[Any, ...]) -> pd.Series[bool]:
+    """Which rows are of a cell; all, where there are no names."""
+    import pandas as pd
+
+    rows = pd.Series(True, index=frame.index)
+    for name, value in zip(names, cell, strict=True):
         rows &= at_level(frame, name, value)
     return rows
 
 
 def _counted(frame: pd.DataFrame, names: list[str], cell: tuple[Any, ...], outcome: str) -> tuple[int, int, int]:
     """k, n and how many rows of a cell are excluded."""
-    sums = counts(frame[_rows(frame, names, cell)], outcome).sum()
+    sums = counts(frame[rows_of_cell(frame, names, cell)], outcome).sum()
     return int(sums["k"]), int(sums["n"]), int(sums["excluded"])

@@ -1,0 +1,142 @@
+"""Intervals that hold at all looks, against capital counted by hand, and by simulation."""
+
+import sys
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ppres import stats
+from ppres.stats.sequence import _BETS
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import bench_sequence as bench
+
+EFFECT = {"effect": {"a": 1, "b": -1}}
+
+
+def study(rounds, **arms):
+    """A frame of `rounds` replicates of each arm; outcomes are drawn with its rate, or given."""
+    rng = np.random.default_rng(3)
+    parts = []
+    for peer, told in arms.items():
+        true = rng.random(rounds) < told if isinstance(told, float) else np.array(told, dtype=bool)
+        parts.append(pd.DataFrame({"peer": peer, "replicate": range(rounds), "preserved": true}))
+    return pd.concat(parts, ignore_index=True).astype({"preserved": "boolean"})
+
+
+def capital(values, mean, lowest):
+    """What bets on a higher mean have made of 1, one after the other, in exact fractions."""
+    total = Fraction(0)
+    for bet in map(Fraction, _BETS):
+        made = Fraction(1)
+        for value in values:
+            made *= 1 + bet * ((Fraction(value) - lowest) / (Fraction(mean) - lowest) - 1)
+        total += made / len(_BETS)
+    return total
+
+
+@pytest.mark.parametrize("mean", [Fraction(1, 10), Fraction(1, 2), Fraction(97, 100)])
+def test_bets_against_the_truth_are_fair(mean):
+    """Over all 64 studies of six rollouts the capital is 1 on average, exactly: Ville's inequality is then about 40 at 95%."""
+    chances = (mean**k * (1 - mean) ** (6 - k) for k in (sum(y) for y in product((0, 1), repeat=6)))
+    made = (capital(y, mean, 0) for y in product((0, 1), repeat=6))
+    assert sum(chance * won for chance, won in zip(chances, made, strict=True)) == 1
+
+
+def test_a_bound_is_where_the_capital_just_suffices():
+    true = [1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1]
+    table = stats.sequence(study(12, a=true))
+    assert table.columns.tolist() == ["term", "look", "estimate", "low", "high", "p", "k", "n", "estimator", "excluded"]
+    assert (table.k.iloc[-1], table.n.iloc[-1], table.look.tolist()) == (9, 12, [*range(1, 13)])
+    best = table.low.idxmax()  # the look at which the running bound was set
+    at, said = table.low[best], true[: best + 1]
+    assert capital(said, at + 1e-6, 0) < 40 <= capital(said, at - 1e-6, 0)
+    mirrored = stats.sequence(study(12, a=[1 - y for y in true]))
+    assert mirrored.high.tolist() == pytest.approx((1 - table.low).tolist())
+
+
+def test_a_contrast_bets_on_pairs_and_its_p_is_of_nothing():
+    frame = study(40, a=0.8, b=0.2)
+    table = stats.sequence(frame, factors="peer", weights=EFFECT)
+    a, b = (frame[frame.peer == peer].preserved.astype(int).to_numpy() for peer in "ab")
+    assert table.estimate.tolist() == pytest.approx((np.cumsum(a - b) / np.arange(1, 41)).tolist())
+    assert table.n.tolist() == [2 * i for i in range(1, 41)]
+    made = [float(capital((a - b)[:i].tolist(), 0, -1)) for i in range(1, 41)]
+    assert table.p.tolist() == pytest.approx(np.minimum(1, 2 / np.maximum.accumulate(made)).tolist())
+    assert ((table.p < 0.05) == (table.low > 0)).all()
+    assert table.low.is_monotonic_increasing and table.high.is_monotonic_decreasing
+
+
+def test_the_order_is_that_of_the_rounds_and_a_look_is_after_each():
+    frame = study(30, a=0.5, b=0.5)
+    shuffled = frame.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(stats.sequence(frame), stats.sequence(shuffled))  # both arms are one group: two rows a round
+    assert stats.sequence(frame).n.tolist() == [2 * i for i in range(1, 31)]
+    assert stats.sequence(frame, order=None).n.tolist() == [*range(1, 61)]
+    kept = stats.sequence(frame[frame.replicate < 20], "peer")  # a resumed study goes on from where it was
+    whole = stats.sequence(frame, "peer")
+    pd.testing.assert_frame_equal(kept, whole[whole.look <= 20].reset_index(drop=True))
+
+
+def test_what_is_missing_waits_for_a_partner_and_is_counted():
+    frame = study(10, a=0.5, b=0.5)
+    frame.loc[[3, 4, 12], "preserved"] = pd.NA
+    table = stats.sequence(frame, factors="peer", weights=EFFECT)
+    assert (table.n.iloc[-1], table.excluded.iloc[-1]) == (16, 3)
+    assert table.look.is_monotonic_increasing
+    frame["model"] = np.where(frame.peer == "b", "x", "y")
+    table = stats.sequence(frame.assign(preserved=frame.preserved.where(frame.model == "x")), "model").set_index("model")
+    assert table.loc["y", ["n", "estimator"]].tolist() == [0, "no outcome known"]
+    two = stats.sequence(
+        frame.assign(preserved=frame.preserved.where(frame.peer == "a")), factors="peer", weights=EFFECT | {"a": {"a": 1}}
+    )
+    assert two[two.term == "effect"][["look", "n"]].to_numpy().tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize(("arms", "verdict"), [((0.5, 0.5), "equivalent"), ((0.9, 0.1), "different"), ((0.5, 0.42), "undecided")])
+def test_a_margin_gives_a_verdict_that_may_be_read_at_any_look(arms, verdict):
+    rounds = 1000 if verdict == "equivalent" else 60
+    table = stats.sequence(study(rounds, a=arms[0], b=arms[1]), factors="peer", weights=EFFECT, margin=0.2)
+    assert table.verdict.iloc[-1] == verdict
+    assert (table.low_equivalence >= table.low).all()
+
+
+def test_a_rate_that_changes_leaves_an_interval():
+    table = stats.sequence(study(400, a=[1] * 200 + [0] * 200))
+    assert (table.low <= table.high).all()
+
+
+def test_a_study_at_the_floor_is_bounded_by_the_chance_of_seeing_nothing():
+    table = stats.sequence(study(100, a=[0] * 100))
+    assert (table.low == 0).all()
+    assert 1 - 0.025 ** (1 / 100) < table.high.iloc[-1] < 2 * (1 - 0.025 ** (1 / 100))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"factors": "peer"}, ValueError, "go together"),
+        ({"weights": EFFECT}, ValueError, "go together"),
+        ({"order": "round"}, KeyError, "'round'"),
+        ({"level": 95}, ValueError, "level=95"),
+        ({"margin": 5}, ValueError, "margin=5"),
+        ({"by": "k", "outcome": "preserved"}, KeyError, "'k'"),
+        ({"factors": "peer", "weights": {"x": {"z": 1}}}, ValueError, "no row has 'z'"),
+    ],
+)
+def test_what_is_wrong_is_said(changes, error, says):
+    with pytest.raises(error, match=says):
+        stats.sequence(study(3, a=0.5, b=0.5), **changes)
+
+
+def test_looking_after_every_round_misses_the_truth_in_at_most_one_study_in_twenty():
+    """1,000 studies of 100 rounds each; the benchmark has 10,000 of 300."""
+    rng = np.random.default_rng(5)
+    for weights, rates in (((1,), (0.2,)), ((1, -1), (0.3, 0.3)), ((1, -1, -1, 1), (0.5, 0.2, 0.3, 0.15))):
+        share = bench.excluded(rng, weights, rates, float(np.dot(weights, rates)), 1000, 100)[:, -1].mean()
+        assert share <= 0.05
+    assert bench.excluded(rng, (1, -1), (0.6, 0.3), 0.0, 250, 100)[:, -1].mean() > 0.8  # and it finds what is there
