@@ -7,6 +7,7 @@ k (outcome true), n (outcome known), estimator (what made the row), and a few co
 from ppres.stats.coders import agreement, alpha, confusion
 from ppres.stats.contrasts import contrasts
 from ppres.stats.families import bootstrap, holm, means
+from ppres.stats.monitors import corrected_rate, roc
 from ppres.stats.power import mde, power, sample_size
 from ppres.stats.proportions import differences, rates, risk_ratios
 from ppres.stats.regression import logit, lr_test, margins, predicted
@@ -19,6 +20,7 @@ __all__ = [
     "bootstrap",
     "confusion",
     "contrasts",
+    "corrected_rate",
     "differences",
     "holm",
     "logit",
@@ -30,6 +32,7 @@ __all__ = [
     "predicted",
     "rates",
     "risk_ratios",
+    "roc",
     "sample_size",
     "sequence",
     "setting_average",

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from scipy.special import expit
+from scipy.stats import norm
 
 from ppres import stats
 from ppres.stats import _fit
@@ -188,6 +189,26 @@ def of_contrasts(rng, studies):
     return kept
 
 
+def of_monitors(rng, studies):
+    """Coverage of corrected rates by a coder of sensitivity 0.7 and specificity 0.95, and of areas under the curve."""
+    kept = {}
+    for rate, rows, rated in ((0.02, 10_000, 200), (0.1, 10_000, 200), (0.3, 10_000, 200), (0.3, 1000, 60)):
+        for _ in range(studies):
+            truth = rng.random(rows) < rate
+            frame = pd.DataFrame({"coder": rng.random(rows) < np.where(truth, 0.7, 0.05), "human": truth.astype(float)})
+            frame.loc[rated:, "human"] = np.nan
+            (row,) = stats.corrected_rate(frame, "coder", "human").itertuples()
+            kept.setdefault(f"corrected rate {rate}, {rated} of {rows} rated", []).append(row.low <= rate <= row.high)
+    for true, false, apart in ((20, 80, 1.0), (10, 200, 1.5), (50, 50, 0.5), (30, 100, 2.5)):
+        for _ in range(studies):
+            score = np.concatenate([rng.normal(apart, 1, true), rng.normal(0, 1, false)])
+            frame = pd.DataFrame({"score": score, "truth": np.arange(true + false) < true})
+            row = stats.roc(frame, "score", "truth", false_positives=()).iloc[0]
+            area = float(norm.cdf(apart / 2**0.5))
+            kept.setdefault(f"AUC {area:.2f}, {true} and {false} rows", []).append(row.low <= area <= row.high)
+    return kept
+
+
 def separated(rng, studies):
     """Finite Wald intervals among studies in which no rollout without a peer preserves: (studies separated, such intervals)."""
     table, wrong, seen = cells(), 0, 0
@@ -211,6 +232,7 @@ if __name__ == "__main__":
             "contrasts (93-97; away from floors), equivalence (errors at most 5)",
             of_contrasts(np.random.default_rng(11), 10 * asked),
         ),
+        ("corrected rates and monitors (93-97)", of_monitors(np.random.default_rng(13), asked)),
     ):
         print(title)
         for name, values in kept.items():
