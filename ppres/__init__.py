@@ -21,6 +21,7 @@ from ppres.models.function import FunctionModel
 from ppres.models.model import Model
 from ppres.optional import MissingPackageError
 from ppres.paper import departures, paper
+from ppres.read.browse import browse
 from ppres.read.columns import columns
 from ppres.read.csv import read_csv, to_csv
 from ppres.read.judge import judge
@@ -68,6 +69,7 @@ __all__ = [
     "StudyError",
     "Test",
     "ToolError",
+    "browse",
     "check",
     "columns",
     "contrast",

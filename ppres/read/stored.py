@@ -54,11 +54,22 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
     world), messages (OpenAI format, from the system prompt on), calls (tokens, dollars and what the provider reported, for
     each assistant message), stop_reason, error, outcomes, created, provenance.
     """
+    (found,) = transcripts([id], store=store)
+    return found
+
+
+def transcripts(ids: Iterable[str], *, store: StorePath = None) -> Iterator[dict[str, Any]]:
+    """The `transcript` of each id, one after the other."""
     with Store(store) as opened:
-        row = opened.find(id)
-        spec, record = opened.spec(row.cell), opened.record(row.key)
-        cell = stored_cell(opened, row.cell)
-        scored = scored_rows(opened, cell, [row])
+        for id in ids:
+            yield _transcript(opened, id)
+
+
+def _transcript(store: Store, id: str) -> dict[str, Any]:
+    row = store.find(id)
+    spec, record = store.spec(row.cell), store.record(row.key)
+    cell = stored_cell(store, row.cell)
+    scored = scored_rows(store, cell, [row])
     sent, kept = spec["sent"], record.conversation.json()
     return {
         "id": row.key.hex(),

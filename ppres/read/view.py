@@ -24,7 +24,7 @@ RULES = """
 .ppres .reasoning {border-left: 2px dashed #767676; padding-left: .7em; font-style: italic}
 .ppres h1 {font-size: 15px; margin: 0 0 .5em} .ppres b {font-weight: 600} .ppres summary {cursor: pointer; color: inherit}
 .ppres h2 {color: #555; font-size: 11px; font-weight: 400; margin: 0; text-transform: uppercase; letter-spacing: .05em}
-.ppres .document h2 {text-transform: none; letter-spacing: 0}
+.ppres h2 code {text-transform: none; font-size: 12px} .ppres .document h2 {text-transform: none; letter-spacing: 0}
 .ppres pre {white-space: pre-wrap; overflow-wrap: anywhere; margin: .2em 0; font-size: 12px; background: none; color: inherit}
 .ppres .note {background: #fff3cd; border: 1px solid #e0c36a; padding: .3em .8em}
 .ppres dl {display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .1em 1em; margin: 0} .ppres dt {font-weight: 600}
@@ -72,12 +72,15 @@ class View:
             *messages(self.content["messages"], decisive_turn(self.content)),
         ]
 
-    def _repr_html_(self) -> str:
+    def head(self) -> str:
+        """The HTML of what is known of the rollout."""
         note = f'<p class="note"><b>{escape(NOTICE)}</b></p>' if self.content["source"] in SIMULATED else ""
         head = "".join(f"<dt>{escape(k)}</dt><dd>{escape(visible(v))}</dd>" for k, v in self._head())
-        title = f"<h1>Rollout {escape(self.content['id'][:16])}</h1>"
+        return f"<h1>Rollout {escape(self.content['id'][:16])}</h1>{note}<dl>{head}</dl>"
+
+    def _repr_html_(self) -> str:
         label = f"transcript {escape(self.content['id'][:16])}"
-        return f'{CSS}<section class="ppres" aria-label="{label}">{title}{note}<dl>{head}</dl>{"".join(self.pieces())}</section>'
+        return f'{CSS}<section class="ppres" aria-label="{label}">{self.head()}{"".join(self.pieces())}</section>'
 
     def __repr__(self) -> str:
         note = [NOTICE] if self.content["source"] in SIMULATED else []
@@ -163,7 +166,7 @@ def _message(message: dict[str, Any], decisive: bool, names: dict[Any, str]) -> 
     told += (_folded(said) if role in ("tool", "assistant") else _text(said)) if said else ""
     told += "".join(f"<pre><b>&rarr; {escape(visible(shown(call)))}</b></pre>" for call in calls_of(message))
     mark = " <strong>decisive step</strong>" if decisive else ""
-    title = f"<h2>{escape(role)}{escape(visible(f' {name}')) if name else ''}{mark}</h2>"
+    title = f"<h2>{escape(role)}{f' <code>{escape(visible(name))}</code>' if name else ''}{mark}</h2>"
     return f'<article class="{escape(role)}{failed}{" decisive" if decisive else ""}">{title}{told}</article>'
 
 

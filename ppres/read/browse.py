@@ -1,0 +1,99 @@
+"""A study as one page: a table of rollouts to filter, sort and search, their transcripts, and the rates of what is selected."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppres import codec
+from ppres.conversation import visible
+from ppres.form import FORM
+from ppres.read.columns import TYPES, columns, plain
+from ppres.read.page import write_page
+from ppres.read.stored import transcripts
+from ppres.read.view import View
+from ppres.simulated.agent import NOTICE, SIMULATED
+from ppres.store.database import StorePath
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Shown at first where they vary, around the factors that do; the others are there to choose.
+_BEFORE, _AFTER = ("model", "preserved"), ("refused", "objected", "faked", "suspected_test", "missing", "turns")
+_NEVER = ("id", "cell", "preserved01")
+_BODY = """<main class="browse"><header><h1>{title}</h1>{note}{same}
+<div class="bar"><label>Search transcripts <input id="search" type="search"></label><span id="count" role="status"></span>
+<button id="reset" type="button">Reset</button><span class="quiet">Keys: / search, j and k next and previous, Esc close</span></div>
+<details class="columns"><summary>Columns</summary><div id="columns"></div></details></header>
+<nav id="facets" aria-label="filters" tabindex="0"></nav>
+<div class="list"><section id="rates" aria-label="rates of the selection"><div class="bar"><label>Rate of <select id="outcome">
+</select></label><label>by <select id="by"><option value="">the whole selection</option></select></label></div>
+<table id="rate-table"></table></section>
+<div class="scroll" tabindex="0" role="region" aria-label="rollouts"><table id="table"></table></div>
+<div><button id="more" type="button" hidden></button></div></div>
+<section class="reader" id="reader" aria-label="transcript" tabindex="-1" hidden>
+<div class="bar"><button id="close" type="button">Close</button><span id="about"></span></div>
+<div class="ppres" id="transcript"></div></section></main>"""
+
+
+def browse(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: str = "Rollouts", store: StorePath = None) -> Path:
+    """Write a frame's rollouts as one HTML file that needs no server and no network; returns its place.
+
+    The page has the frame as a table to filter by every factor and outcome, to sort and to search, the rates of what is selected
+    with Wilson's intervals, and every transcript, to which `#id` behind the file's address leads. Columns of your own are in it
+    like all others. Raises `ValueError` for a frame without ids or with one twice, `StoreError` for a rollout that is not stored.
+    """
+    if "id" not in frame or frame["id"].isna().any() or frame["id"].duplicated().any():
+        raise ValueError("browse takes a frame with a row per rollout, each with an id of its own in the column 'id'")
+    pieces: dict[str, int] = {}
+    rollouts = []
+    for content in transcripts(frame["id"], store=store):
+        view = View(content)
+        rollouts.append([pieces.setdefault(piece, len(pieces)) for piece in [view.head(), *view.pieces()]])
+    values = {name: [_value(value) for value in plain(frame[name])] for name in frame if name not in _NEVER}
+    same = {name: told[0] for name, told in values.items() if len({*map(repr, told)}) == 1}
+    known = [f"{name}={visible(codec.text(value))}" for name, value in same.items() if value is not None]
+    simulated = "source" in frame and bool(frame["source"].isin(SIMULATED).any())
+    body = _BODY.format(
+        title=escape(title),
+        note=f'<p class="note"><b>{escape(NOTICE)}</b></p>' if simulated else "",
+        same=f"<details><summary>The same in all rows ({len(known)})</summary>{escape(', '.join(known))}</details>"
+        if known
+        else "",
+    )
+    about = columns().set_index("column")["meaning"].to_dict()
+    told = [_column(frame[name], values[name], about.get(name, "")) for name in values if name not in same]
+    told.sort(key=lambda column: (not column["shown"], _place(column["name"])))
+    data = {"ids": [str(id) for id in frame["id"]], "columns": told, "pieces": list(pieces), "rollouts": rollouts}
+    return write_page(path, "browse", title, body, data)
+
+
+def _column(values: pd.Series[Any], told: list[Any], about: str) -> dict[str, Any]:
+    """A column as the page has it."""
+    levelled, name = values.dtype.name == "category", str(values.name)
+    return {
+        "name": name,
+        "about": about,
+        "order": [str(level) for level in values.cat.categories] if levelled else [],
+        "shown": (levelled and name not in FORM) or name in _BEFORE + _AFTER,
+        "rate": {type(value) for value in told} - {type(None)} == {bool} and name not in TYPES,
+        "values": told,
+    }
+
+
+def _place(name: str) -> int:
+    return _BEFORE.index(name) if name in _BEFORE else len(_BEFORE) + 1 + _AFTER.index(name) if name in _AFTER else len(_BEFORE)
+
+
+def _value(value: Any) -> Any:
+    """A cell as JSON that a browser reads; None where it is missing."""
+    if isinstance(value, list | dict | tuple):
+        return json.dumps(value, default=str)
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, bool | int | str) else visible(str(value))

@@ -1,0 +1,39 @@
+"""A page that needs no server and no network: its data compressed inside, one script of ours, and nothing else may run."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ppres.outputs import output
+from ppres.read.view import RULES
+
+_FOLDER = Path(__file__).parent
+
+
+def write_page(path: str | os.PathLike[str], name: str, title: str, body: str, data: Any) -> Path:
+    """Write a page with the script `name`.js over these data; its place. Raises `ValueError` for a place that holds a store.
+
+    By its policy it runs that script by its hash, and loads nothing: what an agent said is text there, whatever it says.
+    """
+    place = output(path)
+    script = "\n".join((_FOLDER / f"{one}.js").read_text(encoding="utf-8") for one in ("page", name))
+    style = RULES + (_FOLDER / "page.css").read_text(encoding="utf-8")
+    packed = base64.b64encode(gzip.compress(json.dumps(data, separators=(",", ":"), allow_nan=False).encode(), mtime=0)).decode()
+    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
+    head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><title>{escape(title)}</title>'
+    head += f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style>'
+    scripts = f'<script type="application/octet-stream" id="data">{packed}</script><script>{script}</script>'
+    page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}{scripts}</body></html>\n'
+    place.write_text(page, encoding="utf-8")
+    return place
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,64 @@
+"""Pages as files: what is in them, and what is not written."""
+
+import base64
+import gzip
+import json
+import re
+
+import pytest
+
+import ppres as pp
+
+
+def data_of(path):
+    packed = re.search(r'id="data">([^<]*)<', path.read_text(encoding="utf-8"))[1]
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
+@pytest.fixture
+def df(cell):
+    return pp.run(cell, "sim/gemini-3-flash", n=4, progress=False)
+
+
+def test_a_page_has_one_policy_two_scripts_and_nothing_from_elsewhere(df, tmp_path):
+    text = pp.browse(df, tmp_path / "study.html").read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy
+    assert len(re.findall(r"<script[ >]", text)) == 2 and not re.search(r"(?:src|href)=\"?(?:http|//)", text)
+    assert text == pp.browse(df, tmp_path / "again.html").read_text(encoding="utf-8")  # the same bytes
+
+
+def test_texts_are_stored_once_and_the_page_is_small(df, tmp_path, cell):
+    data = data_of(pp.browse(df, tmp_path / "study.html"))
+    assert data["ids"] == df.id.tolist() and len(data["rollouts"]) == 4
+    assert len(set(data["pieces"])) == len(data["pieces"]) < sum(map(len, data["rollouts"])) / 2
+    many = pp.run(cell, "sim/gemini-3-flash", n=60, progress=False)
+    assert pp.browse(many, tmp_path / "many.html").stat().st_size < 60 * 10_000
+
+
+def test_columns_are_those_that_vary_and_values_stay_what_they_are(df, tmp_path):
+    df = df.assign(
+        mine=[1.5, float("nan"), float("inf"), 2.0],
+        told=["a", None, "=b", "c"],
+        kept=[[1], {"a": 2}, (3,), None],
+        preserved=[True, False, None, True],
+    )
+    told = {column["name"]: column for column in data_of(pp.browse(df, tmp_path / "study.html"))["columns"]}
+    assert told["mine"]["values"] == [1.5, None, "inf", 2]
+    assert told["told"]["values"] == ["a", None, "=b", "c"]
+    assert told["preserved"]["rate"] and told["preserved"]["values"] == [True, False, None, True]
+    assert told["kept"]["values"] == ["[1]", '{"a": 2}', "[3]", None]
+    assert "scenario" not in told
+
+
+def test_what_cannot_be_a_page_says_so(df, tmp_path):
+    with pytest.raises(ValueError, match="an id of its own"):
+        pp.browse(df.drop(columns="id"), tmp_path / "x.html")
+    with pytest.raises(ValueError, match="an id of its own"):
+        pp.browse(df.assign(id=df.id[0]), tmp_path / "x.html")
+    with pytest.raises(pp.StoreError, match="no rollout whose id"):
+        pp.browse(df.assign(id=["ffff0000", *df.id.tolist()[1:]]), tmp_path / "x.html")
+    with pytest.raises(ValueError, match="store"):
+        pp.browse(df, tmp_path / "store.sqlite")
+    empty = data_of(pp.browse(df[:0], tmp_path / "empty.html"))
+    assert empty["ids"] == [] and empty["rollouts"] == []
