@@ -20,6 +20,7 @@ class ImpossibleCondition(ConditionError):
 
 
 FIRST = "the first level"
+LONGEST = 300  # characters of a name; providers' longest have about 100
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,12 @@ def short_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
+def brief(value: Any) -> str:
+    """A value as an error shows it, short whatever it is."""
+    told = repr(value)
+    return told if len(told) <= LONGEST else f"{told[: LONGEST // 3]}… ({len(told):,} characters)"
+
+
 def is_document(pair: Any) -> bool:
     """Whether it is a file name with a text, a `Doc`, or None."""
     if not isinstance(pair, tuple) or len(pair) != 2:
@@ -142,8 +149,8 @@ def checked_documents(given: Any) -> tuple[tuple[str, Any], ...]:
     known = isinstance(given, dict | tuple) and all(map(is_document, pairs))
     if not known or len(dict(pairs)) < len(pairs):
         raise ConditionError(f"documents must be {{file name: text, pp.Doc, or None to take it away}}, not {given!r}")
-    if odd := [name for name, _ in pairs if not _one_line(name)]:
-        raise ConditionError(f"a document's name is one line without control characters, not {odd[0]!r}")
+    if odd := [name for name, _ in pairs if not _one_line(name) or len(name) > LONGEST]:
+        raise ConditionError(f"a document's name is one line without control characters, not {brief(odd[0])}")
     plain = [
         (name, document.text if isinstance(document, Doc) and document == Doc(document.text) else document)
         for name, document in pairs
@@ -161,7 +168,7 @@ def one_of(name: str, value: Any, valid: tuple[Any, ...]) -> None:
     if not any(value is v or (type(value) is type(v) and value == v) for v in valid):
         listed = ", ".join(repr(v) for v in valid)
         kind = "is not a factor; the factors are" if name == "factor" else "is not one of"
-        raise ConditionError(f"{name}={value!r} {kind} {listed}")
+        raise ConditionError(f"{name}={brief(value)} {kind} {listed}")
 
 
 def _number(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> float:

@@ -17,7 +17,7 @@ from ppres.engine.keeping import Job, Keeper, Rejected, Writer
 from ppres.engine.rollout import Made, ask, asking, finish
 from ppres.models.budget import Meter
 from ppres.models.faults import ModelError
-from ppres.models.loop import wait_for
+from ppres.models.loop import theirs, wait_for
 from ppres.models.transport import say
 from ppres.store import checkpoint
 from ppres.store.cell import Cell
@@ -144,7 +144,7 @@ class _Work:
         asker = asking(cell.model, self.meter, key, past, keep)
         rollout = await play(asker, cell.scene.messages, cell.scene.world())
         # Scored beside the loop, which other conversations share: a world's rules may take their time.
-        await self._keep(cell, key, await asyncio.to_thread(finish, cell, replicate, rollout))
+        await self._keep(cell, key, await theirs(finish, cell, replicate, rollout))
 
     async def _send(
         self, executor: Executor, cell: Cell, replicate: int, key: bytes, past: list[Reply], share: tuple[float, float]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +9,7 @@ from typing import Any
 
 from ppres import codec
 from ppres.conversation import Call, Message, Reply
+from ppres.factor import LONGEST, brief
 from ppres.models import loop
 from ppres.models.faults import ModelError
 from ppres.models.transport import Gate
@@ -38,8 +37,8 @@ class FunctionModel:
     def __post_init__(self) -> None:
         for name in ("name", "version", "family"):
             value = getattr(self, name)
-            if not isinstance(value, str) or not value.strip():
-                raise ModelError(f"{name}={value!r}: it is a text that is not empty")
+            if not isinstance(value, str) or not value.strip() or len(value) > LONGEST:
+                raise ModelError(f"{name}={brief(value)}: it is a text that is not empty, of up to {LONGEST} characters")
         if not callable(self.function):
             raise ModelError(f"{self.name}: function is a callable (messages, tools) -> message, not {self.function!r}")
 
@@ -81,10 +80,7 @@ class FunctionModel:
             [codec.loads(codec.dumps(s)) for s in schemas],
         )  # it may change what it is given
         try:
-            # In a thread, so that one that takes its time holds nobody up; of an async one this only makes the coroutine.
-            with loop.closing():
-                told = await asyncio.to_thread(self.function, *given)
-                told = await told if inspect.isawaitable(told) else told
+            told = await loop.theirs(self.function, *given)
         except Exception as error:
             raise ModelError(f"{self.label}: its function failed: {type(error).__name__}: {error}") from error
         message = {"content": told} if isinstance(told, str) else told

@@ -10,6 +10,7 @@ import inspect
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     with _lock:
         if _loop is None:
             _loop = _new_loop()
-            threading.Thread(target=_loop.run_forever, name="ppres", daemon=True).start()
+            threading.Thread(target=_run, args=(_loop,), name="ppres", daemon=True).start()
     ended = threading.Event()
 
     async def watched() -> T:
@@ -40,6 +41,45 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
         future.cancel()
         ended.wait(10)  # so that the caller may close its files
         raise
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run it for ever: a `sys.exit` in one task ends that task, and whoever waits for it is told, but no other one hangs."""
+    while True:
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
+
+
+async def theirs(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function of the user's returns, sync or async; a sync one is called in a thread for which nobody waits in the end.
+
+    So one that never returns holds up neither other conversations nor, after Ctrl-C, the end of the process. What it raises is an
+    `Exception`, also where that is an exit, a cancellation or a StopIteration of its own, which would confuse the loop.
+    """
+    with closing() as made:
+        called: Future[tuple[Any, BaseException | None]] = Future()
+        called.set_running_or_notify_cancel()
+        context = contextvars.copy_context()
+
+        def call() -> None:
+            try:
+                called.set_result((made.of(context.run, function, *args), None))
+            except BaseException as error:
+                called.set_result((None, error))
+
+        threading.Thread(target=call, name="ppres-function", daemon=True).start()
+        told, error = await asyncio.wrap_future(called)
+        try:
+            if error:
+                raise error
+            return await told if inspect.isawaitable(told) else told
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            raise RuntimeError("it raised CancelledError") from error
+        except (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration) as error:
+            raise RuntimeError(f"it raised {type(error).__name__}") from error
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -83,7 +123,7 @@ _made: contextvars.ContextVar[_Coroutines | None] = contextvars.ContextVar("made
 
 
 @contextlib.contextmanager
-def closing() -> Iterator[None]:
+def closing() -> Iterator[_Coroutines]:
     """Close what threads make inside, as a coroutine, and nobody starts.
 
     litellm puts a request together in a thread, as a coroutine. Where an interrupt or the end of a call's time comes meanwhile, the
@@ -91,7 +131,7 @@ def closing() -> Iterator[None]:
     """
     token = _made.set(made := _Coroutines())
     try:
-        yield
+        yield made
     finally:
         _made.reset(token)
         made.close()

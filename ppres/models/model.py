@@ -17,6 +17,7 @@ from typing import Any
 
 from ppres import codec
 from ppres.conversation import Message, Reply
+from ppres.factor import LONGEST, brief
 from ppres.models import environment, faults, history, redaction, rehearsal, replies, wire
 from ppres.models.faults import Fault, ModelError
 from ppres.models.loop import wait_for
@@ -66,9 +67,9 @@ class Model:
     """Tokens a minute that the provider allows."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or "/" not in self.name:
+        if not isinstance(self.name, str) or "/" not in self.name or len(self.name) > LONGEST:
             raise ModelError(
-                f"{self.name!r} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(personas.personas())}"
+                f"{brief(self.name)} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(personas.personas())}"
             )
         if self.simulated:
             personas.check(self.persona)
@@ -95,8 +96,9 @@ class Model:
     def _check_texts(self) -> None:
         """What is stored holds no secret, and is text or JSON."""
         for name in ("reasoning_effort", "api_base", "family"):
-            if not isinstance(getattr(self, name), str | None):
-                raise ModelError(f"{name}={getattr(self, name)!r} is not a text, nor None")
+            value = getattr(self, name)
+            if not isinstance(value, str | None) or len(value or "") > LONGEST:
+                raise ModelError(f"{name}={brief(value)} is not a text of up to {LONGEST} characters, nor None")
         try:
             secret = redaction.in_address(self.api_base or "")
         except ValueError:

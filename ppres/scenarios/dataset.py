@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ppres.condition import DATASETS
-from ppres.factor import ConditionError
+from ppres.factor import LONGEST, ConditionError, brief
 from ppres.stimuli import stimuli
 
 _BUILT_IN: set[str] = set()
@@ -33,8 +33,8 @@ class Dataset:
     """The policy's sentences on how a row is scored; several are one for each wording."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise ConditionError(f"a dataset's name is a word such as 'capitals', not {self.name!r}")
+        if not isinstance(self.name, str) or not self.name.isidentifier() or len(self.name) > LONGEST:
+            raise ConditionError(f"a dataset's name is a word such as 'capitals', not {brief(self.name)}")
         if self.name in _BUILT_IN:
             raise ConditionError(f"{self.name!r} is the name of a built-in dataset; choose another")
         limit = self.threshold

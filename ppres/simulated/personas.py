@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
 from ppres.condition import FACTORS, INSTANTIATIONS, RELATIONSHIPS, Condition
+from ppres.factor import LONGEST, brief
 
 # Part of the identity of simulated rollouts. Raise it when a simulated agent acts differently on the same reading.
 BEHAVIOUR = 1
@@ -170,8 +171,8 @@ class Persona:
     source = "planted"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip() or "/" in self.name:
-            raise PersonaError(f"a persona's name is a text without a slash, not {self.name!r}")
+        if not isinstance(self.name, str) or not self.name.strip() or "/" in self.name or len(self.name) > LONGEST:
+            raise PersonaError(f"a persona's name is a text without a slash, not {brief(self.name)}")
         rows = self.rates
         if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # a DataFrame
             rows = rows.to_dict("records")

@@ -56,6 +56,8 @@ class Database:
         self._tables, self._version = tables, version
         self._file: tuple[int, ...] | None = None
         with self._explained():
+            if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):  # it would get a journal beside it
+                raise StoreError(f"{self.path} is a device or a pipe, and no file; {ELSEWHERE}")
             self.read_only = read_only or (self.path.exists() and not _writable(self.path))
             if not self.read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

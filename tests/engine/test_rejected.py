@@ -136,11 +136,11 @@ def test_arms_stay_balanced_where_a_limit_ends_a_run(limit, concurrency, lengths
         plan = pp.plan(conditions, at(server, "balanced"), 25)
         limits = {"budget": plan.dollars.sum() * 0.3} if limit == "budget" else {"max_tokens": int(plan.tokens.sum() * 0.3)}
         frame = run(conditions, at(server, "balanced"), 25, concurrency=concurrency, **limits)
-        sizes = frame.groupby("peer").size()
+        sizes = frame.groupby("peer", observed=True).size()
         assert len(sizes) == 4 and sizes.max() - sizes.min() <= 1 + concurrency // 8
         assert sizes.min() > 1
         again = run(conditions, at(server, "balanced"), 25)
-        assert (again.groupby("peer").size() == 25).all()
+        assert (again.groupby("peer", observed=True).size() == 25).all()
 
 
 def test_a_cheap_arm_does_not_spend_what_a_dear_one_needs(cell):
@@ -150,7 +150,7 @@ def test_a_cheap_arm_does_not_spend_what_a_dear_one_needs(cell):
     with faults.Faulty(persona=PERSONA) as server:
         plan = pp.plan(conditions, at(server, "uneven"), 1)
         frame = run(conditions, at(server, "uneven"), 25, budget=3.2 * plan.dollars.sum(), concurrency=1)
-    sizes = frame.groupby("scenario").size()
+    sizes = frame.groupby("scenario", observed=True).size()
     assert len(sizes) == 2 and sizes.max() - sizes.min() <= 1
 
 

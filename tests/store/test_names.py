@@ -1,5 +1,7 @@
 """Names of stores: the home folder, signs that mean something elsewhere, and names that no file can have."""
 
+import os
+
 import pytest
 
 import ppres as pp
@@ -27,3 +29,13 @@ def test_any_sign_in_a_name(name, tmp_path):
 def test_what_is_no_name_is_told(name, tmp_path):
     with pytest.raises(pp.StoreError, match=r"To do: |is no name of a file"):
         pp.frame(store=str(tmp_path / name))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders there")
+def test_a_device_or_a_pipe_is_no_store_and_gets_no_journal_beside_it(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for act in (lambda: pp.frame(store=pipe), lambda: pp.merge(pipe, "a.sqlite"), lambda: pp.merge("b.sqlite", pipe)):
+        with pytest.raises(pp.StoreError, match="a device or a pipe"):
+            act()
+    assert {path.name for path in tmp_path.iterdir()} <= {"pipe", "b.sqlite"}
