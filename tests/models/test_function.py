@@ -1,7 +1,6 @@
 """Functions as models that do what functions should not: never return, leave the process, run out of replies."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -35,7 +34,7 @@ FOR_EVER = 'print("asked", flush=True); threading.Event().wait()'
 def test_after_ctrl_c_nothing_waits_for_a_function_that_never_returns(blocks, scores):
     """Neither for the model's nor for the rule's that reads the outcome; threads of a pool would keep the process."""
     code = BLOCKS.format(blocks=blocks, scores=scores)
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert child.stdout.readline() == "asked\n"
         child.send_signal(signal.SIGINT)
