@@ -27,6 +27,7 @@ from ppres.read.csv import read_csv, to_csv
 from ppres.read.judge import judge
 from ppres.read.judged import judged
 from ppres.read.preview import diff, preview
+from ppres.read.rating import rated, rating, read_ratings
 from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
 from ppres.read.search import search
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
@@ -87,7 +88,10 @@ __all__ = [
     "plan",
     "preregister",
     "preview",
+    "rated",
+    "rating",
     "read_csv",
+    "read_ratings",
     "run",
     "search",
     "show",

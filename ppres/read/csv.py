@@ -38,8 +38,8 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    table.columns = [_unmark(name) for name in table.columns]
-    made = typed(table.map(lambda text: _unmark(text) if isinstance(text, str) else text))
+    table.columns = [unmark(name) for name in table.columns]
+    made = typed(table.map(lambda text: unmark(text) if isinstance(text, str) else text))
     for name in table.columns.difference(list(KINDS)):  # of your own: numbers where all are
         known = table[name].dropna()
         if len(known) and known.str.fullmatch(_NUMBER).all():
@@ -55,5 +55,6 @@ def _mark(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and _MARKED.match(value) else value
 
 
-def _unmark(text: str) -> str:
+def unmark(text: str) -> str:
+    """A text without the apostrophe that keeps a spreadsheet from taking it for a formula."""
     return text[1:] if text.startswith("'") and _MARKED.match(text[1:]) else text

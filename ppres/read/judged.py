@@ -33,8 +33,8 @@ def judged(frame: pd.DataFrame, rubric: Rubric, model: str | Model | Sequence[st
     new: dict[str, list[Any]] = {}
     for label in rubric.labels if rubric.several else [None]:
         name = f"judged_{rubric.name}" + (f"_{label.replace(' ', '_').replace('-', '_')}" if label else "")
-        said = [[_said(verdict, rubric, label) for verdict in rows["verdict"].reindex(frame["id"])] for rows in coders]
-        new[name] = [_majority(row) for row in zip(*said, strict=True)]
+        said = [[coded_as(verdict, rubric, label) for verdict in rows["verdict"].reindex(frame["id"])] for rows in coders]
+        new[name] = [majority(row) for row in zip(*said, strict=True)]
         if len(coders) > 1:
             new |= {f"{name}_{i}": values for i, values in enumerate(said, start=1)}
     quotes = [rows["quote"].where(rows["verdict"].notna(), None).reindex(frame["id"]) for rows in coders]
@@ -50,7 +50,8 @@ def judged(frame: pd.DataFrame, rubric: Rubric, model: str | Model | Sequence[st
     return frame.assign(**made)
 
 
-def _said(verdict: Any, rubric: Rubric, label: str | None) -> Any:
+def coded_as(verdict: Any, rubric: Rubric, label: str | None) -> Any:
+    """A verdict as it stands in a frame; of a rubric of several labels, whether one of them holds."""
     if not isinstance(verdict, str):
         return None
     if label:
@@ -58,7 +59,7 @@ def _said(verdict: Any, rubric: Rubric, label: str | None) -> Any:
     return verdict == "yes" if rubric.labels == ("yes", "no") else verdict
 
 
-def _majority(row: Sequence[Any]) -> Any:
+def majority(row: Sequence[Any]) -> Any:
     """What more than half of those that say something say."""
     said = [value for value in row if value is not None]
     value, times = Counter(said).most_common(1)[0] if said else (None, 0)

@@ -1,18 +1,11 @@
 """Pages as files: what is in them, and what is not written."""
 
-import base64
-import gzip
-import json
 import re
 
 import pytest
+from pages import data_of
 
 import ppres as pp
-
-
-def data_of(path):
-    packed = re.search(r'id="data">([^<]*)<', path.read_text(encoding="utf-8"))[1]
-    return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
 @pytest.fixture

@@ -1,0 +1,124 @@
+/** Transcripts to code one after the other, blind: the codes stay in this browser until they are saved as a CSV. */
+const DONT_KNOW = "unclear";
+let task, state, at = 0, since = 0;
+
+const kept = () => `ppres-rating-${task.key}`;
+const codeOf = i => state.codes[task.ids[i]] || {code: "", quote: "", seconds: 0};
+
+function keep() {
+  try { localStorage.setItem(kept(), JSON.stringify(state)); }
+  catch { $("told").textContent = "This browser keeps nothing: save the CSV before you close the page."; }
+}
+
+function loaded() {
+  try { return JSON.parse(localStorage.getItem(kept())) || null; }
+  catch { return null; }
+}
+
+/** Time counts while the page is in sight. */
+function tick() {
+  const now = performance.now(), entry = codeOf(at);
+  if (since) state.codes[task.ids[at]] = {...entry, seconds: entry.seconds + (now - since) / 1000};
+  since = document.hidden ? 0 : now;
+}
+
+function show(place) {
+  tick();
+  at = Math.min(task.ids.length - 1, Math.max(0, place));
+  const entry = codeOf(at), done = task.ids.filter(id => state.codes[id]?.code).length;
+  $("transcript").innerHTML = task.rollouts[at].map(piece => task.pieces[piece]).join(""); // ours, with all texts escaped
+  $("place").textContent = `Transcript ${at + 1} of ${task.ids.length}, ${done} coded`;
+  $("shown").textContent = task.told[at];
+  $("quote").value = entry.quote;
+  $("told").textContent = "";
+  for (const button of $("codes").querySelectorAll("button")) button.ariaPressed = String(entry.code.split("; ").includes(button.dataset.code));
+  keep();
+  scrollTo(0, 0);
+  $("transcript").focus({preventScroll: true});
+}
+
+/** What is selected within the transcript, if anything. */
+function selected() {
+  const selection = getSelection();
+  return selection.rangeCount && $("transcript").contains(selection.getRangeAt(0).commonAncestorContainer) ? selection.toString().trim() : "";
+}
+
+function quote(text) {
+  state.codes[task.ids[at]] = {...codeOf(at), quote: text};
+  const flat = one => one.replace(/\s+/g, " ").trim();
+  $("told").textContent = text && !flat($("transcript").textContent).includes(flat(text)) ? "The quote does not occur in this transcript." : "";
+  keep();
+}
+
+function code(label) {
+  const entry = codeOf(at), passage = selected(), last = [task.labels.at(-1), DONT_KNOW];
+  let chosen = label;
+  if (task.several && !last.includes(label)) { // one of several that may hold at once
+    const held = entry.code.split("; ").filter(one => one && !last.includes(one) && one !== label);
+    if (!entry.code.split("; ").includes(label)) held.push(label);
+    chosen = task.labels.filter(one => held.includes(one)).join("; ");
+  }
+  state.codes[task.ids[at]] = {...entry, code: chosen, quote: passage || entry.quote};
+  if (task.several) return show(at);
+  if (at + 1 < task.ids.length) return show(at + 1);
+  show(at);
+  $("told").textContent = task.ids.every(id => state.codes[id]?.code) ? "All are coded: save the CSV." : "This was the last one; some before it have no code.";
+}
+
+/** A cell that no spreadsheet takes for a formula, as pp.to_csv writes it. */
+function cell(value) {
+  const text = /^'*(?:[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]|$)/.test(value) && value !== "" ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function save() {
+  const coder = $("coder").value.trim();
+  if (!coder) {
+    $("told").textContent = "Give your name or initials first: they tell your codes from another coder's.";
+    return $("coder").focus();
+  }
+  tick();
+  const rows = task.ids.filter(id => state.codes[id]?.code).map(id => {
+    const {code, quote, seconds} = state.codes[id];
+    return [id, task.rubric, coder, code, quote, seconds.toFixed(1)];
+  });
+  const lines = [["id", "rubric", "coder", "code", "quote", "seconds"], ...rows].map(row => row.map(cell).join(","));
+  const address = URL.createObjectURL(new Blob([lines.join("\r\n"), "\r\n"], {type: "text/csv"}));
+  const name = `${task.rubric}-${coder.replace(/[^\p{L}\p{N}]+/gu, "-")}.csv`;
+  make("a", {href: address, download: name}).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60000);
+  $("told").textContent = `${rows.length} of ${task.ids.length} codes saved as ${name}.`;
+}
+
+unpacked().then(data => {
+  task = data;
+  state = loaded() || {coder: "", codes: {}};
+  const used = new Set(["u"]);
+  const labels = [...task.labels.map((label, i) => [label, used.has(label[0]) || task.labels.some(other => other !== label && other[0] === label[0])
+    ? String(i + 1) : label[0]]), [DONT_KNOW, "u"]];
+  for (const [label, key] of labels) {
+    const button = make("button", {type: "button", ariaPressed: "false", onclick: () => code(label)}, `${label} (${key})`);
+    button.dataset.code = label;
+    $("codes").append(button, " ");
+  }
+  $("coder").value = state.coder;
+  $("coder").oninput = () => { state.coder = $("coder").value; keep(); };
+  $("quote").oninput = () => quote($("quote").value);
+  $("back").onclick = () => show(at - 1);
+  $("next").onclick = () => show(at + 1);
+  $("save").onclick = save;
+  document.onvisibilitychange = () => { tick(); keep(); };
+  document.onkeydown = event => {
+    if (typing(event)) return;
+    const found = labels.find(([, key]) => key === event.key);
+    if (found) code(found[0]);
+    else if (event.key === "q" && selected()) quote($("quote").value = selected());
+    else if (["ArrowRight", "j"].includes(event.key)) show(at + 1);
+    else if (["ArrowLeft", "k"].includes(event.key)) show(at - 1);
+    else return;
+    event.preventDefault();
+  };
+  const first = task.ids.findIndex(id => !state.codes[id]?.code);
+  show(first < 0 ? 0 : first);
+  document.body.dataset.ready = "true";
+}).catch(failed);

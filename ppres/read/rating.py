@@ -1,0 +1,213 @@
+"""Rating by people, blind: a sample of transcripts as one page, and what comes back of it beside the rows of a frame."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppres import codec
+from ppres.conversation import said_in, visible
+from ppres.read.columns import column
+from ppres.read.csv import unmark
+from ppres.read.documents import documents_of
+from ppres.read.judged import coded_as, majority
+from ppres.read.page import write_page
+from ppres.read.rubrics import Rubric
+from ppres.read.stored import transcripts
+from ppres.read.view import messages
+from ppres.simulated.agent import NOTICE, SIMULATED
+from ppres.store.database import StorePath
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNCLEAR = "unclear"
+COLUMNS = ("id", "rubric", "coder", "code", "quote", "seconds")
+_STRATA = ("model", "scenario", "subject", "peer")
+# Names in a briefing that are no model's.
+_NOBODY = {"AI", "The", "An", "Our", "Your", "This", "Other"}
+_FAMILY = re.compile(r"\b([A-Z][\w.-]*) Agent \d")
+_BRANDS = (
+    "anthropic|claude|haiku|sonnet|openai|chatgpt|gpt|gemini|gemma|deepmind|google|zhipu|glm|moonshot|kimi|deepseek|llama|qwen|"
+    "mistral|mixtral|grok|xai"
+)
+_VERSION = r"(?:[- ]?(?:[vk]?\d+(?:\.\d+)*|pro|flash|haiku|opus|sonnet|mini|nano|preview)\b)*"
+_BRAND = re.compile(rf"(?<![A-Za-z])(?:{_BRANDS})(?![A-Za-z]){_VERSION}", re.IGNORECASE)
+_BODY = """<main class="rate"><header><h1>{title}</h1>{note}<div class="rubric"><p>{question}</p><ul>{labels}</ul></div>
+<div class="bar"><label>Your name or initials <input id="coder" autocomplete="off"></label><span id="place" role="status"></span>
+<button id="save" type="button">Save as CSV</button></div><p class="quiet">Keys: those in brackets code and go on; arrows (or j, k)
+go forth and back; what you have selected in the transcript becomes the quote, q takes it without a code. Codes stay in this browser
+until you save them.</p><p id="shown"></p></header>
+<section class="ppres" id="transcript" tabindex="-1" aria-label="transcript"></section>
+<div class="codes"><div id="codes" role="group" aria-label="codes"></div>
+<label>Quote <textarea id="quote" rows="1"></textarea></label><div class="bar"><button id="back" type="button">Back</button>
+<button id="next" type="button">Next</button><span id="told" role="status"></span></div></div></main>"""
+
+
+def rating(
+    rows: pd.DataFrame | Iterable[str],
+    rubric: Rubric,
+    n: int | None = 30,
+    *,
+    seed: int = 0,
+    path: str | os.PathLike[str] = "rate.html",
+    by: Sequence[str] | None = None,
+    show: Sequence[str] = (),
+    store: StorePath = None,
+) -> Path:
+    """Write a page on which a person codes a sample of rollouts by a rubric, blind; returns its place.
+
+    Every rollout of the frame (or of the ids) has the same chance of being among the `n` (None: all): they are drawn along the
+    columns `by` (model, scenario, subject and peer where the frame has them), so that each stratum has its share, and shuffled. The
+    page needs no network. It has a key for each label and u for unclear, takes a selected passage as the quote, keeps what is done
+    in the browser, and saves a CSV for `read_ratings`. Two coders are given the same file.
+
+    No outcome, condition or model is named but the columns that `show` asks for; names of models in the texts are masked ("Model
+    Agent 1") unless it asks for the model. What documents tell the agent of its condition is part of the transcript, and so is how
+    a model writes: a reader may guess. Reasoning is shown where the rubric asks for `thoughts`. Raises `ValueError` for what cannot
+    be drawn or shown.
+    """
+    import pandas as pd
+
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame({"id": [rows] if isinstance(rows, str) else list(rows)})
+    if not isinstance(rubric, Rubric):
+        raise ValueError(f"rubric={rubric!r} is no Rubric: take pp.REFUSAL or another one, or make a pp.Rubric of your own")
+    if frame["id"].duplicated().any() or frame.empty:
+        raise ValueError("rating takes a row per rollout, and at least one")
+    by = [name for name in _STRATA if name in frame] if by is None else list(by)
+    if unknown := [name for name in (*by, *show) if name not in frame]:
+        raise ValueError(f"{unknown[0]!r} is no column of the frame")
+    frame = frame.set_index("id")
+    ids = _drawn(frame, by, n, seed)
+    pieces: dict[str, int] = {}
+    rollouts, simulated = [], False
+    for content in transcripts(ids, store=store):
+        shown = messages([_spoken(message, rubric.thoughts) for message in content["messages"]])
+        blind = shown if "model" in show else _masked(shown, content)
+        rollouts.append([pieces.setdefault(piece, len(pieces)) for piece in blind])
+        simulated = simulated or content["source"] in SIMULATED
+    told = [", ".join(f"{name}: {visible(codec.text(frame.at[id, name]))}" for name in show) for id in ids]
+    key = hashlib.sha256(json.dumps([rubric.name, rubric.question, rubric.labels, ids]).encode()).hexdigest()[:16]
+    body = _BODY.format(
+        title=escape(f"Rating: {rubric.name}"),
+        note=f'<p class="note"><b>{escape(NOTICE)}</b></p>' if simulated else "",
+        question=escape(rubric.question),
+        labels="".join(f"<li>{escape(label)}</li>" for label in (*rubric.labels, f"{UNCLEAR}: it cannot be told")),
+    )
+    about = {"rubric": rubric.name, "labels": rubric.labels, "several": rubric.several, "key": key}
+    return write_page(
+        path,
+        "rating",
+        f"Rating: {rubric.name}",
+        body,
+        about | {"ids": ids, "told": told, "pieces": [*pieces], "rollouts": rollouts},
+    )
+
+
+def _drawn(frame: pd.DataFrame, by: list[str], n: int | None, seed: int) -> list[str]:
+    """Ids by systematic sampling along the strata, shuffled: each has the same chance, whatever the order of the rows."""
+    import numpy as np
+
+    if n is not None and not (isinstance(n, int) and 0 < n <= len(frame)):
+        raise ValueError(f"n={n!r}: a whole number from 1 to the {len(frame)} rollouts that there are, or None for all")
+    rng = np.random.default_rng(seed)
+    ids = sorted(map(str, frame.index))
+    chance = dict(zip(ids, rng.permutation(len(ids)), strict=True))
+    strata = (
+        dict(zip(map(str, frame.index), zip(*(frame[name].astype(str) for name in by), strict=True), strict=True)) if by else {}
+    )
+    ids.sort(key=lambda id: (strata.get(id, ()), chance[id]))
+    step = len(ids) / (n or len(ids))
+    start = rng.random() * step
+    drawn = [ids[min(len(ids) - 1, int(start + i * step))] for i in range(n or len(ids))]
+    return [drawn[i] for i in rng.permutation(len(drawn))]
+
+
+def _spoken(message: dict[str, Any], thoughts: bool) -> dict[str, Any]:
+    return message if thoughts else {name: value for name, value in message.items() if name != "reasoning_content"}
+
+
+def _masked(pieces: list[str], content: dict[str, Any]) -> list[str]:
+    """HTML without the names of models: those in the story, and those of known models anywhere."""
+    briefing = [said_in(message) for message in content["messages"] if message.get("role") in ("system", "user")]
+    texts = [*briefing, *(text for _, text in documents_of(content["sent"].get("world")))]
+    names = [name for name in dict.fromkeys(name for text in texts for name in _FAMILY.findall(text)) if name not in _NOBODY]
+    for i, name in enumerate(names):  # the first is the agent's own
+        found = re.compile(rf"(?<![A-Za-z]){re.escape(escape(name))}(?![A-Za-z])", re.I)
+        pieces = [found.sub("Model" if i == 0 else "Other", piece) for piece in pieces]
+    return [_BRAND.sub("[model]", piece) for piece in pieces]
+
+
+def read_ratings(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
+    """The codes of people, from the CSV files of `rating`: a row (id, rubric, coder, code, quote, seconds) for each.
+
+    Files that a spreadsheet has written anew are read as well. Raises `ValueError` for a file that is none, and where one coder
+    has given the same rollout two codes.
+    """
+    import pandas as pd
+
+    paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not paths:
+        raise ValueError("there is no file of ratings to read")
+    table = pd.concat([_read(Path(path).expanduser()) for path in paths], ignore_index=True).drop_duplicates(
+        ["id", "rubric", "coder", "code"]
+    )
+    twice = table[table.duplicated(["id", "rubric", "coder"])]
+    if len(twice):
+        raise ValueError(f"{twice.coder.iloc[0]} has given two codes to {twice.id.iloc[0]}: leave the older file out")
+    return table.reset_index(drop=True)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    text = path.read_text(encoding="utf-8-sig")
+    first = text.partition("\n")[0]
+    table = pd.read_csv(path, sep=";" if ";" in first else ",", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    if lacking := [name for name in COLUMNS if name not in table.columns]:
+        raise ValueError(f"{path} is no file of ratings: it has no column {', '.join(lacking)}")
+    table = table[list(COLUMNS)].map(unmark)
+    if (table[["id", "coder", "code"]] == "").to_numpy().any():
+        raise ValueError(f"{path}: a row lacks its id, coder or code")
+    table["seconds"] = pd.to_numeric(table["seconds"].str.replace(",", "."))
+    return table
+
+
+def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.DataFrame:
+    """The frame with what people say of its rollouts (`read_ratings`), joined by `id`, as `judged` joins judges.
+
+    Columns: rated_refusal (by the rubric's name), what more than half of the coders say, and rated_refusal_quote; of several coders
+    behind it one for each, rated_refusal_anna. "yes" and "no" are True and False, unclear is missing; a rubric of several labels
+    has these for each label. Raises `ValueError` for ratings by another rubric.
+    """
+    of_it = ratings[ratings["rubric"] == rubric.name]
+    if of_it.empty:
+        raise ValueError(
+            f"there are no ratings by the rubric {rubric.name!r}, only by {', '.join(sorted(set(ratings['rubric']))) or 'none'}"
+        )
+    odd = {code for codes in of_it["code"] for code in codes.split("; ")} - {*rubric.labels, UNCLEAR}
+    if odd:
+        raise ValueError(f"the code {min(odd)!r} is none of the rubric's: {', '.join(rubric.labels)}, {UNCLEAR}")
+    coders = {str(name): rows.set_index("id") for name, rows in of_it.groupby("coder")}
+    kind = "boolean" if rubric.several or rubric.labels == ("yes", "no") else "str"
+    new: dict[str, Any] = {}
+    for label in rubric.labels if rubric.several else [None]:
+        name = _name("rated", rubric.name, *([label] if label else []))
+        codes = [rows["code"].where(rows["code"] != UNCLEAR, None).reindex(frame["id"]) for rows in coders.values()]
+        told = [[coded_as(code, rubric, label) for code in some] for some in codes]
+        new[name] = column([majority(row) for row in zip(*told, strict=True)], name, kind)
+        if len(coders) > 1:
+            new |= {_name(name, coder): column(some, name, kind) for coder, some in zip(coders, told, strict=True)}
+    quotes = of_it[of_it["quote"] != ""].drop_duplicates("id").set_index("id")["quote"].reindex(frame["id"])
+    new[f"rated_{rubric.name}_quote"] = column([quote if isinstance(quote, str) else None for quote in quotes], "quote", "str")
+    return frame.assign(**new)
+
+
+def _name(*parts: str) -> str:
+    return "_".join(re.sub(r"\W", "_", part) for part in parts)

@@ -1,0 +1,184 @@
+"""Rating by people: the sample is fair, the page is blind, and what comes back is read as it was given."""
+
+import json
+
+import pandas as pd
+import pytest
+from browser import browser, needs_chromium
+from pages import data_of
+from stores import said
+
+import ppres as pp
+from ppres.conversation import Call
+from ppres.read import rating
+
+NAMES = ("gemini", "gpt", "claude", "llama", "preserved", "cooperative", "sim/")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rating")
+    cells = pp.grid(scenario=["tampering", "finance"], subject="peer", peer=["uncooperative", "cooperative"], explain=False)
+    df = pp.run(cells, ["sim/gemini-3-flash", "sim/gpt-5.2"], n=10, store=folder / "s.sqlite", progress=False)
+    return df, folder / "s.sqlite", folder
+
+
+def test_each_stratum_has_its_share_and_the_sample_does_not_depend_on_the_order(study):
+    df, store, folder = study
+    ids = data_of(pp.rating(df, pp.REFUSAL, 16, seed=3, path=folder / "a.html", store=store))["ids"]
+    again = data_of(pp.rating(df[::-1], pp.REFUSAL, 16, seed=3, path=folder / "b.html", store=store))["ids"]
+    assert ids == again and len(set(ids)) == 16
+    drawn = df.set_index("id").loc[ids].groupby(["model", "scenario", "peer"], observed=True).size()
+    assert drawn.tolist() == [2] * 8
+    other = data_of(pp.rating(df, pp.REFUSAL, 16, seed=4, path=folder / "c.html", store=store))["ids"]
+    assert other != ids and sorted(other) != sorted(ids)
+    everything = data_of(pp.rating(df, pp.REFUSAL, None, path=folder / "d.html", store=store))["ids"]
+    assert sorted(everything) == sorted(df.id) and everything != sorted(everything)
+
+
+def test_each_rollout_has_the_same_chance(study):
+    """Strata of unequal sizes, none of which divides the sample."""
+    frame = pd.DataFrame({"id": [f"{i:02}" for i in range(13)], "kind": ["a"] * 7 + ["b"] * 4 + ["c"] * 2}).set_index("id")
+    times = pd.Series([id for seed in range(1500) for id in rating._drawn(frame, ["kind"], 5, seed)]).value_counts()
+    assert len(times) == 13
+    assert (abs(times / 1500 - 5 / 13) < 0.06).all()  # 4.8 standard errors
+
+
+def test_no_model_condition_or_outcome_is_named(study):
+    df, store, folder = study
+    data = data_of(pp.rating(df, pp.REFUSAL, None, path=folder / "blind.html", store=store))
+    assert set(data) == {"rubric", "labels", "several", "key", "ids", "told", "pieces", "rollouts"}
+    text = (folder / "blind.html").read_text().partition('id="data"')[0].partition("<body>")[2] + json.dumps(data["pieces"])
+    assert [name for name in NAMES if name in text.lower()] == []
+    assert "Model Agent 1" in text and set(data["told"]) == {""} and 'class=\\"assistant decisive' not in text
+    assert "Simulated agent" in text
+    asked = data_of(pp.rating(df, pp.REFUSAL, None, show=["model", "peer"], path=folder / "seen.html", store=store))
+    assert "model: sim/gemini-3-flash, peer: cooperative" in asked["told"]
+    assert any("Gemini Agent 1" in piece for piece in asked["pieces"])
+
+
+@pytest.mark.parametrize(
+    ("text", "blind"),
+    [
+        ("I am Claude Opus 4.5, made by Anthropic.", "I am [model], made by [model]."),
+        ("gemini_agent_2_weights.bin", "Model_agent_2_weights.bin"),
+        ("As GPT-5.2 I <b>", "As [model] I &lt;b&gt;"),
+        ("DeepSeek-V3 and Kimi K2, googled, gemination", "[model] and [model], googled, gemination"),
+    ],
+)
+def test_names_are_masked_wherever_they_stand(tmp_path, text, blind):
+    id, _ = said(tmp_path / "s.sqlite", ({"role": "assistant", "content": text, "reasoning_content": "secret thought"}, Call()))
+    path = pp.rating([id], pp.REFUSAL, None, path=tmp_path / "r.html", store=tmp_path / "s.sqlite")
+    pieces = "".join(data_of(path)["pieces"])
+    assert blind in pieces and "secret thought" not in pieces
+    with_thoughts = pp.rating([id], pp.AWARENESS, None, path=tmp_path / "r.html", store=tmp_path / "s.sqlite")
+    assert "secret thought" in "".join(data_of(with_thoughts)["pieces"])
+
+
+def test_what_cannot_be_rated_says_so(study):
+    df, store, folder = study
+    for rows, n, more, why in (
+        (df, 1000, {}, "from 1 to the 80"),
+        (df, 0, {}, "from 1 to the 80"),
+        (df, 5, {"by": ["nothing"]}, "'nothing' is no column"),
+        (df, 5, {"show": ["nothing"]}, "'nothing' is no column"),
+        (df[:0], 5, {}, "at least one"),
+        (pd.concat([df, df]), 5, {}, "a row per rollout"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            pp.rating(rows, pp.REFUSAL, n, path=folder / "x.html", store=store, **more)
+    with pytest.raises(ValueError, match="is no Rubric"):
+        pp.rating(df, "refusal", 5, path=folder / "x.html", store=store)
+
+
+CSV = "id,rubric,coder,code,quote,seconds\r\n"
+CSV += 'a1b2,refusal,anna,yes,"\'=SUM(A1), ""no""\nnever",3.5\r\nc3d4,refusal,anna,unclear,,1.0\r\n'
+
+
+def test_files_are_read_as_they_were_written_also_after_a_spreadsheet(tmp_path):
+    (tmp_path / "anna.csv").write_text(CSV, newline="")
+    (tmp_path / "ben.csv").write_text(
+        "\ufeffid;rubric;coder;code;quote;seconds\r\n0123;refusal;7;no;;2,5\r\n", encoding="utf-8", newline=""
+    )
+    told = pp.read_ratings([tmp_path / "anna.csv", tmp_path / "ben.csv"])
+    assert told.columns.tolist() == ["id", "rubric", "coder", "code", "quote", "seconds"]
+    assert told.quote[0] == '=SUM(A1), "no"\nnever'
+    assert told.values.tolist()[2] == ["0123", "refusal", "7", "no", "", 2.5]
+    (tmp_path / "twice.csv").write_text(CSV.replace("yes", "no"), newline="")
+    with pytest.raises(ValueError, match="anna has given two codes to a1b2"):
+        pp.read_ratings([tmp_path / "anna.csv", tmp_path / "twice.csv"])
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="no column id, rubric"):
+        pp.read_ratings(tmp_path / "other.csv")
+    with pytest.raises(ValueError, match="no file"):
+        pp.read_ratings([])
+
+
+def ratings(*rows):
+    return pd.DataFrame(
+        [(*row, "q" if i == 0 else "", 1.0) for i, row in enumerate(rows)],
+        columns=["id", "rubric", "coder", "code", "quote", "seconds"],
+    )
+
+
+def test_codes_stand_beside_rules_and_agree_or_not():
+    frame = pd.DataFrame({"id": list("abcd"), "refused": [True, False, False, True]})
+    told = ratings(("a", "refusal", "anna", "yes"), ("b", "refusal", "anna", "no"), ("c", "refusal", "anna", "unclear"))
+    one = pp.rated(frame, pp.REFUSAL, told)
+    assert one.rated_refusal.astype(object).where(one.rated_refusal.notna(), None).tolist() == [True, False, None, None]
+    assert one.rated_refusal_quote[0] == "q" and "rated_refusal_anna" not in one
+    more = pd.concat(
+        [told, ratings(("a", "refusal", "Ben K.", "no"), ("b", "refusal", "Ben K.", "no"), ("d", "refusal", "Ben K.", "yes"))]
+    )
+    both = pp.rated(frame, pp.REFUSAL, more)
+    assert both.rated_refusal.isna().tolist() == [True, False, True, False]
+    table = pp.stats.agreement(both, "rated_refusal_anna", "rated_refusal_Ben_K_")
+    assert table.n[0] == 2 and table.agreement[0] == 0.5
+    several = ratings(("a", "reasons", "anna", "harm; data loss"), ("b", "reasons", "anna", "none"))
+    coded = pp.rated(frame, pp.REASONS, several)
+    assert coded.rated_reasons_data_loss[:2].tolist() == [True, False] and coded.rated_reasons_none[1]
+    with pytest.raises(ValueError, match="'objection', only by refusal"):
+        pp.rated(frame, pp.OBJECTION, told)
+    with pytest.raises(ValueError, match="the code 'maybe'"):
+        pp.rated(frame, pp.REFUSAL, told.assign(code="maybe"))
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_two_people_rate_with_the_keyboard_alone_and_their_codes_come_back(study, tmp_path):
+    df, store, _ = study
+    path = pp.rating(df, pp.REFUSAL, 6, seed=1, path=tmp_path / "rate.html", store=store)
+    ids = data_of(path)["ids"]
+    place = "document.getElementById('place').textContent"
+    for coder, keys in (("Anna", "ynuyyn"), ("=Ben", "ynynyn")):
+        with browser(tmp_path / coder.strip("=")) as page:
+            page.open(path)
+            page.keep_downloads(tmp_path)
+            while page.ask("document.activeElement.id") != "coder":
+                page.press("Tab")
+            page.write(coder)
+            page.press("Tab")
+            page.press(*keys[:3])
+            assert page.ask(place) == "Transcript 4 of 6, 3 coded"
+        with browser(tmp_path / coder.strip("=")) as page:  # the browser was closed in between
+            page.open(path)
+            page.keep_downloads(tmp_path)
+            assert page.ask(place) == "Transcript 4 of 6, 3 coded"
+            page.ask("getSelection().selectAllChildren(document.querySelector('#transcript .system pre'))")
+            page.press(*keys[3:])
+            assert page.ask(place) == "Transcript 6 of 6, 6 coded"
+            page.press("ArrowLeft", "k")
+            assert page.ask("document.getElementById('quote').value").startswith("You are Model Agent 1")
+            page.ask("document.getElementById('save').focus()")
+            page.press("Enter")
+            page.until("document.getElementById('told').textContent.startsWith('6 of 6 codes saved')")
+            file = tmp_path / f"refusal-{'-Ben' if coder == '=Ben' else coder}.csv"
+            page.until("new Promise(done => setTimeout(() => done(true), 200))")
+            assert file.exists() and not page.errors
+    told = pp.read_ratings(sorted(tmp_path.glob("refusal-*.csv")))
+    assert told[told.coder == "=Ben"].id.tolist() == told[told.coder == "Anna"].id.tolist() == ids
+    assert told[told.coder == "=Ben"].code.tolist() == ["yes", "no", "yes", "no", "yes", "no"]
+    assert told[told.coder == "Anna"].code.tolist() == ["yes", "no", "unclear", "yes", "yes", "no"]
+    assert told[told.coder == "Anna"].quote.tolist()[3].startswith("You are Model Agent 1") and (told.seconds >= 0).all()
+    both = pp.rated(df, pp.REFUSAL, told)
+    assert pp.stats.agreement(both, "rated_refusal_Anna", "rated_refusal__Ben").n[0] == 5
