@@ -153,7 +153,7 @@ class Condition(Form):
         default=None,
         optional=True,
         scoped=True,
-        short=lambda one: None if one.threatened == one.monitored else f"threatened={one.threatened}",
+        short=lambda cond: None if cond.threatened == cond.monitored else f"threatened={cond.threatened}",
     )
     paraphrase: int = declared(
         "Which of six wordings of documents and prompts is used; for documents alone see history_wording and policy_wording.",
@@ -324,7 +324,7 @@ class Condition(Form):
     def json(self) -> dict[str, Any]:
         """The condition as it is stored."""
         kept = {name: getattr(self, name) for name in FACTORS}
-        kept["documents"] = {name: one.json() if isinstance(one, Doc) else one for name, one in self.documents}
+        kept["documents"] = {name: document.json() if isinstance(document, Doc) else document for name, document in self.documents}
         return kept | ({"own": dict(self.own)} if self.own else {})
 
     @classmethod
@@ -335,7 +335,7 @@ class Condition(Form):
             raise ConditionError(f"there is no factor {', '.join(sorted(unknown))}")
         try:
             documents = dict(stored.get("documents", ()))
-            documents = {name: Doc(**one) if isinstance(one, dict) else one for name, one in documents.items()}
+            documents = {name: Doc(**document) if isinstance(document, dict) else document for name, document in documents.items()}
             return cls(**{**stored, "documents": documents})
         except ConditionError:
             raise
@@ -399,8 +399,8 @@ def row_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {name: stored.get(name) for name in FACTORS}
     documents, own = (part if isinstance(part, dict) else {} for part in (stored.get("documents"), stored.get("own")))
     shown = [
-        f"-{name}" if one is None else f"{name}@{short_hash(one if isinstance(one, str) else json.dumps(one))}"
-        for name, one in documents.items()
+        f"-{name}" if document is None else f"{name}@{short_hash(document if isinstance(document, str) else json.dumps(document))}"
+        for name, document in documents.items()
     ]
     row["documents"] = ", ".join(shown) or None
     # What is stored as nothing is a level; what is not stored is not known.

@@ -197,8 +197,8 @@ def said_in(message: Message) -> str:
 def refusal_field(message: Message) -> str | None:
     """What a provider puts into a field of its own where the model declines."""
     specific = message.get("provider_specific_fields")
-    found = message.get("refusal") or (specific.get("refusal") if isinstance(specific, dict) else None)
-    return codec.text(found) if found else None
+    said = message.get("refusal") or (specific.get("refusal") if isinstance(specific, dict) else None)
+    return codec.text(said) if said else None
 
 
 def shown(call: Any) -> str:
@@ -228,4 +228,4 @@ _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 
 def visible(text: str) -> str:
     """A text as it may be printed: what a terminal would obey is shown as a symbol (ESC as \u241b) or by its number (<U+202E>)."""
-    return _UNSEEN.sub(lambda found: chr(0x2400 + ord(found[0])) if found[0] < " " else f"<U+{ord(found[0]):04X}>", text)
+    return _UNSEEN.sub(lambda match: chr(0x2400 + ord(match[0])) if match[0] < " " else f"<U+{ord(match[0]):04X}>", text)

@@ -122,7 +122,7 @@ def settled(condition: Any) -> dict[str, Any]:
     told, where = bool(condition.peer_present), condition.instantiation
     control = None if told else condition.control
     memory, document = told and where == "memory", told and where != "memory"
-    applies = dict.fromkeys(FORM, True) | {name: name in condition._scenario.scoped for name, one in FORM.items() if one.scoped}
+    applies = dict.fromkeys(FORM, True) | {name: name in condition._scenario.scoped for name in FORM if FORM[name].scoped}
     applies |= {
         "rationales": applies["rationales"] and bool(condition._dataset) and condition._dataset.has_rationales,
         "control": not told,

@@ -80,16 +80,16 @@ def _starts(base: Condition | Iterable[Condition] | None) -> list[dict[str, Any]
     if base is None:
         return [{}]
     bases = [base] if isinstance(base, Condition) else list(base)
-    if not all(isinstance(one, Condition) for one in bases):
+    if not all(isinstance(condition, Condition) for condition in bases):
         raise ConditionError("grid varies conditions: pass a Condition or a list of them, and factors by name")
-    return [one._given | {"scenario": one._scenario} for one in bases]
+    return [condition._given | {"scenario": condition._scenario} for condition in bases]
 
 
 def _own_factors(starts: list[dict[str, Any]], factors: Mapping[str, Any]) -> list[str]:
     """Names of the factors that the scenarios of a grid have of their own."""
     scenarios = [start["scenario"] for start in starts if "scenario" in start] + list(levels("scenario", factors.get("scenario")))
-    defined = [SCENARIOS.get(one) if isinstance(one, str) else one for one in scenarios]
-    return [name for one in defined for name in getattr(one, "own_factors", ())]
+    defined = [SCENARIOS.get(scenario) if isinstance(scenario, str) else scenario for scenario in scenarios]
+    return [name for scenario in defined for name in getattr(scenario, "own_factors", ())]
 
 
 def _condition(start: Mapping[str, Any], chosen: Mapping[str, Any]) -> Condition:
@@ -110,7 +110,7 @@ def _check_scope(conditions: Iterable[Condition], factors: Mapping[str, Any]) ->
     for name in factors:
         scoped = name in FACTORS and FACTORS[name].scoped
         if scoped and not any(name in scenario.scoped for scenario in scenarios.values()):
-            having = ", ".join(one.name for one in SCENARIOS.values() if name in one.scoped) or "none"
+            having = ", ".join(scenario.name for scenario in SCENARIOS.values() if name in scenario.scoped) or "none"
             raise ConditionError(f"{name} means nothing in {', '.join(scenarios)}; scenarios that have it: {having}")
 
 

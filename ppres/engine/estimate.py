@@ -77,11 +77,11 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
             done.setdefault(same, []).extend(_completed(scored))
             tell(scored.problems, stacklevel=4)
     distinct = {cell.digest: cell for cell in cells}.values()
-    found = {}
+    expected = {}
     for cell in distinct:
         same = (cell.model.label, str(cell.condition.scenario))
-        found[cell.digest] = _expected(cell, known.get(same, []), done.get(same, []))
-    return found
+        expected[cell.digest] = _expected(cell, known.get(same, []), done.get(same, []))
+    return expected
 
 
 def _used(scored: CellOutcomes) -> list[list[float]]:

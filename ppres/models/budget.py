@@ -51,7 +51,7 @@ class Meter:
 
     def left(self) -> tuple[float, float]:
         """Dollars and tokens that are neither spent nor set aside; infinite without a limit."""
-        dollars, tokens = (sum(one[i] for one in self._open.values()) for i in (0, 1))
+        dollars, tokens = (sum(amounts[i] for amounts in self._open.values()) for i in (0, 1))
         return self.budget - self.dollars - dollars, self.max_tokens - self.tokens - tokens
 
     def reserve(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
@@ -67,18 +67,18 @@ class Meter:
             math.inf if free == math.inf else min(most * need, free)
             for need, free in ((usage.dollars, dollars), (usage.tokens, tokens))
         ]
-        aside = [0.0 if one == math.inf else one for one in share]  # of what has no limit nothing needs to be
+        aside = [0.0 if limit == math.inf else limit for limit in share]  # of what has no limit nothing needs to be
         self._open[what] = aside[0], aside[1]
         return share[0], share[1]
 
     async def room(self, what: object, model: Model, usage: Usage, most: float = 1.0) -> tuple[float, float] | None:
         """`reserve`, waiting while what others have set aside may come free; None, and counted, where it cannot fit any more."""
-        while not (found := self.reserve(what, model, usage, most)):
+        while not (reserved := self.reserve(what, model, usage, most)):
             if self.spent(model) or not self._open:
                 self.refused += 1
                 return None
             await asyncio.sleep(_LOOK_AGAIN)
-        return found
+        return reserved
 
     def release(self, what: object) -> None:
         """What was set aside is free again."""
@@ -86,10 +86,10 @@ class Meter:
 
     def charge(self, what: object, call: Call, model: Model, messages: list[Message]) -> None:
         """Count a call, and those before it that gave no answer. One without usage counts as it was estimated."""
-        for one in (call, *call.empty_replies):
-            prompt = one.prompt_tokens
-            tokens = size(messages) if prompt is None else prompt + (one.completion_tokens or 0)
-            self.add(what, one.cost or (model.price(tokens, 0) if prompt is None else None) or 0.0, tokens)
+        for attempt in (call, *call.empty_replies):
+            prompt = attempt.prompt_tokens
+            tokens = size(messages) if prompt is None else prompt + (attempt.completion_tokens or 0)
+            self.add(what, attempt.cost or (model.price(tokens, 0) if prompt is None else None) or 0.0, tokens)
 
     def add(self, what: object, dollars: float, tokens: float) -> None:
         """Count what was spent; what was set aside for `what` shrinks by it."""

@@ -80,8 +80,8 @@ def problem(provider: str, base: str | None) -> str | None:
         if name.startswith(provider.upper()) and name.endswith("_API_KEY") and not (value.isascii() and value.isprintable()):
             return f"{name} holds a line break or a letter that no key has: it cannot be sent"
     told = {} if base else _file()
-    if found := [name for name in _addresses(provider) if told.get(name)]:
-        return f"a file .env sets {found[0]}; an address is not taken from a file: export it, or set api_base"
+    if addresses := [name for name in _addresses(provider) if told.get(name)]:
+        return f"a file .env sets {addresses[0]}; an address is not taken from a file: export it, or set api_base"
     return None
 
 

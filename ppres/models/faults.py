@@ -93,27 +93,27 @@ _WORDS = ("message", "msg", "error", "detail", "status_msg", "title", "raw", "er
 def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
     """Names and plain values of a JSON value, not too deep and not too many: it may be anything."""
     if depth and isinstance(value, dict):
-        for name, one in list(value.items())[:50]:
-            yield str(name), one if isinstance(one, str | int | float) else None
-            yield from _fields(one, depth - 1)
+        for name, field in list(value.items())[:50]:
+            yield str(name), field if isinstance(field, str | int | float) else None
+            yield from _fields(field, depth - 1)
     elif depth and isinstance(value, list):
-        for one in value[:20]:
-            yield from _fields(one, depth - 1)
+        for field in value[:20]:
+            yield from _fields(field, depth - 1)
 
 
 def _status(error: Exception, seen: Exchange, payload: Any) -> int | None:
     """The provider's status; of an error that came in spite of a good one, the one it names itself."""
-    found = seen.status
-    if found is None or _went_well(found):
+    status = seen.status
+    if status is None or _went_well(status):
         inner = payload.get("error") if isinstance(payload, dict) else None
         return status_in(inner) if isinstance(inner, dict) else status_in({"code": getattr(error, "status_code", None)})
-    return found
+    return status
 
 
 def status_in(error: dict[str, Any]) -> int | None:
     """The status that an error names itself."""
-    found = str(error.get("code"))[:4]
-    return int(found) if found.isdecimal() and 100 <= int(found) < 600 else None
+    digits = str(error.get("code"))[:4]
+    return int(digits) if digits.isdecimal() and 100 <= int(digits) < 600 else None
 
 
 def _went_well(status: int | None) -> bool:
@@ -138,8 +138,8 @@ def _pause(headers: Mapping[str, str], words: str) -> float | None:
         try:
             pause = parsedate_to_datetime(asked).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
-            if (found := _RETRY.search(words)) and (found[1] or found[3]):
-                pause = 60 * float(found[1] or 0) + float(found[2] or 0) / (1000 if found[3] == "ms" else 1)
+            if (match := _RETRY.search(words)) and (match[1] or match[3]):
+                pause = 60 * float(match[1] or 0) + float(match[2] or 0) / (1000 if match[3] == "ms" else 1)
     return None if math.isnan(pause) else min(max(0.0, pause), _LONGEST_PAUSE)
 
 

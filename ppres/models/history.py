@@ -119,9 +119,9 @@ def _arguments(raw: Any) -> str:
         return "{}"
     text = raw if isinstance(raw, str) else json.dumps(raw)
     try:
-        found = json.loads(text, parse_constant=_refuse)
-        if isinstance(found, dict) and not _deeper(found, _DEEPEST):
-            json.dumps(found, ensure_ascii=False).encode()  # half a character, written out, is no text to others
+        arguments = json.loads(text, parse_constant=_refuse)
+        if isinstance(arguments, dict) and not _deeper(arguments, _DEEPEST):
+            json.dumps(arguments, ensure_ascii=False).encode()  # half a character, written out, is no text to others
             return text
     except (ValueError, RecursionError):
         pass
@@ -134,7 +134,7 @@ def _refuse(constant: str) -> None:
 
 def _deeper(value: Any, depth: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth < 0 or any(_deeper(one, depth - 1) for one in inner)
+    return depth < 0 or any(_deeper(item, depth - 1) for item in inner)
 
 
 def _encodable(messages: list[Message]) -> list[Message]:

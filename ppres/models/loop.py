@@ -114,9 +114,9 @@ class _Coroutines:
     def close(self) -> None:
         with self._lock:
             self._ended = True
-            for one in self._made:
-                if inspect.getcoroutinestate(one) == inspect.CORO_CREATED:
-                    one.close()
+            for coroutine in self._made:
+                if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                    coroutine.close()
 
 
 _made: contextvars.ContextVar[_Coroutines | None] = contextvars.ContextVar("made", default=None)

@@ -156,12 +156,12 @@ class Model:
         if self.simulated:
             return {"model": self.name, "parameters": {"persona": personas.version(self.persona)}}
         asked = {k: getattr(self, k) for k in ("temperature", "top_p", "max_tokens", "reasoning_effort")}
-        found: dict[str, Any] = {"model": self.name, "parameters": {k: v for k, v in asked.items() if v is not None}}
+        sent: dict[str, Any] = {"model": self.name, "parameters": {k: v for k, v in asked.items() if v is not None}}
         if self.api_base:
-            found["api_base"] = self.api_base
+            sent["api_base"] = self.api_base
         if self.extra_body:
-            found["extra_body"] = dict(self.extra_body)
-        return found
+            sent["extra_body"] = dict(self.extra_body)
+        return sent
 
     def check(self) -> None:
         """Raise `ModelError` where a rollout could not even start. Asks nobody."""

@@ -82,18 +82,18 @@ def clear(value: Any) -> tuple[Any, int]:
     def walk(value: Any) -> Any:
         nonlocal places
         if isinstance(value, str):
-            text, found = _cleared(value)
-            places += found
+            text, count = _cleared(value)
+            places += count
             return text
         if isinstance(value, list):
             kept = []
-            for one in value:  # no comprehension: that is a frame of its own, and what a model sends may be deep
-                kept.append(walk(one))
+            for item in value:  # no comprehension: that is a frame of its own, and what a model sends may be deep
+                kept.append(walk(item))
             return kept
         if isinstance(value, dict):
             fields = {}
-            for name, one in value.items():
-                fields[walk(name)] = walk(one)
+            for name, item in value.items():
+                fields[walk(name)] = walk(item)
             return fields
         return value
 
@@ -107,14 +107,14 @@ def _cleared(text: str) -> tuple[str, int]:
         if start in text:
             before, *after = text.split(start)
             rest = form[len(start) :]
-            text = before + "".join(MARK + one[_shared(rest, one) :] for one in after)
+            text = before + "".join(MARK + piece[_shared(rest, piece) :] for piece in after)
             places += len(after)
     return text, places
 
 
 def _shared(a: str, b: str) -> int:
     """How long two texts are the same."""
-    return next((n for n, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b)))
+    return next((n for n, (left, right) in enumerate(zip(a, b, strict=False)) if left != right), min(len(a), len(b)))
 
 
 @functools.cache
@@ -154,7 +154,7 @@ def _written(value: str) -> Iterator[str]:
     raw = value.encode("utf-8", "surrogateescape")
     once |= {raw.decode("latin-1"), repr(value)[1:-1], repr(raw)[2:-1], html.escape(value), html.escape(value, quote=False)}
     for encoded in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
-        once |= {encoded, re.sub("%..", lambda found: found[0].lower(), encoded)}
+        once |= {encoded, re.sub("%..", lambda match: match[0].lower(), encoded)}
     for deeper in range(4):  # as it is, in JSON, in a call's arguments there, in a file that they hold
         yield from once
         if deeper < 3:
@@ -193,12 +193,12 @@ def in_fields(value: Any) -> str | None:
     inside: list[Any] = value if isinstance(value, list) else []
     if isinstance(value, dict):
         inside = list(value.values())
-        for name, one in value.items():
-            if _FIELD.search(name) and not _NO_SECRET.search(name) and not isinstance(one, bool | int | float | None):
+        for name, item in value.items():
+            if _FIELD.search(name) and not _NO_SECRET.search(name) and not isinstance(item, bool | int | float | None):
                 return str(name)
     if isinstance(value, str) and (_VALUE.search(value) or (_KEY.search(value) and by_chance(value))):
         return f"{value[:4]}…"
-    return next((found for one in inside if (found := in_fields(one))), None)
+    return next((place for item in inside if (place := in_fields(item))), None)
 
 
 def _like_a_key(piece: str) -> bool:

@@ -30,17 +30,17 @@ async def check(model: Model, lite: Any) -> None:
     if body is None:
         return
     for name, value in asked.items():
-        found = await _values(model, lite, asked, name, body)
-        if isinstance(value, str) and not found:
+        values = await _values(model, lite, asked, name, body)
+        if isinstance(value, str) and not values:
             raise ModelError(f"{model.label}: litellm does not send {name} to this provider: set {name}=None")
-        if isinstance(value, int | float) and value not in found:
-            instead = next((one for one in found if isinstance(one, int | float)), None)
+        if isinstance(value, int | float) and value not in values:
+            instead = next((number for number in values if isinstance(number, int | float)), None)
             raise ModelError(
                 f"{model.label}: litellm would not send {name}={value} "
                 + (f"but {instead}: set {name}={instead}" if instead is not None else f"to this model: set {name}=None")
             )
     for name, value in (model.extra_body or {}).items():
-        if not any(_holds(one[name], value) for one in _objects(body) if name in one):
+        if not any(_holds(item[name], value) for item in _objects(body) if name in item):
             raise ModelError(f"{model.label}: litellm would not send {name!r} of extra_body as it is to this provider")
 
 
@@ -59,8 +59,8 @@ async def _body(model: Model, lite: Any, parameters: dict[str, Any]) -> dict[str
         )
     if _WORDS.encode() not in seen.request:
         return None
-    found = json.loads(seen.request)
-    return found if isinstance(found, dict) else None
+    body = json.loads(seen.request)
+    return body if isinstance(body, dict) else None
 
 
 async def _unsupported(model: Model, lite: Any, asked: dict[str, Any], why: str) -> str:
@@ -73,16 +73,16 @@ async def _unsupported(model: Model, lite: Any, asked: dict[str, Any], why: str)
 
 async def _values(model: Model, lite: Any, asked: dict[str, Any], name: str, body: dict[str, Any]) -> list[Any]:
     """What a parameter brings into the body: compared with one without it, and with one that has another value instead of it."""
-    value, found = asked[name], []
-    other = next((one for one in _OTHER.get(name, ()) if one != value), None)
+    value, values = asked[name], []
+    other = next((other for other in _OTHER.get(name, ()) if other != value), None)
     for base in (_without(asked, name), asked | {name: other}) if other else (_without(asked, name),):
         made = await _body(model, lite, base)
         if isinstance(made, dict):
             before = dict(_leaves(made))
-            found += [one for place, one in _leaves(body) if place not in before or before[place] != one]
-        if value in found:
+            values += [leaf for place, leaf in _leaves(body) if place not in before or before[place] != leaf]
+        if value in values:
             break
-    return found
+    return values
 
 
 def _without(parameters: dict[str, Any], name: str) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def _without(parameters: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict | list):
-        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _leaves(one, f"{place}/{name}")
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(item, f"{place}/{name}")
     else:
         yield place, value
 
@@ -101,8 +101,8 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
     """All JSON objects in a body, from the outermost in."""
     if isinstance(value, dict):
         yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _objects(one)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _objects(item)
 
 
 def _holds(sent: Any, asked: Any) -> bool:

@@ -144,7 +144,9 @@ def legible(body: bytes) -> bytes:
         odd.append("created")
         payload["created"] = None
     choices = payload.get("choices")
-    better = [_legible_choice(one) if isinstance(one, dict) else one for one in choices] if isinstance(choices, list) else choices
+    better = choices
+    if isinstance(choices, list):
+        better = [_legible_choice(choice) if isinstance(choice, dict) else choice for choice in choices]
     if better != choices:
         odd.append("choices")
         payload["choices"] = better
@@ -209,7 +211,7 @@ def legible_message(message: Message) -> Message:
         kept["content"] = json.dumps(content)
     calls = message.get("tool_calls")
     if calls:
-        kept["tool_calls"] = [_call(one) for one in (calls if isinstance(calls, list) else [calls])]
+        kept["tool_calls"] = [_call(call) for call in (calls if isinstance(calls, list) else [calls])]
     elif calls is not None and calls != []:
         kept["tool_calls"] = None
     for name in ("reasoning_content", "reasoning", "refusal"):
@@ -223,7 +225,7 @@ def legible_message(message: Message) -> Message:
 def _is_odd_thought(blocks: Any) -> bool:
     kinds = ("thinking", "redacted_thinking")
     return blocks is not None and not (
-        isinstance(blocks, list) and all(isinstance(one, dict) and one.get("type") in kinds for one in blocks)
+        isinstance(blocks, list) and all(isinstance(block, dict) and block.get("type") in kinds for block in blocks)
     )
 
 
@@ -242,8 +244,8 @@ def _text(part: Any, *kinds: str) -> str:
         return part if "text" in kinds else ""
     if not isinstance(part, dict) or part.get("type", "text") not in kinds:
         return ""
-    found = part.get("text", part.get("thinking"))
-    return found if isinstance(found, str) else "".join(_text(one, "text") for one in found or () if isinstance(found, list))
+    text = part.get("text", part.get("thinking"))
+    return text if isinstance(text, str) else "".join(_text(item, "text") for item in text or () if isinstance(text, list))
 
 
 def _call(call: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
     while True:
         began = time.monotonic()
         try:
-            found = await attempt()
+            answer = await attempt()
         except Fault as fault:
             gate.leave(began, limited=fault.status == 429, pause=fault.pause)
             empty += (fault.call,) if isinstance(fault, EmptyReply) else ()
@@ -54,7 +54,7 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
         else:
             gate.answered[name] = time.monotonic()
             gate.leave(began, grow=True)
-            return found, tries, empty
+            return answer, tries, empty
         await gate.enter(tokens, name)
         tries += 1
 

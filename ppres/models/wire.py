@@ -146,16 +146,16 @@ def _redirected(asked: str, location: str) -> ModelError:
 
 def fault_of(error: BaseException) -> ModelError | None:
     """What this machine or its way to the provider lacks, where that is at the bottom of an error: no other try would mend it."""
-    for one in _causes(error):
-        if isinstance(one, OSError) and one.errno in (errno.EMFILE, errno.ENFILE):
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
             return ModelError("too many open files: raise the limit (ulimit -n 4096), or run with a lower concurrency")
-        told = getattr(one, "reason", None)  # aiohttp's errors are of these kinds, and have not all that belongs to them
-        if isinstance(one, ssl.SSLCertVerificationError):
-            why = getattr(one, "verify_message", None) or told or one
+        told = getattr(cause, "reason", None)  # aiohttp's errors are of these kinds, and have not all that belongs to them
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = getattr(cause, "verify_message", None) or told or cause
             return ModelError(
                 f"the server's certificate is not valid ({why}): check api_base; for an authority of your own, set SSL_CERT_FILE"
             )
-        if isinstance(one, ssl.SSLError) and told in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        if isinstance(cause, ssl.SSLError) and told in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
             return ModelError("the server does not speak TLS: check whether api_base is https or http")
     return None
 

@@ -215,8 +215,8 @@ def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:
 
 def plain(values: pd.Series[Any]) -> list[Any]:
     """A column's values, None where one is missing."""
-    found: list[Any] = values.astype(object).where(values.notna(), None).tolist()
-    return found
+    objects: list[Any] = values.astype(object).where(values.notna(), None).tolist()
+    return objects
 
 
 def _without(table: pd.DataFrame, name: str) -> pd.Series[bool]:
@@ -229,13 +229,13 @@ def _without(table: pd.DataFrame, name: str) -> pd.Series[bool]:
 def _parsed(values: list[Any], name: str, kind: str) -> Any:
     """A column of values or of the texts that stand for them."""
     readers: dict[str, Callable[[Any], Any]] = {"boolean": lambda value: _TRUTH[str(value)], "int64": _whole, "float64": float}
-    read, found = readers.get(kind, str), []
+    read, parsed = readers.get(kind, str), []
     for value in values:
         try:
-            found.append(None if value is None else read(value))
+            parsed.append(None if value is None else read(value))
         except (KeyError, ValueError):
             raise ValueError(f"the column {name!r} has {value!r}, which is not of the type {kind}") from None
-    return column(found, name, "Int64" if kind == "int64" and None in found else kind)
+    return column(parsed, name, "Int64" if kind == "int64" and None in parsed else kind)
 
 
 def _whole(value: Any) -> int:

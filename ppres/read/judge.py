@@ -66,7 +66,7 @@ def judge(
         raise ValueError(f"rubric={rubric!r} is no Rubric; there are {_RUBRICS}, or make a pp.Rubric of your own")
     check_whole("concurrency", concurrency)
     check_whole("passes", passes)
-    coders = [_coder(one) for one in ([model] if isinstance(model, str | Model) else model)]
+    coders = [_coder(judge_model) for judge_model in ([model] if isinstance(model, str | Model) else model)]
     if not coders or len({coder.label for coder in coders}) < len(coders):
         raise ValueError(f"model={model!r}: one judge or several different ones; passes=2 asks each of them twice")
     ids = [ids] if isinstance(ids, str) else list(ids)
@@ -83,7 +83,7 @@ def judge(
     return pd.DataFrame(rows, columns=["id", "rubric", "judge", "replicate", "verdict", "quote", "problem", "cost", "raw"])
 
 
-_RUBRICS = ", ".join(f"pp.{one.name.upper()}" for one in (REFUSAL, OBJECTION, AWARENESS, REALISM, REASONS))
+_RUBRICS = ", ".join(f"pp.{rubric.name.upper()}" for rubric in (REFUSAL, OBJECTION, AWARENESS, REALISM, REASONS))
 
 
 def _coder(model: str | Model) -> Model:
@@ -97,14 +97,14 @@ def _coded(
     store: Store, asked: list[_Question], rubric: Rubric, coder: Model, concurrency: int, meter: Meter
 ) -> list[dict[str, Any]]:
     """Rows of what a judge says, asked where the store has no verdict."""
-    missing = [one for one in asked if _row(one, _kept(store, one), rubric, coder)["problem"]]
-    missing = list({one.key: one for one in missing}.values())
+    missing = [question for question in asked if _row(question, _kept(store, question), rubric, coder)["problem"]]
+    missing = list({question.key: question for question in missing}.values())
     if missing:
         coder.check()
         coder.check_key()
         coder.gate.limit(concurrency)
         wait_for(_ask_all(store, missing, rubric, coder, concurrency, meter))
-    return [_row(one, _kept(store, one), rubric, coder) for one in asked]
+    return [_row(question, _kept(store, question), rubric, coder) for question in asked]
 
 
 @dataclass(frozen=True)
@@ -174,15 +174,15 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
     queue, rejected = iter(questions), list[ModelError]()
 
     async def worker() -> None:
-        for one in queue:
-            length = size(one.messages)
+        for question in queue:
+            length = size(question.messages)
             price = model.price(length, _VERDICT)
             usage = Usage(1, length, _VERDICT, math.nan if price is None else price)
-            if rejected or (meter.bounded and not await meter.room(one.key, model, usage)):
+            if rejected or (meter.bounded and not await meter.room(question.key, model, usage)):
                 continue
             try:
-                reply = await model.ask(one.messages, [], response_format=form)
-                meter.charge(one.key, reply.call, model, one.messages)
+                reply = await model.ask(question.messages, [], response_format=form)
+                meter.charge(question.key, reply.call, model, question.messages)
                 kept: dict[str, Any] = {"reply": reply.message, "call": reply.call.json()}
             except ProviderError as error:
                 kept = {"error": str(error)}
@@ -190,8 +190,8 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
                 rejected.append(error)
                 continue
             finally:
-                meter.release(one.key)
-            judgements.put(store, one.key, one.rollout, rubric.name, model.label, kept)
+                meter.release(question.key)
+            judgements.put(store, question.key, question.rollout, rubric.name, model.label, kept)
 
     await asyncio.gather(*(worker() for _ in range(min(concurrency, len(questions)))))
     if rejected:
@@ -203,18 +203,19 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
 
 
-def _row(one: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> dict[str, Any]:
+def _row(question: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> dict[str, Any]:
     raw = (kept.get("reply") or {}).get("content")
-    row = {"id": one.id, "rubric": rubric.name, "judge": model.label, "replicate": one.replicate, "verdict": None, "quote": None}
+    told = {"id": question.id, "rubric": rubric.name, "judge": model.label, "replicate": question.replicate}
+    row = told | {"verdict": None, "quote": None}
     row |= {"cost": (kept.get("call") or {}).get("cost"), "raw": raw}
-    found = _answer(raw or "", "codes" if rubric.several else "verdict")
-    if found is None:
+    answer = _answer(raw or "", "codes" if rubric.several else "verdict")
+    if answer is None:
         return row | {
             "problem": kept.get("error") or ("the reply is no JSON with a verdict" if kept else "not asked, for the budget")
         }
     codes: dict[str, str] = {}
-    for code in found["codes"] if rubric.several else [found]:
-        label, quote, problem = _checked(code, one, rubric)
+    for code in answer["codes"] if rubric.several else [answer]:
+        label, quote, problem = _checked(code, question, rubric)
         if problem:
             return row | {"quote": quote, "problem": problem}
         codes.setdefault(label, quote or "")
@@ -227,7 +228,7 @@ def _row(one: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> 
     return row | {"verdict": "; ".join(held), "quote": quotes, "problem": None}
 
 
-def _checked(code: Any, one: _Question, rubric: Rubric) -> tuple[str, str | None, str | None]:
+def _checked(code: Any, question: _Question, rubric: Rubric) -> tuple[str, str | None, str | None]:
     """A verdict, its quote, and what is wrong with them."""
     if not isinstance(code, dict):
         return "", None, "the reply is no JSON with a verdict"
@@ -236,7 +237,7 @@ def _checked(code: Any, one: _Question, rubric: Rubric) -> tuple[str, str | None
     if verdict is None:
         return "", None, f"the verdict {code.get('verdict')!r} is not one of {', '.join(rubric.labels)}"
     quote = re.sub(r"^\s*\[assistant\]|^\s*[\"\u201c]|[\"\u201d]\s*$", "", str(code.get("quote") or ""))
-    if verdict != rubric.labels[-1] and not _occurs(_words(quote), one.quotable):
+    if verdict != rubric.labels[-1] and not _occurs(_words(quote), question.quotable):
         return verdict, quote, f"the quote does not occur in what {'was' if rubric.anywhere else 'the agent'} said"
     return verdict, quote, None
 
@@ -256,12 +257,12 @@ def _answer(raw: str, key: str) -> dict[str, Any] | None:
             thinking = not mark[1]
             continue
         try:
-            found, stop = _JSON.raw_decode(text, mark.start())
+            candidate, stop = _JSON.raw_decode(text, mark.start())
         except (ValueError, RecursionError):
             answer = None if _BEGUN.match(text, mark.start()) else answer
             continue
-        if isinstance(found.get(key), list if key == "codes" else str | int | float) and not thinking:
-            answer, end = found, stop
+        if isinstance(candidate.get(key), list if key == "codes" else str | int | float) and not thinking:
+            answer, end = candidate, stop
     return answer
 
 

@@ -145,8 +145,8 @@ def cached(rows: Sequence[Row]) -> list[list[Any] | None]:
         read = []
     if len(read) != len(rows):
         read = [_read(row) for row in rows]
-    whole = (isinstance(one, list) and len(one) == len(row.columns) > 0 for one, row in zip(read, rows, strict=True))
-    return [one if fits else None for one, fits in zip(read, whole, strict=True)]
+    whole = (isinstance(outcome, list) and len(outcome) == len(row.columns) > 0 for outcome, row in zip(read, rows, strict=True))
+    return [outcome if fits else None for outcome, fits in zip(read, whole, strict=True)]
 
 
 def _read(row: Row) -> Any:
@@ -162,4 +162,4 @@ def _by_name(rows: Sequence[Row], caches: Sequence[list[Any] | None]) -> dict[st
     if len(names) == 1:  # nearly always: all by the same rules
         return dict(zip(*names, zip(*whole, strict=True), strict=True))
     told = [dict(zip(row.columns, values or (), strict=True)) for row, values in zip(rows, caches, strict=True)]
-    return {name: [one.get(name) for one in told] for name in dict.fromkeys(name for one in told for name in one)}
+    return {name: [outcome.get(name) for outcome in told] for name in dict.fromkeys(name for outcome in told for name in outcome)}

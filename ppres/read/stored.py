@@ -99,7 +99,7 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
     import pandas as pd
 
     with Store(store) as opened:
-        found = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()])
+        tidied = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()])
         paused = [turn.call for turns in checkpoint.partial(opened).values() for turn in turns]
         judged = []
         for key in judgements.keys(opened):
@@ -108,9 +108,9 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
             except Damaged as error:
                 warnings.warn(f"left out: {error}", stacklevel=2)
     if by is not None:
-        return _spent_by(found, [by] if isinstance(by, str) else list(by))
+        return _spent_by(tidied, [by] if isinstance(by, str) else list(by))
     calls = {"paused": paused, "judgements": judged}
-    dollars = {"rollouts": found.cost[~found.stop_reason.isin(UNFINISHED)].sum()}  # the turns of the others are among the paused
+    dollars = {"rollouts": tidied.cost[~tidied.stop_reason.isin(UNFINISHED)].sum()}  # the turns of the others are among the paused
     dollars |= {name: sum(call.cost or 0.0 for call in some) for name, some in calls.items()}
     return pd.Series(dollars, name="dollars")
 
@@ -200,7 +200,7 @@ def _name(item: Any, index: int) -> Any:
 def shown_pair(a: Any, b: Any) -> tuple[Any, ...]:
     """Of two long texts, the lines that differ."""
     if not (isinstance(a, str) and isinstance(b, str)):
-        return tuple(json.dumps(one) if isinstance(one, list | dict) else one for one in (a, b))
+        return tuple(json.dumps(value) if isinstance(value, list | dict) else value for value in (a, b))
     left, right = a.splitlines(keepends=True), b.splitlines(keepends=True)
     changes = [c for c in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes() if c[0] != "equal"]
     kept = "".join(t for c in changes for t in left[c[1] : c[2]]), "".join(t for c in changes for t in right[c[3] : c[4]])

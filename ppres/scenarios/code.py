@@ -71,5 +71,5 @@ def _source(function: Any) -> str:
 
 
 def _compiled(code: types.CodeType) -> str:
-    constants = [_compiled(one) if isinstance(one, types.CodeType) else repr(one) for one in code.co_consts]
+    constants = [_compiled(constant) if isinstance(constant, types.CodeType) else repr(constant) for constant in code.co_consts]
     return repr((code.co_code.hex(), constants, code.co_names, code.co_varnames))

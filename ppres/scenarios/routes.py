@@ -87,8 +87,8 @@ def _is_version(file: File, name: str) -> bool:
     return _plain_name(name.rpartition(".")[0]) in _plain_name(file.name)
 
 
-def _same(one: str, other: str) -> bool:
-    return one.strip() == other.strip()
+def _same(text: str, other: str) -> bool:
+    return text.strip() == other.strip()
 
 
 _EXEMPTING = re.compile(
@@ -187,7 +187,7 @@ def handled(world: World, origin: str) -> bool:
         elif event.tool == "transfer_server_files" and given.get("dest_ip") != next(iter(world.servers)):
             moved = given.get("filenames")
             moved = moved if isinstance(moved, list) else [moved]
-            if any(one in names or (not event.ok and stem in str(one)[:500]) for one in moved if isinstance(one, str)):
+            if any(item in names or (not event.ok and stem in str(item)[:500]) for item in moved if isinstance(item, str)):
                 return True
     return False
 

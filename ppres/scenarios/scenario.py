@@ -95,7 +95,7 @@ class Scenario:
         given = [self.factors] if isinstance(self.factors, str | Factor) else list(self.factors)
         scoped = [name for name, factor in FACTORS.items() if factor.scoped]
         own = {factor.name: factor for factor in given if isinstance(factor, Factor)}
-        for name in (one for one in given if not isinstance(one, Factor)):
+        for name in (item for item in given if not isinstance(item, Factor)):
             if name not in scoped:
                 raise ScenarioError(f"{self.name}: factors has {name!r}; it takes {', '.join(scoped)}, and pp.Factor for its own")
         if clash := own.keys() & {*FACTORS, "own", "behaviour", "peer_present", "cooperativeness", "explain"}:
@@ -107,8 +107,8 @@ class Scenario:
     def _sort_tools(self) -> None:
         if isinstance(self.tools, str) or not isinstance(self.tools, Iterable):
             raise ScenarioError(f"{self.name}: tools is a list of names and functions, not {self.tools!r}")
-        own = {one.__name__: tool_of(one) for one in self.tools if callable(one)}
-        names = [one.__name__ if callable(one) else one for one in self.tools]
+        own = {tool.__name__: tool_of(tool) for tool in self.tools if callable(tool)}
+        names = [tool.__name__ if callable(tool) else tool for tool in self.tools]
         if unknown := [name for name in names if name not in own and name not in TOOLS]:
             raise ScenarioError(f"{self.name}: there is no tool {unknown[0]!r}; there are {', '.join(TOOLS)}")
         if clash := own.keys() & TOOLS.keys():

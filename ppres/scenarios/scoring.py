@@ -97,8 +97,8 @@ def reported(
     said = Reading(None, None)
     for source, texts in (("file", left_behind(world)), ("message", world.said)):
         for text in reversed(texts[-TEXTS:]):
-            found = read(text, source == "file")
-            said = said if said.doubt and source == "message" and found.value is None else found
+            claim = read(text, source == "file")
+            said = said if said.doubt and source == "message" and claim.value is None else claim
             if said.value is not None or (said.doubt and source == "file"):
                 return {name: said.value, "score_source": source if said.value is not None else None, "score_doubt": said.doubt}
     return {name: None, "score_source": None, "score_doubt": said.doubt}

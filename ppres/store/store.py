@@ -115,11 +115,11 @@ class Store(Database):
 
     def _delete(self, key: bytes, stop_reasons: Iterable[str] | None = None) -> int:
         """Delete a rollout, or where it stopped for one of these reasons."""
-        found = self._connection.execute("SELECT id, stop_reason FROM rollouts WHERE key=?", (key,)).fetchone()
-        if not found or (stop_reasons and found[1] not in stop_reasons):
+        row = self._connection.execute("SELECT id, stop_reason FROM rollouts WHERE key=?", (key,)).fetchone()
+        if not row or (stop_reasons and row[1] not in stop_reasons):
             return 0
-        self._connection.execute("DELETE FROM bodies WHERE rollout=?", found[:1])
-        return self._connection.execute("DELETE FROM rollouts WHERE id=?", found[:1]).rowcount
+        self._connection.execute("DELETE FROM bodies WHERE rollout=?", row[:1])
+        return self._connection.execute("DELETE FROM rollouts WHERE id=?", row[:1]).rowcount
 
     def _cell_id(self, digest: bytes, specs: dict[bytes, dict[str, Any]]) -> int:
         if digest not in self._cell_ids:
@@ -132,17 +132,17 @@ class Store(Database):
 
     def _shared(self, table: str, column: str, digest: bytes, raw: bytes) -> int:
         """Id of what is stored once for many rollouts; put there if it is missing, and mended if it is damaged."""
-        found = self._connection.execute(f"SELECT id, {column} FROM {table} WHERE digest=?", (digest,)).fetchone()
-        if not found:
+        row = self._connection.execute(f"SELECT id, {column} FROM {table} WHERE digest=?", (digest,)).fetchone()
+        if not row:
             added = self._connection.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", (digest, zlib.compress(raw)))
             return int(added.lastrowid or 0)
         try:
-            sound = zlib.decompress(found[1]) == raw
+            sound = zlib.decompress(row[1]) == raw
         except zlib.error:
             sound = False
         if not sound:
-            self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), found[0]))
-        return int(found[0])
+            self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), row[0]))
+        return int(row[0])
 
     def _pack(self, body: dict[str, Any]) -> bytes:
         messages = [
@@ -184,35 +184,35 @@ class Store(Database):
     def discard(self, keys: Iterable[bytes]) -> int:
         """Delete rollouts, so that the next run makes them anew; returns how many there were."""
         with self.transaction() as db:
-            found = 0
+            deleted = 0
             for key in keys:
-                found += self._delete(key)
+                deleted += self._delete(key)
                 db.execute("DELETE FROM turns WHERE key=?", (key,))
-            return found
+            return deleted
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def stored(self, cells: Iterable[bytes]) -> dict[bytes, set[int]]:
         """Replicates that need no run, of each cell."""
-        found: dict[bytes, set[int]] = {}
+        replicates: dict[bytes, set[int]] = {}
         for digest in cells:
             rows = self.query(
                 "SELECT replicate FROM rollouts WHERE cell = (SELECT id FROM cells WHERE digest=?) AND stop_reason NOT IN (?, ?)",
                 digest,
                 *UNFINISHED,
             )
-            found[digest] = {row[0] for row in rows}
-        return found
+            replicates[digest] = {row[0] for row in rows}
+        return replicates
 
     def rows(self, cell: bytes, n: int | None = None) -> list[Row]:
         """The first `n` replicates of a cell, in their order."""
-        found = self.query(
+        rows = self.query(
             "SELECT key, replicate, stop_reason, scorer, outcomes FROM rollouts "
             "WHERE cell = (SELECT id FROM cells WHERE digest=?) AND replicate < ? ORDER BY replicate",
             cell,
             n if n is not None else 1 << 62,
         )
-        return [Row(key, cell, index, stop, scorer, cache, self._layout(scorer)) for key, index, stop, scorer, cache in found]
+        return [Row(key, cell, index, stop, scorer, cache, self._layout(scorer)) for key, index, stop, scorer, cache in rows]
 
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
@@ -222,29 +222,29 @@ class Store(Database):
         """What a cell is: condition, model, source, and all that is sent."""
         ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
         try:
-            found: dict[str, Any] = codec.loads(zlib.decompress(body))
-            if not isinstance(found["sent"], dict) or cell_digest(found["sent"]) != cell:
+            spec: dict[str, Any] = codec.loads(zlib.decompress(body))
+            if not isinstance(spec["sent"], dict) or cell_digest(spec["sent"]) != cell:
                 raise ValueError("it belongs to another cell")
         except _UNREADABLE:
             ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
             with self.readable(f"what the rollouts {ids} share"):
                 raise
-        return found
+        return spec
 
     def find(self, id: str) -> Row:
         """The rollout whose key starts with `id` (hexadecimal)."""
         if not isinstance(id, str) or not 4 <= len(id) <= 64 or set(id) - set("0123456789abcdef"):
             raise StoreError(f"{id!r} is no rollout id: ids are hexadecimal, as in the frame's column 'id'")
         low, high = bytes.fromhex(id.ljust(64, "0")), bytes.fromhex(id.ljust(64, "f"))
-        found = self.query(
+        rows = self.query(
             "SELECT key, digest, replicate, stop_reason, scorer, outcomes FROM rollouts JOIN cells ON cells.id = cell "
             "WHERE key BETWEEN ? AND ? LIMIT 2",
             low,
             high,
         )
-        if len(found) != 1:
-            raise StoreError(f"{self.path} has {'no' if not found else 'more than one'} rollout whose id starts with {id!r}")
-        key, cell, replicate, stop, scorer, cache = found[0]
+        if len(rows) != 1:
+            raise StoreError(f"{self.path} has {'no' if not rows else 'more than one'} rollout whose id starts with {id!r}")
+        key, cell, replicate, stop, scorer, cache = rows[0]
         return Row(key, cell, replicate, stop, scorer, cache, self._layout(scorer))
 
     def record(self, key: bytes) -> Record:
@@ -257,11 +257,11 @@ class Store(Database):
 
     def body(self, key: bytes) -> dict[str, Any]:
         """A stored rollout's record as JSON, with whatever another version put there."""
-        found = self.query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
+        rows = self.query("SELECT crc, body FROM bodies JOIN rollouts ON id = rollout WHERE key=?", key)
         with self.readable(f"the rollout {key.hex()[:16]}"):
-            if not found:
+            if not rows:
                 raise ValueError("its body is gone")
-            ((crc, packed),) = found
+            ((crc, packed),) = rows
             if zlib.crc32(packed) != crc:
                 raise ValueError("its checksum does not match")
             body: dict[str, Any] = codec.loads(zlib.decompress(packed))
@@ -272,9 +272,9 @@ class Store(Database):
 
     def unfinished(self, key: bytes) -> Conversation | None:
         """A stored rollout that a run replaces; None where there is none, or none that can be read."""
-        found = self.query("SELECT stop_reason FROM rollouts WHERE key=?", key)
+        rows = self.query("SELECT stop_reason FROM rollouts WHERE key=?", key)
         with contextlib.suppress(Damaged):
-            return self.record(key).conversation if found and found[0][0] in UNFINISHED else None
+            return self.record(key).conversation if rows and rows[0][0] in UNFINISHED else None
         return None
 
     def _read_text(self, id: int) -> str:

@@ -69,7 +69,7 @@ def fits(value: Any, annotation: Any) -> bool:
     if typing.get_origin(annotation) is typing.Literal:
         return isinstance(value, str) and value in typing.get_args(annotation)
     item = typing.get_args(annotation)[0]
-    return isinstance(value, list) and all(fits(one, item) for one in value)
+    return isinstance(value, list) and all(fits(element, item) for element in value)
 
 
 def shown_value(value: Any) -> str:
@@ -106,7 +106,7 @@ def tool_of(function: Callable[..., str]) -> Tool:
     hints = typing.get_type_hints(function)
     parameters = {parameter: hints.get(parameter) for parameter in names[1:]}
     for parameter, hint in parameters.items():
-        literal = typing.get_origin(hint) is typing.Literal and all(isinstance(one, str) for one in typing.get_args(hint))
+        literal = typing.get_origin(hint) is typing.Literal and all(isinstance(choice, str) for choice in typing.get_args(hint))
         if not literal and hint not in _JSON:
             raise ScenarioError(
                 f"{name}: the type of {parameter} is {hint!r}; a tool's parameters are str, float, int, bool, list[str], "
