@@ -339,7 +339,7 @@ class Condition(Form):
             return cls(**{**stored, "documents": documents})
         except ConditionError:
             raise
-        except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:  # stored by a stranger
+        except (TypeError, ValueError, AttributeError, KeyError, OverflowError, RecursionError) as error:  # stored by a stranger
             raise ConditionError(str(error)) from error
 
     def columns(self) -> dict[str, Any]:

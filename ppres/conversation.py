@@ -6,6 +6,7 @@ Whatever a model sends is kept verbatim, and read here however wrong it is.
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
@@ -68,7 +69,7 @@ class Call:
 
     def json(self) -> dict[str, Any]:
         """What is known, as JSON."""
-        known = {name: value for name in _CALL if (value := getattr(self, name)) is not None}
+        known = {name: value for name, value in zip(_CALL, _values(self), strict=True) if value is not None}
         return known | ({"empty_replies": [call.json() for call in self.empty_replies]} if self.empty_replies else {})
 
     @classmethod
@@ -90,6 +91,7 @@ def _sane(name: str, value: Any) -> bool:
 
 
 _CALL = tuple(f.name for f in fields(Call) if f.name != "empty_replies")
+_values = operator.attrgetter(*_CALL)
 _WORDS = {f.name for f in fields(Call) if "str" in str(f.type)}
 
 

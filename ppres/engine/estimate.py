@@ -72,7 +72,7 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
             warnings.warn(f"left out of the estimate: {stored.problem}", stacklevel=4)
         elif stored.model in wanted:
             scored = outcomes_of(store, stored)
-            same = (str(stored.model), str(stored.condition.get("scenario")))
+            same = (str(stored.model), stored.scenario)
             known.setdefault(same, []).extend(_used(scored))
             done.setdefault(same, []).extend(_completed(scored))
             tell(scored.problems, stacklevel=4)

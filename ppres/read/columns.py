@@ -71,6 +71,15 @@ def whole(text: str) -> str:
     return text if text.isascii() else _HALF.sub("\ufffd", text)
 
 
+def told(rows: Sequence[Sequence[Any] | Mapping[str, Any]], names: Sequence[str]) -> pd.DataFrame:
+    """A table of these columns, in which half a character, that no column of text takes, is told as one that is none."""
+    import pandas as pd
+
+    values = [[row[name] for name in names] if isinstance(row, Mapping) else row for row in rows]
+    shown = [[whole(value) if isinstance(value, str) else value for value in row] for row in values]
+    return pd.DataFrame(shown, columns=list(names))
+
+
 def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
     """A column of a frame, by its name and type; None is missing."""
     import pandas as pd

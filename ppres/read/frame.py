@@ -83,7 +83,7 @@ def stored_cell(store: Store, digest: bytes) -> StoredCell:
         return StoredCell(digest, {}, None, None, None, problem=str(error))
     condition = spec.get("condition")
     condition = condition if isinstance(condition, dict) else {}
-    scenario = SCENARIOS.get(str(condition.get("scenario")))
+    scenario = SCENARIOS.get(codec.text(condition.get("scenario")))
     behaviour = spec.get("behaviour") or (scenario.behaviour if scenario else None)
     said = [spec.get("model"), spec.get("source"), behaviour, spec.get("rate_source"), effort_in(spec["sent"])]
     return StoredCell(digest, condition, *(None if value is None else codec.text(value) for value in said))

@@ -132,11 +132,12 @@ def _read(sentences: list[str], code: Coder, steps: str) -> Coding:
 
 # Reports of one cell differ in their numbers, which no rule reads (but that a year is one): read once, they need not be again.
 _REMEMBERED = 20_000  # characters of a rollout's words that are worth remembering
-_NUMBER = re.compile(r"(?<![0-9])(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]+")
+_NUMBER = re.compile(r"((?:19|20)[0-9]{2})(?![0-9])|[0-9]+")
 
 
+@lru_cache(maxsize=4)
 def _without_numbers(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_NUMBER.sub("0", text) for text in texts)
+    return tuple(_NUMBER.sub(lambda number: number[1] or "0", text) for text in texts)
 
 
 @lru_cache(maxsize=2048)

@@ -10,6 +10,7 @@ from ppres.condition import FACTORS, Condition
 from ppres.conversation import Message, visible
 from ppres.factor import ConditionError
 from ppres.grid import grid
+from ppres.read.columns import told
 from ppres.read.stored import flattened, shown_pair
 from ppres.read.view import CSS
 from ppres.scenarios import Scene
@@ -82,7 +83,6 @@ def diff(a: Condition, b: Condition, model: str | AnyModel = _MODEL) -> pd.DataF
     `factors` names those that own the difference: each in which the conditions differ, changed alone in `a`, changes it; "together"
     where only several at once do, or one cannot be changed alone. Of long texts the lines that differ are shown. No rows: the same.
     """
-    import pandas as pd
 
     first, second = (_given(condition, model) for condition in (a, b))
     changed = [k for k in {**first, **second} if first.get(k) != second.get(k)]
@@ -97,7 +97,7 @@ def diff(a: Condition, b: Condition, model: str | AnyModel = _MODEL) -> pd.DataF
             if alone.get(field) != first.get(field):
                 owners[field].append(name)
     rows = [(field, *shown_pair(first.get(field), second.get(field)), ", ".join(owners[field]) or "together") for field in changed]
-    return pd.DataFrame(rows, columns=["field", "a", "b", "factors"])
+    return told(rows, ["field", "a", "b", "factors"])
 
 
 def _changes(a: Condition, b: Condition) -> list[tuple[str, Any]]:

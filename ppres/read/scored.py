@@ -82,9 +82,16 @@ def scored_rows(store: Store, cell: StoredCell, rows: Sequence[Row]) -> CellOutc
     this session lacks the scenario, they keep the outcomes that they have. What cannot be scored is missing, and says why.
     """
     caches = cached(rows)
-    scenario = SCENARIOS.get(str(cell.condition.get("scenario")))
+    scenario = SCENARIOS.get(cell.scenario)
     scorer = outcomes.scorer_of(scenario) if scenario else None
-    stale = [i for i, row in enumerate(rows) if (scorer and row.scorer != scorer) or caches[i] is None or cell.problem]
+    wanted = {*outcomes.columns_of(scenario)} if scenario else set[str]()
+    layouts = {id(row.columns): row.columns for row in rows}
+    whole = {layout for layout, columns in layouts.items() if wanted <= {*columns}}
+    stale = [
+        i
+        for i, (row, cache) in enumerate(zip(rows, caches, strict=True))
+        if cache is None or cell.problem or (scorer and (row.scorer != scorer or id(row.columns) not in whole))
+    ]
     if not stale:
         return CellOutcomes(rows, _by_name(rows, caches), {})
     fresh = _anew(store, cell, [rows[i] for i in stale])

@@ -12,6 +12,7 @@ from ppres import codec
 from ppres.condition import Condition, row_of
 from ppres.conversation import UNFINISHED, Call
 from ppres.models.model import Model
+from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import stored_cell
 from ppres.read.scored import cached, definition, replayed, scored_rows
@@ -71,6 +72,7 @@ def _transcript(store: Store, id: str) -> dict[str, Any]:
     cell = stored_cell(store, row.cell)
     scored = scored_rows(store, cell, [row])
     sent, kept = spec["sent"], record.conversation.json()
+    briefing = told if isinstance(told := sent.get("messages"), list) else []  # by a stranger
     return {
         "id": row.key.hex(),
         "source": cell.source,
@@ -79,7 +81,7 @@ def _transcript(store: Store, id: str) -> dict[str, Any]:
         "replicate": row.replicate,
         "sent": {k: v for k, v in sent.items() if k != "messages"},
         **kept,
-        "messages": [*sent.get("messages", ()), *kept["messages"]],
+        "messages": [m if isinstance(m, dict) else {"content": m} for m in [*briefing, *kept["messages"]]],
         "created": record.created,
         "provenance": record.provenance,
         "outcomes": {name: value for name, (value,) in scored.columns.items()},
@@ -136,7 +138,6 @@ def explain(a: StoredOrNot, b: StoredOrNot | None = None, *, store: StorePath = 
     is taken: the answer to "why did this run again?"; a first row then names a rollout of it. No rows: the same cell, so at most
     the replicates differ.
     """
-    import pandas as pd
 
     about = []
     with Store(store) as opened:
@@ -155,7 +156,7 @@ def explain(a: StoredOrNot, b: StoredOrNot | None = None, *, store: StorePath = 
     # A container that is empty on one side is told by what it has on the other.
     changed = [k for k in changed if not any(other.startswith(f"{k}.") for other in changed)]
     rows = [(k, *shown_pair(first.get(k), second.get(k))) for k in changed]
-    return pd.DataFrame([*about, *rows], columns=["field", "a", "b"])
+    return table([*about, *rows], ["field", "a", "b"])
 
 
 def _sent_to(store: Store, digest: bytes) -> dict[str, Any] | None:
@@ -214,7 +215,6 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
     Outcomes that are not those of their transcript are told, and replaced by those that are. What this session cannot replay,
     because it lacks the scenario, is read, and a warning says so.
     """
-    import pandas as pd
 
     problems, unknown = [], set[str]()
     with Store(store) as opened:
@@ -227,14 +227,14 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
                 continue
             condition = definition(spec)
             if condition is None:
-                unknown.add(str(stored_cell(opened, digest).condition.get("scenario")))
+                unknown.add(stored_cell(opened, digest).scenario)
             for row, known in zip(rows, cached(rows), strict=True):
                 problems += [(row.key.hex()[:16], why) for why in _problems(opened, row, known, spec, condition)]
     if unknown:
         names = ", ".join(sorted(unknown))
         text = f"rollouts of {names} were read but not replayed: this session has no such scenario, or another one"
         warnings.warn(text, stacklevel=2)
-    return pd.DataFrame(problems, columns=["id", "problem"])
+    return table(problems, ["id", "problem"])
 
 
 def _problems(store: Store, row: Row, known: list[Any] | None, spec: dict[str, Any], condition: Condition | None) -> Iterator[str]:

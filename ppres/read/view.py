@@ -56,7 +56,7 @@ class View:
         c = self.content
         told = {k: v for k, v in c["condition"].items() if v not in (None, {}, "") and k not in FORM} | unusual(c["condition"])
         read = {k: v for k, v in c["outcomes"].items() if v is not None}
-        why = STOPS.get(c["stop_reason"], "unknown") + (f" ({c['error']})" if c["error"] else "")
+        why = STOPS.get(c["stop_reason"], "unknown") + (f" ({codec.text(c['error'])})" if c["error"] else "")
         return [
             ("rollout", f"{c['id'][:16]}, replicate {c['replicate']}"),
             ("model", str(c["model"])),
@@ -92,7 +92,11 @@ class View:
             turn += message.get("role") == "assistant"
             mark = ", the decisive step" if turn == decisive and message.get("role") == "assistant" else ""
             thought = message.get("reasoning_content")
-            lines += ["", f"--- {message.get('role')}{mark}", *([f"(reasoning) {codec.text(thought)}"] if thought else [])]
+            lines += [
+                "",
+                f"--- {codec.text(message.get('role'))}{mark}",
+                *([f"(reasoning) {codec.text(thought)}"] if thought else []),
+            ]
             lines += [*filter(None, [said_in(message)]), *(f"-> {shown(call)}" for call in calls_of(message))]
         return visible("\n".join(lines))
 
@@ -159,7 +163,7 @@ def _document(name: str, text: str, own: str) -> str:
 
 
 def _message(message: dict[str, Any], decisive: bool, names: dict[Any, str]) -> str:
-    role, said, thought = str(message.get("role")), said_in(message), message.get("reasoning_content")
+    role, said, thought = codec.text(message.get("role")), said_in(message), message.get("reasoning_content")
     failed = " failed" if role == "tool" and said.startswith("Error: ") else ""
     name = names.get(message.get("tool_call_id"), "") if role == "tool" else ""
     told = f'<div class="reasoning"><h2>reasoning</h2>{_folded(codec.text(thought))}</div>' if thought else ""

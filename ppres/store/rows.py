@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ppres import codec
 from ppres.conversation import Record
 
 
@@ -60,6 +61,11 @@ class StoredCell(NamedTuple):
     reasoning_effort: str | None = None
     problem: str | None = None
     """Why nothing of this is known."""
+
+    @property
+    def scenario(self) -> str:
+        """Name of its scenario, which this session may not have."""
+        return codec.text(self.condition.get("scenario"))
 
 
 def canonical(value: Any) -> bytes:

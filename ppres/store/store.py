@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ppres import codec
-from ppres.conversation import UNFINISHED, Conversation, Record
+from ppres.conversation import UNFINISHED, Conversation, Record, counts
 from ppres.store.database import Damaged, Database, StoreError, StorePath
 from ppres.store.rows import Finished, Row, Scored, cell_digest
 
@@ -163,22 +163,19 @@ class Store(Database):
                 self._connection.execute("UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?", values)
 
     def _keep_layout(self, scored: Scored) -> None:
-        """What the outcomes of a scorer are a list of. Raises `StoreError` where the same scorer had other columns."""
-        known = self._layout(scored.scorer)
-        if not known:
+        """What the outcomes of a scorer are a list of; those that were cached by another list of the same scorer are dropped."""
+        if self._layout(scored.scorer) != scored.columns:
+            self._connection.execute("UPDATE rollouts SET scorer=NULL, outcomes=NULL WHERE scorer=?", (scored.scorer,))
             self._connection.execute("INSERT OR REPLACE INTO layouts VALUES (?, ?)", (scored.scorer, json.dumps(scored.columns)))
             self._layouts[scored.scorer] = scored.columns
-        elif known != scored.columns:
-            raise StoreError(
-                f"{self.path}: rules {scored.scorer!r} gave other columns when they were last used. Give changed rules another name"
-            )
 
     def _layout(self, scorer: str | None) -> tuple[str, ...]:
         """Columns of a scorer's outcomes; none where they were never kept."""
         if scorer is not None and scorer not in self._layouts:
             for (columns,) in self.query("SELECT columns FROM layouts WHERE scorer=?", scorer):
                 with contextlib.suppress(ValueError, TypeError):  # damaged, as good as none
-                    self._layouts[scorer] = tuple(map(str, json.loads(columns)))
+                    known = codec.loads(columns)
+                    self._layouts[scorer] = tuple(known) if all(isinstance(name, str) for name in known) else ()
         return self._layouts.get(scorer or "", ())
 
     def discard(self, keys: Iterable[bytes]) -> int:
@@ -251,7 +248,9 @@ class Store(Database):
         """A stored rollout's record, as it was put."""
         body = self.body(key)
         with self.readable(f"the rollout {key.hex()[:16]}"):
-            body.setdefault("failures", 0)
+            body["failures"] = failures if counts(failures := body.get("failures")) else 0
+            if not all(isinstance(body[name], str) for name in ("stop_reason", "created")):
+                raise ValueError("it does not say how or when it stopped")
             conversation = Conversation.of(*(body[name] for name in ("messages", "calls", "stop_reason", "error", "failures")))
             return Record(conversation, body["created"], body["provenance"])
 
@@ -297,4 +296,4 @@ class Store(Database):
 
 
 # What becomes of reading what is damaged.
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error)
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, zlib.error)
