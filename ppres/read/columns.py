@@ -82,9 +82,13 @@ def told(rows: Sequence[Sequence[Any] | Mapping[str, Any]], names: Sequence[str]
 
 def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
     """A column of a frame, by its name and type; None is missing."""
+    import numpy as np
     import pandas as pd
 
     kind = kind or KINDS[name]
+    if kind == "boolean" and {*map(type, values)} <= {bool, type(None)}:
+        numbers = np.array(values, dtype="float64")  # a fifth of pandas' own time
+        return pd.arrays.BooleanArray(numbers == 1, np.isnan(numbers))
     if kind not in ("str", "category"):
         return pd.array(values, dtype=kind)
     distinct = {text: text if text is None else whole(text) for text in dict.fromkeys(values)}

@@ -209,7 +209,8 @@ class Store(Database):
             cell,
             n if n is not None else 1 << 62,
         )
-        return [Row(key, cell, index, stop, scorer, cache, self._layout(scorer)) for key, index, stop, scorer, cache in rows]
+        layouts = {scorer: self._layout(scorer) for scorer in {row[3] for row in rows}}
+        return [Row(key, cell, index, stop, scorer, cache, layouts[scorer]) for key, index, stop, scorer, cache in rows]
 
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
