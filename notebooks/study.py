@@ -120,6 +120,13 @@ def rollouts(conditions, models=None, n=N, optional=False):
     return frame
 
 
+def planted(conditions, agents, n=N, **more):
+    """Rollouts of agents with planted rates; beside the authors' data they have no place."""
+    if SOURCE == "release":
+        raise Skipped("agents with planted rates, of which the authors' data have none")
+    return pp.run(conditions, agents, n, progress=_progress(), **more)
+
+
 def _left():
     return float(os.environ["PPRES_BUDGET"]) - pp.spent().sum()
 

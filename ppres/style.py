@@ -51,6 +51,16 @@ def use() -> None:
     )
 
 
+def forest(axes: Axes, table: pd.DataFrame, names: list[str], *, unit: float = 100, colour: str = COLOURS[0]) -> None:
+    """Estimates with their intervals, a line each from the top, beside 0; `unit` 100 shows rates in percentage points."""
+    rows = table[["estimate", "low", "high"]].astype(float).reset_index(drop=True) * unit
+    around = [(rows.estimate - rows.low).clip(lower=0), (rows.high - rows.estimate).clip(lower=0)]
+    axes.axvline(0, color="0.8", lw=0.6, zorder=0)
+    axes.errorbar(rows.estimate, rows.index, xerr=around, fmt="o", color=colour)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+
+
 def save(figure: Figure, name: str, frame: pd.DataFrame | None, folder: str | os.PathLike[str] = "figures") -> list[Path]:
     """Write a figure as PNG and SVG, with a footer that says where its data come from; returns the paths.
 

@@ -151,9 +151,14 @@ def _shown(name: str, values: Mapping[str, list[Any]]) -> dict[str, str]:
     def text(value: Any) -> str:
         if isinstance(value, tuple):
             return ", ".join(str(part) for part in value if part not in everywhere)
-        return "none" if value is None else f"{value} words" if name == "length" else str(value)
+        return "none" if value is None else str(value)
 
-    return {arm: " | ".join(dict.fromkeys(map(text, some))) for arm, some in values.items()}
+    def of_arm(some: list[Any]) -> str:
+        if name == "length":
+            return f"{min(some)} to {max(some)} words" if len(set(some)) > 1 else f"{some[0]} words"
+        return " | ".join(dict.fromkeys(map(text, some)))
+
+    return {arm: of_arm(some) for arm, some in values.items()}
 
 
 def _about(name: str, meant: list[str]) -> str:
