@@ -42,7 +42,7 @@ from ppres.worlds.tool import ScenarioError, ToolError
 if TYPE_CHECKING:
     from ppres import stats
     from ppres.release import ReleaseError, load_release
-    from ppres.study import StudyError, Test, contrast, preregister, verdict
+    from ppres.study import Decides, Precision, StudyError, Test, contrast, preregister, verdict
 
 __all__ = [
     "AWARENESS",
@@ -53,6 +53,7 @@ __all__ = [
     "Condition",
     "ConditionError",
     "Dataset",
+    "Decides",
     "Doc",
     "Factor",
     "FunctionModel",
@@ -62,6 +63,7 @@ __all__ = [
     "ModelError",
     "Persona",
     "PersonaError",
+    "Precision",
     "ReleaseError",
     "Rubric",
     "Scenario",
@@ -103,7 +105,7 @@ __all__ = [
     "verify",
 ]
 
-_OF_STUDY = ("StudyError", "Test", "contrast", "preregister", "verdict")
+_OF_STUDY = ("Decides", "Precision", "StudyError", "Test", "contrast", "preregister", "verdict")
 
 
 def __getattr__(name: str) -> Any:

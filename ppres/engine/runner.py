@@ -81,6 +81,7 @@ def run(
     budget: float | None = None,
     max_tokens: int | None = None,
     count: str = "all",
+    until: Any = None,
     discard_below: int | None = None,
     executor: Executor | None = None,
     progress: bool | Callable[[int, int], object] = True,
@@ -95,6 +96,9 @@ def run(
     started, and where the estimate was too low conversations pause (`stop_reason` "budget"); a later call goes on.
     `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome, refusals among them; all
     that were made are returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer.
+    `until` (`pp.Precision`, `pp.Decides`) makes them in rounds, and cells that are finished get no more, `n` being the most; a
+    later call goes on with the same sequence. As outcomes then decide how many there are, intervals and tests for a fixed n do not
+    hold: the column `stopping` says so, and `stats.sequence` has those that do.
     `executor` makes the rollouts in its workers, this process stores them: a rollout that a worker loses begins anew.
     `progress` is a bar, none, or a function that is told how many of the missing rollouts are made, and how many were missing.
 
@@ -104,9 +108,14 @@ def run(
     check_whole("n", n, "the number of rollouts per cell")
     if count not in ("all", "scored"):
         raise ValueError(f"count={count!r} is not one of 'all', 'scored'")
+    if until is not None and not hasattr(until, "next_round"):
+        raise ValueError(f"until={until!r} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…))")
+    if until is not None and count != "all":
+        raise ValueError("until= decides by outcomes how many rollouts there are: it does not go with count='scored'")
     check_whole("concurrency", concurrency)
     meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)
-    wanted = {cell.digest: n for cell in cells}
+    wanted = {cell.digest: n if until is None else min(until.step, n) for cell in cells}
+    going = dict(wanted)
     with Store(store) as opened:
         while True:
             stored = opened.stored(wanted)
@@ -116,9 +125,16 @@ def run(
                     pass
                 with _bar(len(missing), progress) as bar:
                     _make(missing, Keeper(opened, bar), meter, concurrency, executor)
+            if until is not None and not meter.refused:
+                frame = tidy(opened, [cell.stored() for cell in cells if cell.digest in going], wanted)
+                if going := until.next_round(frame, going, n):
+                    wanted |= going
+                    continue
             if count == "all" or meter.refused or not _top_up(opened, cells, wanted, n):
                 break
         frame = tidy(opened, [cell.stored() for cell in cells], wanted)
+        if until is not None:
+            frame["stopping"] = repr(until)
     return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
 
 

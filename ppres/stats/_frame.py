@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> li
     for name in (*keys, *others):
         if name not in frame.columns:
             raise KeyError(f"the frame has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
+    if "stopping" in frame.columns and frame["stopping"].notna().any():
+        rules = ", ".join(map(str, frame["stopping"].dropna().unique()))
+        text = f"how many of these rollouts there are was decided by their outcomes ({rules}): intervals and tests for a fixed n do"
+        warnings.warn(f"{text} not hold, and stats.sequence has those that do", stacklevel=3)
     return keys
 
 

@@ -55,6 +55,7 @@ def sequence(
     import pandas as pd
 
     names = [factors] if isinstance(factors, str) else list(factors)
+    frame = frame.drop(columns="stopping", errors="ignore")  # a rule that stopped them is no matter here
     columns_of(frame, by, outcome, *names, *filter(None, [order]))
     check_level(level)
     check_margin(margin)

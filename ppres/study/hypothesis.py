@@ -89,6 +89,35 @@ class Test:
             raise StudyError(f"a test is of one term: term= is one of {', '.join(dict.fromkeys(map(str, table['term'])))}")
         return table.reset_index(drop=True)
 
+    @property
+    def by(self) -> list[str]:
+        """The columns of its groups."""
+        names = self.arguments.get("by", ())
+        return [names] if isinstance(names, str) else list(names)
+
+    def weights(self) -> tuple[list[str], dict[str, dict[Any, float]]]:
+        """Factors and weights of a difference or contrast. Raises `StudyError` for any other test."""
+        told = self.arguments
+        if self.statistic == "differences":
+            return [told["factor"]], {f"{told['factor']}: {told['a']} - {told['b']}": {told["a"]: 1.0, told["b"]: -1.0}}
+        if self.statistic != "contrasts":
+            raise StudyError(
+                f"{self.statistic} has no interval that may be looked at before the end; differences and contrasts have"
+            )
+        return [told["factors"]] if isinstance(told["factors"], str) else list(told["factors"]), dict(told["weights"])
+
+    def last_look(self, frame: pd.DataFrame, level: float, margin: float | None = None) -> pd.DataFrame:
+        """Its rows after the last round, by intervals that hold at all rounds together (`stats.sequence`)."""
+        from ppres import stats
+
+        factors, weights = self.weights()
+        weights = weights if self.term is None else {self.term: weights[self.term]}
+        margin = self.arguments.get("margin") if margin is None else margin
+        rows = frame[matching(frame, self.where)]
+        looks = stats.sequence(rows, self.by, self.outcome, factors=factors, weights=weights, level=level, margin=margin)
+        last = looks.groupby([*self.by, "term"], dropna=False, observed=True, sort=False).tail(1)
+        return last.reset_index(drop=True)
+
     def json(self) -> dict[str, Any]:
         """As it is written down; weights as pairs, since their cells are tuples."""
         arguments = dict(self.arguments)
@@ -130,44 +159,58 @@ def matching(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.Series[bool]:
     return rows
 
 
-def decided(tests: Mapping[str, Test], frame: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
+def decided(tests: Mapping[str, Test], frame: pd.DataFrame, alpha: float = 0.05, *, looked: bool = False) -> pd.DataFrame:
     """The rows of a family of tests: p_holm over all of them, a verdict word, and what it means for the hypothesis.
 
     The p of a row is that of equivalence where this is expected, else that of "no effect"; Holm's method is over all rows of all
     tests. verdict is "equivalent", "different" or "undecided"; what was not expected has to hold by Bonferroni as well. hypothesis
     is "supported", "contradicted" or "undecided". A test that cannot be run has a row "not run" that says why.
+
+    `looked` is for rollouts that a rule stopped: all is then by the intervals of `stats.sequence`, with Bonferroni's level.
     """
     import pandas as pd
 
     from ppres import stats
 
+    family = _family(tests, frame, 1 - alpha if looked else None)
+    if looked:
+        family = _family(tests, frame, 1 - alpha / len(family))
+    for name in ("estimate", "low", "high", "p", "p_equivalence"):
+        family[name] = family[name].astype(float) if name in family else float("nan")
+    p = family["p"].where(family["expected"] != "equivalent", family["p_equivalence"])
+    if not looked:  # what fails stays in the family
+        family["p_holm"] = stats.holm(pd.DataFrame({"p": p.fillna(1.0)}))["p_holm"].where(p.notna())
+    words = [_words(row, len(family), alpha) for _, row in family.iterrows()]
+    family["verdict"], family["hypothesis"] = zip(*words, strict=True)
+    shown = ["term", "expected", "estimate", "low", "high", "p", "p_equivalence", "p_holm", "k", "n", "estimator"]
+    groups = dict.fromkeys(name for test in tests.values() for name in test.by)
+    kept = [name for name in ("test", *groups, *shown, "verdict", "hypothesis", "why") if name in family]
+    return family[[name for name in kept if not family[name].isin(["", float("nan")]).all()]]
+
+
+def _family(tests: Mapping[str, Test], frame: pd.DataFrame, level: float | None) -> pd.DataFrame:
+    """The rows of all tests; with a level the last look of each."""
+    import pandas as pd
+
     tables = []
     for name, test in tests.items():
         try:
-            table = test.rows(frame).assign(why="")
+            table = (test.rows(frame) if level is None else test.last_look(frame, level)).assign(why="")
         except (KeyError, ValueError) as error:
             table = pd.DataFrame([{"term": test.term or "", "k": 0, "n": 0, "estimator": "", "why": str(error)}])
         table.insert(0, "test", name)
         tables.append(table.assign(expected=test.expect))
-    family = pd.concat(tables, ignore_index=True)
-    for name in ("estimate", "low", "high", "p", "p_equivalence"):
-        family[name] = family[name].astype(float) if name in family else float("nan")
-    p = family["p"].where(family["expected"] != "equivalent", family["p_equivalence"])
-    family["p_holm"] = stats.holm(pd.DataFrame({"p": p.fillna(1.0)}))["p_holm"].where(p.notna())  # what fails stays in the family
-    words = [_words(row, len(family), alpha) for _, row in family.iterrows()]
-    family["verdict"], family["hypothesis"] = zip(*words, strict=True)
-    shown = ["term", "expected", "estimate", "low", "high", "p", "p_equivalence", "p_holm", "k", "n", "estimator"]
-    by = [test.arguments.get("by", ()) for test in tests.values()]
-    groups = dict.fromkeys(name for names in by for name in ([names] if isinstance(names, str) else names))
-    kept = [name for name in ("test", *groups, *shown, "verdict", "hypothesis", "why") if name in family]
-    return family[[name for name in kept if not family[name].isin(["", float("nan")]).all()]]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _words(row: Any, tests: int, alpha: float) -> tuple[str, str]:
     if row["why"]:
         return "not run", "undecided"
     expected, p, same = row["expected"], row["p"], row["p_equivalence"]
-    if expected == "equivalent":
+    if "p_holm" not in row:  # the intervals hold for the whole family
+        apart = row["low"] > 0 or row["high"] < 0
+        found = "equivalent" if row.get("verdict") == "equivalent" else "different" if apart else "undecided"
+    elif expected == "equivalent":
         found = "equivalent" if row["p_holm"] < alpha else "different" if p * tests < alpha else "undecided"
     else:  # an effect that is there and too small to matter is as good as none
         found = "equivalent" if same * tests < alpha else "different" if row["p_holm"] < alpha else "undecided"

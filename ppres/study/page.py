@@ -25,7 +25,8 @@ def registered(record: Mapping[str, Any]) -> str:
         f"Rollouts of its cells that were there before: {record['made_before']}.",
         "## Hypotheses and their tests",
         *(f"- **{name}** {record['hypotheses'][name]}  \n  `{Test.of(test)!r}`" for name, test in record["tests"].items()),
-        f"All rows of all tests are one family: Holm's method, at {record['alpha']:g}.",
+        f"All rows of all tests are one family, at {record['alpha']:g}: "
+        + ("Bonferroni's intervals, which hold at every look." if record["until"] else "Holm's method."),
         "## Design",
         f"{len(record['cells'])} cells, n = {record['n']} rollouts in each{until}. Models: {', '.join(models)}.",
         _table(("cell", "model", "hash"), ((cell["name"], cell["model"], cell["digest"][:12]) for cell in record["cells"])),

@@ -42,12 +42,13 @@ class Verdict:
     def text(self) -> str:
         """Markdown for an appendix."""
         record, planned = self.record, self.record["hypotheses"]
+        how = "Bonferroni's intervals, which hold at every look" if record["until"] else "Holm's method"
         said = [f"- **{name}** {planned[name]}: {', '.join(rows.hypothesis)}" for name, rows in self.confirmatory.groupby("test")]
         return "\n\n".join(
             [
                 f"# Verdict: {record['name']}",
                 f"Registered {record['created']}, SHA-256 `{record['sha256']}`; n = {record['n']} rollouts in each of "
-                f"{len(record['cells'])} cells, {len(self.frame)} analysed. One family of {len(self.confirmatory)}: Holm's method, "
+                f"{len(record['cells'])} cells, {len(self.frame)} analysed. One family of {len(self.confirmatory)}: {how}, "
                 f"at {record['alpha']:g}.",
                 "## Confirmatory",
                 "\n".join(said),
@@ -100,7 +101,8 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
         rows.append(("excluded", f"an exclusion cannot be applied, and none was: {error}"))
     for outcome in dict.fromkeys(test.outcome for test in tests.values()):
         rows += _of_missing(used, outcome)
-    return Verdict(record, decided(tests, used, record["alpha"]), exploratory, pd.DataFrame(rows, columns=["kind", "what"]), used)
+    found = decided(tests, used, record["alpha"], looked=bool(record["until"]))
+    return Verdict(record, found, exploratory, pd.DataFrame(rows, columns=["kind", "what"]), used)
 
 
 Rows = Iterator[tuple[str, str]]

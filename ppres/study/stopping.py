@@ -1,0 +1,97 @@
+"""When a run may stop: rules that look after every round, with intervals that hold at all looks together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ppres.models.budget import check_whole
+from ppres.study.hypothesis import StudyError, Test, matching
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    level: float = 0.95
+    step: int = 10
+    """Rollouts of a cell between two looks. Looking more often costs nothing but time."""
+
+    def __post_init__(self) -> None:
+        check_whole("step", self.step, "the rollouts of a cell between two looks")
+        if not 0 < self.level < 1:
+            raise StudyError(f"level={self.level!r} is not between 0 and 1")
+
+    def finished(self, frame: pd.DataFrame) -> set[str]:
+        """The cells, by the frame's column, of which no more rollouts are needed."""
+        raise NotImplementedError
+
+    def next_round(self, frame: pd.DataFrame, wanted: Mapping[bytes, int], n: int) -> dict[bytes, int]:
+        """How many rollouts the cells that go on shall have next; none: the run is over. The frame has what was made before."""
+        done = self.finished(frame) if len(frame) else set()
+        return {cell: min(made + self.step, n) for cell, made in wanted.items() if made < n and cell.hex()[:12] not in done}
+
+
+@dataclass(frozen=True)
+class Precision(_Rule):
+    """A cell is finished when the interval of its rate is at most `half` to each side: `until=pp.Precision(0.05)`.
+
+    The interval is that of `stats.sequence`, which may be looked at as often as one likes.
+    """
+
+    half: float
+    outcome: str = "preserved"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.half < 0.5:
+            raise StudyError(f"half={self.half!r} is not between 0 and 0.5: half the width of a rate's interval")
+
+    def finished(self, frame: pd.DataFrame) -> set[str]:
+        """Cells whose interval is narrow enough."""
+        from ppres import stats
+
+        if frame[self.outcome].isna().all():
+            return set()
+        looks = stats.sequence(frame, "cell", self.outcome, level=self.level)
+        last = looks.groupby("cell", sort=False).tail(1)
+        return set(last.cell[last.high - last.low <= 2 * self.half])
+
+
+@dataclass(frozen=True)
+class Decides(_Rule):
+    """The cells of a contrast are finished when it is decided: `until=pp.Decides(pp.Test("differences", …), margin=0.1)`.
+
+    Decided is an anytime-valid interval (`stats.sequence`) without 0, or within `margin` of it (the test's own, if not given).
+    `by` groups of the test are decided one by one. Cells that the test is not about go on to `n`.
+    """
+
+    test: Test
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.test, Test) or self.test.statistic not in ("differences", "contrasts"):
+            raise StudyError(f"a run stops by a pp.Test of differences or contrasts, not by {self.test!r}")
+
+    def finished(self, frame: pd.DataFrame) -> set[str]:
+        """Cells of the contrasts that are decided in their group."""
+        about = frame[matching(frame, self.test.where)]
+        by, (names, contrasts) = self.test.by, self.test.weights()
+        arms = [cell if isinstance(cell, tuple) else (cell,) for weights in contrasts.values() for cell in weights]
+        cells: set[str] = set()
+        for _, group in about.groupby(by, dropna=False, observed=True, sort=False) if by else [((), about)]:
+            levels = list(group[names].astype(object).itertuples(index=False, name=None))
+            in_arm = [row in arms for row in levels]
+            if set(arms) <= set(levels) and self._decided(group[in_arm]):
+                cells |= set(group.cell[in_arm])
+        return cells
+
+    def _decided(self, rows: pd.DataFrame) -> bool:
+        if rows[self.test.outcome].isna().all():
+            return False
+        last = self.test.last_look(rows, self.level, self.margin)
+        same = last["verdict"] == "equivalent" if "verdict" in last else False
+        return bool(((last["low"] > 0) | (last["high"] < 0) | same).all())

@@ -1,0 +1,120 @@
+"""A run stops cells in time: the same sequence whatever interrupts it, and a frame that says so."""
+
+import pandas as pd
+import pytest
+
+import ppres as pp
+
+PLANTED = pp.Persona("planted", lambda one: {"cooperative": 0.7, "uncooperative": 0.05}.get(one.peer, 0.05))
+CELLS = pp.grid(scenario="tampering", subject="peer", peer=["stranger", "uncooperative", "cooperative"])
+APART = pp.Test("differences", factor="peer", a="cooperative", b="stranger")
+PRECISE = pp.Precision(0.15, step=20)
+ALIKE = pp.Test("differences", factor="peer", a="uncooperative", b="stranger", by="model", margin=0.25)
+
+
+def run(until, n=120, models=PLANTED, **more):
+    return pp.run(CELLS, models, n, until=until, **{"progress": False} | more)
+
+
+def sizes(frame):
+    return frame.groupby("peer", observed=True).size().to_dict()
+
+
+def test_a_cell_ends_at_the_first_look_at_which_its_interval_is_narrow_enough():
+    frame = run(PRECISE)
+    made = sizes(frame)
+    assert made["stranger"] < made["cooperative"] < 120
+    for _, rows in frame.groupby("cell"):
+        looks = pp.stats.sequence(rows).set_index("n")
+        width = looks.high - looks.low
+        assert width[len(rows)] <= 0.3 < width.get(len(rows) - 20, 1.0)
+
+
+def test_a_contrast_that_is_decided_ends_its_cells_and_leaves_the_others():
+    made = sizes(run(pp.Decides(APART), n=60))
+    assert made["stranger"] == made["cooperative"] < 60 and made["uncooperative"] == 60
+
+
+def test_groups_are_decided_one_by_one_and_no_effect_is_a_decision():
+    both = [PLANTED, pp.Persona("differs", lambda one: 0.9 if one.peer == "uncooperative" else 0.05)]
+    frame = run(pp.Decides(ALIKE, step=20), models=both)
+    ends = frame[frame.peer != "cooperative"].groupby(["model", "peer"], observed=True).size().unstack()
+    assert ends.loc["persona/differs"].max() < ends.loc["persona/planted"].min() < 120
+    last = ALIKE.last_look(frame, 0.95).set_index("model")
+    assert last.verdict.to_dict() == {"persona/planted": "equivalent", "persona/differs": "different"}
+
+
+def test_a_run_that_was_interrupted_or_had_a_smaller_limit_goes_on_with_the_same_sequence(tmp_path):
+    whole = run(PRECISE, store=tmp_path / "whole.sqlite")
+    run(PRECISE, n=25, store=tmp_path / "parts.sqlite")
+    told = []
+
+    def interrupt(made, missing):
+        told.append(made)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(PRECISE, store=tmp_path / "parts.sqlite", progress=interrupt)
+    parts = run(PRECISE, store=tmp_path / "parts.sqlite")
+    pd.testing.assert_frame_equal(parts, whole)
+
+
+def test_what_is_stored_is_used_as_far_as_it_is_needed():
+    pp.run(CELLS, PLANTED, 120, progress=False)
+    frame = run(PRECISE, progress=lambda made, missing: pytest.fail("a rollout was made"))
+    assert len(frame) < 360 == len(pp.frame())
+
+
+def test_what_speaks_as_a_real_model_is_stopped_as_well():
+    frame = run(pp.Decides(APART), n=20, models=pp.FunctionModel("silent", lambda messages, tools: "No.", version="1"))
+    assert frame.preserved.isna().all() and len(frame) == 60  # nothing is known, so nothing is decided
+    assert len(run(pp.Precision(0.2), n=20, models=pp.FunctionModel("silent", lambda messages, tools: "No.", version="1"))) == 60
+
+
+def test_a_fixed_n_analysis_of_it_is_flagged(tmp_path):
+    frame = run(pp.Precision(0.2))
+    assert frame.stopping.unique().tolist() == [repr(pp.Precision(0.2))]
+    pp.to_csv(frame, tmp_path / "df.csv")
+    some = pd.concat([pp.read_csv(tmp_path / "df.csv"), pp.run(CELLS[0], PLANTED, 5, progress=False)])
+    for analysis in (
+        lambda df: pp.stats.rates(df, "peer"),
+        lambda df: pp.stats.differences(df, "peer", "cooperative", "stranger"),
+        lambda df: pp.stats.contrasts(df, "peer", {"x": {"cooperative": 1, "stranger": -1}}),
+        lambda df: pp.stats.means(df, "peer", "cooperative", "stranger", outcome="turns"),
+        lambda df: pp.stats.logit("preserved ~ C(peer)", df),
+    ):
+        with pytest.warns(UserWarning, match=r"was decided by their outcomes \(Precision.*stats\.sequence"):
+            analysis(some)
+    pp.stats.sequence(frame, "cell")  # warnings are errors here
+    assert "stopping" not in pp.run(CELLS, PLANTED, 5, progress=False)
+
+
+def test_a_registered_rule_is_judged_by_intervals_that_hold_at_every_look():
+    rule = pp.Decides(APART)
+    why = dict.fromkeys(["documents", "length"], "the stranger is told of by nothing")
+    arms = [CELLS[0], CELLS[2]]
+    pp.preregister("early", ["A friend is protected more."], arms, PLANTED, 100, [APART], until=rule, acknowledge=why)
+    frame = pp.run(arms, PLANTED, 100, until=rule, progress=False)
+    assert len(frame) < 200
+    verdict = pp.verdict("early")
+    row = verdict.confirmatory.iloc[0]
+    assert (row.estimator, row.verdict, row.hypothesis, row.n) == ("betting", "different", "supported", len(frame))
+    assert verdict.deviations.empty and "Decides(" in repr(pp.preregister.__doc__ and verdict.record["until"])
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: pp.Precision(0.7), "half=0.7 is not between 0 and 0.5"),
+        (lambda: pp.Precision(0.1, level=95), "level=95 is not between 0 and 1"),
+        (lambda: pp.Precision(0.1, step=0), "step=0"),
+        (lambda: pp.Decides(pp.Test("means", factor="peer", a=1, b=2)), "differences or contrasts"),
+        (lambda: pp.Decides("peer"), "differences or contrasts, not by 'peer'"),
+        (lambda: run(pp.Precision(0.1), count="scored"), "does not go with count='scored'"),
+        (lambda: run(0.1), "until=0.1 is no rule"),
+    ],
+)
+def test_what_is_no_rule_is_told(make, told):
+    with pytest.raises(ValueError, match=told):
+        make()
