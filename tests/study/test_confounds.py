@@ -58,6 +58,7 @@ def test_the_threshold_s_distance_from_what_is_right():
     assert float(table["90.0"][0]) - float(table["70.0"][0]) == pytest.approx(20)
 
 
+@pytest.mark.slow  # litellm is loaded
 def test_models_and_their_parameters():
     low, high = (pp.Model("openai/gpt-5.2", reasoning_effort=level, temperature=t) for level, t in (("low", 1.0), ("high", 0.5)))
     condition = pp.Condition(**BASE)
