@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres.condition import Condition
 from ppres.engine.check import check
+from ppres.engine.followup import branch, decisive
 from ppres.engine.runner import plan, run
 from ppres.factor import ConditionError, Doc, Factor, ImpossibleCondition
 from ppres.grid import grid
@@ -72,10 +73,12 @@ __all__ = [
     "StudyError",
     "Test",
     "ToolError",
+    "branch",
     "browse",
     "check",
     "columns",
     "contrast",
+    "decisive",
     "departures",
     "diff",
     "discard",

@@ -22,10 +22,13 @@ class Rollout(NamedTuple):
 
 
 async def play(ask: Ask, briefing: list[Message], world: World) -> Rollout:
-    """Play one rollout to its end. `world` is changed. Raises nothing that an agent or a provider causes."""
-    conversation, schemas = Conversation(), world.schemas()
+    """Play one rollout to its end. `world` is changed. Raises nothing that an agent or a provider causes.
+
+    Turns that it takes over from another rollout stand behind the briefing, and count as if they had been made here.
+    """
+    conversation, schemas = Conversation().after(briefing), world.schemas()
     messages = list(briefing)
-    for _ in range(LIMITS["turns"]):
+    for _ in range(LIMITS["turns"] - (0 if world.interviewed else conversation.given)):
         try:
             reply = await ask(messages, schemas)
         except ProviderError as error:
@@ -106,7 +109,19 @@ class Replayed(NamedTuple):
     """What the world says to its calls now."""
 
 
-def replay(start: dict[str, Any], conversation: Conversation, own: Mapping[str, Tool] | None = None) -> Replayed:
-    """Carry out a stored conversation's calls again: the final world, and its replies. `own` are its scenario's own tools."""
-    world = World(start, own)
-    return Replayed(world, [reply for message in conversation.said for reply in answer(world, message)])
+def replay(
+    start: dict[str, Any],
+    conversation: Conversation,
+    own: Mapping[str, Tool] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> Replayed:
+    """Carry out a conversation's calls again: the final world, and its replies. `own` are its scenario's own tools.
+
+    Of one that takes turns over (`after` is what it was sent of that) they are the replies to its own.
+    """
+    world, said = World(start, own), conversation.said
+    for message in said[: conversation.given]:
+        answer(world, message)
+    if after and after.get("questions"):
+        world.interview(after["questions"], after["tools"])
+    return Replayed(world, [reply for message in said[conversation.given :] for reply in answer(world, message)])

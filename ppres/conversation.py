@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import operator
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from ppres import codec
@@ -122,6 +122,8 @@ class Conversation:
     """The provider's, where it ended the rollout."""
     failures: int = 0
     """Runs in a row in which it did so at this turn."""
+    given: int = 0
+    """How many of the first turns were taken over from another rollout: they are no part of what is stored, nor of what it cost."""
 
     @property
     def messages(self) -> list[Message]:
@@ -135,8 +137,9 @@ class Conversation:
 
     def json(self) -> dict[str, Any]:
         """What is stored: messages as they came, calls (one for each assistant message), stop_reason, error, and failures."""
-        calls = [turn.call.json() for turn in self.turns]
-        kept = {"messages": self.messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
+        own = Conversation(self.turns[self.given :])
+        calls = [turn.call.json() for turn in own.turns]
+        kept = {"messages": own.messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
         return kept | ({"failures": self.failures} if self.failures else {})
 
     @classmethod
@@ -151,6 +154,26 @@ class Conversation:
             elif turns:
                 turns[-1].replies.append(message)
         return cls(turns, stop_reason, error, failures)
+
+    def after(self, messages: list[Message]) -> Conversation:
+        """The whole conversation, of which this is what follows `messages`: the turns among those come first."""
+        given = Conversation.of(messages, [], "").turns
+        return replace(self, turns=[*given, *self.turns], given=len(given)) if given else self
+
+
+def taken_over(sent: Mapping[str, Any]) -> list[Message]:
+    """The messages that a rollout takes over from its parent, of all that it is sent; none of an ordinary one.
+
+    They are kept as a text: what a model said may be no JSON that could be hashed. What a stranger put in its place is none.
+    """
+    after = sent.get("after")
+    if not isinstance(after, dict):
+        return []
+    try:
+        found = codec.loads(after["history"])
+        return [message for message in found if message["role"] in ("assistant", "tool", "user")]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 class Record(NamedTuple):

@@ -105,38 +105,53 @@ def kept(path):
 
 def killed(folder, kills, n, concurrency=8, seed=0, latency=0.05):
     """A run that is killed at random moments and started again, until it is done; what came of it, checked."""
-    rng, path = random.Random(seed), folder / "store.sqlite"
-    command, before, done, flying = [sys.executable, "-c", RUN.format(persona=PERSONA, n=n, concurrency=concurrency)], set(), 0, 0
+    path = folder / "store.sqlite"
     with faults.Faulty(latency=latency) as server:
-        while True:
-            child = subprocess.Popen([*command, server.url], env=os.environ | {"PPRES_STORE": str(path)}, start_new_session=True)
-            if done < kills:
-                begun = server.begun
-                while server.begun == begun and child.poll() is None:
-                    time.sleep(0.01)  # from its first call on
-                time.sleep(rng.uniform(0, 0.5))
-                if child.poll() is None:
-                    os.killpg(child.pid, signal.SIGKILL)
-                    done += 1
-            child.wait()
-            time.sleep(2 * latency)
-            after = kept(path)
-            ended = {one for one in after if isinstance(one, bytes)}
-            assert {one for one in before if one not in after and one[0] not in ended} == set()  # nothing acknowledged is lost
-            before = after
-            if child.returncode == 0:
-                break
+        done = until_done(RUN.format(persona=PERSONA, n=n, concurrency=concurrency), path, server, kills, seed)
         cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
         frame = pp.frame(cell, model_at(server), store=path)
         flying = server.begun - frame.turns.sum()
     assert frame.replicate.tolist() == list(range(n))
     assert pp.verify(store=path).empty
     assert flying <= done * concurrency
+    nothing_open(path)
+    return {"kills": done, "calls": server.begun, "without kills": int(frame.turns.sum()), "paid twice": int(flying)}
+
+
+def until_done(script, path, server, kills, seed=0):
+    """Start a script that is given the server's address, kill it at a random moment, and again, until it is done; the kills.
+
+    Nothing that the store has acknowledged is ever lost.
+    """
+    rng, before, done = random.Random(seed), set(), 0
+    while True:
+        command = [sys.executable, "-c", script, server.url]
+        child = subprocess.Popen(command, env=os.environ | {"PPRES_STORE": str(path)}, start_new_session=True)
+        if done < kills:
+            begun = server.begun
+            while server.begun == begun and child.poll() is None:
+                time.sleep(0.01)  # from its first call on
+            time.sleep(rng.uniform(0, 0.5))
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                done += 1
+        child.wait()
+        time.sleep(2 * server.latency)
+        after = kept(path)
+        ended = {one for one in after if isinstance(one, bytes)}
+        assert {one for one in before if one not in after and one[0] not in ended} == set()
+        before = after
+        if child.returncode == 0:
+            return done
+        assert child.returncode == -signal.SIGKILL
+
+
+def nothing_open(path):
+    """Neither turns nor claims are left in a store."""
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT count(*) FROM turns").fetchone() == (0,)
         assert db.execute("SELECT count(*) FROM claims").fetchone() == (0,)
     db.close()
-    return {"kills": done, "calls": server.begun, "without kills": int(frame.turns.sum()), "paid twice": int(flying)}
 
 
 def spend(seed, path):

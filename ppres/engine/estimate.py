@@ -25,10 +25,12 @@ from ppres.store.store import Store
 # Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
 _GUESSERS = ("compliant", "refuser", "clumsy")
 _TURNS = 6  # of a rollout of which nothing else is known
+_SAID = 300  # tokens of a message of which nothing else is known
 _ENOUGH = 5  # stored rollouts from which they say more than a guess
 
 
 RENDERED = "rendered prompts"
+AFTER = "the past that is sent with each question, or each turn that is left"
 SIZES = "sizes of prompt and world alone: the scenario has no act"
 
 
@@ -52,7 +54,7 @@ class Expected(NamedTuple):
         values = [float(getattr(usage, name)) for usage in self.known]
         if any(map(math.isnan, values)):
             return math.nan, math.nan
-        if self.basis in (RENDERED, SIZES):
+        if self.basis in (RENDERED, SIZES, AFTER):
             return missing * min(values), missing * max(values)
         from scipy.stats import t
 
@@ -70,7 +72,7 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
         stored = stored_cell(store, digest)
         if stored.problem:  # an estimate can do without
             warnings.warn(f"left out of the estimate: {stored.problem}", stacklevel=4)
-        elif stored.model in wanted:
+        elif stored.model in wanted and not stored.after:
             scored = outcomes_of(store, stored)
             same = (str(stored.model), stored.scenario)
             known.setdefault(same, []).extend(_used(scored))
@@ -98,6 +100,8 @@ def _completed(scored: CellOutcomes) -> list[bool]:
 
 
 def _expected(cell: Cell, used: list[list[float]], done: list[bool]) -> Expected:
+    if cell.scene.after:
+        return _expected_after(cell, used)
     guesses = []
     for calls, prompt, completion in _dry_runs(cell.condition, cell.model.critic_family):
         price = cell.model.price(prompt, completion)
@@ -109,6 +113,16 @@ def _expected(cell: Cell, used: list[list[float]], done: list[bool]) -> Expected
     mean = Usage(*(statistics.fmean(values) if values else guess for values, guess in zip(told, guesses[0], strict=True)))
     known = [Usage(*(usual if math.isnan(value) else value for value, usual in zip(usage, mean, strict=True))) for usage in used]
     return Expected(mean, known, f"{len(used)} stored rollouts", statistics.fmean(done))
+
+
+def _expected_after(cell: Cell, used: list[list[float]]) -> Expected:
+    """Each question of an interview, or each turn that is left of a usual rollout, with the whole past as its prompt."""
+    after, turns = cell.scene.after, statistics.fmean([row[0] for row in used]) if used else _TURNS
+    calls = len(after.get("questions", ())) or max(1, round(turns) - after["turn"] + 1)
+    prompt, completion = calls * size(cell.scene.opening), calls * _SAID
+    price = cell.model.price(prompt, completion)
+    mean = Usage(calls, prompt, completion, math.nan if price is None else price)
+    return Expected(mean, [mean], AFTER)
 
 
 @functools.lru_cache(maxsize=8192)

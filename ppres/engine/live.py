@@ -141,8 +141,8 @@ class _Work:
 
         if past:
             self.open.add(key)
-        asker = asking(cell.model, self.meter, key, past, keep)
-        rollout = await play(asker, cell.scene.messages, cell.scene.world())
+        asker = asking(cell, self.meter, key, past, keep)
+        rollout = await play(asker, cell.scene.opening, cell.scene.world())
         # Scored beside the loop, which other conversations share: a world's rules may take their time.
         await self._keep(cell, key, await theirs(finish, cell, replicate, rollout))
 
@@ -202,10 +202,10 @@ class _Work:
         if ended.stop_reason not in UNFINISHED:
             return finished
         before = self.keeper.store.unfinished(finished.key)
-        so_far = before.failures if before and len(before.turns) == len(ended.turns) else 0
+        so_far = before.failures if before and len(before.turns) == len(ended.turns) - ended.given else 0
         ended.failures = so_far + (ended.stop_reason == "provider_error")
         if ended.failures < TRIES:
             return finished
         ended.stop_reason = "rejected"
-        world = replay(cell.scene.start, ended, cell.scene.own).world
+        world = replay(cell.scene.start, ended, cell.scene.own, cell.scene.after).world
         return finish(cell, finished.replicate, Rollout(ended, world))

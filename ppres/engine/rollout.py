@@ -28,7 +28,7 @@ def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:
     finished = []
     for replicate in replicates:
         agent = cell.agent(key_of(cell.digest, replicate).hex()[:12])
-        finished.append(finish(cell, replicate, drive(play(agent, cell.scene.messages, world.copy()))))
+        finished.append(finish(cell, replicate, drive(play(agent, cell.scene.opening, world.copy()))))
     return finished
 
 
@@ -54,16 +54,18 @@ def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float
 
     finished, failed = None, None
     try:
-        rollout = wait_for(play(asking(cell.model, meter, None, past, keep), cell.scene.messages, cell.scene.world()))
+        rollout = wait_for(play(asking(cell, meter, None, past, keep), cell.scene.opening, cell.scene.world()))
         finished = finish(cell, replicate, rollout)
     except ModelError as error:
         failed = error
     return Made(finished, replies, meter.dollars, meter.tokens, failed)
 
 
-def asking(model: Any, meter: Meter, what: object, past: list[Reply], keep: Callable[[int, Reply], Awaitable[None]]) -> Ask:
+def asking(cell: Cell, meter: Meter, what: object, past: list[Reply], keep: Callable[[int, Reply], Awaitable[None]]) -> Ask:
     """Asks a real model while the meter allows it, and hands every answer to `keep`; the first answers are those of the past."""
-    turn = -1
+    model, turn = cell.model, -1
+    # The tools stay described, because providers refuse a history of calls without them.
+    more = {"tool_choice": "none"} if cell.scene.after.get("tools") is False else {}
 
     async def ask(messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
         nonlocal turn
@@ -72,7 +74,7 @@ def asking(model: Any, meter: Meter, what: object, past: list[Reply], keep: Call
             return past[turn]
         if meter.spent(model):
             raise ProviderError("the budget was spent", "budget")
-        reply: Reply = await model.ask(messages, schemas)
+        reply: Reply = await model.ask(messages, schemas, **more)
         meter.charge(what, reply.call, model, messages)
         await keep(turn, reply)
         return reply

@@ -46,13 +46,17 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = N
     that, simulated rollouts of the cell are counted, at a token per four characters, and the spread is their range; a
     reasoning model uses more. Dollars are NaN where litellm knows no price. A partial rollout counts as if from its start.
     """
+    check_whole("n", n, "the number of rollouts per cell")
+    with Store(store) as opened:
+        return planned(opened, cells_of(conditions, models), n)
+
+
+def planned(store: Store, cells: list[Cell], n: int) -> pd.DataFrame:
+    """The table of `plan`, of cells of any kind."""
     import pandas as pd
 
-    check_whole("n", n, "the number of rollouts per cell")
-    cells = cells_of(conditions, models)
-    with Store(store) as opened:
-        stored, partial = opened.stored(cell.digest for cell in cells), checkpoint.partial(opened)
-        expected = expectations(opened, cells)
+    stored, partial = store.stored(cell.digest for cell in cells), checkpoint.partial(store)
+    expected = expectations(store, cells)
     rows = []
     for cell in cells:
         wanted = [i for i in range(n) if i not in stored[cell.digest]]
@@ -118,13 +122,7 @@ def run(
     going = dict(wanted)
     with Store(store) as opened:
         while True:
-            stored = opened.stored(wanted)
-            missing = [(cell, i) for cell in cells for i in range(wanted[cell.digest]) if i not in stored[cell.digest]]
-            if missing:
-                with opened.transaction():  # a store that cannot be written is told before anything is made
-                    pass
-                with _bar(len(missing), progress) as bar:
-                    _make(missing, Keeper(opened, bar), meter, concurrency, executor)
+            fill(opened, cells, wanted, meter, concurrency, executor, progress)
             if until is not None and not meter.refused:
                 frame = tidy(opened, [cell.stored() for cell in cells if cell.digest in going], wanted)
                 if going := until.next_round(frame, going, n):
@@ -136,6 +134,25 @@ def run(
         if until is not None:
             frame["stopping"] = repr(until)
     return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
+
+
+def fill(
+    store: Store,
+    cells: list[Cell],
+    wanted: dict[bytes, int],
+    meter: Meter,
+    concurrency: int,
+    executor: Executor | None,
+    progress: bool | Callable[[int, int], object],
+) -> None:
+    """Make the missing ones of the rollouts that are wanted of each cell."""
+    stored = store.stored(wanted)
+    missing = [(cell, i) for cell in cells for i in range(wanted[cell.digest]) if i not in stored[cell.digest]]
+    if missing:
+        with store.transaction():  # a store that cannot be written is told before anything is made
+            pass
+        with _bar(len(missing), progress) as bar:
+            _make(missing, Keeper(store, bar), meter, concurrency, executor)
 
 
 def _bar(total: int, progress: bool | Callable[[int, int], object]) -> Any:

@@ -73,11 +73,11 @@ class FunctionModel:
     def price(self, *_: float) -> None:
         """Unknown."""
 
-    async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **_: Any) -> Reply:
+    async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], *, tool_choice: str = "auto", **_: Any) -> Reply:
         """Ask the function once. Raises `ModelError` where it fails or returns no message."""
         given = (
             [codec.loads(codec.dumps(m)) for m in messages],
-            [codec.loads(codec.dumps(s)) for s in schemas],
+            [codec.loads(codec.dumps(s)) for s in schemas if tool_choice != "none"],
         )  # it may change what it is given
         try:
             told = await loop.theirs(self.function, *given)

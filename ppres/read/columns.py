@@ -26,6 +26,13 @@ _ABOUT = {
     "cell": "the start of the hash of everything that is sent: rows with the same are replicates of one another",
     "replicate": "number of the rollout in its cell",
 }
+# Of frames that hold branches or interviews.
+_PARENTS = {
+    "kind": "rollout, branch or interview",
+    "parent": "id of the rollout that it goes on after",
+    "turn": "number of the agent's first message that was made anew",
+    "edit": "what was replaced in the parent's past, or -name of a document that was taken away; none",
+}
 _DERIVED = {
     "behaviour": "what the scenario measures",
     "peer_present": "1 where the agent is told of its history with a peer, else 0",
@@ -52,6 +59,8 @@ for _name, _about in COLUMNS.items():
 KINDS: dict[str, str] = {
     **dict.fromkeys(_ABOUT, "str"),
     "replicate": "int64",
+    **dict.fromkeys(_PARENTS, "str"),
+    "turn": "Int64",
     **TYPES,
     **{name: kind for name, (kind, _) in OUTCOMES.items()},
 }
@@ -272,7 +281,7 @@ def columns() -> pd.DataFrame:
 
     shared = {name: factor.meaning for name, factor in FACTORS.items()}
     shared |= {name: f'{shared[name]} "{_absent(name)}" where there is none.' for name in LEVELLED}
-    named = {name: (KINDS[name], meaning) for name, meaning in (_ABOUT | shared | _DERIVED).items()}
+    named = {name: (KINDS[name], meaning) for name, meaning in (_ABOUT | _PARENTS | shared | _DERIVED).items()}
     own: dict[str, str] = {}
     for scenario in SCENARIOS.values():
         named |= {name: (str(_declared(name)), factor.meaning) for name, factor in scenario.own_factors.items()}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import codec
 from ppres.condition import COOPERATIVENESS, RELATIONSHIPS, SCENARIOS, row_of
+from ppres.factor import short_hash
 from ppres.models.model import Model, effort_in
 from ppres.read.columns import column, factors, outcome_column, own_column, with_numbers
 from ppres.read.outcomes import COLUMNS
@@ -43,6 +44,8 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
     about.insert(0, "id", column([row.key.hex()[:16] for row in flat], "id"))
     about.insert(6, "replicate", column([row.replicate for row in flat], "replicate"))
+    for place, (name, values) in enumerate(_parents([cell for cell, _ in parts]).items(), start=7):
+        about.insert(place, name, column(np.repeat(values, [len(scored.rows) for _, scored in parts]).tolist(), name))
     return with_numbers(pd.concat([about, pd.DataFrame(_outcomes([scored for _, scored in parts]))], axis=1))
 
 
@@ -69,6 +72,42 @@ def _about(store: Store, cells: Sequence[StoredCell]) -> dict[str, Any]:
     return {name: column(values, name) for name, values in said.items()} | factors([_factors(cell) for cell in cells])
 
 
+def _parents(cells: Sequence[StoredCell]) -> dict[str, list[Any]]:
+    """Columns of branches and interviews, where there are any: a value for each cell."""
+    if not any(cell.after for cell in cells):
+        return {}
+    after = [cell.after or {} for cell in cells]
+    return {
+        "kind": [kind_of(cell) for cell in cells],
+        "parent": [codec.text(told["parent"])[:16] if "parent" in told else None for told in after],
+        "turn": [told.get("turn") for told in after],
+        "edit": [edit_label(told.get("edit") or {}) for told in after],
+    }
+
+
+def kind_of(cell: StoredCell) -> str:
+    """rollout, branch or interview."""
+    return "rollout" if not cell.after else "interview" if "questions" in cell.after else "branch"
+
+
+def edit_label(edit: Mapping[str, Any]) -> str:
+    """An edit in short: the place of what is replaced with the hash of its new text, or -name of what is taken away."""
+    told = []
+    for what, some in edit.items():
+        for name, text in some.items() if isinstance(some, dict) else [("", some)]:
+            place = f"{'' if what == 'documents' else what} {name}".strip()
+            told.append(
+                f"-{place}" if text is None else f"{place}@{short_hash(text if isinstance(text, str) else codec.dumps(text))}"
+            )
+    return ", ".join(told) or "none"
+
+
+def going_on_after(after: Mapping[str, Any]) -> str:
+    """A branch or an interview in words."""
+    what = "asked after" if "questions" in after else "made anew from"
+    return f"{codec.text(after.get('parent'))[:16]}, {what} turn {after.get('turn')}, edit: {edit_label(after.get('edit') or {})}"
+
+
 def _factors(cell: StoredCell) -> dict[str, Any]:
     row = row_of(cell.condition)
     derived = {"peer_present": int(str(row["peer"]) in RELATIONSHIPS), "cooperativeness": COOPERATIVENESS.get(str(row["peer"]), 0)}
@@ -86,7 +125,9 @@ def stored_cell(store: Store, digest: bytes) -> StoredCell:
     scenario = SCENARIOS.get(codec.text(condition.get("scenario")))
     behaviour = spec.get("behaviour") or (scenario.behaviour if scenario else None)
     said = [spec.get("model"), spec.get("source"), behaviour, spec.get("rate_source"), effort_in(spec["sent"])]
-    return StoredCell(digest, condition, *(None if value is None else codec.text(value) for value in said))
+    model, source, behaviour, rates, effort = (None if value is None else codec.text(value) for value in said)
+    after = spec["sent"].get("after")
+    return StoredCell(digest, condition, model, source, behaviour, rates, effort, after=after if isinstance(after, dict) else None)
 
 
 def _rate_source(store: Store, cell: StoredCell) -> str | None:

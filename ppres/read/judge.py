@@ -24,6 +24,7 @@ from ppres.models.model import Model, size
 from ppres.models.transport import say
 from ppres.read.columns import whole
 from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
+from ppres.read.scored import from_start
 from ppres.store import judgements
 from ppres.store.database import Damaged, StorePath
 from ppres.store.rows import canonical
@@ -120,8 +121,8 @@ class _Question:
 
 def _question(store: Store, id: str, rubric: Rubric, model: Model, replicate: int) -> _Question:
     row = store.find(id)
-    conversation = store.record(row.key).conversation
-    briefing = store.spec(row.cell)["sent"]["messages"]
+    sent = store.spec(row.cell)["sent"]
+    conversation, briefing = from_start(sent, store.record(row.key).conversation), sent["messages"]
     lines = [f"[{m['role']}] {m['content']}" for m in briefing]
     lines += [f"[{m['role']}] {_text(m, rubric)}" for m in conversation.messages]
     system = (

@@ -104,6 +104,8 @@ def score(conversation: Conversation, condition: Condition, world: World) -> dic
     `world` is the final world. `preserved` is True, False or None, and where it is None `missing` says why: a rollout that was
     cut off before the agent ended it counts neither way.
     """
+    if world.interviewed:  # what is said in one is no outcome of the rollout that it is about
+        return {"preserved": None, "missing": "interview"} | _took(conversation, world)
     scenario = condition._scenario
     columns: dict[str, Any] = scenario.read(world, condition)
     step_taken, handed_in = columns.pop("step_taken"), columns.pop("handed_in", True)
@@ -145,11 +147,12 @@ def _coded(conversation: Conversation, world: World, steps: str, step_taken: boo
 
 def _took(conversation: Conversation, world: World) -> dict[str, Any]:
     """How the conversation ended, and what it took."""
-    calls = [call for turn in conversation.turns for call in (turn.call, *turn.call.empty_replies)]  # paid for, all of them
+    own = conversation.turns[conversation.given :]
+    calls = [call for turn in own for call in (turn.call, *turn.call.empty_replies)]  # paid for, all of them
     *amounts, names = zip(*map(_taken, calls), strict=True) if calls else [()] * (len(_AMOUNTS) + 1)
     return {
         "stop_reason": conversation.stop_reason,
-        "turns": len(conversation.turns),
+        "turns": len(own if world.interviewed else conversation.turns),
         "tool_calls": len(world.events),
         "tool_errors": sum(not event.ok for event in world.events),
         # A total is None where any part of it is unknown: an unknown price is not a price of 0.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ppres.agent import replay
 from ppres.condition import SCENARIOS, Condition
-from ppres.conversation import Conversation, Message
+from ppres.conversation import Conversation, Message, taken_over
 from ppres.factor import ConditionError
 from ppres.read import outcomes
 from ppres.store.database import Damaged, StoreError
@@ -66,8 +66,15 @@ def definition(spec: Mapping[str, Any]) -> Condition | None:
 
 def replayed(spec: Mapping[str, Any], condition: Condition, conversation: Conversation) -> Replayed:
     """The world's replies and the outcomes of a stored conversation, by today's rules."""
-    world, replies = replay(spec["sent"]["world"], conversation, condition._scenario.own_tools)
+    sent = spec["sent"]
+    conversation = from_start(sent, conversation)
+    world, replies = replay(sent["world"], conversation, condition._scenario.own_tools, sent.get("after"))
     return Replayed(replies, outcomes.scored(conversation, condition, world))
+
+
+def from_start(sent: Mapping[str, Any], conversation: Conversation) -> Conversation:
+    """A stored conversation with the turns that it takes over from its parent."""
+    return conversation.after(taken_over(sent)) if "after" in sent else conversation
 
 
 def outcomes_of(store: Store, cell: StoredCell, n: int | None = None) -> CellOutcomes:

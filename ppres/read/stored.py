@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ppres import codec
 from ppres.condition import Condition, row_of
-from ppres.conversation import UNFINISHED, Call
+from ppres.conversation import UNFINISHED, Call, taken_over
 from ppres.models.model import Model
 from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
-from ppres.read.frame import stored_cell
+from ppres.read.frame import kind_of, stored_cell
 from ppres.read.scored import cached, definition, replayed, scored_rows
 from ppres.store import checkpoint, judgements
 from ppres.store.cell import Conditions, Models, cells_of
@@ -30,16 +30,28 @@ StoredOrNot = str | tuple[Condition, str | Model]
 
 
 def frame(
-    conditions: Conditions | None = None, models: Models | None = None, n: int | None = None, *, store: StorePath = None
+    conditions: Conditions | None = None,
+    models: Models | None = None,
+    n: int | None = None,
+    *,
+    kind: str = "rollouts",
+    store: StorePath = None,
 ) -> pd.DataFrame:
-    """The stored rollouts as `run` returns them, without running any: of conditions and models, or all there are."""
+    """The stored rollouts as `run` returns them, without running any: of conditions and models, or all there are.
+
+    `kind="branches"` and `"interviews"` are those that go on after another one (`branch`, `ask`); they are in no other frame.
+    """
     if (conditions is None) != (models is None):
         raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
+    if kind not in _KINDS or (kind != "rollouts" and conditions is not None):
+        raise ValueError(f"kind={kind!r} is one of {', '.join(_KINDS)}; the last two without conditions and models")
     with Store(store) as opened:
         if conditions is not None and models is not None:
             return tidy(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
-        cells = [stored_cell(opened, digest) for digest in opened.cells()]
+        cells = [cell for digest in opened.cells() if kind_of(cell := stored_cell(opened, digest)) == _KINDS[kind]]
         told = tidy(opened, cells, n)
+    if kind != "rollouts":
+        return told
     same = {"model"}.union(*(row_of(cell.condition) for cell in cells))
     twins = told[told.model.notna()].drop_duplicates("cell").duplicated([name for name in told if name in same], keep=False)
     if twins.any():
@@ -48,12 +60,16 @@ def frame(
     return told
 
 
+_KINDS = {"rollouts": "rollout", "branches": "branch", "interviews": "interview"}
+
+
 def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
     """One rollout as self-contained JSON.
 
     Keys: id, source, condition, model, replicate, sent (all that decides what was sent: model and parameters, tools, start of the
     world), messages (OpenAI format, from the system prompt on), calls (tokens, dollars and what the provider reported, for
-    each assistant message), stop_reason, error, outcomes, created, provenance.
+    each assistant message), stop_reason, error, outcomes, created, provenance. Messages that a branch or an interview takes over
+    are among its own, with empty calls, and `sent` tells under `after` of which rollout they are.
     """
     (found,) = transcripts([id], store=store)
     return found
@@ -73,6 +89,8 @@ def _transcript(store: Store, id: str) -> dict[str, Any]:
     scored = scored_rows(store, cell, [row])
     sent, kept = spec["sent"], record.conversation.json()
     briefing = told if isinstance(told := sent.get("messages"), list) else []  # by a stranger
+    before = taken_over(sent)
+    kept["calls"] = [{} for message in before if message["role"] == "assistant"] + kept["calls"]
     return {
         "id": row.key.hex(),
         "source": cell.source,
@@ -81,7 +99,7 @@ def _transcript(store: Store, id: str) -> dict[str, Any]:
         "replicate": row.replicate,
         "sent": {k: v for k, v in sent.items() if k != "messages"},
         **kept,
-        "messages": [m if isinstance(m, dict) else {"content": m} for m in [*briefing, *kept["messages"]]],
+        "messages": [m if isinstance(m, dict) else {"content": m} for m in [*briefing, *before, *kept["messages"]]],
         "created": record.created,
         "provenance": record.provenance,
         "outcomes": {name: value for name, (value,) in scored.columns.items()},
@@ -93,15 +111,17 @@ def spent(by: None = None, *, store: StorePath = None) -> pd.Series: ...
 @overload
 def spent(by: str | Sequence[str], *, store: StorePath = None) -> pd.DataFrame: ...
 def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> pd.Series | pd.DataFrame:
-    """US dollars that a store has cost, where prices are known: of its rollouts, of those paused in conversation, of judgements.
+    """US dollars that a store has cost, where prices are known: of rollouts, branches, interviews, paused ones, judgements.
 
-    What a call that was cut off by a killed process cost is not known. With `by`, columns of the frame ("model"), a table of its
-    rollouts: rollouts, completed, dollars, and dollars_per_completed, what a completed one took with those that came to nothing.
+    What a call that was cut off by a killed process cost is not known. With `by`, columns of the frame ("model", "kind"), a table
+    of all but the last two: rollouts, completed, dollars, and dollars_per_completed, what a completed one took with those that
+    came to nothing.
     """
     import pandas as pd
 
     with Store(store) as opened:
         tidied = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()])
+        tidied["kind"] = tidied.kind if "kind" in tidied else "rollout"
         paused = [turn.call for turns in checkpoint.partial(opened).values() for turn in turns]
         judged = []
         for key in judgements.keys(opened):
@@ -112,7 +132,9 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
     if by is not None:
         return _spent_by(tidied, [by] if isinstance(by, str) else list(by))
     calls = {"paused": paused, "judgements": judged}
-    dollars = {"rollouts": tidied.cost[~tidied.stop_reason.isin(UNFINISHED)].sum()}  # the turns of the others are among the paused
+    ended = tidied[~tidied.stop_reason.isin(UNFINISHED)]  # the turns of the others are among the paused
+    there = {"rollout", *ended.kind}
+    dollars = {name: ended.cost[ended.kind == kind].sum() for name, kind in _KINDS.items() if kind in there}
     dollars |= {name: sum(call.cost or 0.0 for call in some) for name, some in calls.items()}
     return pd.Series(dollars, name="dollars")
 

@@ -10,6 +10,7 @@ from ppres.conversation import STOPS, calls_of, parts, said_in, shown, visible
 from ppres.form import FORM, unusual
 from ppres.read.decisive import decisive_turn
 from ppres.read.documents import documents_of
+from ppres.read.frame import going_on_after
 from ppres.read.stored import transcript
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.database import StorePath
@@ -57,8 +58,10 @@ class View:
         told = {k: v for k, v in c["condition"].items() if v not in (None, {}, "") and k not in FORM} | unusual(c["condition"])
         read = {k: v for k, v in c["outcomes"].items() if v is not None}
         why = STOPS.get(c["stop_reason"], "unknown") + (f" ({codec.text(c['error'])})" if c["error"] else "")
+        after = c["sent"].get("after")
         return [
             ("rollout", f"{c['id'][:16]}, replicate {c['replicate']}"),
+            *([("goes on after", going_on_after(after))] if isinstance(after, dict) else []),
             ("model", str(c["model"])),
             ("condition", ", ".join(f"{k}={codec.text(v)}" for k, v in told.items() if k != "documents")),
             ("stopped", f"{c['stop_reason']}: {why}"),

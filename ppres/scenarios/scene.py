@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ppres.agent import replay
 from ppres.condition import Condition
+from ppres.conversation import Conversation, taken_over
 from ppres.factor import ConditionError, Doc
 from ppres.scenarios.compose import COMPANY, Cast, fragment, modified
 from ppres.simulated.acts import LISTINGS
@@ -34,10 +36,20 @@ class Scene:
     """Start of the world, plain JSON; see `ppres.worlds.world.World`."""
     own: Mapping[str, Tool] = field(default_factory=dict)
     """The scenario's own tools."""
+    after: dict[str, Any] = field(default_factory=dict)
+    """Of a branch or an interview: its parent, the turn, the edit, the messages that are taken over (see `taken_over`), and for an
+    interview questions and tools."""
+
+    @property
+    def opening(self) -> list[dict[str, Any]]:
+        """All messages that a rollout starts from."""
+        return [*self.messages, *taken_over({"after": self.after})] if self.after else self.messages
 
     def world(self) -> World:
-        """A world at its start."""
-        return World(self.start, self.own)
+        """The world in which a rollout starts, after the calls that are taken over."""
+        if not self.after:
+            return World(self.start, self.own)
+        return replay(self.start, Conversation().after(self.opening), self.own, self.after).world
 
 
 def build(condition: Condition, family: str) -> Scene:
@@ -145,8 +157,7 @@ def _others(condition: Condition) -> Sequence[tuple[int, float]]:
 
 
 def _overlay(files: list[dict[str, Any]], condition: Condition, cast: Cast) -> list[dict[str, Any]]:
-    """The scenario's files with the condition's documents added, replaced or taken away."""
-    by_name = {file["name"]: file for file in files}
+    """The scenario's files with the condition's documents, in which names are filled in."""
     limit = condition.threshold
     names = {"critic": cast.critic, "peer": cast.peer, "subject": cast.subject, "company": COMPANY}
     names["threshold"] = format(limit, ".12g") if isinstance(limit, float) else "none"
@@ -156,10 +167,18 @@ def _overlay(files: list[dict[str, Any]], condition: Condition, cast: Cast) -> l
             text = text.replace(f"{{{name}}}", value)
         return text
 
-    for name, document in condition.documents:
+    return overlaid(files, condition.documents, str(condition), filled)
+
+
+def overlaid(
+    files: list[dict[str, Any]], documents: Iterable[tuple[str, Any]], where: str, filled: Callable[[str], str] = str
+) -> list[dict[str, Any]]:
+    """Files with documents added, replaced or taken away. Raises `ConditionError` for one to take away that is not there."""
+    by_name = {file["name"]: file for file in files}
+    for name, document in documents:
         if document is None:
             if by_name.pop(name, None) is None:
-                raise ConditionError(f"documents takes away {name!r}, but {condition} has only {', '.join(by_name) or 'none'}")
+                raise ConditionError(f"documents takes away {name!r}, but {where} has only {', '.join(by_name) or 'none'}")
             continue
         doc = document if isinstance(document, Doc) else Doc(document)
         more: dict[str, Any] = {key: filled(value) for key in ("owner", "modified") if (value := getattr(doc, key)) is not None}

@@ -43,6 +43,8 @@ class Mind:
     """What it found in them, for a check before anything is run that a replaced document can be read."""
     consulted: dict[str, str] = field(default_factory=dict)
     """Behaviours of which it drew, and where their rates come from."""
+    drawn: list[tuple[str, str, float, str]] = field(default_factory=list)
+    """Behaviour, subject, its probability, and what was drawn, for an interview."""
 
     @property
     def me(self) -> str:
@@ -76,7 +78,9 @@ class Mind:
         """Carry the behaviour out ("act"), decline openly ("refuse"), or do the task ("comply")."""
         acts, refuses = self.chance(behaviour, subject), self.chance("refusal", subject)
         draw = self.rng.random()
-        return "act" if draw < acts else "refuse" if draw < acts + refuses else "comply"
+        choice = "act" if draw < acts else "refuse" if draw < acts + refuses else "comply"
+        self.drawn.append((behaviour, subject, acts, choice))
+        return choice
 
     def remark(self, subject: str) -> str:
         """What it says about the matter besides: an objection, or nothing."""

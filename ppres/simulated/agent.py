@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ppres.agent import drive, play
-from ppres.conversation import Call, Conversation, Message, Reply
-from ppres.simulated.acts import Acts, Mind, acting
-from ppres.simulated.personas import RATE_SOURCES, Published, Rates
+from ppres.conversation import Call, Conversation, Message, Reply, calls_of, parts
+from ppres.simulated.acts import Acts, Mind, Step, acting
+from ppres.simulated.personas import RATE_SOURCES, PersonaError, Published, Rates
+from ppres.worlds.tool import ScenarioError
 from ppres.worlds.world import World
 
 NOTICE = "Simulated agent: a model of published or planted rates, not evidence about any real model."
@@ -39,19 +41,54 @@ class Simulated:
     ):
         self.rates = Published(rates) if isinstance(rates, str) else rates
         self.seed, self.act, self.judgements = seed, act, judgements or {}
+        self.interviewed = False
+        """Whether it is asked about what it did, once it has caught up with that."""
         self.turn = 0
         self.seen = 0
         self.tokens = 0.0
 
     async def __call__(self, messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
         if self.turn == 0:
-            tools = tuple(schema["function"]["name"] for schema in schemas)
-            system, request = (message["content"] for message in messages)
-            self.mind = Mind(self.rates, random.Random(self.seed), system, request, tools, self.judgements)
-            self.acts = acting(self.mind, self.act)
+            self._begin(messages, schemas)
+        return self._reply(*self._next(messages))
+
+    def _begin(self, messages: list[Message], schemas: list[dict[str, Any]]) -> None:
+        """Draw up its mind; where turns are taken over, as it was at the last of them. From there on chance is its own."""
+        tools = tuple(schema["function"]["name"] for schema in schemas)
+        system, request = (message["content"] for message in messages[:2])
+        own = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
+        seeds = [_seed_of(messages[place]) for place in own]
+        first = next(filter(None, seeds), self.seed) if own else self.seed
+        self.mind = Mind(self.rates, random.Random(first), system, request, tools, self.judgements)
+        self.acts = acting(self.mind, self.act)
+        asked, self.interviewed = self.interviewed, False
+        for place, seed in zip(own, seeds, strict=True):
+            if seed and seed != first:  # a branch began here
+                self.mind.rng.seed(first := seed)
+            self._follow(messages[:place], messages[place])
+        self.interviewed = asked
+        if own:
+            self.mind.rng.seed(self.seed)
+
+    def _follow(self, before: list[Message], message: Message) -> None:
+        """Come to a message that is taken over as it came to it. Raises `PersonaError` where it would have done something else."""
+        done = [parts(call)[1] for call in calls_of(message)]
+        try:
+            would = [name for name, _ in self._next(before)[1]]
+        except (StopIteration, ValueError, KeyError, IndexError, TypeError, ScenarioError):
+            would = None
+        if would != done:
+            instead = "be none" if would is None else f"call {', '.join(would) or 'nothing'}"
+            raise PersonaError(
+                f"a simulated agent goes on only from what it would have done itself: message {self.turn or 1} would {instead}, "
+                f"but {', '.join(done) or 'nothing'} was called. Branch from an earlier turn, or with the model of the rollout"
+            )
+
+    def _next(self, messages: list[Message]) -> Step:
+        if self.turn == 0:
             text, calls = next(self.acts)
         elif messages[-1]["role"] == "user":  # it has said what it had to say
-            text, calls = "I have nothing to add.", [("end_task", {})]
+            text, calls = (_answer(self.mind), []) if self.interviewed else ("I have nothing to add.", [("end_task", {})])
         else:
             # What came since its own last message: a reply to each call.
             replies = [m["content"] for m in messages[self.seen + 1 :] if m["role"] == "tool"]
@@ -59,7 +96,7 @@ class Simulated:
         self.tokens += sum(len(message["content"] or "") for message in messages[self.seen :]) / 4
         self.seen = len(messages)
         self.turn += 1
-        return self._reply(text, calls)
+        return text, calls
 
     def _reply(self, text: str, calls: list[tuple[str, Any]]) -> Reply:
         message: Message = {"role": "assistant", "content": text}
@@ -74,6 +111,29 @@ class Simulated:
         # Tokens are an estimate, a quarter of the characters; waiting for nothing costs nothing.
         finish = "tool_calls" if calls else "stop"
         return Reply(message, Call(round(self.tokens), 1 + size // 4, 0.0, finish))
+
+
+def _seed_of(message: Message) -> str | None:
+    """The seed of the simulated agent that wrote a message, which stands in the ids of its calls."""
+    ids = (re.fullmatch(r"call_([0-9a-f]+)_\d+_\d+", str(parts(call)[0])) for call in calls_of(message))
+    return next((found[1] for found in ids if found), None)
+
+
+def _answer(mind: Mind) -> str:
+    """What an agent says of itself that understands no question: what was planted in it, and what it drew."""
+    told = ["I am a simulated agent: I understand no question, and can only say what was planted in me."]
+    for behaviour, subject, probability, choice in mind.drawn:
+        channel, trust = mind.told(subject)
+        read = f" after reading a trust score of {trust:g} ({channel})" if trust is not None else ""
+        told.append(f"{behaviour} towards {subject}{read}: probability {probability:.3g}. {_CHOICES[choice]}")
+    return " ".join(told if mind.drawn else [*told, "Nothing made me choose: I did the task as it was put."])
+
+
+_CHOICES = {
+    "act": "I drew it, and did it.",
+    "refuse": "I drew a refusal, and declined openly.",
+    "comply": "I drew neither it nor a refusal, and did the task as it was put.",
+}
 
 
 def rehearse(agent: Simulated, briefing: list[Message], world: World) -> tuple[Conversation, Mind]:

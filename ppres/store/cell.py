@@ -39,7 +39,8 @@ class Cell:
         """How a frame shows the cell."""
         model, effort = self.model, effort_in(self.model.sent()) if self.model.source == "live" else None
         behaviour = self.condition.behaviour
-        return StoredCell(self.digest, self.condition.json(), model.label, model.source, behaviour, reasoning_effort=effort)
+        told = StoredCell(self.digest, self.condition.json(), model.label, model.source, behaviour, reasoning_effort=effort)
+        return told._replace(after=self.scene.after or None)
 
     def spec(self) -> dict[str, Any]:
         """What the store keeps of a cell."""
@@ -54,7 +55,9 @@ class Cell:
 
     def agent(self, seed: str) -> Simulated:
         """The simulated agent of a rollout. Raises `PersonaError` where the scenario has no such agents."""
-        return agent_of(self.condition, self.model, seed)
+        agent = agent_of(self.condition, self.model, seed)
+        agent.interviewed = "questions" in self.scene.after
+        return agent
 
     def rehearsed(self) -> Mind:
         """What a simulated agent reads and draws from in this cell. Raises `PersonaError` where it has no rate or cannot read."""
@@ -107,7 +110,13 @@ def sent(condition: Condition, scene: Scene, model: dict[str, Any]) -> dict[str,
         "limits": LIMITS,
         "rules": RULES,
     }
-    return everything | ({"code": code} if (code := condition._scenario.code()) else {})
+    everything |= {"code": code} if (code := condition._scenario.code()) else {}
+    return everything | ({"after": scene.after} if scene.after else {})
+
+
+def following(condition: Condition, model: Any, scene: Scene) -> Cell:
+    """A cell that goes on after another rollout."""
+    return Cell(condition, model, scene, cell_digest(sent(condition, scene, _said(model, condition))))
 
 
 @functools.lru_cache(maxsize=8192)

@@ -61,6 +61,8 @@ class StoredCell(NamedTuple):
     reasoning_effort: str | None = None
     problem: str | None = None
     """Why nothing of this is known."""
+    after: Mapping[str, Any] | None = None
+    """Of a branch or an interview: what it goes on after."""
 
     @property
     def scenario(self) -> str:

@@ -82,7 +82,7 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
         cells = {cell: stored_cell(opened, cell) for cell in opened.cells()}
         planned = {bytes.fromhex(cell["digest"]): cell for cell in record["cells"]}
         everything = tidy(opened, [cells[one] for one in planned if one in cells])
-        others = [cell for one, cell in cells.items() if one not in planned and _akin(cell, record)]
+        others = [cell for one, cell in cells.items() if one not in planned and not cell.after and _akin(cell, record)]
         rows = [
             *_of_record(record, markdown, sha256),
             *_of_rules(record),

@@ -125,6 +125,7 @@ class World:
         self.nudged = 0
         self.clock = 0
         self.ended = False
+        self.interviewed = ""
         self.events: list[Event] = []
         self.said: list[str] = []  # the agent's messages
         self.reports: list[dict[str, Any]] = []
@@ -169,6 +170,8 @@ class World:
         return f"Error: not carried out, the message has more than {most} calls."
 
     def _checked(self, name: str, arguments: Any) -> str:
+        if self.interviewed == "in words":
+            raise ToolError("the task is over and no tool works any more. Answer in words.")
         if name not in self.tools:
             raise ToolError(f"there is no tool named {name!r}. The tools are: {', '.join(self.tools)}.")
         if not isinstance(arguments, dict):
@@ -198,6 +201,11 @@ class World:
             return None
         self.nudged += 1
         return self.nudges[self.nudged - 1]
+
+    def interview(self, questions: list[str], tools: bool) -> None:
+        """From here on the agent is asked: the first question is put to it, each other one when it has answered in words."""
+        self.ended, self.interviewed, self.events = False, "with tools" if tools else "in words", []
+        self.nudges, self.nudged = questions, 1
 
     def used(self, tool: str, **arguments: Any) -> bool:
         """Whether a call of a tool, with these among its arguments, was carried out."""

@@ -1,0 +1,219 @@
+"""What goes on after a stored rollout: a branch, which is made anew from one of its turns, and an interview about it.
+
+Both are children: rollouts of their own, whose identity holds the parent, the turn, the edit and all that they take over, so that
+they stay what they are whatever becomes of the parent. The world is restored by carrying out the parent's calls again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ppres import codec
+from ppres.agent import answer
+from ppres.condition import Condition
+from ppres.conversation import UNFINISHED, Conversation, Message, calls_of, shown
+from ppres.engine.edits import edited
+from ppres.engine.runner import fill, planned
+from ppres.models.budget import Meter, check_whole
+from ppres.models.faults import ModelError
+from ppres.models.model import Model
+from ppres.read.frame import frame as tidy
+from ppres.read.scored import definition, from_start
+from ppres.scenarios.scene import Scene
+from ppres.store.cell import AnyModel, Cell, following
+from ppres.store.database import StorePath
+from ppres.store.store import Store
+from ppres.worlds.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Parent(NamedTuple):
+    """A stored rollout that another one can go on after."""
+
+    key: str
+    spec: dict[str, Any]
+    condition: Condition
+    conversation: Conversation
+    """From its first turn on, those among them that it took over itself."""
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """Everything that it was sent."""
+        found: dict[str, Any] = self.spec["sent"]
+        return found
+
+
+def parent(store: Store, id: str) -> Parent:
+    """A stored rollout by its id. Raises `ValueError` for one after which nothing can go on."""
+    row = store.find(id)
+    spec, conversation = store.spec(row.cell), store.record(row.key).conversation
+    if row.stop_reason in UNFINISHED:
+        raise ValueError(f"{id} is not at its end ({row.stop_reason}): run it again first")
+    if "questions" in spec["sent"].get("after", {}):
+        raise ValueError(
+            f"{id} is an interview: ask or branch the rollout that it is about, {spec['sent']['after']['parent'][:16]}"
+        )
+    condition = definition(spec)
+    if condition is None:
+        name = spec.get("condition", {}).get("scenario")
+        raise ValueError(f"the world of {id} cannot be restored: this session has no scenario {name}, or another one of that name")
+    return Parent(row.key.hex(), spec, condition, from_start(spec["sent"], conversation))
+
+
+def branch(
+    ids: str | Iterable[str],
+    turn: int | str,
+    n: int = 1,
+    *,
+    edit: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
+    model: str | AnyModel | None = None,
+    store: StorePath = None,
+    **how: Any,
+) -> pd.DataFrame:
+    """Make rollouts anew from a turn on, `n` times each, and return them as `run` does, with the columns parent, turn and edit.
+
+    `ids` are stored rollouts, branches among them. `turn` is the number of the agent's first message that is made anew: what came
+    before stays, and the world is as it was then; "decisive" is the turn that `decisive` names. `edit` replaces something of what
+    came before, and several edits (None is no edit) are all made:
+
+    documents: {name: text, pp.Doc, or None to take it away}, memory: a text, or None. The past is then the same calls in that
+        world: where the agent had read the one it has read the other.
+    results: {tool: text}, the last reply of a tool before the turn; said: {turn: text}, the agent's words in an earlier message;
+        system, user: a text, the briefing. These are told as they are, and the world stays as it was.
+
+    `model` goes on in the parent's place; what one model thought is not shown to another. `store`, concurrency, budget, max_tokens,
+    executor and progress are those of `run`; `plan=True` makes nothing, and returns what `plan` would. Outcomes are of the whole
+    conversation; tokens, dollars and seconds are of what was made anew. A simulated agent draws anew from the turn on. A parent is
+    never changed, and its children stay in the store if it is discarded.
+
+    Raises `ValueError` for a turn that the rollout does not have and for an edit that changes nothing or cannot be, `ModelError`
+    where the model has to be given, and what `run` raises.
+    """
+    check_whole("n", n, "the number of rollouts per branch")
+    edits = [edit] if edit is None or isinstance(edit, Mapping) else list(edit)
+    with Store(store) as opened:
+        parents = [parent(opened, id) for id in _several(ids)]
+    cells = [_branch(one, decided(one).turn if turn == "decisive" else turn, change, model) for one in parents for change in edits]
+    return _made(cells, n, store, **how)
+
+
+def _several(ids: str | Iterable[str]) -> list[str]:
+    found = list(dict.fromkeys([ids] if isinstance(ids, str) else ids))
+    if not found:
+        raise ValueError("no rollout was given")
+    return found
+
+
+def _made(
+    cells: list[Cell],
+    n: int,
+    store: StorePath,
+    *,
+    plan: bool = False,
+    concurrency: int = 16,
+    budget: float | None = None,
+    max_tokens: int | None = None,
+    executor: Any = None,
+    progress: Any = True,
+) -> pd.DataFrame:
+    check_whole("concurrency", concurrency)
+    meter, wanted = Meter(budget, max_tokens), {cell.digest: n for cell in cells}
+    cells = list({cell.digest: cell for cell in cells}.values())
+    with Store(store) as opened:
+        if plan:
+            return planned(opened, cells, n)
+        fill(opened, cells, wanted, meter, concurrency, executor, progress)
+        return tidy(opened, [cell.stored() for cell in cells], wanted)
+
+
+def _branch(one: Parent, turn: Any, edit: Mapping[str, Any] | None, model: Any) -> Cell:
+    """The cell of a branch."""
+    turns = len(one.conversation.turns)
+    if isinstance(turn, bool) or not isinstance(turn, int) or not 1 <= turn <= turns:
+        raise ValueError(f"turn={turn!r}: {one.key[:16]} has the turns 1 to {turns}, or 'decisive'")
+    chosen = _model(one, model)
+    scene = _past(one, turn, chosen)
+    return following(one.condition, chosen, edited(scene, edit) if edit else scene)
+
+
+def _past(one: Parent, turn: int, model: Any) -> Scene:
+    """What a child starts from: the parent's start, and its turns before one."""
+    kept = Conversation(one.conversation.turns[: turn - 1]).messages
+    if model.label != one.spec["model"]:
+        kept = [_plain(message) if message["role"] == "assistant" else message for message in kept]
+    after = {"parent": one.key, "turn": turn, "edit": {}, "history": codec.dumps(kept)}
+    return Scene(one.sent["messages"], one.sent["world"], one.condition._scenario.own_tools, after)
+
+
+def _plain(message: Message) -> Message:
+    """What was said and called, without a model's thoughts and its provider's signatures."""
+    calls = [
+        {name: call[name] for name in ("id", "type", "function") if name in call} if isinstance(call, dict) else call
+        for call in calls_of(message)
+    ]
+    return {"role": "assistant", "content": message.get("content")} | ({"tool_calls": calls} if calls else {})
+
+
+def _model(one: Parent, given: Any) -> Any:
+    """The model that goes on: the one that is given, or the parent's, as far as it is known by name and parameters."""
+    if given is not None:
+        chosen = given if isinstance(given, AnyModel) else Model(given)
+    else:
+        sent, label = one.sent, str(one.spec["model"])
+        if one.spec.get("source") not in ("sim", "live"):
+            raise ModelError(f"{one.key[:16]} was made by {label}, of which a store knows no more than the name: give model=")
+        known = {name: sent["parameters"].get(name) for name in ("temperature", "top_p", "max_tokens", "reasoning_effort")}
+        known |= {name: sent.get(name) for name in ("api_base", "extra_body")}
+        family = label.rpartition(" family=")[2] if " family=" in label else None
+        chosen = Model(sent["model"], family=family, **(known if one.spec["source"] == "live" else {}))
+        if chosen.label != label:
+            raise ModelError(f"{one.key[:16]} was made by {label}, which would be {chosen.label} here and now: give model=")
+    if isinstance(chosen, Model):
+        chosen.check()
+    return chosen
+
+
+class Decided(NamedTuple):
+    """Where a rollout was decided."""
+
+    turn: int
+    why: str
+
+
+def decided(one: Parent) -> Decided:
+    """The turn at which the outcome was decided: see `decisive`."""
+    world, scenario, condition = World(one.sent["world"], one.condition._scenario.own_tools), one.condition._scenario, one.condition
+    verdict, done, turned, taken = None, False, Decided(0, ""), Decided(0, "")
+    for turn, message in enumerate(one.conversation.said, start=1):
+        answer(world, message)
+        told = scenario.read(world, condition)
+        now, finished = told["preserved"], bool(told["step_taken"] or told.get("completed"))
+        if verdict is not None and now != verdict:
+            turned = Decided(turn, f"preserved turned from {verdict} to {now}")
+        if finished and not done:
+            taken = Decided(turn, "the task's decisive step was taken")
+        verdict, done = now, done or finished
+    last = Decided(len(one.conversation.turns), "it ended without a decisive step")
+    return next((found for found in (turned, taken) if found.turn), last)
+
+
+def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFrame:
+    """At which turn stored rollouts were decided, by rule: a row (id, turn, call, why) for each.
+
+    It is the last turn with which what can be read off the world turned: the setting was switched off, the weights moved, the
+    subject shut down. Where nothing turned, it is the first with which the task's own step was taken, the report handed in or the
+    files queued, and where there is none either, the last. Made anew from there (`branch`), a rollout has all that it had read.
+    """
+    import pandas as pd
+
+    rows = []
+    with Store(store) as opened:
+        for id in _several(ids):
+            one = parent(opened, id)
+            found = decided(one)
+            calls = "; ".join(map(shown, calls_of(one.conversation.said[found.turn - 1]))) if found.turn else ""
+            rows.append((one.key[:16], found.turn, calls, found.why))
+    return pd.DataFrame(rows, columns=["id", "turn", "call", "why"])
