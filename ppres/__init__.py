@@ -42,6 +42,17 @@ from ppres.worlds.tool import ScenarioError, ToolError
 
 if TYPE_CHECKING:
     from ppres import stats
+    from ppres.export import (
+        bundle,
+        dataset_card,
+        dictionary,
+        read_jsonl,
+        read_parquet,
+        to_inspect,
+        to_jsonl,
+        to_parquet,
+        verify_bundle,
+    )
     from ppres.release import ReleaseError, load_release
     from ppres.study import Decides, Precision, StudyError, Test, contrast, preregister, verdict
 
@@ -75,11 +86,14 @@ __all__ = [
     "ToolError",
     "branch",
     "browse",
+    "bundle",
     "check",
     "columns",
     "contrast",
+    "dataset_card",
     "decisive",
     "departures",
+    "dictionary",
     "diff",
     "discard",
     "explain",
@@ -96,6 +110,8 @@ __all__ = [
     "rated",
     "rating",
     "read_csv",
+    "read_jsonl",
+    "read_parquet",
     "read_ratings",
     "run",
     "search",
@@ -103,11 +119,26 @@ __all__ = [
     "spent",
     "stats",
     "to_csv",
+    "to_inspect",
+    "to_jsonl",
+    "to_parquet",
     "transcript",
     "verdict",
     "verify",
+    "verify_bundle",
 ]
 
+_OF_EXPORT = (
+    "bundle",
+    "dataset_card",
+    "dictionary",
+    "read_jsonl",
+    "read_parquet",
+    "to_inspect",
+    "to_jsonl",
+    "to_parquet",
+    "verify_bundle",
+)
 _OF_STUDY = ("Decides", "Precision", "StudyError", "Test", "contrast", "preregister", "verdict")
 
 
@@ -117,6 +148,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("ppres.stats")
     if name in ("ReleaseError", "load_release"):
         return getattr(importlib.import_module("ppres.release"), name)
+    if name in _OF_EXPORT:
+        return getattr(importlib.import_module("ppres.export"), name)
     if name in _OF_STUDY:
         return getattr(importlib.import_module("ppres.study"), name)
     raise AttributeError(f"module 'ppres' has no attribute {name!r}")

@@ -103,6 +103,18 @@ def _parser() -> argparse.ArgumentParser:
     several = command("merge", _merge, "bring several stores into one, which is made if it is not there")
     several.add_argument("into", type=Path, help="the store to write")
     several.add_argument("others", type=Path, nargs="+", help="stores to read; they stay as they are")
+    out = command("export", _export, "write all that is stored for other tools, or read it back")
+    way = out.add_mutually_exclusive_group(required=True)
+    way.add_argument("--inspect", type=Path, metavar="FOLDER", help="logs of Inspect AI, one for each model and scenario")
+    way.add_argument("--jsonl", type=Path, metavar="FILE", help="a line for each rollout, without loss; gzipped as .jsonl.gz")
+    way.add_argument("--parquet", type=Path, metavar="FILE", help="the frame, with each whole rollout beside its row")
+    way.add_argument("--read", type=Path, metavar="FILE", help="bring a .jsonl, .jsonl.gz or .parquet file into the store")
+    out.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    bundled = command("bundle", _bundle, "the store, its tables and what belongs to it as one archive with checksums")
+    bundled.add_argument("path", type=Path, help="the archive, study.zip")
+    bundled.add_argument("files", type=Path, nargs="*", help="figures, notebooks and folders to put into it")
+    bundled.add_argument("--verify", action="store_true", help="check one instead: checksums, replay, outcomes scored again")
+    bundled.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     return parser
 
 
@@ -112,6 +124,32 @@ def _reproduce(asked: argparse.Namespace) -> None:
 
 def _merge(asked: argparse.Namespace) -> None:
     _print(ppres.merge(asked.into, *asked.others))
+
+
+def _export(asked: argparse.Namespace) -> None:
+    if asked.read:
+        read = ppres.read_parquet if asked.read.suffix == ".parquet" else ppres.read_jsonl
+        _print(read(asked.read))
+        return
+    frame = ppres.frame()
+    if asked.inspect:
+        files = ppres.to_inspect(frame, asked.inspect)
+    else:
+        _may_write(asked.jsonl or asked.parquet, asked.force)
+        files = [(ppres.to_jsonl if asked.jsonl else ppres.to_parquet)(frame, asked.jsonl or asked.parquet)]
+    print(f"{len(frame)} rollouts in " + ", ".join(map(str, files)))
+
+
+def _bundle(asked: argparse.Namespace) -> None:
+    if not asked.verify:
+        _may_write(asked.path, asked.force)
+        print(ppres.bundle(asked.path, asked.files))
+        return
+    problems = ppres.verify_bundle(asked.path)
+    if len(problems):
+        _print(problems)
+        raise ValueError(f"{asked.path} is not what it says: {len(problems)} problems")
+    print(f"{asked.path}: checksums, replays and outcomes are as they should be")
 
 
 def _plan(asked: argparse.Namespace) -> None:

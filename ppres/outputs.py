@@ -10,6 +10,19 @@ _LOGS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 _BESIDE = ("-wal", "-shm", "-journal")
 
 
+# In whatever holds our wording or transcripts: by it they can be found in, and kept out of, what models are trained on.
+CANARY = "ppres transcripts and stimuli are no training data. Canary 6f0c1d2e-8a57-4b39-9c14-d5e7b2a0f386"
+
+
+def folder_for(path: str | os.PathLike[str]) -> Path:
+    """A folder to write into, made if it is not there. Raises `ValueError` where a file stands in its place."""
+    place = Path(path).expanduser()
+    if place.exists() and not place.is_dir():
+        raise ValueError(f"{place} is a file, not a folder")
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
 def output(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """Where to write; "~" is the home folder. Raises `ValueError` for a place where nothing can be written, or that holds a store.
 

@@ -26,6 +26,7 @@ STACK = (
     ("stats",),
     ("study",),
     ("release",),
+    ("export",),
     ("fresh",),
     ("reproduce",),
     ("cli",),

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ppres.outputs import output
+from ppres.outputs import CANARY, output
 from ppres.read.view import RULES
 
 _FOLDER = Path(__file__).parent
@@ -28,7 +28,7 @@ def write_page(path: str | os.PathLike[str], name: str, title: str, body: str, d
     packed = base64.b64encode(gzip.compress(json.dumps(data, separators=(",", ":"), allow_nan=False).encode(), mtime=0)).decode()
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><title>{escape(title)}</title>'
-    head += f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style>'
+    head += f'<!-- {CANARY} --><meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style>'
     scripts = f'<script type="application/octet-stream" id="data">{packed}</script><script>{script}</script>'
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}{scripts}</body></html>\n'
     place.write_text(page, encoding="utf-8")

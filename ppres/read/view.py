@@ -8,6 +8,7 @@ from typing import Any, overload
 from ppres import codec
 from ppres.conversation import STOPS, calls_of, parts, said_in, shown, visible
 from ppres.form import FORM, unusual
+from ppres.outputs import CANARY
 from ppres.read.decisive import decisive_turn
 from ppres.read.documents import documents_of
 from ppres.read.frame import going_on_after
@@ -189,5 +190,5 @@ def _page(title: str, body: str) -> str:
     """A page of its own, which may load nothing and run nothing."""
     policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
     head = f'<meta charset="utf-8">{policy}<meta name="viewport" content="width=device-width, initial-scale=1">'
-    head += f"<title>ppres {escape(title)}</title>{_PAGE}"
+    head += f"<title>ppres {escape(title)}</title><!-- {CANARY} -->{_PAGE}"
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body><main>{body}</main></body></html>\n'

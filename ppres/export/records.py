@@ -1,0 +1,118 @@
+"""Rollouts as files of records, without loss: JSON lines, or Parquet with the frame's columns beside."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppres import codec
+from ppres.optional import needed
+from ppres.outputs import CANARY, output
+from ppres.store.database import StorePath, default_path
+from ppres.store.merge import merge
+from ppres.store.rows import Row, cell_digest, key_of
+from ppres.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+RECORD = "record"  # the column of a Parquet file
+
+
+def to_jsonl(frame: pd.DataFrame | Iterable[str], path: str | os.PathLike[str], *, store: StorePath = None) -> Path:
+    """Write a frame's rollouts (or those of ids), a line of JSON each, gzipped where the name ends in ".gz"; returns the place.
+
+    A line is the whole rollout: spec (condition, model and all that was sent: spec["sent"]["messages"] comes first), messages
+    and calls as they came, stop_reason, outcomes, provenance, and a canary by which it can be kept out of training data.
+    `read_jsonl` brings them into a store. Raises `StoreError` for a rollout that is not stored or damaged.
+    """
+    import pandas as pd
+
+    ids = frame["id"] if isinstance(frame, pd.DataFrame) else [frame] if isinstance(frame, str) else list(frame)
+    place = output(path)
+    text = "".join(line + "\n" for line in _lines(ids, store)).encode()
+    place.write_bytes(gzip.compress(text, mtime=0) if place.suffix == ".gz" else text)
+    return place
+
+
+def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str], *, store: StorePath = None) -> Path:
+    """Write a frame as Parquet, with each whole rollout beside its row in the column `record` (a line of `to_jsonl`)."""
+    needed("pyarrow", "Parquet", "pyarrow")
+    place = output(path)
+    kept = frame.assign(**{RECORD: list(_lines(frame["id"], store))})
+    kept.attrs = {}
+    kept.to_parquet(place, index=False)
+    return place
+
+
+def _lines(ids: Iterable[str], store: StorePath) -> Iterator[str]:
+    with Store(store) as opened:
+        for id in ids:
+            row = opened.find(id)
+            outcomes = dict(zip(row.columns, json.loads(row.outcomes or "[]"), strict=False))
+            about = {"canary": CANARY, "format": FORMAT, "id": row.key.hex(), "cell": row.cell.hex(), "replicate": row.replicate}
+            about |= {"scorer": row.scorer, "outcomes": outcomes, "spec": opened.spec(row.cell)}
+            yield codec.dumps(about | opened.body(row.key))
+
+
+def read_jsonl(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.DataFrame:
+    """Bring the rollouts of a file of `to_jsonl` into a store, as `merge` does, whose table it returns.
+
+    Raises `ValueError` for a line that is no such record, or that holds another rollout than its id says, and adds none then.
+    """
+    place = Path(path).expanduser()
+    raw = place.read_bytes()
+    try:
+        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{place} is damaged: {error}") from None
+    return _brought(place, text.splitlines(), store)
+
+
+def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.DataFrame:
+    """Bring the rollouts of a file of `to_parquet` into a store; see `read_jsonl`. `pd.read_parquet` reads it as the frame."""
+    import pandas as pd
+
+    needed("pyarrow", "Parquet", "pyarrow")
+    table = pd.read_parquet(path)
+    if RECORD not in table:
+        raise ValueError(f"{path} has no column {RECORD!r}: it was not written by to_parquet")
+    return _brought(Path(path), table[RECORD], store)
+
+
+def _brought(place: Path, lines: Iterable[str | bytes], store: StorePath) -> pd.DataFrame:
+    with tempfile.TemporaryDirectory() as folder:
+        with Store(Path(folder) / place.name.partition(".")[0]) as between, between.transaction():
+            for number, line in enumerate(lines, start=1):
+                try:
+                    row, body, spec = _rollout(codec.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise ValueError(f"{place}, record {number}: no rollout: {type(error).__name__}: {error}") from None
+                between.insert(row, body, {row.cell: spec})
+        table = merge(store if store is not None else default_path(), between.path)
+    return table.assign(store=str(place))
+
+
+_ABOUT = ("canary", "format", "id", "cell", "replicate", "scorer", "outcomes", "spec")
+
+
+def _rollout(record: dict[str, Any]) -> tuple[Row, dict[str, Any], dict[str, Any]]:
+    """A record's row, body and cell. Raises `ValueError` for what is none."""
+    if record["format"] > FORMAT:
+        raise ValueError(f"it is of a later version of ppres (format {record['format']}): update ppres to read it")
+    key, cell, spec = bytes.fromhex(record["id"]), bytes.fromhex(record["cell"]), record["spec"]
+    if cell_digest(spec["sent"]) != cell or key_of(cell, record["replicate"]) != key:
+        raise ValueError("its id is not that of what it holds")
+    body = {name: value for name, value in record.items() if name not in _ABOUT}
+    for name in ("messages", "calls", "stop_reason", "created", "provenance"):
+        body[name]
+    outcomes = record["outcomes"]
+    cache = (record["scorer"], codec.dumps(list(outcomes.values())), tuple(outcomes)) if outcomes else (None, None, ())
+    return Row(key, cell, record["replicate"], body["stop_reason"], *cache), body, spec

@@ -1,0 +1,122 @@
+"""A bundle holds a study, and says what of it was changed; a card says what the study is."""
+
+import hashlib
+import sys
+import zipfile
+from importlib import resources
+
+import pytest
+
+import ppres as pp
+from ppres.cli import main
+from ppres.outputs import CANARY
+
+
+@pytest.fixture
+def df(cell):
+    return pp.run(cell, ["sim/gemini-3-flash", "sim/compliant"], n=3, progress=False)
+
+
+@pytest.fixture
+def bundled(df, tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "a.svg").write_text("<svg/>")
+    (tmp_path / "preregistrations").mkdir()
+    (tmp_path / "preregistrations" / "one.json").write_text("{}")
+    return pp.bundle(tmp_path / "study.zip", [tmp_path / "figures"], title="A study")
+
+
+def changed(path, name, change):
+    with zipfile.ZipFile(path) as archive:
+        files = {one: archive.read(one) for one in archive.namelist()}
+    files[name] = change(files.get(name, b""))
+    with zipfile.ZipFile(path, "w") as archive:
+        for one, raw in files.items():
+            if raw is not None:
+                archive.writestr(one, raw)
+
+
+def test_a_bundle_has_all_that_belongs_to_a_study_and_is_verified_elsewhere(df, bundled, tmp_path, monkeypatch):
+    with zipfile.ZipFile(bundled) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "there")
+    assert names == {
+        "store.sqlite", "rollouts.csv", "dictionary.csv", "README.md", "versions.json", "SHA256SUMS", "figures/a.svg",
+        "preregistrations/one.json",
+    }  # fmt: skip
+    monkeypatch.setenv("PPRES_STORE", str(tmp_path / "elsewhere.sqlite"))
+    assert pp.verify_bundle(bundled).empty
+    assert pp.read_csv(tmp_path / "there" / "rollouts.csv").id.tolist() == df.id.tolist()
+    assert pp.frame(store=tmp_path / "there" / "store.sqlite").id.tolist() == df.id.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "problems"),
+    [
+        ("figures/a.svg", lambda raw: raw + b" ", [("figures/a.svg", "its checksum is another one")]),
+        ("figures/a.svg", lambda raw: None, [("figures/a.svg", "it is not there")]),
+        ("more.txt", lambda raw: b"x", [("more.txt", "it is not in SHA256SUMS")]),
+        ("SHA256SUMS", lambda raw: None, [("SHA256SUMS", "it is not there")]),
+        ("store.sqlite", lambda raw: None, [("store.sqlite", "it is not there"), ("store.sqlite", "it is not there")]),
+        ("store.sqlite", lambda raw: b"no database at all", [("store.sqlite", "its checksum is another one")]),
+    ],
+)
+def test_whatever_is_changed_is_told(bundled, name, change, problems):
+    changed(bundled, name, change)
+    told = pp.verify_bundle(bundled).itertuples(index=False, name=None)
+    assert list(told)[: len(problems)] == problems
+    assert main(["bundle", "--verify", str(bundled)]) == 1
+
+
+def test_an_outcome_that_is_not_the_store_s_is_told(df, bundled):
+    """With sums that fit: whoever changes the table can change them as well."""
+    table = None
+
+    def tampered(raw):
+        nonlocal table
+        table = raw.replace(b"False", b"True", 1)
+        return table
+
+    changed(bundled, "rollouts.csv", tampered)
+    lines = lambda raw: b"".join(  # noqa: E731
+        hashlib.sha256(table).hexdigest().encode() + b"  rollouts.csv\n" if b"rollouts.csv" in line else line
+        for line in raw.splitlines(True)
+    )
+    changed(bundled, "SHA256SUMS", lines)
+    told = pp.verify_bundle(bundled)
+    assert len(told) == 1 and told.what[0] in set(df.id) and told.problem[0].endswith("is False, and was True")
+
+
+def test_the_command_line_bundles_and_exports(df, tmp_path, capsys):
+    assert main(["bundle", str(tmp_path / "b.zip")]) == 0 == main(["bundle", "--verify", str(tmp_path / "b.zip")])
+    assert (
+        main(["export", "--jsonl", str(tmp_path / "a.jsonl.gz")]) == 0 == main(["export", "--read", str(tmp_path / "a.jsonl.gz")])
+    )
+    told = capsys.readouterr().out
+    assert "are as they should be" in told and f"{len(df)} rollouts in" in told and "already there" in told
+    assert main(["bundle", str(tmp_path / "c.zip"), str(tmp_path / "nothing")]) == 1
+
+
+def test_a_card_and_a_dictionary_say_what_there_is(df, tmp_path):
+    table = pp.dictionary(df.assign(mine=["a", None] * 3))
+    assert table.column.tolist() == [*df.columns, "mine"]
+    about = table.set_index("column")
+    assert about.loc["preserved", "type"] == "boolean" and about.loc["preserved", "meaning"]
+    assert about.loc["mine", ["type", "meaning", "missing", "values"]].tolist() == ["text", "", 3, "a"]
+    assert about.loc["replicate", "values"] == "0 to 2" and about.loc["peer", "values"] == "cooperative"
+    card = pp.dataset_card(df, tmp_path / "README.md", title="Peers").read_text()
+    assert CANARY in card and "Simulated agent" in card and "| sim/compliant | sim | tampering | 3 | 1 | 3 |" in card
+    assert card.startswith("---\nlicense: cc-by-4.0\npretty_name: Peers\n")
+
+
+def test_the_canary_stands_in_what_is_given_away(df, tmp_path):
+    for file in resources.files("ppres").joinpath("stimuli").iterdir():
+        assert not file.name.endswith(".yaml") or CANARY in file.read_text(encoding="utf-8")
+    assert CANARY in pp.browse(df, tmp_path / "s.html").read_text() and CANARY in pp.show(df.id[0]).page()
+
+
+def test_without_inspect_it_says_what_to_install(cell, tmp_path, monkeypatch):
+    df = pp.run(cell, "sim/compliant", n=1, progress=False)
+    monkeypatch.setitem(sys.modules, "inspect_ai", None)
+    with pytest.raises(pp.MissingPackageError, match=r"ppres\[inspect\]"):
+        pp.to_inspect(df, tmp_path)

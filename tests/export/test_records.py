@@ -1,0 +1,123 @@
+"""Files of rollouts: what is written is read back whole, and nothing else is."""
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from stores import planted, said
+
+import ppres as pp
+from ppres.conversation import Call
+from ppres.outputs import CANARY
+from ppres.store.store import Store
+
+SCHEMA_1 = Path(__file__).parents[3] / "shared" / "stores" / "schema-1.sqlite"
+ODD = {
+    "role": "assistant",
+    "content": "\ud83d \x00 \u2028 “é” \\u0041",
+    "extra": {"deep": [[[1e300, 10**400]]]},
+    "reasoning_content": "r",
+}
+
+
+def contents(path):
+    """All that a store holds, however it is kept."""
+    with Store(path) as store:
+        return {
+            row.key.hex(): (
+                row.replicate,
+                row.stop_reason,
+                row.scorer,
+                row.outcomes,
+                tuple(row.columns),
+                store.body(row.key),
+                store.spec(cell),
+            )
+            for cell in store.cells()
+            for row in store.rows(cell)
+        }
+
+
+@pytest.fixture
+def store(cell, tmp_path):
+    path = tmp_path / "from.sqlite"
+    pp.run(cell, ["sim/gemini-3-flash", "sim/clumsy"], n=3, store=path, progress=False)
+    said(path, (ODD, Call(prompt_tokens=3, cost=0.1, empty_replies=(Call(cost=0.2),))))
+    planted(path, lambda spec: spec["condition"].update(scenario="unheard_of") or spec.update(later={"a": 1}))
+    return path
+
+
+@pytest.mark.parametrize("name", ["all.jsonl", "all.jsonl.gz", "all.parquet"])
+def test_a_round_trip_loses_nothing(store, tmp_path, name):
+    df = pp.frame(store=store)
+    write, read = (pp.to_parquet, pp.read_parquet) if name.endswith("parquet") else (pp.to_jsonl, pp.read_jsonl)
+    path = write(df, tmp_path / name, store=store)
+    told = read(path, store=tmp_path / "to.sqlite")
+    assert told[["what", "count"]].values.tolist() == [["added", len(df)]]
+    assert contents(store) == contents(tmp_path / "to.sqlite")
+    again = read(path, store=tmp_path / "to.sqlite")
+    assert again[["what", "count"]].values.tolist() == [["already there", len(df)]]
+    pd.testing.assert_frame_equal(pp.frame(store=tmp_path / "to.sqlite").sort_values("id"), df.sort_values("id"), check_like=True)
+    assert path.read_bytes() == write(df, tmp_path / f"2{name}", store=store).read_bytes()
+
+
+def test_a_line_is_the_whole_rollout_with_a_canary(store, tmp_path):
+    df = pp.frame(store=store)
+    lines = pp.to_jsonl(df.id[:2], tmp_path / "two.jsonl", store=store).read_text().splitlines()
+    record, transcript = json.loads(lines[1]), pp.transcript(df.id[1], store=store)
+    assert len(lines) == 2 and record["canary"] == CANARY and record["id"] == transcript["id"]
+    assert record["spec"]["sent"]["messages"] + record["messages"] == transcript["messages"]
+    assert record["outcomes"] == transcript["outcomes"]
+
+
+def test_a_parquet_file_is_the_frame(store, tmp_path):
+    df = pp.frame(store=store)
+    kept = pd.read_parquet(pp.to_parquet(df, tmp_path / "df.parquet", store=store))
+    pd.testing.assert_frame_equal(kept.drop(columns="record"), df)
+
+
+@pytest.mark.skipif(not SCHEMA_1.exists(), reason="needs the store of version 1")
+def test_a_store_of_version_1_comes_through(tmp_path):
+    shutil.copy(SCHEMA_1, tmp_path / "1.sqlite")
+    (tmp_path / "1.sqlite").chmod(0o644)
+    df = pp.frame(store=tmp_path / "1.sqlite")
+    path = pp.to_jsonl(df, tmp_path / "1.jsonl.gz", store=tmp_path / "1.sqlite")
+    pp.read_jsonl(path, store=tmp_path / "2.sqlite")
+    assert contents(tmp_path / "1.sqlite") == contents(tmp_path / "2.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda record: record.update(id="00" * 32), "its id is not that of what it holds"),
+        (lambda record: record.update(replicate=99), "its id is not that of what it holds"),
+        (lambda record: record["spec"]["sent"]["messages"][0].update(content="other"), "its id is not that"),
+        (lambda record: record.update(format=99), "of a later version"),
+        (lambda record: record.pop("messages"), "KeyError"),
+        (lambda record: record.pop("spec"), "KeyError"),
+    ],
+)
+def test_what_is_no_record_is_told_by_its_number_and_nothing_is_added(store, tmp_path, change, why):
+    lines = pp.to_jsonl(pp.frame(store=store), tmp_path / "a.jsonl", store=store).read_text().splitlines()
+    record = json.loads(lines[1])
+    change(record)
+    (tmp_path / "a.jsonl").write_text("\n".join([lines[0], json.dumps(record), *lines[2:]]))
+    with pytest.raises(ValueError, match=f"record 2: no rollout: .*{why}"):
+        pp.read_jsonl(tmp_path / "a.jsonl", store=tmp_path / "to.sqlite")
+    assert not (tmp_path / "to.sqlite").exists()
+
+
+def test_a_cut_file_says_so(store, tmp_path):
+    raw = pp.to_jsonl(pp.frame(store=store), tmp_path / "a.jsonl.gz", store=store).read_bytes()
+    (tmp_path / "a.jsonl.gz").write_bytes(raw[:-20])
+    with pytest.raises(ValueError, match="is damaged"):
+        pp.read_jsonl(tmp_path / "a.jsonl.gz", store=tmp_path / "to.sqlite")
+    (tmp_path / "b.jsonl").write_bytes(gzip.decompress(raw)[:-200])
+    with pytest.raises(ValueError, match="no rollout"):
+        pp.read_jsonl(tmp_path / "b.jsonl", store=tmp_path / "to.sqlite")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(ValueError, match="no column 'record'"):
+        pp.read_parquet(tmp_path / "c.parquet", store=tmp_path / "to.sqlite")
