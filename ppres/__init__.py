@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres.condition import Condition
 from ppres.engine.check import check
-from ppres.engine.followup import branch, decisive
+from ppres.engine.followup import ask, branch, decisive
 from ppres.engine.runner import plan, run
 from ppres.factor import ConditionError, Doc, Factor, ImpossibleCondition
 from ppres.grid import grid
@@ -22,6 +22,7 @@ from ppres.models.function import FunctionModel
 from ppres.models.model import Model
 from ppres.optional import MissingPackageError
 from ppres.paper import departures, paper
+from ppres.read.answers import answers
 from ppres.read.browse import browse
 from ppres.read.columns import columns
 from ppres.read.csv import read_csv, to_csv
@@ -84,6 +85,8 @@ __all__ = [
     "StudyError",
     "Test",
     "ToolError",
+    "answers",
+    "ask",
     "branch",
     "browse",
     "bundle",

@@ -7,17 +7,19 @@ they stay what they are whatever becomes of the parent. The world is restored by
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppres import codec
 from ppres.agent import answer
 from ppres.condition import Condition
-from ppres.conversation import UNFINISHED, Conversation, Message, calls_of, shown
+from ppres.conversation import UNFINISHED, Conversation, Message, calls_of, shown, taken_over
 from ppres.engine.edits import edited
 from ppres.engine.runner import fill, planned
 from ppres.models.budget import Meter, check_whole
 from ppres.models.faults import ModelError
 from ppres.models.model import Model
+from ppres.read.answers import answers
 from ppres.read.frame import frame as tidy
 from ppres.read.scored import definition, from_start
 from ppres.scenarios.scene import Scene
@@ -174,6 +176,45 @@ def _model(one: Parent, given: Any) -> Any:
     if isinstance(chosen, Model):
         chosen.check()
     return chosen
+
+
+def ask(
+    ids: str | Iterable[str],
+    questions: str | Iterable[str],
+    *,
+    tools: bool = False,
+    n: int = 1,
+    model: str | AnyModel | None = None,
+    store: StorePath = None,
+    **how: Any,
+) -> pd.DataFrame:
+    """Ask the agents of stored rollouts about what they did: a row per answer (see `answers`).
+
+    The conversation goes on behind its end, with the same model and parameters, or another `model`; each of the questions is put
+    when the one before is answered, `n` times from the start. With `tools` the agent may still use them, in its world as it left
+    it; else every call is answered by an error. What is said is no outcome: an interview has none, and is in no frame of rollouts.
+    A simulated agent understands no question, and says what was planted in it. `store` and the rest are as for `branch`.
+    """
+    check_whole("n", n, "the number of interviews per rollout")
+    asked = [questions] if isinstance(questions, str) else list(questions)
+    if not asked or not all(isinstance(text, str) and text.strip() for text in asked):
+        raise ValueError(f"questions are one text or several, not {questions!r:.200}")
+    if not isinstance(tools, bool):
+        raise ValueError(f"tools={tools!r} is True or False")
+    with Store(store) as opened:
+        parents = [parent(opened, id) for id in _several(ids)]
+    cells = [_interview(one, asked, tools, model) for one in parents]
+    made = _made(cells, n, store, **how)
+    return made if how.get("plan") else answers(made.id, store=store)
+
+
+def _interview(one: Parent, questions: list[str], tools: bool, model: Any) -> Cell:
+    """The cell of an interview: the whole past, and the first question behind it."""
+    chosen = _model(one, model)
+    scene = _past(one, len(one.conversation.turns) + 1, chosen)
+    history = [*taken_over({"after": scene.after}), {"role": "user", "content": questions[0]}]
+    after = scene.after | {"questions": questions, "tools": tools, "history": codec.dumps(history)}
+    return following(one.condition, chosen, replace(scene, after=after))
 
 
 class Decided(NamedTuple):

@@ -13,15 +13,19 @@ ids = pp.frame().id
 pp.branch(ids, 3, 4, edit=[None, {"documents": {"note.txt": "Nothing to see here."}}], concurrency=8, progress=False)
 """
 
+ASK = """
+import ppres as pp, sys
+pp.ask(pp.frame().id, ["Why?", "And what else?", "Would you do it again?"], n=8, tools=True, concurrency=8, progress=False)
+"""
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", [BRANCH])
-def test_children_survive_kills_and_go_on_inside_their_conversations(script, cell, tmp_path):
+def test_branches_survive_kills_and_go_on_inside_their_conversations(cell, tmp_path):
     path = tmp_path / "store.sqlite"
     with faults.Faulty(latency=0.05) as server:
         parents = run(cell, model_at(server), 3, store=path)
         before, made = [pp.transcript(id, store=path) for id in parents.id], server.begun
-        done = until_done(script, path, server, kills=2)
+        done = until_done(BRANCH, path, server, kills=2)
         children = pp.frame(kind="branches", store=path)
         paid = children.turns.sum() - 2 * len(children)
     assert done == 2 and len(children) == 24 and set(children.parent) == set(parents.id)
@@ -30,6 +34,31 @@ def test_children_survive_kills_and_go_on_inside_their_conversations(script, cel
     assert pp.verify(store=path).empty
     assert [pp.transcript(id, store=path) for id in parents.id] == before
     nothing_open(path)
+
+
+@pytest.mark.slow
+def test_interviews_survive_kills(cell, tmp_path):
+    path = tmp_path / "store.sqlite"
+    with Asked(latency=0.05) as server:
+        parents = run(cell, model_at(server), 3, store=path)
+        made = server.begun
+        done = until_done(ASK, path, server, kills=2)
+        told = pp.answers(store=path)
+    assert done == 2 and len(told) == 3 * 8 * 3 and set(told.parent) == set(parents.id)
+    assert told.answer.tolist() == ["answer 1", "answer 2", "answer 3"] * 24
+    assert server.begun - made - len(told) <= done * 8
+    assert pp.verify(store=path).empty
+    nothing_open(path)
+
+
+class Asked(faults.Faulty):
+    """Answers questions that are put to it behind its end."""
+
+    def reply(self, body, kind, rng):
+        asked = sum(message["role"] == "user" for message in body["messages"]) - 1
+        if not asked:
+            return super().reply(body, kind, rng)
+        return providers.completion(body, {"content": f"answer {asked}"})[1]
 
 
 @pytest.mark.slow
