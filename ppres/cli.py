@@ -183,8 +183,7 @@ def _run(asked: argparse.Namespace) -> None:
 def _show(asked: argparse.Namespace) -> None:
     view = ppres.show(asked.id, asked.other)
     if asked.html:
-        _may_write(asked.html, asked.force)
-        asked.html.write_text(view.page(), encoding="utf-8")
+        _may_write(asked.html, asked.force).write_text(view.page(), encoding="utf-8")
     else:
         print(view)
 
@@ -196,15 +195,16 @@ def _search(asked: argparse.Namespace) -> None:
     print(f"{len(found)} texts of {found.id.nunique()} rollouts")
 
 
-def _may_write(path: Path, force: bool) -> None:
-    """Raise where a file is not to be written: over a store, this run's among them, or over another one without a yes."""
+def _may_write(path: Path, force: bool) -> Path:
+    """Where to write. Raises where that is over a store, this run's among them, or over another file without a yes."""
     if path.absolute() == default_path().absolute():
         raise ValueError(f"{path} is the store itself; choose another name")
     try:
-        output(path, overwrite=force)
+        return output(path, overwrite=force)
     except FileExistsError as error:
         if not sys.stdin.isatty() or not input(f"{error}. Overwrite it? [y/N] ").lower().startswith("y"):
             raise ValueError(f"{error}: give --force to overwrite it, or another name") from None
+        return output(path)
 
 
 def _status(asked: argparse.Namespace) -> None:

@@ -82,7 +82,7 @@ def test_status_says_what_is_stored_and_short(capsys):
     table = summary(frame, 12).iloc[0]
     scored = frame.preserved.notna()
     assert (table.cells, table.rollouts, table.scored, table.excluded) == (2, 24, scored.sum(), 24 - scored.sum())
-    assert table.short == (scored.groupby(frame.subject).sum() < 12).sum() > 0
+    assert table.short == (scored.groupby(frame.subject, observed=True).sum() < 12).sum() > 0
     assert table.tokens == frame.prompt_tokens.sum() + frame.completion_tokens.sum()
     assert main(["status", "--n", "1"]) == 0
     assert re.search(r"sim/clumsy +sim +tampering +2 +24 +\d+ +\d+ +0 ", capsys.readouterr().out)

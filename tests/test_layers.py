@@ -10,8 +10,8 @@ ROOT = Path(__file__).parent.parent / "ppres"
 # From the ground up; the design's table. A wing, or a module at the top, imports from no later line.
 STACK = (
     ("codec",),
-    ("conversation", "factor", "optional", "outputs", "stimuli", "style"),
-    ("form",),
+    ("conversation", "factor", "optional", "outputs", "stimuli"),
+    ("form", "style"),
     ("condition",),
     ("grid",),
     ("paper",),

@@ -79,6 +79,17 @@ def test_a_figure_of_simulated_agents_says_so_and_counts_them(frame, tmp_path):
     assert "not evidence about any real model" in shown
 
 
+def test_a_figure_is_not_written_over_a_store(frame, tmp_path):
+    figure, axes = plt.subplots()
+    axes.plot([1, 2])
+    with Store(tmp_path / "a.png"):
+        pass
+    before = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(ValueError, match="is a store"):
+        style.save(figure, "a", frame, tmp_path)
+    assert (tmp_path / "a.png").read_bytes() == before and not (tmp_path / "a.svg").exists()
+
+
 def test_the_footer_tells_kinds_of_agents_apart():
     frame = pd.DataFrame({"source": ["live"] * 3 + ["sim"] * 1200})
     assert "3 rollouts, live models" in style.footer(frame)
@@ -172,6 +183,9 @@ def test_nothing_that_an_agent_says_is_taken_for_html(cell):
         "pre",
         "details",
         "summary",
+        "code",
+        "strong",
+        "div",
     }
     assert page.text.count(EVIL) >= 9
 
