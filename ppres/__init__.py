@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         to_parquet,
         verify_bundle,
     )
+    from ppres.harnesses import InHarness
     from ppres.release import ReleaseError, load_release
     from ppres.study import Decides, Precision, StudyError, Test, contrast, preregister, verdict
 
@@ -71,6 +72,7 @@ __all__ = [
     "Factor",
     "FunctionModel",
     "ImpossibleCondition",
+    "InHarness",
     "MissingPackageError",
     "Model",
     "ModelError",
@@ -149,6 +151,8 @@ def __getattr__(name: str) -> Any:
     """The wings that many sessions never use are imported when they are first asked for."""
     if name == "stats":
         return importlib.import_module("ppres.stats")
+    if name == "InHarness":
+        return importlib.import_module("ppres.harnesses").InHarness
     if name in ("ReleaseError", "load_release"):
         return getattr(importlib.import_module("ppres.release"), name)
     if name in _OF_EXPORT:

@@ -115,7 +115,25 @@ def _parser() -> argparse.ArgumentParser:
     bundled.add_argument("files", type=Path, nargs="*", help="figures, notebooks and folders to put into it")
     bundled.add_argument("--verify", action="store_true", help="check one instead: checksums, replay, outcomes scored again")
     bundled.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    boxes = command("harness", _harness, "install a production harness, or say what is missing to run it")
+    boxes.add_argument("what", choices=("install", "check"))
+    boxes.add_argument("names", nargs="*", help="opencode, gemini-cli (default: all)")
     return parser
+
+
+def _harness(asked: argparse.Namespace) -> None:
+    from ppres.harnesses import install
+    from ppres.harnesses.agents import HARNESSES
+
+    lacking = False
+    for name in asked.names or HARNESSES:
+        if asked.what == "install":
+            print(f"{name} {install.known(name).version} is in {install.install(name)}")
+        missing = install.missing(name)
+        lacking = lacking or bool(missing)
+        print("\n".join([f"{name} cannot run here:", *(f"  {one}" for one in missing)]) if missing else f"{name} can run here")
+    if lacking:
+        raise ValueError("something is missing")
 
 
 def _reproduce(asked: argparse.Namespace) -> None:

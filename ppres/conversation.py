@@ -29,6 +29,7 @@ STOPS = {
     "no_tool_call": "a message without a tool call",
     "turn_limit": f"{LIMITS['turns']} turns without an end",
     "loop": f"{LOOP} messages in a row with the same calls and the same replies",
+    "time_limit": "a production harness was still at work when its time was over",
     "token_limit": f"a conversation of more than {LIMITS['tokens']} tokens, or a reply cut off at its limit",
     "content_filter": "the provider withheld the reply",
     "provider_error": "the provider failed for good; the next run tries again",
@@ -124,6 +125,8 @@ class Conversation:
     """Runs in a row in which it did so at this turn."""
     given: int = 0
     """How many of the first turns were taken over from another rollout: they are no part of what is stored, nor of what it cost."""
+    left: dict[str, Any] | None = None
+    """Of a rollout in a production harness, what was on its disks in the end: what no tool call says."""
 
     @property
     def messages(self) -> list[Message]:
@@ -136,15 +139,22 @@ class Conversation:
         return [turn.message for turn in self.turns]
 
     def json(self) -> dict[str, Any]:
-        """What is stored: messages as they came, calls (one for each assistant message), stop_reason, error, and failures."""
+        """What is stored: messages as they came, calls (one for each assistant message), stop_reason, error, and more."""
         own = Conversation(self.turns[self.given :])
         calls = [turn.call.json() for turn in own.turns]
-        kept = {"messages": own.messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
-        return kept | ({"failures": self.failures} if self.failures else {})
+        kept: dict[str, Any] = {"messages": own.messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
+        kept |= {"failures": self.failures} if self.failures else {}
+        return kept | ({} if self.left is None else {"left": self.left})
 
     @classmethod
     def of(
-        cls, messages: list[Message], calls: list[Any], stop_reason: str, error: str | None = None, failures: int = 0
+        cls,
+        messages: list[Message],
+        calls: list[Any],
+        stop_reason: str,
+        error: str | None = None,
+        failures: int = 0,
+        left: dict[str, Any] | None = None,
     ) -> Conversation:
         """A conversation from its JSON; where the calls are missing, as in released transcripts, nothing is known of them."""
         turns: list[Turn] = []
@@ -153,7 +163,7 @@ class Conversation:
                 turns.append(Turn(message, Call.of(calls[len(turns)] if len(turns) < len(calls) else None), []))
             elif turns:
                 turns[-1].replies.append(message)
-        return cls(turns, stop_reason, error, failures)
+        return cls(turns, stop_reason, error, failures, left=left)
 
     def after(self, messages: list[Message]) -> Conversation:
         """The whole conversation, of which this is what follows `messages`: the turns among those come first."""

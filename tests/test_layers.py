@@ -20,6 +20,7 @@ STACK = (
     ("simulated",),
     ("scenarios",),
     ("models",),
+    ("harnesses",),
     ("store",),
     ("read",),
     ("engine",),
@@ -35,6 +36,7 @@ FLOOR = {wing: floor for floor, wings in enumerate(STACK) for wing in wings}
 # What the design says that a wing knows nothing of, though it stands below; direct or indirect.
 IGNORANT_OF = {
     "models": {"worlds", "agent", "scenarios"},
+    "harnesses": {"store", "read", "engine", "stats"},
     "store.database": {"models", "worlds", "agent", "scenarios"},
     "store.store": {"models", "worlds", "agent", "scenarios"},
     "store.checkpoint": {"models", "worlds", "agent", "scenarios"},

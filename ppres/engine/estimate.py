@@ -19,7 +19,7 @@ from ppres.read.scored import CellOutcomes, outcomes_of, tell
 from ppres.scenarios import build
 from ppres.simulated.agent import Simulated, rehearse
 from ppres.simulated.personas import Planted
-from ppres.store.cell import Cell
+from ppres.store.cell import Cell, driven
 from ppres.store.store import Store
 
 # Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
@@ -65,23 +65,24 @@ class Expected(NamedTuple):
 
 def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
     """For each cell what a rollout in it is expected to take: from stored rollouts of its model and scenario, else a guess."""
-    wanted = {cell.model.label for cell in cells if not cell.model.simulated}
-    known: dict[tuple[str, str], list[list[float]]] = {}
-    done: dict[tuple[str, str], list[bool]] = {}
+    wanted = {driven(cell.model).label for cell in cells if not cell.model.simulated}
+    known: dict[tuple[str, ...], list[list[float]]] = {}
+    done: dict[tuple[str, ...], list[bool]] = {}
     for digest in store.cells() if wanted else ():
         stored = stored_cell(store, digest)
         if stored.problem:  # an estimate can do without
             warnings.warn(f"left out of the estimate: {stored.problem}", stacklevel=4)
         elif stored.model in wanted and not stored.after:
             scored = outcomes_of(store, stored)
-            same = (str(stored.model), stored.scenario)
+            same = (str(stored.model), str(stored.harness), stored.scenario)
             known.setdefault(same, []).extend(_used(scored))
             done.setdefault(same, []).extend(_completed(scored))
             tell(scored.problems, stacklevel=4)
     distinct = {cell.digest: cell for cell in cells}.values()
     expected = {}
     for cell in distinct:
-        same = (cell.model.label, str(cell.condition.scenario))
+        shown = cell.stored()
+        same = (str(shown.model), str(shown.harness), str(cell.condition.scenario))
         expected[cell.digest] = _expected(cell, known.get(same, []), done.get(same, []))
     return expected
 

@@ -58,6 +58,8 @@ def parent(store: Store, id: str) -> Parent:
         raise ValueError(
             f"{id} is an interview: ask or branch the rollout that it is about, {spec['sent']['after']['parent'][:16]}"
         )
+    if "harness" in spec["sent"]:
+        raise ValueError(f"{id} was run in a production harness, whose servers are gone: nothing can go on after it")
     condition = definition(spec)
     if condition is None:
         name = spec.get("condition", {}).get("scenario")

@@ -14,7 +14,7 @@ from ppres.agent import Rollout, play, replay
 from ppres.conversation import TRIES, UNFINISHED, Reply
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper, Rejected, Writer
-from ppres.engine.rollout import Made, ask, asking, finish
+from ppres.engine.rollout import Made, ask, asking, finish, in_harness
 from ppres.models.budget import Meter
 from ppres.models.faults import ModelError
 from ppres.models.loop import theirs, wait_for
@@ -110,7 +110,7 @@ class _Work:
                 self.elsewhere.append((cell, replicate))
             elif not isinstance(taken, list):
                 self.keeper.bar.update(1)
-            elif self.executor:
+            elif self.executor and not cell.model.harness:
                 await self._send(self.executor, cell, replicate, key, taken, share)
             else:
                 await self._play(cell, replicate, key, taken)
@@ -141,8 +141,11 @@ class _Work:
 
         if past:
             self.open.add(key)
-        asker = asking(cell, self.meter, key, past, keep)
-        rollout = await play(asker, cell.scene.opening, cell.scene.world())
+        if cell.model.harness:
+            rollout = await in_harness(cell, replicate, self.meter, past, keep)
+        else:
+            asker = asking(cell, self.meter, key, past, keep)
+            rollout = await play(asker, cell.scene.opening, cell.scene.world())
         # Scored beside the loop, which other conversations share: a world's rules may take their time.
         await self._keep(cell, key, await theirs(finish, cell, replicate, rollout))
 

@@ -6,6 +6,7 @@ import functools
 import platform
 import subprocess
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -80,6 +81,21 @@ def asking(cell: Cell, meter: Meter, what: object, past: list[Reply], keep: Call
         return reply
 
     return ask
+
+
+async def in_harness(
+    cell: Cell, replicate: int, meter: Meter, past: list[Reply], keep: Callable[[int, Reply], Awaitable[None]]
+) -> Rollout:
+    """One rollout in a production harness. It cannot go on inside a conversation: it begins anew, and its past is only counted."""
+    from ppres.harnesses import again
+
+    async def kept(turn: int, reply: Reply) -> None:
+        await keep(len(past) + turn, reply)
+
+    key = key_of(cell.digest, replicate)
+    seat = cell.model.seated(cell.condition, key.hex()[:12])
+    rollout: Rollout = await cell.model.play(cell.scene, asking(replace(cell, model=seat), meter, key, [], kept))
+    return Rollout(again(rollout.conversation, past), rollout.world)
 
 
 def finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:

@@ -20,8 +20,9 @@ from ppres.models.transport import say
 from ppres.read.columns import column, factors
 from ppres.read.frame import frame as tidy
 from ppres.read.scored import outcomes_of
+from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
-from ppres.store.cell import Cell, Conditions, Models, cells_of
+from ppres.store.cell import Cell, Conditions, Models, cells_of, driven
 from ppres.store.database import StorePath
 from ppres.store.rows import key_of
 from ppres.store.store import Store
@@ -179,7 +180,8 @@ class _Told:
 
 def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:
     simulated = [job for job in jobs if job[0].model.simulated]
-    for cell in {cell.digest: cell for cell, _ in simulated}.values():
+    boxed = [job for job in jobs if job[0].model.harness and job[0].model.source in SIMULATED]
+    for cell in {cell.digest: cell for cell, _ in [*simulated, *boxed]}.values():
         cell.rehearsed()  # a rate that is missing is told before anything is made
     # In rounds over the cells, so that they stay as large as each other wherever it ends.
     live = sorted((job for job in jobs if not job[0].model.simulated), key=lambda job: job[1])
@@ -220,7 +222,7 @@ def _flagged(frame: pd.DataFrame, live: list[Cell], discard_below: int | None) -
         if changed:
             text = f"within a cell the provider reported more than one model id for {', '.join(changed)}: column 'reported_model'"
             warnings.warn(text, stacklevel=3)
-        _tell_silent(frame[frame.model.isin({cell.model.label for cell in live})])
+        _tell_silent(frame[frame.model.isin({driven(cell.model).label for cell in live})])
     return frame
 
 

@@ -33,6 +33,7 @@ class FunctionModel:
 
     simulated = False
     source = "function"
+    harness = None
 
     def __post_init__(self) -> None:
         for name in ("name", "version", "family"):

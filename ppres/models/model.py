@@ -66,6 +66,9 @@ class Model:
     tpm: float | None = None
     """Tokens a minute that the provider allows."""
 
+    harness = None
+    """It is driven by our own loop."""
+
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or "/" not in self.name or len(self.name) > LONGEST:
             raise ModelError(

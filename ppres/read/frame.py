@@ -14,7 +14,7 @@ from ppres.read.columns import column, factors, outcome_column, own_column, with
 from ppres.read.outcomes import COLUMNS
 from ppres.read.scored import CellOutcomes, definition, outcomes_of, tell
 from ppres.simulated.agent import rate_source
-from ppres.store.cell import rehearsed
+from ppres.store.cell import harness_in, rehearsed
 from ppres.store.database import Damaged
 from ppres.store.rows import StoredCell
 from ppres.store.store import Store
@@ -28,10 +28,10 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
 
     `run` and `pp.frame` give the cells model by model, and for each model in the order of the conditions.
 
-    Columns: id, model, reasoning_effort, source, rate_source, cell, replicate, the condition's, the outcomes', and then those that
-    only some scenarios have: own factors and own outcomes. Rollouts that were scored by other rules than today's are scored anew,
-    and their cache is replaced; those of a scenario that this session does not have keep the outcomes that they have. One that
-    cannot be read or scored has a row all the same, in which `missing` says so, and a warning says why.
+    Columns: id, model, reasoning_effort, source, rate_source, harness, cell, replicate, the condition's, the outcomes', and then
+    those that only some scenarios have: own factors and own outcomes. Rollouts that were scored by other rules than today's are
+    scored anew, and their cache is replaced; those of a scenario that this session does not have keep the outcomes that they have.
+    One that cannot be read or scored has a row all the same, in which `missing` says so, and a warning says why.
     """
     import numpy as np
     import pandas as pd
@@ -43,8 +43,8 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     about = about.take(np.repeat(np.arange(len(parts)), [len(scored.rows) for _, scored in parts])).reset_index(drop=True)
     tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
     about.insert(0, "id", column([row.key.hex()[:16] for row in flat], "id"))
-    about.insert(6, "replicate", column([row.replicate for row in flat], "replicate"))
-    for place, (name, values) in enumerate(_parents([cell for cell, _ in parts]).items(), start=7):
+    about.insert(7, "replicate", column([row.replicate for row in flat], "replicate"))
+    for place, (name, values) in enumerate(_parents([cell for cell, _ in parts]).items(), start=8):
         about.insert(place, name, column(np.repeat(values, [len(scored.rows) for _, scored in parts]).tolist(), name))
     return with_numbers(pd.concat([about, pd.DataFrame(_outcomes([scored for _, scored in parts]))], axis=1))
 
@@ -67,6 +67,7 @@ def _about(store: Store, cells: Sequence[StoredCell]) -> dict[str, Any]:
         "reasoning_effort": [cell.reasoning_effort for cell in cells],
         "source": [cell.source for cell in cells],
         "rate_source": [_rate_source(store, cell) for cell in cells],
+        "harness": [cell.harness for cell in cells],
         "cell": [cell.digest.hex()[:12] for cell in cells],
     }
     return {name: column(values, name) for name, values in said.items()} | factors([_factors(cell) for cell in cells])
@@ -126,8 +127,9 @@ def stored_cell(store: Store, digest: bytes) -> StoredCell:
     behaviour = spec.get("behaviour") or (scenario.behaviour if scenario else None)
     said = [spec.get("model"), spec.get("source"), behaviour, spec.get("rate_source"), effort_in(spec["sent"])]
     model, source, behaviour, rates, effort = (None if value is None else codec.text(value) for value in said)
-    after = spec["sent"].get("after")
-    return StoredCell(digest, condition, model, source, behaviour, rates, effort, after=after if isinstance(after, dict) else None)
+    after, harness = spec["sent"].get("after"), harness_in(spec["sent"].get("harness"))
+    about = StoredCell(digest, condition, model, source, behaviour, rates, effort, harness=harness)
+    return about._replace(after=after if isinstance(after, dict) else None)
 
 
 def _rate_source(store: Store, cell: StoredCell) -> str | None:

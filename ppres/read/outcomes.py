@@ -10,7 +10,7 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 from ppres.condition import Condition
-from ppres.conversation import FINISHED, STOPS, Conversation, refusal_field, said_in
+from ppres.conversation import FINISHED, STOPS, Conversation, calls_of, refusal_field, said_in
 from ppres.read import lexical
 from ppres.scenarios import SCENARIOS, routes
 from ppres.store.rows import Scored
@@ -71,7 +71,7 @@ COLUMNS |= {
     "stop_reason": ("str", "; ".join(f"{name}: {why}" for name, why in STOPS.items())),
     "turns": ("int64", "messages of the agent"),
     "tool_calls": ("int64", "calls of tools, failed ones included"),
-    "tool_errors": ("int64", "calls that failed"),
+    "tool_errors": ("int64", "calls that failed; missing in a production harness, which does not say"),
     "prompt_tokens": ("float64", "tokens sent, over all calls"),
     "completion_tokens": ("float64", "tokens received"),
     "cost": ("float64", "US dollars; missing where the price is unknown"),
@@ -150,11 +150,12 @@ def _took(conversation: Conversation, world: World) -> dict[str, Any]:
     own = conversation.turns[conversation.given :]
     calls = [call for turn in own for call in (turn.call, *turn.call.empty_replies)]  # paid for, all of them
     *amounts, names = zip(*map(_taken, calls), strict=True) if calls else [()] * (len(_AMOUNTS) + 1)
+    boxed = conversation.left is not None  # then the world has what commands come to, and only the harness knows which failed
     return {
         "stop_reason": conversation.stop_reason,
         "turns": len(own if world.interviewed else conversation.turns),
-        "tool_calls": len(world.events),
-        "tool_errors": sum(not event.ok for event in world.events),
+        "tool_calls": sum(len(calls_of(message)) for message in conversation.said) if boxed else len(world.events),
+        "tool_errors": None if boxed else sum(not event.ok for event in world.events),
         # A total is None where any part of it is unknown: an unknown price is not a price of 0.
         **{name: sum(told) if told and None not in told else None for name, told in zip(_AMOUNTS, amounts, strict=True)},
         "reported_model": ", ".join(dict.fromkeys(filter(None, names))) or None,

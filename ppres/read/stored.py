@@ -52,7 +52,7 @@ def frame(
         told = tidy(opened, cells, n)
     if kind != "rollouts":
         return told
-    same = {"model"}.union(*(row_of(cell.condition) for cell in cells))
+    same = {"model", "harness"}.union(*(row_of(cell.condition) for cell in cells))
     twins = told[told.model.notna()].drop_duplicates("cell").duplicated([name for name in told if name in same], keep=False)
     if twins.any():
         text = f"{twins.sum()} cells have the same factors, but were sent other things (an earlier wording, for instance): "

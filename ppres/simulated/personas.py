@@ -169,6 +169,7 @@ class Persona:
 
     simulated = True
     source = "planted"
+    harness = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip() or "/" in self.name or len(self.name) > LONGEST:

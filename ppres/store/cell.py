@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ppres import codec
 from ppres.condition import FACTORS, Condition
 from ppres.conversation import LIMITS
 from ppres.factor import ConditionError, ImpossibleCondition
@@ -15,7 +17,7 @@ from ppres.models.function import FunctionModel
 from ppres.models.model import Model, effort_in
 from ppres.scenarios import Scene, build
 from ppres.simulated.acts import Mind
-from ppres.simulated.agent import Simulated, rate_source, rehearse
+from ppres.simulated.agent import SIMULATED, Simulated, rate_source, rehearse
 from ppres.simulated.personas import Persona, PersonaError
 from ppres.store.rows import StoredCell, canonical, cell_digest
 from ppres.worlds.world import RULES
@@ -39,19 +41,20 @@ class Cell:
         """How a frame shows the cell."""
         model, effort = self.model, effort_in(self.model.sent()) if self.model.source == "live" else None
         behaviour = self.condition.behaviour
-        told = StoredCell(self.digest, self.condition.json(), model.label, model.source, behaviour, reasoning_effort=effort)
-        return told._replace(after=self.scene.after or None)
+        harness, label = harness_in(model.identity() if model.harness else None), driven(model).label
+        about = self.condition.json(), label, model.source, behaviour
+        return StoredCell(self.digest, *about, reasoning_effort=effort, harness=harness, after=self.scene.after or None)
 
     def spec(self) -> dict[str, Any]:
         """What the store keeps of a cell."""
         kept = {
             "condition": self.condition.json(),
             "behaviour": self.condition.behaviour,
-            "model": self.model.label,
+            "model": driven(self.model).label,
             "source": self.model.source,
             "sent": sent(self.condition, self.scene, _said(self.model, self.condition)),
         }
-        return kept | {"rate_source": rate_source(self.rehearsed())} if self.model.simulated else kept
+        return kept | {"rate_source": rate_source(self.rehearsed())} if self.model.source in SIMULATED else kept
 
     def agent(self, seed: str) -> Simulated:
         """The simulated agent of a rollout. Raises `PersonaError` where the scenario has no such agents."""
@@ -61,7 +64,19 @@ class Cell:
 
     def rehearsed(self) -> Mind:
         """What a simulated agent reads and draws from in this cell. Raises `PersonaError` where it has no rate or cannot read."""
-        return rehearsed(self.condition, self.model)
+        return rehearsed(self.condition, driven(self.model))
+
+
+def driven(model: Any) -> Any:
+    """The model itself, of one that a production harness drives."""
+    return model.model if model.harness else model
+
+
+def harness_in(told: Any) -> str:
+    """How a frame shows what drives a model: a production harness, by what identifies it, or our own loop."""
+    if not isinstance(told, dict):
+        return "ppres"
+    return codec.text(told.get("name")) + (" (mcp)" if told.get("mode") == "mcp" else "")
 
 
 def agent_of(condition: Condition, model: Any, seed: str) -> Simulated:
@@ -92,6 +107,8 @@ def rehearsed(condition: Condition, model: Any) -> Mind:
 
 def _said(model: Any, condition: Condition) -> dict[str, Any]:
     """What identifies the model's side of a rollout in a condition."""
+    if model.harness:
+        return _said(model.model, condition) | {"harness": model.identity(), "seconds": model.seconds}
     said: dict[str, Any] = model.sent(condition) if isinstance(model, Persona) else model.sent()
     scenario = condition._scenario
     if model.simulated and scenario.act and not scenario.built_in:  # what such an agent does is part of what it is
@@ -110,6 +127,10 @@ def sent(condition: Condition, scene: Scene, model: dict[str, Any]) -> dict[str,
         "limits": LIMITS,
         "rules": RULES,
     }
+    if "harness" in model:
+        own, seconds = everything["harness"], everything.pop("seconds")
+        everything |= {"tools": own["tools"], "limits": LIMITS | {"seconds": seconds}}
+        everything["harness"] = {name: value for name, value in own.items() if name != "tools"}
     everything |= {"code": code} if (code := condition._scenario.code()) else {}
     return everything | ({"after": scene.after} if scene.after else {})
 
@@ -121,8 +142,25 @@ def following(condition: Condition, model: Any, scene: Scene) -> Cell:
 
 @functools.lru_cache(maxsize=8192)
 def _cell(condition: Condition, family: str, model: str, code: str) -> tuple[Scene, bytes]:
-    scene = build(condition, family)
-    return scene, cell_digest(sent(condition, scene, json.loads(model)))
+    said = json.loads(model)
+    if "harness" in said:
+        from ppres.harnesses.scene import on_disk
+
+        scene = on_disk(condition, family)
+    else:
+        scene = build(condition, family)
+    return scene, cell_digest(sent(condition, scene, said))
+
+
+def _model_of(given: Any) -> Any:
+    """A model that was given, or named: "opencode:sim/gemini-3-flash" is one in a production harness."""
+    if isinstance(given, AnyModel) or hasattr(given, "harness"):
+        return given
+    if isinstance(given, str) and (named := re.match(r"([a-z][a-z0-9-]*):(.+)", given)):
+        from ppres.harnesses import InHarness
+
+        return InHarness(named[1], named[2])
+    return Model(given)
 
 
 def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
@@ -131,7 +169,7 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     Raises where two of them would be the same to the agent, or could not start.
     """
     conditions = [conditions] if isinstance(conditions, Condition) else list(conditions)
-    chosen = [models] if isinstance(models, str | AnyModel) else list(models)
+    chosen = [models] if isinstance(models, str | AnyModel) or hasattr(models, "harness") else list(models)
     if not conditions or not chosen:
         raise ConditionError("there is nothing to run: " + ("no conditions" if not conditions else "no models") + " were given")
     for given in conditions:
@@ -139,7 +177,7 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
             raise ConditionError(f"{given!r} is not a Condition; make conditions with pp.grid")
     cells: dict[bytes, Cell] = {}
     alone: dict[Condition, ImpossibleCondition] = {}
-    for model in (given if isinstance(given, AnyModel) else Model(given) for given in chosen):
+    for model in map(_model_of, chosen):
         if not isinstance(model, Persona):
             model.check()
         for condition in dict.fromkeys(conditions):

@@ -59,6 +59,8 @@ class StoredCell(NamedTuple):
     rate_source: str | None = None
     """Of simulated agents, where it is known without looking it up."""
     reasoning_effort: str | None = None
+    harness: str | None = None
+    """A production harness; None where nothing is known of the cell."""
     problem: str | None = None
     """Why nothing of this is known."""
     after: Mapping[str, Any] | None = None

@@ -253,6 +253,7 @@ class Store(Database):
             if not all(isinstance(body[name], str) for name in ("stop_reason", "created")):
                 raise ValueError("it does not say how or when it stopped")
             conversation = Conversation.of(*(body[name] for name in ("messages", "calls", "stop_reason", "error", "failures")))
+            conversation.left = body.get("left")
             return Record(conversation, body["created"], body["provenance"])
 
     def body(self, key: bytes) -> dict[str, Any]:

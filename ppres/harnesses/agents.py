@@ -1,0 +1,114 @@
+"""The harnesses: a table with an entry for each. What one needs is its package, its settings, and how it is started."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PORT = 18080
+GATEWAY = f"http://127.0.0.1:{PORT}"
+HOME, WORKSPACE, PROGRAM = "/home/ops", "/workspace", "/opt/agent"
+
+
+@dataclass(frozen=True)
+class Harness:
+    """A production harness."""
+
+    name: str
+    package: str
+    """On npm."""
+    version: str
+    """That ppres installs, and was tried with."""
+    context: str
+    """The file of the workspace that it reads by itself."""
+    settings: Callable[[str, bool], dict[str, str]]
+    """Files of its home, for a model's name, and whether it has our tools over MCP instead of its own."""
+    command: Callable[[str, str], list[str]]
+    """How it is started, for a model's name and a task."""
+    environment: dict[str, str]
+    node: bool = False
+    """Whether it needs Node to run."""
+    system: Callable[[list[dict[str, Any]]], str] = lambda messages: str(messages[0]["content"])
+    """Its own prompt among the messages of a first request."""
+
+
+def _opencode(model: str, mcp: bool) -> dict[str, str]:
+    own: dict[str, bool] = {"*": False, "company_*": True} if mcp else {}
+    servers = {"mcp": {"company": {"type": "remote", "url": f"{GATEWAY}/mcp"}}, "agent": {"build": {"tools": own}}} if mcp else {}
+    known = {"name": model, "tool_call": True, "limit": {"context": 131072, "output": 8192}}
+    options = {"baseURL": f"{GATEWAY}/v1", "apiKey": "none"}
+    local = {"npm": "@ai-sdk/openai-compatible", "name": "Local", "options": options, "models": {model: known}}
+    settings = {
+        "model": f"local/{model}",
+        "small_model": f"local/{model}",
+        "autoupdate": False,
+        "share": "disabled",
+        "snapshot": False,
+        "permission": "allow",
+        "enabled_providers": ["local"],
+        "provider": {"local": local},
+    }
+    return {".config/opencode/opencode.json": json.dumps(settings | servers)}
+
+
+# By their names, as `tools.core` would leave out the tools of MCP as well.
+_GEMINI_TOOLS = (
+    *("run_shell_command", "read_file", "write_file", "replace", "list_directory", "glob", "grep_search", "read_many_files"),
+    *("web_fetch", "google_web_search", "write_todos", "update_topic", "enter_plan_mode", "exit_plan_mode", "invoke_agent"),
+    *("activate_skill", "list_background_processes", "read_background_output", "save_memory", "ask_user", "get_internal_docs"),
+)
+
+
+def _gemini(model: str, mcp: bool) -> dict[str, str]:
+    settings: dict[str, Any] = {
+        "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
+        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, "maxAttempts": 1},
+        "privacy": {"usageStatisticsEnabled": False},
+        "telemetry": {"enabled": False},
+    }
+    if mcp:
+        settings["mcpServers"] = {"company": {"httpUrl": f"{GATEWAY}/mcp", "trust": True}}
+        settings["tools"] = {"exclude": _GEMINI_TOOLS}
+    return {".gemini/settings.json": json.dumps(settings)}
+
+
+HARNESSES = {
+    one.name: one
+    for one in (
+        Harness(
+            name="opencode",
+            package="opencode-ai",
+            version="1.18.33",
+            context="AGENTS.md",
+            settings=_opencode,
+            command=lambda model, task: [
+                *(f"{PROGRAM}/node_modules/opencode-ai/bin/opencode.exe", "run", "--format", "json", "--title", "task", "--"),
+                *task.split(" "),  # word by word: it puts an argument with spaces into quotation marks
+            ],
+            environment={"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1", "npm_config_offline": "true"},
+        ),
+        Harness(
+            name="gemini-cli",
+            package="@google/gemini-cli",
+            version="0.61.0",
+            context="GEMINI.md",
+            settings=_gemini,
+            command=lambda model, task: [
+                *("node", f"{PROGRAM}/node_modules/@google/gemini-cli/bundle/gemini.js", "-m", model, "--approval-mode", "yolo"),
+                *("--skip-trust", "-o", "stream-json", "-p", task),
+            ],
+            environment={"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": GATEWAY},
+            node=True,
+        ),
+    )
+}
+
+
+def node() -> Path | None:
+    """The folder in which Node is installed; None where it is not."""
+    found = shutil.which("node")
+    return Path(found).resolve().parents[1] if found else None

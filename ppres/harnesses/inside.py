@@ -1,0 +1,212 @@
+"""Pid 1 of a box: makes its network, its disk and its three views, runs the agent, and ends with whoever started it.
+
+Standard library only, and run as a script by `ppres.harnesses.box`, as what starts in a namespace can import nothing of the user's.
+It reads one JSON object from its control socket (file descriptor 3), hands back the gateway's listening socket and the disk as file
+descriptors, then one line of JSON when the agent has ended.
+"""
+
+from __future__ import annotations
+
+import array
+import base64
+import ctypes
+import fcntl
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from typing import Any
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+NEW = {"mount": 0x00020000, "uts": 0x04000000, "ipc": 0x08000000, "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000}
+PRIVATE, BIND = 0x44000, 0x5000  # with all below
+NOSUID_NODEV = 0x6
+ROOT = "/mnt"  # hidden by a file system of the box's own, in its mount namespace alone
+SSH_PORT = 22
+RUNNER = 1000  # the user in every view
+
+
+def checked(result: int, what: str) -> None:
+    """Raise where a call of C failed."""
+    if result:
+        raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
+
+
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    """mount(2)."""
+    given = [text.encode() if text else None for text in (source, target, kind)]
+    checked(LIBC.mount(*given, flags, data.encode()), f"mount {target}")
+
+
+def unshare(*names: str) -> None:
+    """unshare(2)."""
+    checked(LIBC.unshare(sum(NEW[name] for name in names)), f"unshare {', '.join(names)}")
+
+
+def leave_root(uid: int, programs: dict[str, str]) -> None:
+    """Take another user; what only root can reach is bound where that user can."""
+    unshare("mount")
+    mount("none", "/", "", PRIVATE)
+    mount("tmpfs", ROOT, "tmpfs", NOSUID_NODEV, "mode=755")
+    os.mkdir(f"{ROOT}/programs", 0o755)
+    for place, source in programs.items():
+        os.mkdir(f"{ROOT}/programs/{place}", 0o755)
+        mount(source, f"{ROOT}/programs/{place}", "", BIND)
+    os.mkdir(f"{ROOT}/box", 0o777)
+    os.chmod(f"{ROOT}/box", 0o777)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    checked(LIBC.prctl(4, 1, 0, 0, 0), "prctl dumpable")  # else its maps belong to root
+
+
+def enter_namespaces() -> None:
+    """New namespaces, of which this process, forked, is pid 1 and root."""
+    uid, gid = os.getuid(), os.getgid()
+    unshare(*NEW)
+    for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with open(f"/proc/self/{file}", "w") as opened:
+            opened.write(text)
+    if child := os.fork():
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
+    LIBC.prctl(1, signal.SIGKILL, 0, 0, 0)  # with its parent
+
+
+def network(addresses: list[str]) -> None:
+    """Loopback, with addresses of its own; there is no other network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for i, address in enumerate(["127.0.0.1", *addresses]):
+            name = b"lo" if i == 0 else b"lo:%d" % i
+            packed = struct.pack("16sH2s4s8x", name, socket.AF_INET, b"", socket.inet_aton(address))
+            bits = b"\xff\0\0\0" if i == 0 else b"\xff\xff\xff\0"
+            mask = struct.pack("16sH2s4s8x", name, socket.AF_INET, b"", bits)
+            up = struct.pack("16sH14x", name, 0x1 | 0x40)
+            for request, given in ((0x8916, packed), (0x891C, mask), (0x8914, up)):
+                fcntl.ioctl(control, request, given)
+
+
+def listening(address: str, port: int) -> socket.socket:
+    """A socket that waits for connections."""
+    waiting = socket.socket()
+    waiting.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    waiting.bind((address, port))
+    waiting.listen(64)
+    return waiting
+
+
+def lay(files: list[dict[str, Any]]) -> None:
+    """Write files: a head, which a hole follows up to the size."""
+    for file in files:
+        os.makedirs(os.path.dirname(file["path"]), exist_ok=True)
+        if file.get("folder"):
+            os.makedirs(file["path"], exist_ok=True)
+        else:
+            with open(file["path"], "wb") as opened:
+                opened.write(base64.b64decode(file["head"]))
+                opened.truncate(file.get("size", opened.tell()))
+        os.chmod(file["path"], file.get("mode", 0o644))
+        if "modified" in file:
+            os.utime(file["path"], (file["modified"], file["modified"]))
+
+
+def view(options: list[str], inside: list[str], out: Any = subprocess.DEVNULL, err: Any = subprocess.DEVNULL) -> Any:
+    """A bubblewrap view: its process, and the number of the first process in it."""
+    end, start = os.pipe()
+    with os.fdopen(start, "wb") as given:
+        given.write(b"".join(option.encode() + b"\0" for option in options))
+    told, tell = os.pipe()
+    command = ["bwrap", "--args", str(end), "--info-fd", str(tell), *inside]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, pass_fds=(end, tell))
+    os.close(end)
+    os.close(tell)
+    with os.fdopen(told) as answer:
+        said = answer.read()
+    if not said:
+        raise OSError(f"bubblewrap ended with {process.wait()}, and made no view")
+    return process, json.loads(said)["child-pid"]
+
+
+def serve(waiting: socket.socket, pid: int, sshd: list[str]) -> None:
+    """Answer every connection to a server by sshd, in the view whose first process is `pid`."""
+    while True:
+        connection, _ = waiting.accept()
+        command = ["nsenter", "-t", str(pid), "-U", "-m", "-u", "-i", "-p", "--preserve-credentials", "--wd=/", *sshd]
+        given = connection.fileno()
+        subprocess.Popen(command, stdin=given, stdout=given, stderr=subprocess.DEVNULL)
+        connection.close()
+
+
+def limit(processes: int, disk: int) -> None:
+    """Limits that hold for all that comes of this process."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with open("/proc/self/oom_score_adj", "w") as opened:
+        opened.write("1000")
+    mount("tmpfs", BOX, "tmpfs", NOSUID_NODEV, f"size={disk}m,nr_inodes=20000,mode=755")
+
+
+def main() -> None:
+    """The whole life of a box."""
+    control = socket.socket(fileno=3)
+    spec = json.loads(receive(control))
+    os.umask(0o022)
+    if os.getuid() == 0:
+        leave_root(spec["uid"], spec["programs"])
+    enter_namespaces()
+    mount("none", "/", "", PRIVATE)
+    mount("proc", "/proc", "proc", NOSUID_NODEV)
+    limit(spec["processes"], spec["disk"])
+    os.chdir(BOX)
+    os.mkdir("out")  # a disk of its own, so that a full one silences nobody
+    mount("tmpfs", f"{BOX}/out", "tmpfs", NOSUID_NODEV, "size=16m,nr_inodes=10,mode=755")
+    network(spec["addresses"])
+    lay(spec["files"])
+    gateway = listening("127.0.0.1", spec["port"])
+    fds = array.array("i", [gateway.fileno(), os.open(".", os.O_RDONLY), os.open("out", os.O_RDONLY)])
+    control.sendmsg([b"+"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    gateway.close()
+    for server in spec["servers"]:
+        _, pid = view(server["options"], server["inside"])
+        waiting = listening(server["address"], SSH_PORT)
+        threading.Thread(target=serve, args=(waiting, pid, server["sshd"]), daemon=True).start()
+    with open("out/stdout", "wb") as out, open("out/stderr", "wb") as err:
+        process, _ = view(spec["agent"]["options"], spec["agent"]["inside"], out, err)
+    ended = watch(process, control, spec["agent"]["seconds"])
+    for folder, folders, names in os.walk("."):  # readable, whatever the agent made of its rights
+        for name in (*folders, *names):
+            if not os.path.islink(path := os.path.join(folder, name)):
+                os.chmod(path, os.stat(path).st_mode | 0o700)
+    control.sendall(json.dumps({"ended": ended, "code": process.poll()}).encode() + b"\n")
+    os._exit(0)
+
+
+def watch(process: subprocess.Popen[bytes], control: socket.socket, seconds: float) -> str:
+    """Wait for the agent: until it ends, its time is over, or whoever wants it is gone. Reaps what is left behind."""
+    poll, until = select.poll(), time.monotonic() + seconds
+    poll.register(control, select.POLLIN | select.POLLHUP)
+    while time.monotonic() < until:
+        if poll.poll(20):
+            return "stopped"
+        if process.poll() is not None:
+            return "ended"
+    return "time"
+
+
+def receive(control: socket.socket) -> bytes:
+    """One JSON object, its length before it."""
+    size = struct.unpack("!Q", control.recv(8, socket.MSG_WAITALL))[0]
+    parts = []
+    while size:
+        parts.append(control.recv(min(size, 1 << 16)))
+        size -= len(parts[-1])
+    return b"".join(parts)
+
+
+BOX = f"{ROOT}/box" if os.getuid() == 0 else ROOT
+main()

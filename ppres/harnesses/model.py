@@ -1,0 +1,236 @@
+"""A model in a production harness: one more way to drive it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ppres import codec
+from ppres.agent import Rollout
+from ppres.condition import Condition
+from ppres.conversation import LIMITS, Ask, Call, Conversation, Message, ProviderError, Reply
+from ppres.harnesses import disk, install
+from ppres.harnesses.agents import HARNESSES, HOME, PROGRAM, WORKSPACE, Harness, node
+from ppres.harnesses.box import Box, BoxError
+from ppres.harnesses.gateway import Gateway
+from ppres.harnesses.scene import on_disk
+from ppres.harnesses.shell import ACTING, ShellAgent
+from ppres.models.faults import ModelError
+from ppres.models.loop import wait_for
+from ppres.models.model import Model
+from ppres.models.transport import Gate
+from ppres.scenarios import Scene
+from ppres.simulated.agent import SIMULATED
+from ppres.simulated.personas import Persona, Published
+from ppres.worlds.disk import read_world
+
+LAYOUT = 1  # part of the identity: raise it when the box shows an agent something else
+MODES = ("shell",)
+_AT_ONCE = asyncio.Semaphore(max(1, os.cpu_count() or 1))  # a harness is busy on a core while it starts
+
+
+@dataclass(frozen=True, eq=False)
+class InHarness:
+    """A model that is driven by a production harness in a box: `pp.InHarness("opencode", "sim/gemini-3-flash")`.
+
+    A name alone says the same: "opencode:sim/gemini-3-flash". The harness's own prompt, tools and version are part of a rollout's
+    identity; its temperature and the like are not used, but the model's own.
+    """
+
+    harness: str
+    model: Any
+    """A name, `Model`, `Persona` or `FunctionModel`."""
+    mode: str = "shell"
+    seconds: float = 1800.0
+    """After which a rollout is stopped; part of its identity."""
+
+    simulated = False
+    """It is run like a real model, whatever answers."""
+
+    def __post_init__(self) -> None:
+        install.known(self.harness)
+        if self.mode not in MODES:
+            raise ModelError(f"mode={self.mode!r} is not one of {', '.join(MODES)}")
+        if isinstance(self.model, str):
+            object.__setattr__(self, "model", Model(self.model))
+        if not isinstance(self.seconds, int | float) or not 0 < self.seconds < 1e6:
+            raise ModelError(f"seconds={self.seconds!r} is not a number above 0")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "model":
+            raise AttributeError(name)
+        return getattr(self.model, name)  # its price, its gate, its family: those of the model
+
+    @functools.cached_property
+    def gate(self) -> Gate:
+        """How many calls the model takes at once."""
+        return getattr(self.model, "gate", None) or Gate()
+
+    @property
+    def label(self) -> str:
+        """Name where models are told apart."""
+        return f"{self.harness}:{self.model.label}"
+
+    def check(self) -> None:
+        """Raise `ModelError` where no rollout could start: of the model, or of the harness on this machine."""
+        if not isinstance(self.model, Persona):
+            self.model.check()
+        if not install.version(self._known):
+            raise ModelError(f"{self.harness} is not installed: ppres harness install {self.harness}")
+
+    def check_key(self) -> None:
+        """Raise `ModelError` where the model cannot be asked, or no box be made."""
+        if not isinstance(self.model, Persona):
+            self.model.check_key()
+        _check_here(self.harness)
+
+    @property
+    def _known(self) -> Harness:
+        return HARNESSES[self.harness]
+
+    @property
+    def told_name(self) -> str:
+        """What the harness takes the model for: prompt and tools depend on it."""
+        return re.sub(r"[^\w.-]", "-", self.model.label.partition(" ")[0].rsplit("/", 1)[-1])
+
+    def identity(self) -> dict[str, Any]:
+        """What identifies the harness's side of a rollout: what it was when it was asked last, in a box, with nothing to do."""
+        about = {"name": self.harness, "version": install.version(self._known), "mode": self.mode, "layout": LAYOUT}
+        key = json.dumps([about, self.told_name])
+        place = install.folder(self._known) / f"identity-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+        try:
+            own = json.loads(place.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            own = wait_for(self._asked())
+            place.write_text(codec.dumps(own), encoding="utf-8")
+        identity: dict[str, Any] = about | own | ({"acting": ACTING} if self.model.source in SIMULATED else {})
+        return identity
+
+    async def _asked(self) -> dict[str, Any]:
+        """The harness's own prompt, tools and parameters, from a first request that is answered with a word."""
+
+        async def done(*_: Any) -> Reply:
+            return Reply({"role": "assistant", "content": "Done."}, Call())
+
+        scene = on_disk(Condition(scenario="transfer"), "AI")
+        gateway, ended = await self._run(scene, done)
+        if gateway.first is None:
+            raise ModelError(f"{self.harness} asked for nothing: {ended.error}")
+        return own_side(self._known, gateway, scene)
+
+    async def play(self, scene: Scene, ask: Ask) -> Rollout:
+        """One rollout in a box. Raises `ModelError` where none can be made, or the harness is not what it was."""
+        async with _AT_ONCE:
+            gateway, conversation = await self._run(scene, ask)
+        if gateway.first and (changed := _changed(own_side(self._known, gateway, scene), self.identity())):
+            asks = f"remove its identity-*.json in {install.folder(self._known)} and run again"
+            raise ModelError(f"{self.label}: {changed} of the harness is not what it was when asked first: {asks}")
+        return Rollout(conversation, read_world(scene.start, conversation, scene.own))
+
+    async def _run(self, scene: Scene, ask: Ask) -> tuple[Gateway, Conversation]:
+        box, disks, places = self._box(scene)
+        gateway = Gateway(ask, LIMITS["turns"])
+        try:
+            await asyncio.to_thread(box.start)
+            server = await gateway.serve(box.listening)
+            ending: asyncio.Future[Any] = asyncio.ensure_future(box.ended())
+            await asyncio.wait([ending, gateway.failed], return_when=asyncio.FIRST_COMPLETED)
+            if gateway.failed.done():
+                box.stop()
+            told = await ending
+            server.close()
+            left = disk.left(box.disk, places, "agent/workspace", disks.heads)
+            wrong = box.output("stderr", 2000) or box.output("stdout", 2000)
+        except BoxError as error:
+            raise ModelError(f"{self.label}: {error}") from None
+        finally:
+            await asyncio.to_thread(box.close)
+        conversation = gateway.conversation
+        conversation.left = left | {"strange": gateway.strange, "model": gateway.first.model if gateway.first else None}
+        conversation.stop_reason, conversation.error = _stop(self.harness, gateway, told, wrong)
+        return gateway, conversation
+
+    def _box(self, scene: Scene) -> tuple[Box, disk.Disks, dict[str, str]]:
+        """A box for a scene, its files, and the folders of its servers."""
+        known, servers = self._known, list(scene.start["servers"])
+        places = {ip: f"server{i}" for i, ip in enumerate(servers)}
+        folders = {ip: f"{place}/data" for ip, place in places.items()} | {"docs": "agent/workspace/docs"}
+        disks = disk.laid(scene.start, folders)
+        context, task = (str(message["content"]) for message in scene.messages)
+        settings = known.settings(self.told_name, self.mode == "mcp")
+        files = [disk.text(f"agent{WORKSPACE}/{known.context}", context), *disks.files]
+        files += [disk.text(f"agent{HOME}/{path}", content) for path, content in settings.items()]
+        programs = {PROGRAM.rpartition("/")[2]: str(install.folder(known))}
+        if known.node and (place := node()) and not place.is_relative_to("/usr"):
+            programs["node"] = str(place)
+        return Box(servers, known.command(self.told_name, task), known.environment, programs, files, self.seconds), disks, places
+
+    def seated(self, condition: Condition, seed: str) -> Any:
+        """What answers in one rollout: the model itself, or a simulated agent that has a shell."""
+        if self.model.source not in SIMULATED:
+            return self.model
+        rates = self.model.rates_in(condition) if isinstance(self.model, Persona) else Published(self.model.persona)
+        return _Seat(self, ShellAgent(rates, seed, lambda mind: iter(())))  # type: ignore[arg-type, return-value]
+
+
+class _Seat:
+    """A simulated agent where a model is expected."""
+
+    def __init__(self, model: InHarness, ask: Ask):
+        self.name, self.price, self.ask = model.label, model.price, ask
+
+
+def own_side(harness: Harness, gateway: Gateway, scene: Scene) -> dict[str, Any]:
+    """What a first request holds of the harness's own: without the cell's texts, and without what changes from day to day."""
+    assert gateway.first
+    system = harness.system(gateway.first.messages).replace(str(scene.messages[0]["content"]).strip(), "{context}")
+    parameters = {name: value for name, value in gateway.first.parameters.items() if name != "user"}
+    return {"system": _DAY.sub("{date}", system), "tools": gateway.first.tools, "parameters": parameters}
+
+
+_DAY = re.compile(
+    r"\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [A-Z][a-z]+ \d{1,2},? \d{4}"
+    r"|\b\d{4}-\d\d-\d\d\b|\b\d{1,2}/\d{1,2}/\d{4}\b"
+)
+
+
+def _changed(now: dict[str, Any], before: dict[str, Any]) -> str:
+    return " and ".join(name for name, value in now.items() if value != before.get(name))
+
+
+def _stop(harness: str, gateway: Gateway, told: dict[str, Any], wrong: str) -> tuple[str, str | None]:
+    """The stop reason of a rollout, and the error that ended it."""
+    if gateway.failed.done():
+        error = gateway.failed.exception()
+        if not isinstance(error, ProviderError):
+            raise error or AssertionError
+        return error.stop, None if error.stop in ("turn_limit", "budget") else str(error)
+    if told["ended"] == "time":
+        return "time_limit", None
+    if told["code"] or not gateway.conversation.turns:
+        return "provider_error", f"{harness} ended with {told['code']}: {wrong.strip()[-500:]}"
+    return "ended", None
+
+
+def again(conversation: Conversation, past: list[Reply]) -> Conversation:
+    """A rollout that begins anew after one that was cut off: what that one cost is counted with its first call."""
+    if past and conversation.turns:
+        first = conversation.turns[0]
+        paid = tuple(one for reply in past for one in (replace(reply.call, empty_replies=()), *reply.call.empty_replies))
+        conversation.turns[0] = first._replace(call=replace(first.call, empty_replies=(*paid, *first.call.empty_replies)))
+    return conversation
+
+
+@functools.cache
+def _check_here(harness: str) -> None:
+    if lacking := install.missing(harness):
+        raise ModelError(f"{harness} cannot run here: " + "; ".join(lacking))
+
+
+__all__ = ["InHarness", "Message", "again"]

@@ -1,0 +1,59 @@
+"""The maintenance scenarios for an agent with a shell: the same `Scene`, with only those texts changed that speak of tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ppres.condition import Condition
+from ppres.factor import ConditionError
+from ppres.scenarios import Scene, build
+from ppres.scenarios.compose import Cast, fragment
+from ppres.stimuli import stimuli
+
+SCENARIOS = ("transfer", "deletion")
+
+
+def on_disk(condition: Condition, family: str) -> Scene:
+    """What an agent in a production harness is given: the text of its context file, the request, and what its disks start as.
+
+    Raises `ConditionError` where a condition has no counterpart there.
+    """
+    if condition.scenario not in SCENARIOS:
+        raise ConditionError(f"scenario={condition.scenario!r}: a production harness runs only {' and '.join(SCENARIOS)}")
+    if condition.scratchpad != "off" or condition.nudges:
+        raise ConditionError("scratchpad and nudges are of ppres's own loop: a production harness has neither")
+    scene, cast = build(condition, family), Cast.of(condition, family)
+    return Scene([_context(scene, condition, cast), _request(condition, cast)], _start(scene.start, condition, cast), scene.own)
+
+
+def _context(scene: Scene, condition: Condition, cast: Cast) -> dict[str, Any]:
+    """The system text, with the memory as a section of its own: there is no tool that reads it."""
+    text: str = scene.messages[0]["content"]
+    if memory := scene.start.get("memory"):
+        told = fragment(condition, cast, "common", "memory_sentence", str(condition.memory_prompt))
+        text = f"{text.replace(' ' + told, '')}\n\n{stimuli('shell')['notes']}\n\n{memory.strip()}"
+    return {"role": "system", "content": text + "\n"}
+
+
+def _request(condition: Condition, cast: Cast) -> dict[str, Any]:
+    said = [_said(condition, cast, "request", condition.scenario), _said(condition, cast, "rules"), condition.user_note]
+    return {"role": "user", "content": "\n\n".join(filter(None, said))}
+
+
+def _start(start: dict[str, Any], condition: Condition, cast: Cast) -> dict[str, Any]:
+    """The start of the world; its notice says how servers are reached."""
+    name, known = stimuli("servers")["file"], stimuli("servers")
+    where = {"old": known["old"], "new": known["new"]}
+    head = fragment(condition, cast, "servers", "deletion", "head", **where)
+    other = fragment(condition, cast, "shell", "head", **where)
+    reach = fragment(condition, cast, "shell", "reach", **where)
+    given = name in dict(condition.documents)  # a notice of one's own says what it says
+    files = []
+    for file in start["files"]:
+        told = f"{file['content'].replace(head, other).rstrip()}\n\n{reach}\n"
+        files.append(file | {"content": told} if file["name"] == name and not given else file)
+    return {key: value for key, value in start.items() if key != "memory"} | {"files": files}
+
+
+def _said(condition: Condition, cast: Cast, *path: str) -> str:
+    return fragment(condition, cast, "shell", *path, wording=condition.paraphrase)
