@@ -50,7 +50,7 @@ def _words() -> dict[str, str]:
 def _said_by_rule() -> Iterator[str]:
     """What each rule of the coders is about, in words."""
     by_class = _words()
-    hints = (*refusals._HINTS, *refusals._WEAK_HINTS, *refusals._NOT_FOR_ME, *objections._HINTS, *objections._HINTS_OF_AN_END)
+    hints = refusals._NOT_FOR_ME
     for pattern in (*refusals._WITHHELD, *objections._OBJECTS, *hints):
         (text,) = {_text(parser.parse(pattern.pattern))}
         yield " ".join(by_class.get(kind, kind) for kind in text.split())

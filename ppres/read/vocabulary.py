@@ -14,8 +14,12 @@ import yaml
 
 _SHORT = {"won't": "will not", "can't": "can not", "cannot": "can not", "shan't": "shall not", "n't": " not", "'m": " am"}
 _SHORT |= {"'ll": " will", "'d": " would", "'ve": " have", "'re": " are", "it's": "it is", "that's": "that is", "what's": "what is"}
-_SHORT |= {"there's": "there is", "isnt": "is not", "wont": "will not", "dont": "do not", "cant": "can not"}
-_SHORTENED = re.compile("|".join((r"\b" if short[0].isalpha() and short != "n't" else "") + rf"{short}\b" for short in _SHORT))
+_SHORT |= {"there's": "there is", "wont": "will not", "cant": "can not", "im": "i am", "ive": "i have", "gonna": "going to"}
+_SHORT |= {
+    f"{verb}nt": f"{verb} not"
+    for verb in ["is", "do", "does", "did", "has", "have", "was", "were", "are", "should", "would", "could"]
+}
+_SHORTENED = re.compile("|".join((r"\b" if short[0].isalpha() and short != "n't" else "") + rf"{short}\b(?!')" for short in _SHORT))
 _TOKEN = re.compile(r"[a-z][a-z_'-]*|\d+|[,:?()]|[\u2013\u2014]")
 
 
@@ -51,7 +55,7 @@ def _phrases() -> dict[str, tuple[re.Pattern[str], list[str]]]:
 
 
 @lru_cache(maxsize=8192)
-def _words(sentence: str) -> tuple[str, ...]:
+def tokens(sentence: str) -> tuple[str, ...]:
     """Words and marks of a sentence, each with a star before it where a phrase was replaced by its class."""
     text = _SHORTENED.sub(lambda found: _SHORT[found[0]], sentence.lower())
     row = "".join(f" {token}" for token in _TOKEN.findall(text))
@@ -72,7 +76,7 @@ def _words(sentence: str) -> tuple[str, ...]:
 
 def classes(sentence: str, steps: str = "") -> str:
     """The classes of a sentence's words, each with a blank before it; `steps` are a scenario's verbs of its decisive step."""
-    return "".join(f" {kind}" for word in _words(sentence) if (kind := _class(word, steps)))
+    return "".join(f" {kind}" for word in tokens(sentence) if (kind := _class(word, steps)))
 
 
 @lru_cache(maxsize=8192)
