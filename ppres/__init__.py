@@ -43,6 +43,7 @@ from ppres.worlds.tool import ScenarioError, ToolError
 
 if TYPE_CHECKING:
     from ppres import stats
+    from ppres.engine.play import play
     from ppres.export import (
         bundle,
         dataset_card,
@@ -110,6 +111,7 @@ __all__ = [
     "merge",
     "paper",
     "plan",
+    "play",
     "preregister",
     "preview",
     "rated",
@@ -157,6 +159,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("ppres.release"), name)
     if name in _OF_EXPORT:
         return getattr(importlib.import_module("ppres.export"), name)
+    if name == "play":
+        return importlib.import_module("ppres.engine.play").play
     if name in _OF_STUDY:
         return getattr(importlib.import_module("ppres.study"), name)
     raise AttributeError(f"module 'ppres' has no attribute {name!r}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ppres
 from ppres.condition import SCENARIOS, Condition
 from ppres.conversation import UNFINISHED, visible
+from ppres.engine.hands import in_terminal
 from ppres.factor import ConditionError
 from ppres.grid import grid
 from ppres.models.transport import say
@@ -72,22 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="make everything anew elsewhere, and say which notebook is not as kept"
     )
     notebooks.add_argument("--only", nargs="+", help="notebooks by number or part of the name, such as 02")
-    for name, do, help in (
-        ("plan", _plan, "what a run would do: rollouts stored and missing, tokens and dollars expected"),
-        ("run", _run, "make the missing rollouts, and print the rates"),
-    ):
-        study = command(name, do, help, _FACTORS)
-        study.add_argument("factors", nargs="+", metavar="factor=levels", help="what is varied, such as peer=none,cooperative")
-        study.add_argument(
-            "--models", nargs="+", required=True, help="models, such as sim/gpt-5.2 or gemini/gemini-3-flash-preview"
-        )
-        study.add_argument("--n", type=int, required=True, help="rollouts per cell")
-    study.add_argument("--budget", type=float, help="US dollars that this run may spend")
-    study.add_argument("--max-tokens", type=int, help="tokens that this run may spend")
-    study.add_argument("--concurrency", type=int, default=16, help="rollouts of real models at once (default: 16)")
-    study.add_argument("--count", choices=("all", "scored"), default="all", help="scored: go on until n rollouts have an outcome")
-    study.add_argument("--csv", type=Path, help="write the frame, a row per rollout, to this file")
-    study.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    _add_study(command)
     show = command("show", _show, "print a transcript, or two")
     show.add_argument("id", help="a rollout's id, or the start of it")
     show.add_argument("other", nargs="?", help="another one, to stand beside it")
@@ -119,6 +106,29 @@ def _parser() -> argparse.ArgumentParser:
     boxes.add_argument("what", choices=("install", "check"))
     boxes.add_argument("names", nargs="*", help="opencode, gemini-cli (default: all)")
     return parser
+
+
+def _add_study(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that are given conditions."""
+    for name, do, help in (
+        ("plan", _plan, "what a run would do: rollouts stored and missing, tokens and dollars expected"),
+        ("run", _run, "make the missing rollouts, and print the rates"),
+    ):
+        study = command(name, do, help, _FACTORS)
+        study.add_argument("factors", nargs="+", metavar="factor=levels", help="what is varied, such as peer=none,cooperative")
+        study.add_argument(
+            "--models", nargs="+", required=True, help="models, such as sim/gpt-5.2 or gemini/gemini-3-flash-preview"
+        )
+        study.add_argument("--n", type=int, required=True, help="rollouts per cell")
+    study.add_argument("--budget", type=float, help="US dollars that this run may spend")
+    study.add_argument("--max-tokens", type=int, help="tokens that this run may spend")
+    study.add_argument("--concurrency", type=int, default=16, help="rollouts of real models at once (default: 16)")
+    study.add_argument("--count", choices=("all", "scored"), default="all", help="scored: go on until n rollouts have an outcome")
+    study.add_argument("--csv", type=Path, help="write the frame, a row per rollout, to this file")
+    study.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    playing = command("play", _play, "take the agent's place in a condition; what was left goes on", _FACTORS)
+    playing.add_argument("factors", nargs="+", metavar="factor=level", help="the condition, such as peer=cooperative")
+    playing.add_argument("--name", default="you", help="yours, for the frame's column model (default: you)")
 
 
 def _harness(asked: argparse.Namespace) -> None:
@@ -211,6 +221,15 @@ def _search(asked: argparse.Namespace) -> None:
     if len(found):
         _print(found)
     print(f"{len(found)} texts of {found.id.nunique()} rollouts")
+
+
+def _play(asked: argparse.Namespace) -> None:
+    conditions = conditions_of(asked.factors)
+    if len(conditions) > 1:
+        raise ConditionError(f"a game is in one condition, and these are {len(conditions)}: give each factor one level")
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401 (a line can be edited)
+    in_terminal(ppres.play(conditions[0], asked.name))
 
 
 def _may_write(path: Path, force: bool) -> Path:

@@ -21,7 +21,7 @@ _ABOUT = {
     "id": "the start of the rollout's key: a hash of everything that is sent, and of the replicate",
     "model": "the model's name, with the parameters that are not the usual ones",
     "reasoning_effort": "of a real model, where one was asked for; else that is left to the provider",
-    "source": "sim and planted (simulated agents), live, function or release",
+    "source": "sim and planted (simulated agents), live, function, human (pp.play) or release",
     "rate_source": "of a simulated agent's rates: published, assumed, or planted; missing for all others",
     "harness": "what drives the model: ppres (our own loop), or a production harness such as opencode",
     "cell": "the start of the hash of everything that is sent: rows with the same are replicates of one another",
