@@ -9,7 +9,13 @@ key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the auth
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+if sys.flags.optimize > 1:
+    raise ImportError(
+        "python -OO (PYTHONOPTIMIZE=2) drops docstrings, by which agents are told what their tools do: start it without"
+    )
 
 from ppres.condition import Condition
 from ppres.engine.check import check

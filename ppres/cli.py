@@ -19,7 +19,7 @@ from ppres.engine.hands import in_terminal
 from ppres.factor import ConditionError
 from ppres.grid import grid
 from ppres.models.transport import say
-from ppres.outputs import output
+from ppres.outputs import output, written_whole
 from ppres.read.search import ROLES
 from ppres.reproduce import reproduce
 from ppres.simulated.agent import SIMULATED
@@ -211,7 +211,8 @@ def _run(asked: argparse.Namespace) -> None:
 def _show(asked: argparse.Namespace) -> None:
     view = ppres.show(asked.id, asked.other)
     if asked.html:
-        _may_write(asked.html, asked.force).write_text(view.page(), encoding="utf-8")
+        with written_whole(_may_write(asked.html, asked.force)) as file:
+            file.write_text(view.page(), encoding="utf-8")
     else:
         print(view)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 _DATABASE = b"SQLite format 3\0"
@@ -28,7 +32,10 @@ def output(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
 
     Without `overwrite`, `FileExistsError` for any other file that is there.
     """
-    place = Path(path).expanduser()
+    try:
+        place = Path(path).expanduser()
+    except RuntimeError as error:  # of somebody who is unknown
+        raise ValueError(f"{path}: {error}") from None
     if not place.name or "\0" in str(place):
         raise ValueError(f"{str(path)!r} is no name of a file")
     if place.is_dir():
@@ -40,6 +47,23 @@ def output(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     if place.is_file() and not overwrite:
         raise FileExistsError(f"{place} exists")
     return place
+
+
+@contextlib.contextmanager
+def written_whole(place: Path) -> Iterator[Path]:
+    """Where to write what is to stand at a place, which it takes when it is whole: a full disk or Ctrl-C leaves what was there."""
+    place = place.resolve()  # of a link, what it leads to
+    if (place.exists() and not place.is_file()) or not os.access(place.parent, os.W_OK):
+        yield place  # a device, a pipe; or a file that can be written in a folder that cannot
+        return
+    beside = place.with_name(f".{uuid.uuid4().hex}.part{place.suffix}")
+    try:
+        yield beside
+        if place.exists():
+            shutil.copymode(place, beside)
+        beside.replace(place)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def is_store(path: Path) -> bool:

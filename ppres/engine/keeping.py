@@ -34,13 +34,12 @@ class Keeper:
         """By stop reason."""
 
     def keep(self, cell: Cell, finished: list[Finished]) -> None:
-        """Store rollouts of one cell, in one transaction."""
+        """Store rollouts of one cell, in one transaction. The bar is told by the caller, after it: it may be anybody's function."""
         if finished:
             if cell.digest not in self.specs:
                 self.specs[cell.digest] = cell.spec()
             self.store.put(finished, self.specs)
             self.kept.update(rollout.record.conversation.stop_reason for rollout in finished)
-            self.bar.update(len(finished))
 
 
 class Rejected(dict[str, ModelError]):

@@ -69,6 +69,7 @@ class _Work:
         self.elsewhere: deque[Job] = deque()
         self.turn = asyncio.Lock()
         """Who is next to be given room under the limits."""
+        self.telling = asyncio.Lock()
         self.last_round = math.inf
         """The replicate from which on nothing is begun, because one did not fit."""
         self.stopped = False
@@ -109,7 +110,7 @@ class _Work:
             if taken == "elsewhere":
                 self.elsewhere.append((cell, replicate))
             elif not isinstance(taken, list):
-                self.keeper.bar.update(1)
+                await self._tell()
             elif self.executor and not cell.model.harness:
                 await self._send(self.executor, cell, replicate, key, taken, share)
             else:
@@ -198,6 +199,12 @@ class _Work:
 
         self.meter.refused += paused
         await self.writer.do(store)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """A rollout more is stored. Whoever is told so may do what a user's function does: wait, fail, leave, start a run."""
+        async with self.telling:
+            await theirs(self.keeper.bar.update, 1)
 
     def _counted(self, cell: Cell, finished: Finished) -> Finished:
         """With the runs in which the provider failed at this turn; after some of them it is not asked any more."""

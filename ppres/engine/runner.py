@@ -118,6 +118,10 @@ def run(
     if until is not None and count != "all":
         raise ValueError("until= decides by outcomes how many rollouts there are: it does not go with count='scored'")
     check_whole("concurrency", concurrency)
+    if discard_below is not None:
+        check_whole("discard_below", discard_below)
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ValueError(f"executor={executor!r} is no executor of concurrent.futures, nor one that has its submit()")
     meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)
     wanted = {cell.digest: n if until is None else min(until.step, n) for cell in cells}
     going = dict(wanted)

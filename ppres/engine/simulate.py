@@ -30,6 +30,7 @@ def run_simulated(jobs: list[Job], keeper: Keeper, executor: Executor | None, ah
     elif len(jobs) < _WORTH_PROCESSES or (cores := _cores()) < 2:
         for batch in batches:
             keeper.keep(batch[0], generate.simulate(*batch))
+            keeper.bar.update(len(batch[1]))
     else:
         import loky
 
@@ -62,7 +63,8 @@ def _simulate_in(executor: Executor, batches: deque[tuple[Cell, list[int]]], kee
             under_way[future] = batch[0]
             future.add_done_callback(done.put)
         future = done.get()
-        keeper.keep(under_way.pop(future), future.result())
+        keeper.keep(under_way.pop(future), finished := future.result())
+        keeper.bar.update(len(finished))
 
 
 def _batches(jobs: list[Job]) -> deque[tuple[Cell, list[int]]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import codec
 from ppres.optional import needed
-from ppres.outputs import CANARY, output
+from ppres.outputs import CANARY, output, written_whole
 from ppres.store.database import StorePath, default_path
 from ppres.store.merge import merge
 from ppres.store.rows import Row, cell_digest, key_of
@@ -38,7 +38,8 @@ def to_jsonl(frame: pd.DataFrame | Iterable[str], path: str | os.PathLike[str], 
     ids = frame["id"] if isinstance(frame, pd.DataFrame) else [frame] if isinstance(frame, str) else list(frame)
     place = output(path)
     text = "".join(line + "\n" for line in _lines(ids, store)).encode()
-    place.write_bytes(gzip.compress(text, mtime=0) if place.suffix == ".gz" else text)
+    with written_whole(place) as file:
+        file.write_bytes(gzip.compress(text, mtime=0) if place.suffix == ".gz" else text)
     return place
 
 
@@ -48,7 +49,8 @@ def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str], *, store: Stor
     place = output(path)
     kept = frame.assign(**{RECORD: list(_lines(frame["id"], store))})
     kept.attrs = {}
-    kept.to_parquet(place, index=False)
+    with written_whole(place) as file:
+        kept.to_parquet(file, index=False)
     return place
 
 

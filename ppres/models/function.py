@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any
 from ppres import codec
 from ppres.conversation import Call, Message, Reply
 from ppres.factor import LONGEST, brief
-from ppres.models import loop
+from ppres.models import faults, loop, redaction
 from ppres.models.faults import ModelError
 from ppres.models.transport import Gate
 
@@ -69,7 +70,8 @@ class FunctionModel:
         """It can always be asked."""
 
     def check_key(self) -> None:
-        """It needs no key."""
+        """It needs no key; what those in the environment are is looked up again, since its replies are cleared of them."""
+        redaction.read()
 
     def price(self, *_: float) -> None:
         """Unknown."""
@@ -83,7 +85,16 @@ class FunctionModel:
         try:
             told = await loop.theirs(self.function, *given)
         except Exception as error:
-            raise ModelError(f"{self.label}: its function failed: {type(error).__name__}: {error}") from error
+            raise ModelError(f"{self.label}: its function failed: {type(error).__name__}: {_words(error)}") from error
+        try:
+            return self._reply(told)
+        except ModelError:
+            raise
+        except Exception as error:  # what it returned has code of its own
+            raise ModelError(f"{self.label}: its function's message failed: {type(error).__name__}: {_words(error)}") from error
+
+    def _reply(self, told: Any) -> Reply:
+        """What a function returned, as it is kept: without keys, which one that asks a provider hands on."""
         message = {"content": told} if isinstance(told, str) else told
         if not isinstance(message, dict) or not ("content" in message or "tool_calls" in message):
             told = f"its function returned a {type(message).__name__}"
@@ -91,9 +102,18 @@ class FunctionModel:
         told_usage = message.get("usage")
         usage = told_usage if isinstance(told_usage, dict) else {}
         try:  # as it will be read again, which it may change no more
-            kept = codec.loads(codec.dumps({key: value for key, value in message.items() if key != "usage"}))
+            given = codec.dumps({key: value for key, value in message.items() if key != "usage"})
+            kept = codec.loads(cleared := redaction.redact(given))
         except (TypeError, ValueError) as error:
             raise ModelError(f"{self.label}: its function returned a message that is no JSON: {error}") from error
         call = Call.of({name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "cost")})
-        call = replace(call, finish_reason="tool_calls" if kept.get("tool_calls") else "stop")
+        places = cleared.count(redaction.MARK) - given.count(redaction.MARK)
+        call = replace(call, cleared=places or None, finish_reason="tool_calls" if kept.get("tool_calls") else "stop")
         return Reply({"content": None} | kept | {"role": "assistant"}, call)
+
+
+def _words(error: Exception) -> str:
+    """An error of somebody else's code in words; it may fail at those as well."""
+    with contextlib.suppress(Exception):
+        return faults.plain(error)
+    return ""

@@ -22,6 +22,9 @@ _loop: asyncio.AbstractEventLoop | None = None
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the loop and wait for its result; an interrupt cancels it, and waits until it has put things away."""
     global _loop
+    if _loop and asyncio._get_running_loop() is _loop:
+        work.close()
+        raise RuntimeError("a run inside an async function of a model waits for itself: make that function one that is not async")
     with _lock:
         if _loop is None:
             _loop = _new_loop()

@@ -102,6 +102,7 @@ class Model:
             value = getattr(self, name)
             if not isinstance(value, str | None) or len(value or "") > LONGEST:
                 raise ModelError(f"{name}={brief(value)} is not a text of up to {LONGEST} characters, nor None")
+        redaction.named()  # what is wrong with `PPRES_SECRETS` is not the address's fault
         try:
             secret = redaction.in_address(self.api_base or "")
         except ValueError:

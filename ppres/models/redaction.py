@@ -56,7 +56,7 @@ def by_chance(text: str) -> bool:
 def read() -> None:
     """Look through the environment; once, because that takes longer than a reply. Raises `ValueError` for `PPRES_SECRETS`."""
     _forms.cache_clear()
-    _named()
+    named()
 
 
 def sent(headers: Mapping[str, str]) -> None:
@@ -101,15 +101,36 @@ def clear(value: Any) -> tuple[Any, int]:
 
 
 def _cleared(text: str) -> tuple[str, int]:
-    """A text without secrets, and in how many places. Of one that was cut off, its start is cleared as well."""
+    """A text without secrets, and in how many places; read as well as it stands: a world reads what a call's arguments escape."""
+    text, places = _without(text)
+    plain, more = _without(_ESCAPE.sub(_unescaped, text))
+    return (plain, places + more) if more else (text, places)
+
+
+def _without(text: str) -> tuple[str, int]:
+    """A text without secrets as it stands. Of one that was cut off, its start or its end is cleared as well."""
     places = 0
-    for form, start in _forms():
+    for form, start, end in _forms():
         if start in text:
             before, *after = text.split(start)
             rest = form[len(start) :]
             text = before + "".join(MARK + piece[_shared(rest, piece) :] for piece in after)
             places += len(after)
+        if end in text:
+            *sooner, last = text.split(end)
+            rest = form[: -len(end)][::-1]
+            text = "".join(piece[: len(piece) - _shared(rest, piece[::-1])] + MARK for piece in sooner) + last
+            places += len(sooner)
     return text, places
+
+
+# Letters and signs that need no escape, escaped.
+_ESCAPE = re.compile(r"(?i)\\+u00([2-7][0-9a-f])|%([2-7][0-9a-f])|&#x0*([2-7][0-9a-f]);|&#0*(\d{2,3});")
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    code = int(escape[4]) if escape[4] else int(escape[1] or escape[2] or escape[3], 16)
+    return escape[0] if chr(code) in '"\\%&' or not 32 < code < 127 else chr(code)
 
 
 def _shared(a: str, b: str) -> int:
@@ -118,17 +139,17 @@ def _shared(a: str, b: str) -> int:
 
 
 @functools.cache
-def _forms() -> tuple[tuple[str, str], ...]:
-    """How the secrets may be written, the longest first, which hold the others; then with as much of the start as tells each."""
+def _forms() -> tuple[tuple[str, str, str], ...]:
+    """How the secrets may be written, the longest first, which hold the others; then as much of start and end as tells each."""
     values = {value for name, value in os.environ.items() if names_a_key(name) and by_chance(value.strip())} | _sent
     # Each line of a key in several lines, too: whoever quotes it may break it elsewhere.
     lines = {line.strip() for value in values for line in value.splitlines() if by_chance(line.strip()) and "--" not in line}
-    known = {value.strip() for value in values} | lines | _named()
+    known = {value.strip() for value in values} | lines | named()
     forms = sorted({form for value in known for form in _written(value)}, key=len, reverse=True)
-    return tuple(dict.fromkeys([*((form, form) for form in forms), *((form, _start(form)) for form in forms)]))
+    return (*((form, form, form) for form in forms), *((form, _start(form), _start(form[::-1])[::-1]) for form in forms))
 
 
-def _named() -> set[str]:
+def named() -> set[str]:
     """Values of the variables that the user names. Raises `ValueError` for one that is too short to be looked for."""
     names = [name.strip() for name in os.environ.get("PPRES_SECRETS", "").split(",")]
     values = {name: value for name in names if (value := os.environ.get(name, "").strip())}
@@ -141,7 +162,7 @@ def _named() -> set[str]:
 
 
 def _start(form: str) -> str:
-    """The start of a secret that tells it, half of it or more."""
+    """The start of a secret that tells it, half of it or more; of a secret written backwards, its end."""
     if "\\" in form:  # cut within an escape, what is left of the text would be no JSON
         return form
     return next((form[:n] for n in range(max(LEAST, len(form) // 2), len(form)) if by_chance(form[:n])), form)
@@ -159,6 +180,7 @@ def _written(value: str) -> Iterator[str]:
         yield from once
         if deeper < 3:
             once = {json.dumps(text, ensure_ascii=ascii)[1:-1] for text in once for ascii in (True, False)}
+    yield from (raw.hex(), raw.hex().upper())
     for skipped in range(3):  # in base64, wherever it stands in what was encoded
         bits = 8 * (skipped + len(raw))
         for encode in (base64.b64encode, base64.urlsafe_b64encode):

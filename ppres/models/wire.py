@@ -137,9 +137,9 @@ def _redirected(asked: str, location: str) -> ModelError:
     """Where it points is said without what may be a secret in it."""
     here, there = urlsplit(asked), urlsplit(location)
     place = f"{there.scheme or here.scheme}://{there.hostname or here.hostname}"
-    place += f":{there.port}" if there.port else ""
+    place = redaction.redact(f"{place}:{there.port}{there.path}" if there.port else place + there.path)
     return ModelError(
-        f"{here.scheme}://{here.netloc.rpartition('@')[2]} redirects to {place}{there.path}, and keys are not sent on: if that is "
+        f"{here.scheme}://{here.netloc.rpartition('@')[2]} redirects to {place}, and keys are not sent on: if that is "
         "the right place, set api_base to it"
     )
 

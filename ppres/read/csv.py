@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from ppres.outputs import output
+from ppres.outputs import output, written_whole
 from ppres.read.columns import KINDS, typed
 
 if TYPE_CHECKING:
@@ -24,13 +24,16 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     A text that a spreadsheet would take for a formula stands behind an apostrophe there; numbers stay numbers. Raises `ValueError`
     for a place that holds a store.
     """
+    if not hasattr(frame, "columns"):
+        raise ValueError(f"to_csv takes a frame such as pp.frame() returns, not {frame!r}")
     place = output(path)
     texts = [name for name in frame.columns if _is_text(frame[name])]
     marked = frame.assign(**{name: frame[name].astype(object).map(_mark, na_action="ignore") for name in texts})
     marked.columns = [_mark(str(name)) for name in frame.columns]
     # A carriage return alone ends a line where it is not quoted, and pandas does not quote it.
     returns = any("\r" in str(text) for name in texts for text in frame[name].unique())
-    marked.to_csv(place, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL, errors="replace")
+    with written_whole(place) as file:
+        marked.to_csv(file, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL, errors="replace")
 
 
 def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:

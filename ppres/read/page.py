@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ppres.outputs import CANARY, output
+from ppres.outputs import CANARY, output, written_whole
 from ppres.read.view import RULES
 
 _FOLDER = Path(__file__).parent
@@ -31,7 +31,8 @@ def write_page(path: str | os.PathLike[str], name: str, title: str, body: str, d
     head += f'<!-- {CANARY} --><meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style>'
     scripts = f'<script type="application/octet-stream" id="data">{packed}</script><script>{script}</script>'
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}{scripts}</body></html>\n'
-    place.write_text(page, encoding="utf-8")
+    with written_whole(place) as file:
+        file.write_text(page, encoding="utf-8")
     return place
 
 

@@ -16,6 +16,8 @@ class NoOutcome(ValueError):
 
 def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> list[str]:
     """`by` as a list; `KeyError` where the frame lacks one of these columns."""
+    if not hasattr(frame, "columns"):
+        raise ValueError(f"statistics take a frame such as pp.frame() returns, not {frame!r}")
     keys = [by] if isinstance(by, str) else list(by)
     for name in (*keys, *others):
         if name not in frame.columns:

@@ -33,12 +33,20 @@ class Damaged(StoreError):
 def default_path() -> Path:
     """`PPRES_STORE`, else data/ppres.sqlite of the project around the working directory, else ./ppres.sqlite."""
     if os.environ.get("PPRES_STORE"):
-        return Path(os.environ["PPRES_STORE"]).expanduser()
+        return _at_home(os.environ["PPRES_STORE"])
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "pyproject.toml").exists():
             return folder / "data" / "ppres.sqlite"
     return here / "ppres.sqlite"
+
+
+def _at_home(path: str | os.PathLike[str]) -> Path:
+    """A path, with "~" as the home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # of somebody who is unknown, or nobody's
+        raise StoreError(f"{os.fspath(path)}: {str(error).rstrip('.')}; {ELSEWHERE}") from None
 
 
 class Database:
@@ -49,7 +57,7 @@ class Database:
     """
 
     def __init__(self, path: StorePath, tables: str, version: int, *, read_only: bool = False):
-        self.path = Path(path).expanduser() if path is not None else default_path()
+        self.path = _at_home(path) if path is not None else default_path()
         if "\0" in str(self.path):
             raise StoreError(f"{str(self.path)!r} is no name of a file; {ELSEWHERE}")
         self._lock = threading.RLock()

@@ -92,3 +92,72 @@ def test_a_tool_that_leaves_the_process_ends_the_run_and_not_the_loop():
         pp.run(pp.Condition(scenario="leaving"), pp.FunctionModel("goes", agent, version="1"), n=3, progress=False)
     stays = pp.FunctionModel("stays", lambda messages, tools: "Done.", version="1")
     assert len(pp.run(pp.Condition(scenario="leaving"), stays, n=3, progress=False)) == 3
+
+
+KEY = "sk-proj-7Qm2Zt9Lx4Rb81"
+
+
+def test_a_key_that_a_function_hands_on_is_kept_nowhere(cell, monkeypatch):
+    """One that asks a provider has a key, and returns whatever that says."""
+    monkeypatch.setenv("MY_API_KEY", KEY)
+
+    def agent(messages, tools):
+        call = {"id": "c", "type": "function", "function": {"name": "create_file", "arguments": {"filename": KEY, "content": KEY}}}
+        return {"content": f"My key is {KEY}.", "tool_calls": [call, call | {"function": {"name": "end_task"}}]}
+
+    df = pp.run(cell, pp.FunctionModel("tells", agent, version="1"), n=1, progress=False)
+    kept = pp.transcript(df.id[0])
+    assert KEY not in str(kept) and kept["messages"][2]["content"] == "My key is [secret]." and kept["calls"][0]["cleared"] == 3
+
+
+def test_a_key_in_an_error_of_a_function_is_not_told(cell, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", KEY)
+
+    def agent(messages, tools):
+        raise ValueError(f"401: {KEY} is not valid")
+
+    with pytest.raises(pp.ModelError, match=r"its function failed: ValueError: 401: \[secret\] is not valid"):
+        pp.run(cell, pp.FunctionModel("fails", agent, version="1"), n=1, progress=False)
+
+
+class Speechless(Exception):
+    def __str__(self):
+        raise OSError("no words")
+
+
+class Odd(dict):
+    def items(self):
+        raise OSError("no items")
+
+
+@pytest.mark.parametrize("ends", [Speechless, lambda: Odd(content="Done.")], ids=["error", "message"])
+def test_what_fails_when_it_is_looked_at_ends_its_model_and_no_other(cell, ends):
+    def agent(messages, tools):
+        told = ends()
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    good = pp.FunctionModel("good", lambda messages, tools: "Done.", version="1")
+    with pytest.raises(pp.ModelError, match="Everything else is done"):
+        pp.run(cell, [pp.FunctionModel("odd", agent, version="1"), good], n=2, progress=False)
+    assert pp.frame().model.tolist() == [good.label] * 2
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_run_within_a_run_is_made_or_told(cell, waits):
+    """In an async function it would wait on the loop for the loop."""
+    inner = pp.FunctionModel("inner", lambda messages, tools: "Done.", version="1")
+
+    def agent(messages, tools):
+        return f"Done: {len(pp.run(cell, inner, n=1, progress=False))}"
+
+    async def later(messages, tools):
+        return agent(messages, tools)
+
+    model = pp.FunctionModel("outer", later if waits else agent, version="1")
+    if waits:
+        with pytest.raises(pp.ModelError, match="waits for itself"):
+            pp.run(cell, model, n=1, progress=False)
+    else:
+        assert len(pp.run(cell, model, n=1, progress=False)) == 1

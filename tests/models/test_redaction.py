@@ -51,6 +51,7 @@ WRITTEN = {
     "with other line ends": lambda key: key.replace("\n", "\r\n"),
     "read in another encoding": lambda key: key.encode().decode("latin-1"),
     "basic authorization": lambda key: base64.b64encode(f"user:{key.strip()}".encode()).decode(),
+    "in hexadecimal": lambda key: key.encode().hex(),
     "in base64": lambda key: base64.urlsafe_b64encode(f"x{key}".encode()).decode(),
 }
 
@@ -80,6 +81,33 @@ def test_arguments_stay_json(planted):
 @pytest.mark.parametrize("rest", ["...", "***", "…", "", "XYZ"])
 def test_a_key_that_was_cut_off_is_cleared(rest, planted):
     assert redaction.redact(f"bad key {planted[:18]}{rest} (401)") == f"bad key [secret]{rest} (401)"
+
+
+@pytest.mark.parametrize("planted", [SECRETS[0]], indirect=True)
+@pytest.mark.parametrize("before", ["...", "***", "…", "", "XYZ"])
+def test_the_end_of_a_key_is_cleared(before, planted):
+    """Of an output of which only the last lines are shown."""
+    assert redaction.redact(f"{before}{planted[-18:]} is no key") == f"{before}[secret] is no key"
+    assert redaction.redact(f"{before}{planted[-4:]} is no key") == f"{before}{planted[-4:]} is no key"
+
+
+ESCAPED = {
+    "a letter": lambda key: f"\\u{ord(key[0]):04x}{key[1:]}",
+    "every letter": lambda key: "".join(f"\\u{ord(sign):04X}" for sign in key),
+    "signs alone": lambda key: key.replace("-", "\\u002d").replace("7", "\\u0037"),
+    "every letter, in an address": lambda key: "".join(f"%{ord(sign):02x}" for sign in key),
+    "every letter, in HTML": lambda key: "".join(f"&#{ord(sign)};" for sign in key),
+}
+
+
+@pytest.mark.parametrize("planted", [SECRETS[0]], indirect=True)
+@pytest.mark.parametrize("escape", ESCAPED.values(), ids=ESCAPED)
+def test_a_key_whose_letters_are_escaped_without_need_is_cleared(escape, planted):
+    """A world reads a call's arguments, and writes into a file what they mean."""
+    raw = '{"filename": "a", "content": "say \\"' + escape(planted) + '\\" \\u0022now\\u0022 100%"}'
+    clean, places = redaction.clear({"arguments": raw})
+    content = json.loads(clean["arguments"])["content"].replace('"s[', '"[')  # of one escaped letter, that may be left
+    assert places == 1 and content == 'say "[secret]" "now" 100%'
 
 
 @pytest.mark.parametrize("planted", [PEM], indirect=True)

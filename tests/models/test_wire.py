@@ -72,7 +72,7 @@ def test_no_key_follows_a_redirect(name, status, cell, monkeypatch):
 
     def away(handler):
         handler.send_response(status)
-        handler.send_header("Location", there.url + f"/chat?key={key}")
+        handler.send_header("Location", there.url + f"/{key}/chat?key={key}")
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
