@@ -180,23 +180,24 @@ def wald(fit: Fit, contrasts: Array) -> tuple[Array, Array]:
     p = expit(counted.x @ fit.peak.beta)
     root = np.sqrt(counted.n * p * (1 - p))
     x, residual = counted.x * root[:, None], (counted.k - counted.n * p) / root
-    lead = contrasts @ fit.covariance
-    scores, sizes, loads = [], [], []
-    for g in range(clusters.max() + 1):
-        rows = clusters == g
+    lead, within = contrasts @ fit.covariance, np.linalg.cholesky(fit.covariance)
+    scores, size = np.empty((clusters.max() + 1, len(contrasts))), np.empty((clusters.max() + 1, len(contrasts)))
+    loads = np.empty((clusters.max() + 1, *contrasts.shape))
+    order = np.argsort(clusters, kind="stable")
+    for g, rows in enumerate(np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1)):
         u, s, v = np.linalg.svd(x[rows], full_matrices=False)
         leverage, axes = np.linalg.eigh((s[:, None] * v) @ fit.covariance @ (s[:, None] * v).T)
         shrink = np.where(leverage < 1 - 1e-9, 1 / np.sqrt(np.maximum(1 - leverage, 1e-9)), 0)
         weights = lead @ v.T * s @ (axes * shrink @ axes.T) @ u.T  # contrasts x rows
-        scores.append(weights @ residual[rows])
-        sizes.append((weights**2).sum(axis=1))
-        loads.append(weights @ x[rows])
-    load = np.stack(loads, axis=1)  # contrasts x clusters x terms
-    spread = np.stack([np.diag(size) for size in np.stack(sizes, axis=1)]) - load @ fit.covariance @ load.transpose(0, 2, 1)
-    expected = np.trace(spread, axis1=1, axis2=2)  # of the variance, were rollouts independent
+        scores[g], size[g], loads[g] = weights @ residual[rows], (weights**2).sum(axis=1), weights @ x[rows] @ within
+    # the variance is a quadratic form with the matrix diag(size) - load @ load.T, clusters x clusters, which need not be made
+    square = (loads**2).sum(axis=2)
+    expected = (size - square).sum(axis=0)  # of the variance, were rollouts independent
+    inner = np.einsum("gci,gcj->cij", loads, loads)
+    norm = (size**2 - 2 * size * square).sum(axis=0) + (inner**2).sum(axis=(1, 2))
     told = expected > 0.5 * model
-    df = np.where(told, expected**2 / np.maximum((spread**2).sum(axis=(1, 2)), 1e-300), math.nan)
-    return np.where(told, np.sqrt((np.stack(scores) ** 2).sum(axis=0)), math.nan), df
+    df = np.where(told, expected**2 / np.maximum(norm, 1e-300), math.nan)
+    return np.where(told, np.sqrt((scores**2).sum(axis=0)), math.nan), df
 
 
 def rows_of(design: Design, cells: pd.DataFrame | Mapping[str, Any]) -> Array:

@@ -15,6 +15,7 @@ from scipy.special import expit
 from scipy.stats import chi2, norm
 
 Array = NDArray[np.float64]
+Bent = tuple[Array, Array]
 
 
 class Peak(NamedTuple):
@@ -48,12 +49,31 @@ class Likelihood:
         mixed = (self.k > 0) & (self.k < self.n)
         if np.linalg.matrix_rank(self.x[mixed], tol=1e-6) == self.x.shape[1]:
             return False  # only 0 is 0 in all of these rows
-        pure = self.x[~mixed] * np.where(self.k[~mixed] > 0, 1.0, -1.0)[:, None]
+        sign = np.where(self.k[~mixed] > 0, 1.0, -1.0)
+        pure = np.random.default_rng(0).permutation(self.x[~mixed] * sign[:, None])  # the program is slow on sorted rows
+        if (told := self._told_by_a_fit(mixed, sign)) is not None:
+            return told
         zero, below = np.zeros(mixed.sum()), np.zeros(len(pure))
         program = linprog(-pure.sum(axis=0), A_ub=-pure, b_ub=below, A_eq=self.x[mixed], b_eq=zero, bounds=(-1, 1))
         if not program.success:
             raise RuntimeError(f"separation could not be checked: {program.message}")
         return bool(-program.fun > 0.5)
+
+    def _told_by_a_fit(self, mixed: NDArray[np.bool_], sign: Array) -> bool | None:
+        """Whether counts are separated, where a fit of maximum likelihood proves it; None where it proves nothing.
+
+        Along a direction that separates, the score is the sum of residuals of pure rows times what they gain, and the information
+        at most the sum of the same times its square: the gain of Newton's step is at least the smallest of these residuals. So a
+        smaller gain proves that there is none; and coefficients that predict every rollout are one.
+        """
+        likelihood = replace(self, firth=False)
+        here = likelihood.maximise(np.zeros(self.x.shape[1]), most=30)
+        if here.value > -math.inf:
+            p = expit(self.x @ here.beta)
+            score, step, _ = likelihood.ascent(here, 0)
+            if score @ step < 0.5 * np.abs(self.k - self.n * p)[~mixed].min(initial=math.inf):
+                return False
+        return True if not mixed.any() and (sign * (self.x @ here.beta)).min() > 1e-3 else None
 
     def at(self, beta: Array) -> Peak:
         """Value and information of any coefficients; minus infinity where the information is singular, in numbers."""
@@ -68,45 +88,56 @@ class Likelihood:
             return Peak(beta, -math.inf, information)
         return Peak(beta, value + (float(np.log(diagonal).sum()) if self.firth else 0.0), information)
 
-    def ascent(self, here: Peak, fixed: int) -> tuple[Array, Array]:
-        """Score and Newton's step of all but the first `fixed` coefficients.
+    def ascent(self, here: Peak, fixed: int, bent: Bent | None = None) -> tuple[Array, Array, Bent | None]:
+        """Score and Newton's step of all but the first `fixed` coefficients, and the second derivatives that it is by.
 
         With `firth`, Fisher's scoring is not enough: with one rollout per row it takes steps twice as long as they should be. The
-        step is by the exact second derivatives; where they bend upwards, as at a saddle, it goes away from there.
+        step is by the exact second derivatives, or by those given, of a place nearby; where they bend upwards, as at a saddle, it
+        goes away from there.
         """
         p, free = expit(self.x @ here.beta), self.x[:, fixed:]
         weight, residual = self.n * p * (1 - p), self.k - self.n * p
         if not self.firth:
             score = free.T @ residual
-            return score, np.linalg.solve(here.information[fixed:, fixed:], score)
-        root = np.linalg.solve(np.linalg.cholesky(here.information), self.x.T * np.sqrt(weight))  # root.T @ root: the hat matrix
-        hat = (root**2).sum(axis=0)
+            return score, np.linalg.solve(here.information[fixed:, fixed:], score), None
+        root = np.linalg.solve(np.linalg.cholesky(here.information), self.x.T * np.sqrt(weight))
+        hat = (root**2).sum(axis=0)  # the diagonal of root.T @ root, the hat matrix
         score = free.T @ (residual + hat * (0.5 - p))
-        curvature = (free.T * (weight + hat * p * (1 - p))) @ free
+        bends, axes = bent or self._bent(p, root, hat, free)
+        return score, axes @ (axes.T @ score / np.maximum(np.abs(bends), 0.01)), (bends, axes)
+
+    def _bent(self, p: Array, root: Array, hat: Array, free: Array) -> Bent:
+        """Exact second derivatives of the penalised likelihood, as values and axes on the scale of the expected ones."""
+        curvature = (free.T * (self.n * p * (1 - p) + hat * p * (1 - p))) @ free
         tilted = free * (1 - 2 * p)[:, None]
-        pairs = (root[:, None] * root).reshape(-1, len(p)) @ tilted  # pairs.T @ pairs: of the squares of its elements
-        exact = curvature - 0.5 * ((tilted.T * hat) @ tilted - pairs.T @ pairs)
-        bends, axes = eigh(exact, curvature + 1e-12 * np.trace(curvature) * np.eye(len(score)))
-        return score, axes @ (axes.T @ score / np.maximum(np.abs(bends), 0.01))
+        squares = np.zeros_like(curvature)  # of the elements of the hat matrix, tilted
+        for i, row in enumerate(root):
+            pairs = (root[: i + 1] * row) @ tilted  # of each pair of rows once
+            pairs[:i] *= math.sqrt(2)
+            squares += pairs.T @ pairs
+        exact = curvature - 0.5 * ((tilted.T * hat) @ tilted - squares)
+        return tuple(eigh(exact, curvature + 1e-12 * np.trace(curvature) * np.eye(free.shape[1])))
 
     def maximum(self, fixed: int = 0) -> Peak:
         """The highest value, with the first `fixed` coefficients 0; `RuntimeError` where it is none."""
         peak = self.highest(self.maximise(np.zeros(self.x.shape[1]), fixed), fixed)
-        score, step = self.ascent(peak, fixed)
+        score, step, _ = self.ascent(peak, fixed)
         if not score @ step < 1e-6:
             raise RuntimeError("the likelihood has no maximum that Newton's method finds; look at the counts")
         return peak
 
-    def maximise(self, start: Array, fixed: int = 0) -> Peak:
+    def maximise(self, start: Array, fixed: int = 0, most: int = 200) -> Peak:
         """The maximum that Newton's method climbs to, with the first `fixed` coefficients kept as they start.
 
-        Or as far as it comes, which is not far from a start where rounding hides the information.
+        Or as far as it comes in `most` steps, which is not far from a start where rounding hides the information.
         """
-        here = self.at(start)
-        for _ in range(200 if here.value > -math.inf else 0):
-            score, step = self.ascent(here, fixed)
-            step *= 5 / max(5.0, np.abs(self.x[:, fixed:] @ step).max())  # log odds; beyond, the quadratic is no guide
+        here, bent, before = self.at(start), None, math.inf
+        for _ in range(most if here.value > -math.inf else 0):
+            score, step, bent = self.ascent(here, fixed, bent)
+            most_odds = max(5.0, 0.2 * np.abs(self.x @ here.beta).max())  # log odds; beyond, the quadratic is no guide
+            step *= most_odds / max(most_odds, np.abs(self.x[:, fixed:] @ step).max())
             gain = float(score @ step)
+            bent, before = (bent if gain < min(0.05, 0.1 * before) else None), gain  # close by, they hardly change, and cost most
             while gain > 1e-12:
                 new = self.at(np.concatenate([here.beta[:fixed], here.beta[fixed:] + step]))
                 if new.value >= here.value + 0.25 * gain - 1e-12 * (1 + abs(here.value)):

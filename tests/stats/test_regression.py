@@ -1,6 +1,7 @@
 """Logistic regressions against statsmodels, and tables solved by hand; `test_stats_firth.py` has what separation changes."""
 
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,34 @@ def test_one_cluster_and_no_outcome_are_refused(study):
         stats.logit(FORMULA, study.assign(lab="x"), cluster="lab")
     with pytest.raises(ValueError, match="missing in all"):
         stats.logit(FORMULA, study[study.preserved.isna()])
+
+
+def test_a_fit_that_converges_needs_no_search_for_separation(monkeypatch):
+    """The linear program takes minutes on 100,000 sorted rows; the fit itself proves that there is an estimate: statsmodels'."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"dose": np.sort(rng.normal(size=3000)), "a": rng.integers(0, 2, 3000)})
+    frame["preserved"] = rng.random(3000) < expit(0.5 * frame.dose - 0.4 * frame.a - 1)
+    monkeypatch.setattr("ppres.stats._likelihood.linprog", None)
+    table = stats.logit("preserved ~ dose + a", frame)
+    theirs = smf.logit("preserved ~ dose + a", rows(frame)).fit(disp=False, tol=1e-12)
+    assert table.estimate.to_numpy() == pytest.approx(theirs.params.to_numpy(), abs=1e-6)
+    assert (
+        stats.logit("preserved ~ dose", frame.assign(preserved=frame.dose > 0).iloc[1200:1600:20]).estimator[0].startswith("Firth")
+    )
+
+
+def test_thousands_of_clusters_need_no_matrix_of_their_pairs():
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(
+        {"cell": np.repeat(np.arange(1500), 2), "a": rng.integers(0, 2, 3000), "preserved": rng.random(3000) < 0.4}
+    )
+    tracemalloc.start()
+    table = stats.logit("preserved ~ a", frame, cluster="cell")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1500**2 * 8  # bytes of a single one
+    theirs = smf.logit("preserved ~ a", rows(frame)).fit(disp=False, cov_type="cluster", cov_kwds={"groups": frame.cell})
+    assert table.se.to_numpy() == pytest.approx(theirs.bse.to_numpy(), rel=2e-3)
 
 
 @pytest.mark.slow
