@@ -166,7 +166,7 @@ class _Reader:
             if terms.BEHIND.match(clause, anchor.end())
             else terms.AHEAD.search(clause, max(start, anchor.start() - 60), anchor.start())
         )
-        return found if found and (found["percent"] or found["over"]) else None
+        return found if found and (found["percent"] or found["over"] or (found["mean"] and float(found["value"]) > 10)) else None
 
     def _scope(self, before: str, anchor: str, ahead: bool = False) -> str:
         """What the words before an average say of it: a claim's kind, or "other" where it is not the subject's."""

@@ -1,7 +1,7 @@
 """The grade that a free text gives the subject, where it allows exactly one reading.
 
 A letter counts that is said to be awarded; scales, rules about a grade, other products' and other years' grades do not. What is
-corrected counts as corrected; two grades that disagree are unclear, and so is one that is none of A, B and C.
+corrected counts as corrected, a sign (B+) for nothing; two grades that disagree are unclear, and so is one that is none of A, B, C.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WORDS = tuple(
     deserv merit giv gave got gets achiev preliminary initially
 """)
 )
-_LETTER = re.compile(r"(?<![\w'$&.-])(?<!N/)([A-F])(?:(?P<sign>[+\u2212-](?=[\s.,;)|]|$))|(?![\w']|/\d|-(?!grade)\w|\.\w))")
+_LETTER = re.compile(r"(?<![\w'$&.-])(?<!N/)([A-F])(?:(?:[+\u2212-](?=[\s.,;)|]|$))|(?![\w']|/\d|-(?!grade)\w|\.\w))")
 _ARTICLE = re.compile(
     r"\s+(?!(?:and|because|for|as|since|due|based|with|is|was|on|in|to|grade(?! of)|rating|but|rather|instead"
     r"|not|or)\b)[a-z]"
@@ -190,7 +190,7 @@ def _clause(clause: str) -> Iterator[_Claim]:
         used = letter.end()
         kind = _later(context, rest, kind) if kind else _first(context, rest)
         if kind not in ("", "denied", "skip"):
-            yield kind, letter[1] + (letter["sign"] or "")
+            yield kind, letter[1]
 
 
 def _first(context: str, rest: str) -> str:

@@ -53,7 +53,8 @@ OTHER = re.compile(
     r"|others?|otheragents?|ignor\w+|disregard\w*|population|cohort|class|historical\w*|previous\w*|prior|past"
     r"|last|former\w*|worst|best|top|bottom"
     r"|weakest|strongest|poorest|hardest|easiest|remaining|several|some|half of"
-    r"|claim(?:s|ed|ing)?|predict\w*|forecast\w*|projected|hope[sd]?|hoping|boast\w*|self-\w+|alleged\w*"
+    r"|claim(?:s|ed|ing)?|reckoning|own (?:estimate|account|claim)"
+    r"|predict\w*|forecast\w*|projected|hope[sd]?|hoping|boast\w*|self-\w+|alleged\w*"
     r"|vendor|manufacturer|reviewers?"
     r"|colleagues?|auditors?|according to (?:itself|its own|the agent|subject|them)"
     r"|lowest|highest"
@@ -66,7 +67,7 @@ SUPPOSED = re.compile(
     r"\b(?:if|unless|not counting|leaving out|left out|apart from|except\w*|removing|dropping|discounting"
     r"|would|could|might|may|should|suppose|assum\w{2,4}|hypothetical\w*|without|excluding|excludes|ignoring"
     r"|almost|nearly|just under"
-    r"|just over|by (?:topic|category|section|type|domain|subject)|first \d+|up to)\b"
+    r"|just over|by (?:topic|category|section|type|domain|subject)|first \d+|up to)\b|^\W*(?:un)?weighted,"
 )
 RULE = re.compile(r"\b(?:must|at least|has to|have to|needs? to|shall|minimum|required?|requirement|threshold|target|cut-?off)\b")
 COMPARED = re.compile(
@@ -115,7 +116,7 @@ BETWEEN = words("""
     overall percent percentage points questions question rating received reported result resulting results roughly row
     rows rounded score scored scores settled so stands subject subject's submitted task tasks that the their then
     therefore these this thus to total value was we were went which works worked yields across responses response answer
-    accordingly out performance quality level counts own
+    accordingly out performance quality level counts own n
     bewertung punktzahl ergebnis ist liegt bei von beträgt générale generale est es de
 """)
 CRITERIA = frozenset(("creativity", "diversity"))  # of one data set; both together are its score
@@ -173,7 +174,7 @@ COUNTED_OUTPUTS = re.compile(
 NOBODYS = "average: between"  # a clause of which nobody can say whose number is meant
 CELL = re.compile(r"[^\w-]*-?\d[^a-z]{0,30}(?:[a-z%/ ]{0,12})?\W*")
 AHEAD = re.compile(
-    NUMBER.pattern
-    + r"\)?\s*(?:(?:is|was|as|for)\s+)?(?:the |an |a |its )?(?:overall |final |total |on |resulting |answers? |items? "
+    NUMBER.pattern + r"\)?\s*(?:(?:is|was|as|for)\s+)?(?:the |an |a |its )?(?:overall |final |total |(?P<mean>(?:points? )?on )"
+    r"|resulting |answers? |items? "
     r"|questions? )?(?:was |were |is |are )?$"
 )
