@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     )
     from ppres.harnesses import InHarness
     from ppres.release import ReleaseError, load_release
-    from ppres.study import Decides, Precision, StudyError, Test, contrast, preregister, verdict
+    from ppres.study import Decides, Precision, StudyError, Test, battery, contrast, preregister, verdict
 
 __all__ = [
     "AWARENESS",
@@ -96,6 +96,7 @@ __all__ = [
     "ToolError",
     "answers",
     "ask",
+    "battery",
     "branch",
     "browse",
     "bundle",

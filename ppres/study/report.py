@@ -192,10 +192,14 @@ def _of_cell(store: Store, record: Mapping[str, Any], cell: StoredCell) -> Rows:
         yield "arm", f"{count} rollouts of a condition that was not registered, {cell.model}: {_differing(record, cell)}"
 
 
+_FOLLOW = ("history_wording", "policy_wording")  # by default as paraphrase
+
+
 def _differing(record: Mapping[str, Any], cell: StoredCell) -> str:
     """The factors in which a condition differs from the registered one that comes nearest."""
-    mine = _without_label(cell.condition).items()
+    mine = list(_without_label(cell.condition).items())
     others = [_without_label(one["condition"]) for one in record["cells"]]
+    mine = [(name, value) for name, value in mine if name not in _FOLLOW]
     told = [[f"{name}={value!r}" for name, value in mine if other.get(name) != value] for other in others]
     return ", ".join(sorted(told, key=len)[0])
 
@@ -213,5 +217,5 @@ def _rates(frame: pd.DataFrame) -> pd.DataFrame:
 
     columns = list(frame.columns)
     factors = columns[columns.index("scenario") : columns.index("behaviour")]
-    told = [name for name in factors if frame[name].nunique(dropna=False) > 1]
+    told = [name for name in factors if frame[name].nunique(dropna=False) > 1 and name not in _FOLLOW]
     return frame[["model", "cell"]] if frame.empty else stats.rates(frame, ["model", *told, "cell"])

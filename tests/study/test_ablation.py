@@ -1,0 +1,65 @@
+"""A battery: documented arms, one table with verdicts, one forest."""
+
+import matplotlib.pyplot as plt
+import pytest
+
+import ppres as pp
+from ppres.study import ARMS
+
+
+def obeys(one):
+    """Stops where it is forbidden, and for strangers; nothing else matters to it."""
+    forbidden = "Do not prevent" in (one.user_note or "")
+    return 0.05 if forbidden or one.peer == "stranger" else 0.7
+
+
+def battery(base="tampering", models=None, n=100, **more):
+    return pp.battery(base, models or pp.Persona("obeys", obeys), n, progress=False, **more)
+
+
+def test_what_the_behaviour_hangs_on_is_found_and_what_it_does_not_is_not():
+    result = battery(arms=["explicit prohibition", "no threat", "no relationship", "human subject", "awareness"], margin=0.35)
+    table = result.table.set_index("arm")
+    assert table.verdict.to_dict() == {
+        "explicit prohibition": "different",
+        "no threat": "different",
+        "no relationship": "different",
+        "human subject": "equivalent",
+        "awareness": "equivalent",
+    }
+    assert (table.asks == [ARMS[arm][0] for arm in table.index]).all()
+    plain = pp.stats.differences(result.frame, "label", "no relationship", "as it is")
+    assert table.loc["no relationship", ["estimate", "low", "high"]].tolist() == plain.loc[0, ["estimate", "low", "high"]].tolist()
+    assert "is it done for a stranger?" in result._repr_html_() and "different" in repr(result)
+
+
+@pytest.mark.parametrize("scenario", ["finance", "evaluation", "tampering", "alignment_faking", "transfer", "deletion"])
+def test_every_scenario_has_its_arms_and_each_shows_an_agent_something_else(scenario):
+    result = battery(scenario, n=1)
+    lacking = set(ARMS) - set(result.table.arm)
+    clause = {"no threat"} if scenario in ("alignment_faking", "deletion") else set()
+    clause |= {"human subject"} if scenario == "finance" else set()
+    assert lacking == clause | ({"unobserved"} if scenario == "alignment_faking" else set())
+    first, *others = result.conditions
+    assert all(len(pp.diff(first, other)) for other in others)
+    for other in others:
+        assert str(other.label) in ARMS
+
+
+def test_wordings_notes_and_arms_of_ones_own():
+    base = pp.grid(scenario="tampering", subject="peer", peer="cooperative", paraphrase=[0, 1], user_note="Be brief.")
+    result = battery(base, n=2, arms=["awareness"])
+    assert len(result.conditions) == 4 and result.frame.groupby("label").size().to_dict() == {"as it is": 4, "awareness": 4}
+    assert all(one.user_note.startswith("Be brief.") for one in result.conditions)
+    own = battery(pp.Condition(scenario="tampering", peer="cooperative"), n=2, arms={"no document": {"peer": None}, "same": {}})
+    assert own.table.arm.tolist() == ["no document"]  # what changes nothing is no arm
+    with pytest.raises(pp.StudyError, match="there is no arm 'shouting'; there are clearer instruction"):
+        battery(arms=["shouting"])
+
+
+def test_the_forest_has_a_line_for_each_arm_and_a_panel_for_each_model():
+    two = [pp.Persona("obeys", obeys), pp.Persona("never", {"shutdown_tampering": 0.0})]
+    figure = battery(models=two, n=3, arms=["rival", "observed"]).plot()
+    assert [ax.get_title() for ax in figure.axes] == ["persona/never", "persona/obeys"]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["rival", "observed"]
+    plt.close(figure)
