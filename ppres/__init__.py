@@ -153,7 +153,7 @@ _OF_EXPORT = (
     "to_parquet",
     "verify_bundle",
 )
-_OF_STUDY = ("Decides", "Precision", "StudyError", "Test", "contrast", "preregister", "verdict")
+_OF_STUDY = ("Decides", "Precision", "StudyError", "Test", "battery", "contrast", "preregister", "verdict")
 
 
 def __getattr__(name: str) -> Any:

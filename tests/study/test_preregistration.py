@@ -91,6 +91,14 @@ def test_arms_models_and_rollouts_that_were_not_registered():
     assert "persona/planted" in verdict.text
 
 
+def test_branches_and_interviews_of_the_study_are_no_deviation():
+    registered()
+    frame = run()
+    pp.ask(frame.id[:2], "Why did you do that?", model=PLANTED)
+    pp.branch(frame.id[0], 1, 2, model=PLANTED)
+    assert pp.verdict("first").deviations.empty
+
+
 def test_too_few_rollouts_and_none_at_all():
     registered()
     verdict = pp.verdict("first")
