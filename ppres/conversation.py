@@ -6,10 +6,9 @@ Whatever a model sends is kept verbatim, and read here however wrong it is.
 from __future__ import annotations
 
 import json
-import operator
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ppres import codec
@@ -44,8 +43,7 @@ UNFINISHED = ("provider_error", "budget")
 Message = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What one call of a model took, and what the provider said of itself; None is what it did not say."""
 
     prompt_tokens: int | None = None
@@ -70,7 +68,7 @@ class Call:
 
     def json(self) -> dict[str, Any]:
         """What is known, as JSON."""
-        known = {name: value for name, value in zip(_CALL, _values(self), strict=True) if value is not None}
+        known = {name: value for name, value in zip(_CALL, self, strict=False) if value is not None}
         return known | ({"empty_replies": [call.json() for call in self.empty_replies]} if self.empty_replies else {})
 
     @classmethod
@@ -91,9 +89,8 @@ def _sane(name: str, value: Any) -> bool:
     return isinstance(value, str) if name in _WORDS else counts(value)
 
 
-_CALL = tuple(f.name for f in fields(Call) if f.name != "empty_replies")
-_values = operator.attrgetter(*_CALL)
-_WORDS = {f.name for f in fields(Call) if "str" in str(f.type)}
+_CALL = Call._fields[:-1]  # all but empty_replies
+_WORDS = {name for name, kind in Call.__annotations__.items() if "str" in str(kind)}
 
 
 class Reply(NamedTuple):

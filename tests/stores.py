@@ -42,7 +42,9 @@ def said(path, *turns, replicate=7):
     world, conversation = cell.scene.world(), Conversation([], "no_tool_call")
     for message, call in turns:
         conversation.turns.append(Turn(message, call or Call(), answer(world, message)))
-    finished = finish(cell, replicate, Rollout(conversation, world))
+    believed = [turn._replace(call=Call.of(turn.call.json())) for turn in conversation.turns]  # as every producer makes them
+    finished = finish(cell, replicate, Rollout(Conversation(believed, conversation.stop_reason), world))
+    finished = finished._replace(record=finished.record._replace(conversation=conversation))
     with Store(path) as store:
         store.put([finished], {cell.digest: cell.spec()})
     return finished.key.hex()[:16], conversation

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ppres import codec
@@ -222,8 +222,8 @@ def again(conversation: Conversation, past: list[Reply]) -> Conversation:
     """A rollout that begins anew after one that was cut off: what that one cost is counted with its first call."""
     if past and conversation.turns:
         first = conversation.turns[0]
-        paid = tuple(one for reply in past for one in (replace(reply.call, empty_replies=()), *reply.call.empty_replies))
-        conversation.turns[0] = first._replace(call=replace(first.call, empty_replies=(*paid, *first.call.empty_replies)))
+        paid = tuple(one for reply in past for one in (reply.call._replace(empty_replies=()), *reply.call.empty_replies))
+        conversation.turns[0] = first._replace(call=first.call._replace(empty_replies=(*paid, *first.call.empty_replies)))
     return conversation
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -108,7 +108,7 @@ class FunctionModel:
             raise ModelError(f"{self.label}: its function returned a message that is no JSON: {error}") from error
         call = Call.of({name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "cost")})
         places = cleared.count(redaction.MARK) - given.count(redaction.MARK)
-        call = replace(call, cleared=places or None, finish_reason="tool_calls" if kept.get("tool_calls") else "stop")
+        call = call._replace(cleared=places or None, finish_reason="tool_calls" if kept.get("tool_calls") else "stop")
         return Reply({"content": None} | kept | {"role": "assistant"}, call)
 
 

@@ -12,7 +12,7 @@ import pickle
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ppres import codec
@@ -268,7 +268,7 @@ class Model:
             return replies.read(response, seen, time.perf_counter() - started)
 
         reply, attempts, empty = await persist(attempt, self.label, self.gate, size(messages))
-        return Reply(reply.message, replace(reply.call, attempts=attempts, empty_replies=empty, mended=mended))
+        return Reply(reply.message, reply.call._replace(attempts=attempts, empty_replies=empty, mended=mended))
 
 
 # Providers for whom litellm takes what is not of OpenAI's protocol beside the parameters, not in `extra_body`.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from ppres.conversation import Call, Message, Reply, refusal_field
@@ -64,7 +63,7 @@ def read(response: Any, seen: Exchange, seconds: float) -> Reply:
             mine["function"]["arguments"] = its["function"]["arguments"]  # litellm reads them, and some it cannot
         kept |= {"received": received} if told != received else {}
     (kept, told), places = redaction.clear([kept, call.json()])
-    return Reply(kept, replace(Call.of(told), cleared=places) if places else call)
+    return Reply(kept, Call.of(told)._replace(cleared=places) if places else call)
 
 
 def _broken_off(error: dict[str, Any], call: Call) -> Fault:
@@ -77,7 +76,7 @@ def _broken_off(error: dict[str, Any], call: Call) -> Fault:
 def _cleared(call: Call) -> Call:
     """A call without keys: a provider may put them into any field."""
     told, places = redaction.clear(call.json())
-    return replace(Call.of(told), cleared=places) if places else call
+    return Call.of(told)._replace(cleared=places) if places else call
 
 
 def _tidy(message: Message) -> Message:

@@ -138,7 +138,8 @@ _NUMBER = re.compile(r"((?:19|20)[0-9]{2})(?![0-9])|[0-9]+")
 
 @lru_cache(maxsize=4)
 def _without_numbers(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_NUMBER.sub(lambda number: number[1] or "0", text) for text in texts)
+    joined = _NUMBER.sub(lambda number: number[1] or "0", "\0".join(texts))
+    return tuple(joined.split("\0")) if joined.count("\0") < len(texts) else texts
 
 
 @lru_cache(maxsize=2048)

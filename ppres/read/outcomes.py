@@ -6,6 +6,7 @@ the agent's own words; a store caches them by `SCORER`.
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -87,15 +88,21 @@ def scorer_of(scenario: Any) -> str:
 
 def columns_of(scenario: Any) -> tuple[str, ...]:
     """Names of the outcome columns of a scenario's rollouts: everybody's, and its own."""
-    return (*COLUMNS, *(name for name in scenario.columns if name not in COLUMNS))
+    return _columns(tuple(scenario.columns))[0]
+
+
+@functools.lru_cache
+def _columns(own: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    names = tuple(dict.fromkeys([*COLUMNS, *own]))
+    return names, frozenset(names)
 
 
 def scored(conversation: Conversation, condition: Condition, world: World) -> Scored:
     """`score` as a store caches it. Raises `ScenarioError` for what has no column."""
-    told, names = score(conversation, condition, world), columns_of(condition._scenario)
-    if unknown := told.keys() - {*names}:
+    told, (names, known) = score(conversation, condition, world), _columns(tuple(condition._scenario.columns))
+    if unknown := told.keys() - known:
         raise ScenarioError(f"{condition.scenario}: outcome returns {', '.join(sorted(unknown))}, which is not among its columns")
-    return Scored(scorer_of(condition._scenario), names, [told.get(name) for name in names])
+    return Scored(scorer_of(condition._scenario), names, list(map(told.get, names)))
 
 
 def score(conversation: Conversation, condition: Condition, world: World) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def documents(content: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def messages(told: list[dict[str, Any]], decisive: int | None = None) -> list[str]:
     """The HTML of each message; `decisive` is the agent's message, counted from 1, to mark."""
-    turn, made, names = 0, [], dict[Any, str]()
+    turn, made, names = 0, [], dict[str, str]()
     for message in told:
         if message.get("role") == "assistant":
             turn += 1
@@ -166,10 +166,11 @@ def _document(name: str, text: str, own: str) -> str:
     return f'<article class="document{" own" if own else ""}">{title}{body}</article>'
 
 
-def _message(message: dict[str, Any], decisive: bool, names: dict[Any, str]) -> str:
+def _message(message: dict[str, Any], decisive: bool, names: dict[str, str]) -> str:
     role, said, thought = codec.text(message.get("role")), said_in(message), message.get("reasoning_content")
     failed = " failed" if role == "tool" and said.startswith("Error: ") else ""
-    name = names.get(message.get("tool_call_id"), "") if role == "tool" else ""
+    replied = message.get("tool_call_id")
+    name = names.get(replied, "") if role == "tool" and isinstance(replied, str) else ""
     told = f'<div class="reasoning"><h2>reasoning</h2>{_folded(codec.text(thought))}</div>' if thought else ""
     told += (_folded(said) if role in ("tool", "assistant") else _text(said)) if said else ""
     told += "".join(f"<pre><b>&rarr; {escape(visible(shown(call)))}</b></pre>" for call in calls_of(message))
