@@ -48,8 +48,9 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = N
     reasoning model uses more. Dollars are NaN where litellm knows no price. A partial rollout counts as if from its start.
     """
     check_whole("n", n, "the number of rollouts per cell")
+    cells = cells_of(conditions, models)
     with Store(store) as opened:
-        return planned(opened, cells_of(conditions, models), n)
+        return planned(opened, cells, n)
 
 
 def planned(store: Store, cells: list[Cell], n: int) -> pd.DataFrame:
