@@ -127,6 +127,14 @@ def planted(conditions, agents, n=N, **more):
     return pp.run(conditions, agents, n, progress=_progress(), **more)
 
 
+def followed(follow, *asked, **more):
+    """`pp.ask` or `pp.branch` about stored rollouts, within the budget; transcripts that are not in the store have none."""
+    if SOURCE == "release":
+        raise Skipped("interviews and branches, which the authors' data have not")
+    bound = {"budget": max(_left(), 1e-9)} if SOURCE == "live" and "PPRES_BUDGET" in os.environ else {}
+    return follow(*asked, progress=_progress(), **bound, **more)
+
+
 def _left():
     return float(os.environ["PPRES_BUDGET"]) - pp.spent().sum()
 

@@ -90,6 +90,7 @@ def footer(frame: pd.DataFrame) -> str:
         "planted": "simulated agents: rates planted by hand, not evidence about any real model",
         "function": "functions in the place of a model",
         "live": "live models",
+        "human": "people in the agent's place",
         "release": "the authors' released transcripts",
     }
     counts = frame["source"].value_counts()
