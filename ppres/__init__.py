@@ -63,7 +63,18 @@ if TYPE_CHECKING:
     )
     from ppres.harnesses import InHarness
     from ppres.release import ReleaseError, load_release
-    from ppres.study import Decides, Precision, StudyError, Test, battery, contrast, preregister, verdict
+    from ppres.study import (
+        Decides,
+        Precision,
+        StudyError,
+        Test,
+        battery,
+        calibrate_threshold,
+        contrast,
+        preregister,
+        screen,
+        verdict,
+    )
 
 __all__ = [
     "AWARENESS",
@@ -100,6 +111,7 @@ __all__ = [
     "branch",
     "browse",
     "bundle",
+    "calibrate_threshold",
     "check",
     "columns",
     "contrast",
@@ -128,6 +140,7 @@ __all__ = [
     "read_parquet",
     "read_ratings",
     "run",
+    "screen",
     "search",
     "show",
     "spent",
@@ -153,7 +166,18 @@ _OF_EXPORT = (
     "to_parquet",
     "verify_bundle",
 )
-_OF_STUDY = ("Decides", "Precision", "StudyError", "Test", "battery", "contrast", "preregister", "verdict")
+_OF_STUDY = (
+    "Decides",
+    "Precision",
+    "StudyError",
+    "Test",
+    "battery",
+    "calibrate_threshold",
+    "contrast",
+    "preregister",
+    "screen",
+    "verdict",
+)
 
 
 def __getattr__(name: str) -> Any:

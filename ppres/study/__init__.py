@@ -3,6 +3,7 @@
 from ppres.study.ablation import ARMS, Battery, battery
 from ppres.study.confounds import contrast
 from ppres.study.hypothesis import StudyError, Test
+from ppres.study.pilot import calibrate_threshold, screen
 from ppres.study.registration import Registration, preregister
 from ppres.study.report import Verdict, verdict
 from ppres.study.stopping import Decides, Precision
@@ -17,7 +18,9 @@ __all__ = [
     "Test",
     "Verdict",
     "battery",
+    "calibrate_threshold",
     "contrast",
     "preregister",
+    "screen",
     "verdict",
 ]
