@@ -56,6 +56,22 @@ def counts(frame: pd.DataFrame, outcome: str) -> pd.DataFrame:
     return pd.DataFrame({"k": k, "n": known, "excluded": 1 - known}, index=frame.index)
 
 
+def codes_of(frame: pd.DataFrame, cluster: str | Sequence[str]) -> pd.Series[int]:
+    """The number of each row's cluster; several columns make one cluster of each combination, missing values are values."""
+    return frame.groupby(columns_of(frame, cluster), dropna=False, sort=False, observed=True).ngroup()
+
+
+def by_cluster(arms: Sequence[pd.DataFrame], codes: Sequence[pd.Series[int]]) -> tuple[Any, Any]:
+    """k and n of each arm in each cluster (arms x clusters), of counts row by row."""
+    import numpy as np
+
+    size = 1 + max(int(code.max()) for code in codes)
+    told = [
+        [np.bincount(code, weights=arm[name], minlength=size) for arm, code in zip(arms, codes, strict=True)] for name in ("k", "n")
+    ]
+    return np.array(told[0]), np.array(told[1])
+
+
 def summed(frame: pd.DataFrame, keys: list[str], numbers: pd.DataFrame) -> pd.DataFrame:
     """Sums of `numbers` for each group of a frame's rows, in the order of first appearance; missing keys are a group."""
     import pandas as pd

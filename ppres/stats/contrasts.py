@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import NoOutcome, at_level, check_level, columns_of, counts, each
-from ppres.stats._interval import FAR, Interval, check_margin, equivalence, mover
+from ppres.stats._frame import NoOutcome, at_level, by_cluster, check_level, codes_of, columns_of, counts, each
+from ppres.stats._interval import FAR, Interval, check_margin, clustered, equivalence, mover
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ def contrasts(
     outcome: str = "preserved",
     level: float = 0.95,
     margin: float | None = None,
+    cluster: str | Sequence[str] = (),
 ) -> pd.DataFrame:
     """Weighted sums of the rates of cells, for each group of a frame: a difference in differences, a trend, one arm against many.
 
@@ -31,7 +33,11 @@ def contrasts(
 
     The interval is Wilson's of each rate, put together by squares (MOVER: Zou, Huang and Zhang 2009, Computational Statistics and
     Data Analysis 53:1080); of two cells it is Newcombe's. It holds where an arm is at the floor, where a log-odds interaction has
-    no estimate. p is the level at which the interval just reaches 0. Rollouts are taken as independent.
+    no estimate. p is the level at which the interval just reaches 0.
+
+    Rollouts are taken as independent, unless `cluster` names the columns (wording, condition) whose values, or combinations of
+    values, resemble each other: then see `clustered` for the interval, and two more columns say clusters and design_effect. It is
+    NaN where there are too few, which the estimator says.
 
     `margin` asks whether the effect is as good as none: see `equivalence` for the columns that it adds.
 
@@ -42,7 +48,7 @@ def contrasts(
     from scipy.stats import norm
 
     names = [factors] if isinstance(factors, str) else list(factors)
-    columns_of(frame, by, outcome, *names)
+    columns_of(frame, by, outcome, *names, *columns_of(frame, cluster))
     check_level(level)
     check_margin(margin)
     z = float(norm.ppf((1 + level) / 2))
@@ -50,16 +56,28 @@ def contrasts(
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
         rows = []
+        codes = codes_of(part, cluster) if cluster else None
         for name, weighted in cells.items():
-            sums = [_counted(part, names, cell, outcome) for cell in weighted]
-            k, n, excluded = (sum(column) for column in zip(*sums, strict=True))
+            weighing, arms = [*weighted.values()], [counts(part[rows_of_cell(part, names, cell)], outcome) for cell in weighted]
+            k, n = ([int(arm[column].sum()) for arm in arms] for column in ("k", "n"))
             row: dict[str, Any] = {"term": name} | dict.fromkeys(("estimate", "low", "high", "p"), math.nan)
-            if all(size for _, size, _ in sums):
-                row |= _summary([*weighted.values()], sums, z)
-            kind = "MOVER, Wilson" if row["p"] == row["p"] else "a cell has no known outcome"
-            row |= {"k": k, "n": n, "estimator": kind, "excluded": excluded}
+            interval: Interval = partial(mover, weighing, k, n)
+            effect = math.nan
+            if codes is not None and all(n):
+                interval, effect = clustered(weighing, *by_cluster(arms, [codes.loc[arm.index] for arm in arms]))
+            if all(n):
+                row |= _summary(interval, sum(weight * hits / size for weight, hits, size in zip(weighing, k, n, strict=True)), z)
+            kind = "MOVER, Wilson" if all(n) else "a cell has no known outcome"
+            row |= {"k": sum(k), "n": sum(n), "estimator": kind, "excluded": sum(int(arm["excluded"].sum()) for arm in arms)}
+            if codes is not None:
+                number = int(pd.concat([codes.loc[arm.index[arm["n"] > 0]] for arm in arms]).nunique())
+                told = (
+                    f"{kind}, {number} clusters" if not math.isnan(effect) else f"too few clusters ({number})" if all(n) else kind
+                )
+                row |= {"estimator": told, "clusters": number, "design_effect": effect}
             if margin is not None:
-                row |= equivalence(_bounds([*weighted.values()], sums), row["estimate"], level, margin)
+                usable = row["estimate"] if row["low"] == row["low"] else math.nan
+                row |= equivalence(interval, usable, level, margin)
             rows.append(row)
         if not any(row["n"] for row in rows):
             raise NoOutcome("no row has a known outcome")
@@ -68,17 +86,13 @@ def contrasts(
     return each(frame.reset_index(drop=True), by, of_group)
 
 
-def _bounds(weights: Sequence[float], sums: Sequence[tuple[int, int, int]]) -> Interval:
-    return lambda z: mover(weights, [k for k, _, _ in sums], [n for _, n, _ in sums], z)
-
-
-def _summary(weights: Sequence[float], sums: Sequence[tuple[int, int, int]], z: float) -> dict[str, float]:
+def _summary(interval: Interval, estimate: float, z: float) -> dict[str, float]:
     from scipy.optimize import brentq
     from scipy.stats import norm
 
-    interval = _bounds(weights, sums)
-    estimate = sum(weight * k / n for weight, (k, n, _) in zip(weights, sums, strict=True))
     low, high = interval(z)
+    if math.isnan(low):
+        return {"estimate": estimate}
 
     def nearer(z: float) -> float:
         """The bound that lies towards 0, on the estimate's side of it."""
@@ -126,9 +140,3 @@ def rows_of_cell(frame: pd.DataFrame, names: list[str], cell: tuple[Any, ...]) -
     for name, value in zip(names, cell, strict=True):
         rows &= at_level(frame, name, value)
     return rows
-
-
-def _counted(frame: pd.DataFrame, names: list[str], cell: tuple[Any, ...], outcome: str) -> tuple[int, int, int]:
-    """k, n and how many rows of a cell are excluded."""
-    sums = counts(frame[rows_of_cell(frame, names, cell)], outcome).sum()
-    return int(sums["k"]), int(sums["n"]), int(sums["excluded"])

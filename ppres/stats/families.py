@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import arms, check_level, columns_of, each
+from ppres.stats._frame import arms, check_level, codes_of, columns_of, each
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,40 +19,62 @@ def means(
     by: str | Sequence[str] = (),
     outcome: str = "reported_score",
     level: float = 0.95,
+    cluster: str | Sequence[str] = (),
 ) -> pd.DataFrame:
     """Mean of a number at level `a` of a factor minus its mean at level `b`, for each group of a frame.
 
     Returns the groups and term, estimate (in the outcome's unit), low, high, p (Welch 1947, t with Satterthwaite's degrees of
     freedom), k (missing: nothing is counted), n, estimator, mean_a, n_a, mean_b, n_b, df. Rows with a missing outcome are left
-    out. Interval and p are NaN where a level has fewer than 2 rows or neither varies. Raises as `differences` does.
+    out. Interval and p are NaN where a level has fewer than 2 rows or neither varies. With `cluster`, columns whose rows resemble
+    each other, the variance is that of the clusters' scores, and df as in `design_effect`. Raises as `differences` does.
     """
     import numpy as np
     import pandas as pd
     from scipy.stats import t
 
-    columns_of(frame, by, factor, outcome)
+    columns_of(frame, by, factor, outcome, *columns_of(frame, cluster))
     check_level(level)
     if not pd.api.types.is_numeric_dtype(frame[outcome]):
         raise ValueError(f"{outcome!r} has no numbers, but {frame[outcome].dtype}")
     in_a, in_b = arms(frame, factor, a, b)
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
-        x, y = (part.loc[rows.loc[part.index], outcome].dropna().to_numpy(dtype=float) for rows in (in_a, in_b))
+        sides = [part.loc[rows.loc[part.index], outcome].dropna().astype(float) for rows in (in_a, in_b)]
+        x, y = (side.to_numpy() for side in sides)
         mean_a, mean_b = (values.mean() if len(values) else np.nan for values in (x, y))
         # ptp, because rounding gives equal numbers a variance above 0
         errors = np.array([np.ptp(v) and v.var(ddof=1) / len(v) if len(v) > 1 else np.nan for v in (x, y)])
         known = errors.sum() > 0
         df = errors.sum() ** 2 / (errors**2 / (np.array([len(x), len(y)]) - 1)).sum() if known else np.nan
-        error = np.sqrt(errors.sum()) if known else np.nan
+        error, kind = np.sqrt(errors.sum()) if known else np.nan, "Welch"
+        if cluster and known:
+            error, df, number = _clustered(sides, codes_of(part, cluster))
+            kind = f"t, {number} clusters" if df > 0 else f"too few clusters ({number})"
         estimate = mean_a - mean_b
         around = t.ppf((1 + level) / 2, df) * error
         row = {"term": f"{factor}: {a} - {b}", "estimate": estimate, "low": estimate - around, "high": estimate + around}
-        row |= {"p": 2 * t.sf(abs(estimate / error), df), "k": np.nan, "n": len(x) + len(y), "estimator": "Welch"}
+        row |= {"p": 2 * t.sf(abs(estimate / error), df), "k": np.nan, "n": len(x) + len(y), "estimator": kind}
         return pd.DataFrame([row | {"mean_a": mean_a, "n_a": len(x), "mean_b": mean_b, "n_b": len(y), "df": df}])
 
     part = frame.reset_index(drop=True)
     in_a, in_b = in_a.reset_index(drop=True), in_b.reset_index(drop=True)  # an index may repeat
     return each(part[in_a | in_b], by, of_group)
+
+
+def _clustered(sides: Sequence[pd.Series[float]], codes: pd.Series[int]) -> tuple[float, float, int]:
+    """Standard error of a difference of means by the clusters' scores, degrees of freedom (NaN: too few), number of clusters."""
+    import numpy as np
+
+    size = int(codes.max()) + 1
+    places = [codes.loc[side.index].to_numpy() for side in sides]
+    there = [np.bincount(place, minlength=size) > 0 for place in places]
+    a, b = (
+        np.bincount(place, weights=(side - side.mean()) / len(side), minlength=size)
+        for side, place in zip(sides, places, strict=True)
+    )
+    number = int((there[0] | there[1]).sum())
+    df = number - (1 if (there[0] & there[1]).any() else 2)
+    return (float(np.sqrt(number / df * ((a - b) ** 2).sum())), df, number) if df > 0 else (np.nan, np.nan, number)
 
 
 def holm(frame: pd.DataFrame, by: str | Sequence[str] = (), p: str = "p") -> pd.DataFrame:

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Decide = Callable[["pd.DataFrame"], Any]
-_OF_RATES = ("k", "n", "excluded", "rate", "low", "high", "flag")  # columns of `rates` that are no factors
+_OF_RATES = (
+    "k",
+    "n",
+    "excluded",
+    "rate",
+    "low",
+    "high",
+    "flag",
+    "clusters",
+    "design_effect",
+)  # columns of `rates` that are no factors
 _MOST = 100_000  # rollouts in a cell that are tried
 
 

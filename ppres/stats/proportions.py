@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import arms, check_level, check_names, columns_of, counts, summed
-from ppres.stats._interval import check_margin, equivalence, mover, wilson_at
+from ppres.stats._frame import arms, by_cluster, check_level, check_names, codes_of, columns_of, counts, summed
+from ppres.stats._interval import check_margin, clustered, equivalence, mover, wilson_at
+from ppres.stats.contrasts import contrasts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,28 +17,58 @@ if TYPE_CHECKING:
 EXACT_UP_TO = 100  # rollouts in both arms: Boschloo's test takes 0.1 s there, and 1 s at 300
 
 
-def rates(frame: pd.DataFrame, by: str | Sequence[str] = (), outcome: str = "preserved", level: float = 0.95) -> pd.DataFrame:
+def rates(
+    frame: pd.DataFrame,
+    by: str | Sequence[str] = (),
+    outcome: str = "preserved",
+    level: float = 0.95,
+    cluster: str | Sequence[str] = (),
+) -> pd.DataFrame:
     """How often an outcome is true, for each group of a frame.
 
     `by` names the columns to group by (missing values form a group of their own); without any, the whole frame is one group.
     Returns the groups and k (true), n (true or false), excluded (missing), rate = k/n, and low and high,
     the Wilson score interval at `level` (Wilson 1927; NaN where n is 0), and flag: "floor" where k is 0, "ceiling" where it is n.
 
+    `cluster` names columns (wording, condition) whose rollouts resemble each other: the interval is then Wilson's of as many fewer
+    rollouts as the clusters say, with quantiles of t (see `clustered`), NaN of a single one; columns clusters and design_effect.
+
     Raises `KeyError` for a column that the frame has not, `ValueError` for an outcome that is not true or false, a bad level, or a
     column to group by that is called as one of the result.
     """
     import numpy as np
 
-    keys = columns_of(frame, by, outcome)
+    keys = columns_of(frame, by, outcome, *columns_of(frame, cluster))
     check_level(level)
-    check_names(keys, ("k", "n", "excluded", "rate", "low", "high", "flag"))
+    check_names(keys, ("k", "n", "excluded", "rate", "low", "high", "flag", *(("clusters", "design_effect") if cluster else ())))
     table = summed(frame, keys, counts(frame, outcome))
     known = table["n"].where(table["n"] > 0)  # no rate and no interval of nothing
     table["rate"] = table["k"] / known
     low, high = wilson(table["k"], known, level)
     table["low"], table["high"] = low.clip(upper=table["rate"]), high.clip(lower=table["rate"])  # rounding, at k=0 and k=n
     table["flag"] = np.select([table["rate"] == 0, table["rate"] == 1], ["floor", "ceiling"], "")
-    return table
+    return _by_clusters(table, frame, keys, cluster, outcome, level) if cluster else table
+
+
+def _by_clusters(
+    table: pd.DataFrame, frame: pd.DataFrame, keys: list[str], cluster: str | Sequence[str], outcome: str, level: float
+) -> pd.DataFrame:
+    """The table of `rates` with the intervals that clusters give."""
+    import numpy as np
+    from scipy.stats import norm
+
+    counted = counts(frame, outcome).reset_index(drop=True).assign(code=codes_of(frame, cluster).to_numpy())
+    grouped = frame.reset_index(drop=True).groupby(keys, dropna=False, sort=False, observed=True) if keys else None
+    rows, z = [], float(norm.ppf((1 + level) / 2))
+    for group in [counted] if grouped is None else [counted.loc[part.index] for _, part in grouped]:
+        known = group[group["n"] > 0]
+        if known.empty:
+            rows.append((np.nan, np.nan, 0, np.nan))
+            continue
+        interval, effect = clustered((1.0,), *by_cluster([known], [known["code"]]))
+        rows.append((*interval(z), known["code"].nunique(), effect))
+    low, high, clusters, effects = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return table.assign(low=low, high=high, clusters=clusters, design_effect=effects)
 
 
 def wilson(k: Any, n: Any, level: float) -> tuple[Any, Any]:
@@ -56,14 +87,16 @@ def differences(
     outcome: str = "preserved",
     level: float = 0.95,
     margin: float | None = None,
+    cluster: str | Sequence[str] = (),
 ) -> pd.DataFrame:
     """Rate at level `a` of a factor minus the rate at level `b`, for each group of a frame.
 
     `a` or `b` may be None for rows in which the factor is missing; no peer is a level, "none". Returns the groups and term,
     estimate (a difference of proportions, -1 to 1), low, high (Newcombe 1998, Statistics in Medicine 17:873, method 10: hybrid
     score), p, k and n of both levels together, estimator, k_a, n_a, k_b, n_b. p is Boschloo's exact test (1970) for up to
-    `EXACT_UP_TO` rollouts, Fisher's beyond; the estimator says which. Rollouts are taken as independent. Where a level has no known
-    outcome, all is NaN.
+    `EXACT_UP_TO` rollouts, Fisher's beyond; the estimator says which. Rollouts are taken as independent, unless `cluster` names the
+    columns in which they resemble each other: interval, p and further columns are then those of `contrasts`. Where a level has no
+    known outcome, all is NaN.
 
     Interval and test are different methods, and near 5% they can disagree: an interval without 0 beside p = 0.06, or the reverse.
     At `EXACT_UP_TO` the test itself changes, and Fisher's is the more conservative: one rollout more may raise p. Do not choose
@@ -81,6 +114,8 @@ def differences(
 
     check_level(level)
     check_margin(margin)
+    if cluster:
+        return _clustered(frame, factor, (a, b), by, outcome, level, margin, cluster)
     z = float(norm.ppf((1 + level) / 2))
 
     def newcombe(k_a: int, n_a: int, k_b: int, n_b: int) -> tuple[float, float, float]:
@@ -95,6 +130,22 @@ def differences(
         for (k_a, n_a, k_b, n_b), estimate in zip(arm_counts, table["estimate"], strict=True)
     ]
     return table.assign(**{name: [test[name] for test in tests] for name in tests[0]})
+
+
+def _clustered(frame: pd.DataFrame, factor: str, pair: tuple[Any, Any], by: Any, outcome: str, *options: Any) -> pd.DataFrame:
+    """`contrasts` of two levels in the shape of `differences`."""
+    import pandas as pd
+
+    frame = frame.reset_index(drop=True)  # an index may repeat
+    split = arms(frame, factor, *pair)
+    part = frame[split[0] | split[1]]
+    weights = {f"{factor}: {pair[0]} - {pair[1]}": dict(zip(pair, (1, -1), strict=True))}
+    level, margin, cluster = options
+    table = contrasts(part, factor, weights, by, outcome, level, margin, cluster)
+    keys, counted = columns_of(frame, by), counts(part, outcome)
+    wide = {f"{c}_{arm}": counted[c].where(rows[part.index], 0) for arm, rows in zip("ab", split, strict=True) for c in ("k", "n")}
+    sums = summed(part, keys, pd.DataFrame(wide))[[*wide]]  # in the same order of groups
+    return table.assign(**{name: sums[name].array for name in wide})
 
 
 def risk_ratios(

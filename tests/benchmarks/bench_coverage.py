@@ -15,6 +15,7 @@ from scipy.stats import norm
 
 from ppres import stats
 from ppres.stats import _fit
+from ppres.stats._interval import clustered as by_clusters
 from ppres.stats._interval import equivalence, mover
 from ppres.stats._likelihood import Likelihood
 
@@ -189,6 +190,46 @@ def of_contrasts(rng, studies):
     return kept
 
 
+# Rates of arms, their weights, wordings, rollouts of each in each arm, spread of wordings and of their effects, wordings shared.
+CLUSTERED = (
+    ((0.3,), (1,), 3, 80, 0.5, 0.0, True),
+    ((0.3,), (1,), 6, 20, 1.0, 0.0, True),
+    ((0.03,), (1,), 6, 40, 0.5, 0.0, True),
+    ((0.03,), (1,), 24, 10, 0.5, 0.0, True),
+    ((0.3, 0.3), (1, -1), 6, 20, 0.7, 0.5, True),
+    ((0.3, 0.3), (1, -1), 6, 20, 0.7, 0.0, False),
+    ((0.3, 0.1), (1, -1), 3, 40, 0.5, 0.3, True),
+    ((0.03, 0.03), (1, -1), 6, 30, 0.5, 0.3, True),
+    ((0.5, 0.2, 0.3, 0.15), (1, -1, -1, 1), 6, 15, 0.5, 0.4, True),
+    ((0.5, 0.03, 0.0, 0.0), (1, -1, -1, 1), 6, 15, 0.5, 0.4, True),
+)
+
+
+def of_clusters(rng, studies):
+    """Coverage of rates, differences and contrasts where wordings differ, and with clusters ignored."""
+    kept = {}
+    nodes, mass = np.polynomial.hermite_e.hermegauss(31)
+    for rates, weights, number, size, spread, slope, shared in CLUSTERED:
+        arms = len(rates)
+        base = np.array([np.log(rate / (1 - rate)) if rate else -50.0 for rate in rates])
+        sd = np.hypot(spread, slope * (np.arange(arms) == 0))
+        true = float(np.dot(weights, [(expit(b + s * nodes) * mass).sum() / mass.sum() for b, s in zip(base, sd, strict=True)]))
+        name = f"{rates}, {number} {'shared wordings' if shared else 'wordings each'} of {size}, spread {spread} and {slope}"
+        for _ in range(studies):
+            k, n = np.zeros((2, arms, number * (1 if shared else arms)))
+            for arm in range(arms):
+                if arm == 0 or not shared:
+                    shift = rng.normal(0, spread, number)
+                there = slice(None) if shared else slice(arm * number, (arm + 1) * number)
+                own = rng.normal(0, slope, number) if arm == 0 else 0
+                k[arm, there], n[arm, there] = rng.binomial(size, expit(base[arm] + shift + own)), size
+            low, high = by_clusters(weights, k, n)[0](1.959964)
+            kept.setdefault(name, []).append(low <= true <= high)
+            low, high = mover(weights, k.sum(axis=1), n.sum(axis=1), 1.959964)
+            kept.setdefault(f"    the same, clusters ignored: {name}", []).append(low <= true <= high)
+    return kept
+
+
 def of_monitors(rng, studies):
     """Coverage of corrected rates by a coder of sensitivity 0.7 and specificity 0.95, and of areas under the curve."""
     kept = {}
@@ -232,6 +273,7 @@ if __name__ == "__main__":
             "contrasts (93-97; away from floors), equivalence (errors at most 5)",
             of_contrasts(np.random.default_rng(11), 10 * asked),
         ),
+        ("clusters (93-97; above with an arm at the floor)", of_clusters(np.random.default_rng(17), 2 * asked)),
         ("corrected rates and monitors (93-97)", of_monitors(np.random.default_rng(13), asked)),
     ):
         print(title)
