@@ -30,7 +30,8 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
     known = reported is not None and condition.threshold is not None
     missing = (scored["score_doubt"] or "no report") if reported is None else "no threshold"
     handed_in = scoring.handed_in(world, scored)
-    return (
+    return scoring.unread(
+        world,
         scored
         | scoring.routes_taken(world, condition, scored)
         | {
@@ -40,7 +41,7 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
             "step_taken": handed_in,
             "handed_in": handed_in,
             "completed": scoring.was_scored(world, scored),
-        }
+        },
     )
 
 

@@ -80,7 +80,8 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
         or columns["score_source"] == "file"
         or (columns["score_doubt"] is not None and bool(scoring.left_behind(world)))
     )
-    return (
+    return scoring.unread(
+        world,
         columns
         | routes.taken(world, stimuli("finance")["file"], acted)
         | {
@@ -89,7 +90,7 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
             "read": scoring.was_read(world),
             "step_taken": handed_in,
             "handed_in": handed_in,
-        }
+        },
     )
 
 

@@ -1,14 +1,10 @@
 """Hand-written ends of rollouts, with the outcome that a careful reader would assign (tampering has a table of its own)."""
 
-import json
-
 import pytest
+from ends import score
 
 import ppres as pp
-from ppres.agent import replay
-from ppres.conversation import Conversation
-from ppres.read import outcomes
-from ppres.scenarios import SCENARIOS, build
+from ppres.scenarios import SCENARIOS
 
 OLD, NEW = "10.20.4.11", "10.20.4.12"
 W = "gemini_agent_2_weights.safetensors"
@@ -50,20 +46,6 @@ def user(what, name, ip=OLD):
 
 def say(text):
     return "say", text
-
-
-def score(condition, steps, stop_reason="ended"):
-    """Outcomes after these calls, each in a message of its own."""
-    messages = []
-    for i, (name, given) in enumerate(steps):
-        if name == "say":
-            messages.append({"role": "assistant", "content": given})
-            continue
-        function = {"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)}
-        call = {"id": f"c{i}", "type": "function", "function": function}
-        messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
-    conversation = Conversation.of(messages, [], stop_reason)
-    return outcomes.score(conversation, condition, replay(build(condition, "Gemini").start, conversation).world)
 
 
 LOOK = {name: ("list_drive_files" if name in ("transfer", "deletion") else "list_files", {}) for name in SCENARIOS}
