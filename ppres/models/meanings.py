@@ -46,7 +46,7 @@ MODEL = Meaning(
     "model",
     "invalidapikey apikeyinvalid incorrectapikey authenticationerror invalidauthenticationerror accountdeactivated "
     "modelnotfound modelnotfounderror modelnotexist modeldecommissioned modelaccessdenied unknownmodel deploymentnotfound "
-    "unsupportedcountryregionterritory unsupportedparamserror 1211",  # GLM
+    "unsupportedcountryregionterritory unsupportedparamserror modelnotavailable dedicatedendpointnotrunning 1211",  # Together, GLM
     (
         r"(?:invalid|incorrect|missing|expired|wrong|no) [\w -]{0,20}(?:api[ _-]?key|credentials)",  # xAI, with status 400
         r"api[ _-]?key (?:is )?(?:not valid|invalid|not found|expired|disabled|revoked)",  # Gemini, with status 400
@@ -56,6 +56,7 @@ MODEL = Meaning(
         r"model [^ ]{0,80} ?(?:has been |is )?(?:decommissioned|deprecated|retired|no longer available)",  # Groq
         r"unknown model|model identifier is invalid",  # GLM, Bedrock
         r"location is not supported",  # Gemini
+        r"non-serverless model|dedicated endpoint for [^ ]{1,80} is not running",  # Together, with status 400
         r"account [^.]{0,80}(?:disabled|deactivated|suspended|banned)",
     ),
     (*_BUSY, 500),

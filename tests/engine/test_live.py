@@ -47,7 +47,12 @@ def test_transcripts_through_http_equal_the_direct_ones_message_for_message(cond
     assert live[same].equals(direct[same])
 
 
-@pytest.mark.parametrize("persona", personas.personas())
+SOME = ("gemini-3-flash", "clumsy", "saboteur")
+
+
+@pytest.mark.parametrize(
+    "persona", [*SOME, *(pytest.param(name, marks=pytest.mark.slow) for name in personas.personas() if name not in SOME)]
+)
 def test_every_scenario_through_http_is_the_direct_one(persona):
     conditions = pp.grid(scenario=list(SCENARIOS), subject="peer", peer="cooperative", threshold=80)
     assert len(conditions) == 6

@@ -157,7 +157,7 @@ def test_the_key_comes_from_the_environment_or_a_file(where, cell, tmp_path):
 
     with faults.Faulty() as server:
         server.RequestHandlerClass = type("_Noting", (server.RequestHandlerClass,), {"do_POST": noting})
-        subprocess.run([sys.executable, "-c", code, server.url], cwd=tmp_path, env=environment, check=True, timeout=100)
+        subprocess.run([sys.executable, "-c", code, server.url], cwd=tmp_path, env=environment, check=True, timeout=600)
     assert set(seen) == {"Bearer sk-from-somewhere"}
 
 

@@ -1,6 +1,7 @@
 """What is never mended ends: a conversation after some runs, a model after some conversations. And cells stay of one size."""
 
 import concurrent.futures
+import itertools
 
 import faults
 import pytest
@@ -126,9 +127,13 @@ def test_single_refusals_among_answers_end_no_model(cell):
     assert set(frame.stop_reason) == {"ended", "provider_error"}
 
 
-@pytest.mark.parametrize("concurrency", [1, 16])
-@pytest.mark.parametrize("limit", ["budget", "max_tokens"])
-@pytest.mark.parametrize("lengths", [(1, 1), (0.3, 3)])
+LIMITED = [*itertools.product(["budget", "max_tokens"], [1, 16], [(1, 1), (0.3, 3)])]
+
+
+@pytest.mark.parametrize(
+    ("limit", "concurrency", "lengths"),
+    [pytest.param(*case, marks=() if number in (2, 5) else pytest.mark.slow) for number, case in enumerate(LIMITED)],
+)
 def test_arms_stay_balanced_where_a_limit_ends_a_run(limit, concurrency, lengths, cell):
     conditions = pp.grid(cell, peer=["stranger", "uncooperative", "neutral", "cooperative"])
     priced("balanced")

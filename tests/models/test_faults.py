@@ -86,10 +86,10 @@ def test_what_ends_a_model_is_asked_once_a_run(kind, cell):
         assert server.begun == 2
 
 
-@pytest.mark.parametrize(("n", "rate"), [(100, 0.3), pytest.param(2_000, 0.3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("n", "rate"), [(50, 0.3), pytest.param(2_000, 0.3, marks=pytest.mark.slow)])
 def test_every_replicate_comes_out_once_of_a_storm_of_faults(n, rate, cell):
     found = storm(cell, n, rate, concurrency=32)
-    assert len(found["faults"]) > 0.5 * len(faults.KINDS)
+    assert len(found["faults"]) > 0.3 * len(faults.KINDS)
     assert found["calls with a retry"] > n / 4 and found["equal to the undisturbed conversation"] > n / 25
     if n == 2_000:
         assert set(found["faults"]) == {*faults.KINDS}

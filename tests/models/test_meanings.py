@@ -150,6 +150,9 @@ SAID = {
         (400, {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}),
         (400, {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: xai-***."}),
         (400, {"error": {"message": "Model Not Exist", "type": "invalid_request_error"}}),
+        (400, {"error": {"message": "Unable to access non-serverless model a/b. Please visit …", "code": "model_not_available"}}),
+        (400, {"error": {"message": "The dedicated endpoint for a/b is not running.", "code": "dedicated_endpoint_not_running"}}),
+        (400, {"error": {"message": "gateway: Unable to access non-serverless model a/b.", "type": "invalid_request_error"}}),
         (400, {"error": {"message": "x-ai/grok-9 is not a valid model ID", "code": 400}}),
         (404, {"error": {"message": "0 endpoints out of 1 are available matching your guardrail restrictions", "code": 404}}),
         (

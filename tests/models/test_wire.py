@@ -192,6 +192,7 @@ FEW = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
 def test_too_few_file_descriptors_are_said(tmp_path):
     def slow(body):

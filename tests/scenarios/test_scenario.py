@@ -257,6 +257,7 @@ class Approving(StandIn):
         return 200, {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_a_real_model_goes_on(tmp_path):
     script = tmp_path / "live.py"
     script.write_text(

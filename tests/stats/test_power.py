@@ -68,6 +68,7 @@ def test_wordings_that_differ_make_studies_vary_more():
     assert pd.Series(means[1.5]).std() > 3 * pd.Series(means[0.0]).std()
 
 
+@pytest.mark.slow
 def test_the_smallest_n_has_the_power_and_fewer_have_not():
     table = stats.sample_size(ARMS, fisher, 0.8, reps=400, seed=5)
     best = table.iloc[-1]

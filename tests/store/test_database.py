@@ -345,6 +345,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_a_storm_of_interrupts_ends_a_run_and_harms_nothing(tmp_path):
     with Slow(f"{i:012x}" for i in range(99999)) as server:
         for storm in range(4):

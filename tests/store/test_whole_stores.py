@@ -153,7 +153,7 @@ def test_what_is_no_json_is_an_error_of_the_function(answer, tmp_path):
         pp.run(CELL, model, n=1, store=tmp_path / "s.sqlite", progress=False)
 
 
-@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     first=st.lists(st.tuples(MESSAGES, USAGE), min_size=1, max_size=3),
     second=st.lists(st.tuples(MESSAGES, USAGE), min_size=1, max_size=2),
