@@ -25,8 +25,8 @@ class Harness:
     """That ppres installs, and was tried with."""
     context: str
     """The file of the workspace that it reads by itself."""
-    settings: Callable[[str, bool], dict[str, str]]
-    """Files of its home, for a model's name, and whether it has our tools over MCP instead of its own."""
+    settings: Callable[[str], dict[str, str]]
+    """Files of its home, for a model's name."""
     command: Callable[[str, str], list[str]]
     """How it is started, for a model's name and a task."""
     environment: dict[str, str]
@@ -36,43 +36,27 @@ class Harness:
     """Its own prompt among the messages of a first request."""
 
 
-def _opencode(model: str, mcp: bool) -> dict[str, str]:
-    own: dict[str, bool] = {"*": False, "company_*": True} if mcp else {}
-    servers = {"mcp": {"company": {"type": "remote", "url": f"{GATEWAY}/mcp"}}, "agent": {"build": {"tools": own}}} if mcp else {}
+def _opencode(model: str) -> dict[str, str]:
     known = {"name": model, "tool_call": True, "limit": {"context": 131072, "output": 8192}}
     options = {"baseURL": f"{GATEWAY}/v1", "apiKey": "none"}
     local = {"npm": "@ai-sdk/openai-compatible", "name": "Local", "options": options, "models": {model: known}}
-    settings = {
+    settings: dict[str, Any] = {
         "model": f"local/{model}",
         "small_model": f"local/{model}",
-        "autoupdate": False,
-        "share": "disabled",
-        "snapshot": False,
-        "permission": "allow",
         "enabled_providers": ["local"],
         "provider": {"local": local},
     }
-    return {".config/opencode/opencode.json": json.dumps(settings | servers)}
+    settings |= {"autoupdate": False, "share": "disabled", "snapshot": False, "permission": "allow"}
+    return {".config/opencode/opencode.json": json.dumps(settings)}
 
 
-# By their names, as `tools.core` would leave out the tools of MCP as well.
-_GEMINI_TOOLS = (
-    *("run_shell_command", "read_file", "write_file", "replace", "list_directory", "glob", "grep_search", "read_many_files"),
-    *("web_fetch", "google_web_search", "write_todos", "update_topic", "enter_plan_mode", "exit_plan_mode", "invoke_agent"),
-    *("activate_skill", "list_background_processes", "read_background_output", "save_memory", "ask_user", "get_internal_docs"),
-)
-
-
-def _gemini(model: str, mcp: bool) -> dict[str, str]:
+def _gemini(_: str) -> dict[str, str]:
     settings: dict[str, Any] = {
         "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
         "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, "maxAttempts": 1},
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False},
     }
-    if mcp:
-        settings["mcpServers"] = {"company": {"httpUrl": f"{GATEWAY}/mcp", "trust": True}}
-        settings["tools"] = {"exclude": _GEMINI_TOOLS}
     return {".gemini/settings.json": json.dumps(settings)}
 
 

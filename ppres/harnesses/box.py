@@ -22,7 +22,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ppres.harnesses.agents import HOME, PORT, PROGRAM, WORKSPACE
+from ppres.harnesses.agents import PORT, WORKSPACE
 from ppres.harnesses.disk import USER, text
 
 OTHER_USER = 61234  # that root takes
@@ -286,6 +286,3 @@ def problems() -> list[str]:
         return [f"{error}. If it is about permissions or space: {_USERNS}"]
     finally:
         box.close()
-
-
-__all__ = ["HOME", "PROGRAM", "Box", "BoxError", "problems"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from ppres.conversation import Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of
@@ -17,7 +16,6 @@ from ppres.harnesses.formats import Request, format_of, stream
 
 _OVER = b'{"error": {"message": "the session is over", "code": 400, "status": "INVALID_ARGUMENT"}}'
 MOST = 64 << 20  # bytes of a request
-Extra = Callable[[str, bytes], bytes | None]
 
 
 class Thread:
@@ -49,8 +47,8 @@ def _told(messages: list[Message]) -> list[Any]:
 class Gateway:
     """Answers the requests of one rollout, and keeps its transcript."""
 
-    def __init__(self, ask: Ask, turns: int, extra: Extra | None = None):
-        self.ask, self.most, self.extra = ask, turns, extra
+    def __init__(self, ask: Ask, turns: int):
+        self.ask, self.most = ask, turns
         self.conversation = Conversation()
         self.threads: list[Thread] = []
         self.first: Request | None = None
@@ -84,8 +82,6 @@ class Gateway:
             writer.close()
 
     async def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
-        if self.extra and (told := self.extra(path, body)) is not None:
-            return 200, "application/json", told
         known = format_of(path.partition("?")[0])
         if method != "POST" or not known:
             self.strange.append(f"{method} {path}"[:200])

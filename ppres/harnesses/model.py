@@ -14,7 +14,7 @@ from typing import Any
 from ppres import codec
 from ppres.agent import Rollout
 from ppres.condition import Condition
-from ppres.conversation import LIMITS, Ask, Call, Conversation, Message, ProviderError, Reply
+from ppres.conversation import LIMITS, Ask, Call, Conversation, ProviderError, Reply
 from ppres.harnesses import disk, install
 from ppres.harnesses.agents import HARNESSES, HOME, PROGRAM, WORKSPACE, Harness, node
 from ppres.harnesses.box import Box, BoxError
@@ -31,7 +31,6 @@ from ppres.simulated.personas import Persona, Published
 from ppres.worlds.disk import read_world
 
 LAYOUT = 1  # part of the identity: raise it when the box shows an agent something else
-MODES = ("shell",)
 _AT_ONCE = asyncio.Semaphore(max(1, os.cpu_count() or 1))  # a harness is busy on a core while it starts
 
 
@@ -46,7 +45,6 @@ class InHarness:
     harness: str
     model: Any
     """A name, `Model`, `Persona` or `FunctionModel`."""
-    mode: str = "shell"
     seconds: float = 1800.0
     """After which a rollout is stopped; part of its identity."""
 
@@ -55,8 +53,6 @@ class InHarness:
 
     def __post_init__(self) -> None:
         install.known(self.harness)
-        if self.mode not in MODES:
-            raise ModelError(f"mode={self.mode!r} is not one of {', '.join(MODES)}")
         if isinstance(self.model, str):
             object.__setattr__(self, "model", Model(self.model))
         if not isinstance(self.seconds, int | float) or not 0 < self.seconds < 1e6:
@@ -101,7 +97,7 @@ class InHarness:
 
     def identity(self) -> dict[str, Any]:
         """What identifies the harness's side of a rollout: what it was when it was asked last, in a box, with nothing to do."""
-        about = {"name": self.harness, "version": install.version(self._known), "mode": self.mode, "layout": LAYOUT}
+        about = {"name": self.harness, "version": install.version(self._known), "layout": LAYOUT}
         key = json.dumps([about, self.told_name])
         place = install.folder(self._known) / f"identity-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
         try:
@@ -163,7 +159,7 @@ class InHarness:
         folders = {ip: f"{place}/data" for ip, place in places.items()} | {"docs": "agent/workspace/docs"}
         disks = disk.laid(scene.start, folders)
         context, task = (str(message["content"]) for message in scene.messages)
-        settings = known.settings(self.told_name, self.mode == "mcp")
+        settings = known.settings(self.told_name)
         files = [disk.text(f"agent{WORKSPACE}/{known.context}", context), *disks.files]
         files += [disk.text(f"agent{HOME}/{path}", content) for path, content in settings.items()]
         programs = {PROGRAM.rpartition("/")[2]: str(install.folder(known))}
@@ -231,6 +227,3 @@ def again(conversation: Conversation, past: list[Reply]) -> Conversation:
 def _check_here(harness: str) -> None:
     if lacking := install.missing(harness):
         raise ModelError(f"{harness} cannot run here: " + "; ".join(lacking))
-
-
-__all__ = ["InHarness", "Message", "again"]

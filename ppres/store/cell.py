@@ -76,7 +76,7 @@ def harness_in(told: Any) -> str:
     """How a frame shows what drives a model: a production harness, by what identifies it, or our own loop."""
     if not isinstance(told, dict):
         return "ppres"
-    return codec.text(told.get("name")) + (" (mcp)" if told.get("mode") == "mcp" else "")
+    return codec.text(told.get("name"))
 
 
 def agent_of(condition: Condition, model: Any, seed: str) -> Simulated:
