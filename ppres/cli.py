@@ -259,7 +259,7 @@ def _status(asked: argparse.Namespace) -> None:
 
 
 def summary(frame: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
-    """A row per model and scenario: cells, rollouts, scored (with an outcome), excluded, short, tokens, dollars, unpriced.
+    """A row per model, harness and scenario: cells, rollouts, scored (with an outcome), excluded, short, tokens, dollars, unpriced.
 
     `short` counts the cells with fewer than `n` scored rollouts, by default the most that a cell has. `dollars` are those of the
     rollouts whose price is known, `unpriced` counts the others.
@@ -267,9 +267,10 @@ def summary(frame: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for (model, source, scenario), part in frame.groupby(["model", "source", "scenario"], sort=False, observed=True, dropna=False):
+    by = ["model", *(["harness"] if frame.harness.nunique() > 1 else []), "source", "scenario"]
+    for names, part in frame.groupby(by, sort=False, observed=True, dropna=False):
         scored = part.preserved.notna().groupby(part.cell).sum()
-        row = {"model": model, "source": source, "scenario": scenario, "cells": len(scored), "rollouts": len(part)}
+        row = dict(zip(by, names, strict=True)) | {"cells": len(scored), "rollouts": len(part)}
         row |= {"scored": int(scored.sum()), "excluded": len(part) - int(scored.sum())}
         row["short"] = int((scored < (scored.max() if n is None else n)).sum())
         row["tokens"] = part.prompt_tokens.sum() + part.completion_tokens.sum()
@@ -302,8 +303,9 @@ def _level(name: str, text: str) -> Any:
 
 
 def _varied(table: pd.DataFrame, factors: Sequence[str]) -> list[str]:
-    """Model and the factors that were given, as far as they differ."""
-    names = dict.fromkeys(factor.partition("=")[0] for factor in factors)
+    """Model, what drives it, and the factors that were given, as far as they differ."""
+    given = [factor.partition("=")[0] for factor in factors]
+    names = dict.fromkeys([*({"harness"} & {*table.columns}), *given])
     return ["model", *(name for name in names if table[name].nunique(dropna=False) > 1)]
 
 

@@ -105,6 +105,7 @@ class InHarness:
         except (OSError, ValueError):
             own = wait_for(self._asked())
             place.write_text(codec.dumps(own), encoding="utf-8")
+        self.__dict__["_own"] = own
         identity: dict[str, Any] = about | own | ({"acting": ACTING} if self.model.source in SIMULATED else {})
         return identity
 
@@ -124,7 +125,7 @@ class InHarness:
         """One rollout in a box. Raises `ModelError` where none can be made, or the harness is not what it was."""
         async with _AT_ONCE:
             gateway, conversation = await self._run(scene, ask)
-        if gateway.first and (changed := _changed(own_side(self._known, gateway, scene), self.identity())):
+        if gateway.first and (changed := _changed(own_side(self._known, gateway, scene), self.__dict__["_own"])):
             asks = f"remove its identity-*.json in {install.folder(self._known)} and run again"
             raise ModelError(f"{self.label}: {changed} of the harness is not what it was when asked first: {asks}")
         return Rollout(conversation, read_world(scene.start, conversation, scene.own))

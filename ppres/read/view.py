@@ -63,7 +63,7 @@ class View:
         return [
             ("rollout", f"{c['id'][:16]}, replicate {c['replicate']}"),
             *([("goes on after", going_on_after(after))] if isinstance(after, dict) else []),
-            ("model", str(c["model"])),
+            ("model", str(c["model"]) + _driver(c["sent"].get("harness"))),
             ("condition", ", ".join(f"{k}={codec.text(v)}" for k, v in told.items() if k != "documents")),
             ("stopped", f"{c['stop_reason']}: {why}"),
             ("outcomes", ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={codec.text(v)}" for k, v in read.items())),
@@ -193,3 +193,8 @@ def _page(title: str, body: str) -> str:
     head = f'<meta charset="utf-8">{policy}<meta name="viewport" content="width=device-width, initial-scale=1">'
     head += f"<title>ppres {escape(title)}</title><!-- {CANARY} -->{_PAGE}"
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body><main>{body}</main></body></html>\n'
+
+
+def _driver(harness: Any) -> str:
+    """The production harness that drove a model."""
+    return f" in {codec.text(harness.get('name'))} {codec.text(harness.get('version'))}" if isinstance(harness, dict) else ""

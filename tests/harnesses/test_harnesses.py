@@ -133,3 +133,41 @@ def test_the_command_line_says_what_is_missing(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["harness", "install", "opencode"]) == 1
     assert "npm" in capsys.readouterr().err
+
+
+def test_rates_of_two_harnesses_are_not_pooled(installed):
+    import pandas as pd
+
+    from ppres.cli import _varied, summary
+
+    frame = pp.run(condition(), "sim/gpt-5.2", 2, progress=False)
+    other = frame.assign(harness="opencode")
+    assert _varied(frame, ["peer=none"]) == ["model"] and "harness" not in summary(frame)
+    both = pd.concat([frame, other], ignore_index=True)
+    assert _varied(both, ["peer=none"]) == ["model", "harness"]
+    assert summary(both).harness.tolist() == ["ppres", "opencode"] and summary(both).rollouts.tolist() == [2, 2]
+
+
+def test_nothing_goes_on_after_a_box(installed, monkeypatch):
+    from boxes import said
+
+    from ppres.agent import Rollout
+    from ppres.conversation import Conversation
+    from ppres.worlds.disk import read_world
+
+    async def play(self, scene, ask):
+        ended = said("Done.", commands=["true"])
+        ended.left = {"servers": {}, "docs": {}, "notes": {}}
+        again = Conversation.of(**ended.json())
+        return Rollout(again, read_world(scene.start, again, {}))
+
+    monkeypatch.setattr(model.InHarness, "play", play)
+    monkeypatch.setattr(model.InHarness, "check_key", lambda self: None)
+    frame = pp.run(condition(), "opencode:sim/gpt-5.2", 1, progress=False)
+    assert frame.harness[0] == "opencode" and pp.verify().empty
+    assert "sim/gpt-5.2 in opencode 1.0" in str(pp.show(frame.id[0]))
+    with pytest.raises(ValueError, match="production harness, whose servers are gone"):
+        pp.branch(frame.id[0], 0)
+    pp.to_jsonl(frame, "out.jsonl")
+    pp.read_jsonl("out.jsonl", store="back.sqlite")
+    assert pp.frame(store="back.sqlite").equals(pp.frame())
