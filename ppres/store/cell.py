@@ -169,7 +169,7 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     Raises where two of them would be the same to the agent, or could not start.
     """
     for given, what in ((conditions, "conditions are those of pp.grid"), (models, "a model is a name or a pp.Model")):
-        if not isinstance(given, Condition | str | AnyModel | Iterable):
+        if not (isinstance(given, Condition | str | AnyModel | Iterable) or hasattr(given, "harness")):
             raise ConditionError(f"{given!r}: {what}, or a list of such")
     conditions = [conditions] if isinstance(conditions, Condition) else list(conditions)
     chosen = [models] if isinstance(models, str | AnyModel) or hasattr(models, "harness") else list(models)
