@@ -10,7 +10,7 @@ import inspect
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -39,6 +39,8 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
 
     future = asyncio.run_coroutine_threadsafe(watched(), _loop)
     try:
+        while not future.done():  # a signal that comes just before the thread sleeps is seen only when it wakes
+            wait([future], 1)
         return future.result()
     except KeyboardInterrupt:
         future.cancel()
