@@ -340,6 +340,9 @@ def test_stored_outputs_are_whole_and_name_no_machine(path):
         "image/png" in o.get("data", {}) or "text/html" in o.get("data", {}) for cell in cells for o in cell.get("outputs", ())
     )
     assert printed(cells, "stderr") == ""
+    for cell in cells:  # every figure is saved by style.save, which warns of texts that are cut off or lie on one another
+        if any("image/png" in o.get("data", {}) for o in cell.get("outputs", ())):
+            assert re.search(r"style\.save\(|panels\(", "".join(cell["source"])), cell["source"]
     assert not re.search(r'"output_type": "error"|widget-view|/(home|root|tmp|work|mnt|opt)/\w|Users[/\\]', text)
     assert cells[0]["source"][0].startswith(f"# {path.stem[:2]} ") and "?" in cells[0]["source"][0]
     assert "What this shows, and what it does not" in "".join(cells[-1]["source"])
