@@ -87,6 +87,8 @@ def _grown(text: str) -> Any:
         elif bracket:
             levels.append([] if bracket == "[" else {})
             names.append(None)
+            if len(levels) > _DEEPEST:
+                break
             continue
         else:
             value = _whole(number) if number else json.loads(word)

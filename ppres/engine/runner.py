@@ -11,10 +11,13 @@ from concurrent.futures import Executor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from ppres import codec
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper
 from ppres.engine.live import run_live
 from ppres.engine.simulate import run_simulated
+from ppres.factor import ConditionError
+from ppres.models import redaction
 from ppres.models.budget import Meter, check_whole
 from ppres.models.transport import say
 from ppres.read.columns import column, factors
@@ -188,6 +191,12 @@ def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, execu
     boxed = [job for job in jobs if job[0].model.harness and job[0].model.source in SIMULATED]
     for cell in {cell.digest: cell for cell, _ in [*simulated, *boxed]}.values():
         cell.rehearsed()  # a rate that is missing is told before anything is made
+    redaction.read()
+    for cell in {cell.digest: cell for cell, _ in jobs}.values():
+        told = codec.dumps(cell.spec())
+        if redaction.redact(told) != told:
+            which = redaction.redact(str(cell.condition))
+            raise ConditionError(f"{which}: its texts hold a secret of the environment, which would be sent and stored")
     # In rounds over the cells, so that they stay as large as each other wherever it ends.
     live = sorted((job for job in jobs if not job[0].model.simulated), key=lambda job: job[1])
     for model in {cell.model.label: cell.model for cell, _ in live}.values():

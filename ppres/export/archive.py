@@ -9,6 +9,7 @@ import platform
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -105,8 +106,8 @@ def verify_bundle(path: str | os.PathLike[str]) -> pd.DataFrame:
                 (Path(made) / name).write_bytes(archive.read(name))
             else:
                 problems += _rollouts(Path(made))
-    except (zipfile.BadZipFile, StoreError, OSError) as error:
-        problems.append((place.name, str(error)))
+    except (zipfile.BadZipFile, StoreError, OSError, ValueError, KeyError, RuntimeError, zlib.error) as error:  # whatever is in it
+        problems.append((place.name, f"{type(error).__name__}: {error}"))
     return pd.DataFrame(problems, columns=["what", "problem"])
 
 
@@ -121,8 +122,13 @@ def _sums(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
     for name in sorted(there):
         if name not in told:
             yield name, f"it is not in {_SUMS}"
-        elif hashlib.sha256(archive.read(name)).hexdigest() != told[name]:
+        elif _digest(archive, name) != told[name]:
             yield name, "its checksum is another one"
+
+
+def _digest(archive: zipfile.ZipFile, name: str) -> str:
+    with archive.open(name) as file:  # piece by piece: it may be of any size
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:

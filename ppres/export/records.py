@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sqlite3
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -95,9 +96,9 @@ def _brought(place: Path, lines: Iterable[str | bytes], store: StorePath) -> pd.
             for number, line in enumerate(lines, start=1):
                 try:
                     row, body, spec = _rollout(codec.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    between.insert(row, body, {row.cell: spec})
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError, sqlite3.Error) as error:
                     raise ValueError(f"{place}, record {number}: no rollout: {type(error).__name__}: {error}") from None
-                between.insert(row, body, {row.cell: spec})
         table = merge(store if store is not None else default_path(), between.path)
     return table.assign(store=str(place))
 

@@ -102,6 +102,8 @@ def clear(value: Any) -> tuple[Any, int]:
 
 def _cleared(text: str) -> tuple[str, int]:
     """A text without secrets, and in how many places; read as well as it stands: a world reads what a call's arguments escape."""
+    if not _forms():
+        return text, 0
     text, places = _without(text)
     plain, more = _without(_ESCAPE.sub(_unescaped, text))
     return (plain, places + more) if more else (text, places)

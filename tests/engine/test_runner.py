@@ -382,3 +382,21 @@ def test_it_works_in_several_threads_at_once(conditions, server):
 
 def test_a_generator_of_conditions_and_a_whole_number_of_numpy_do(conditions):
     assert len(run((one for one in conditions), (name for name in [FLASH, GPT]), np.int64(2))) == 16
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        {"documents": [{"notes.txt": "The key is sk-proj-7Qm2Zt9Lx4Rb81."}]},
+        {"system_note": ["Use sk-proj-7Qm2Zt9Lx4Rb81."]},
+        {"label": ["sk-proj-7Qm2Zt9Lx4Rb81"]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("model", ["sim/compliant", pp.FunctionModel("any", lambda messages, tools: "Done.", version="1")], ids=str)
+def test_a_condition_that_holds_a_key_is_refused_before_anything_is_run(factors, model, cell, monkeypatch):
+    """A document that was read from a file of one's own, for instance: it would go to every provider, and into the store."""
+    monkeypatch.setenv("MY_API_KEY", "sk-proj-7Qm2Zt9Lx4Rb81")
+    with pytest.raises(pp.ConditionError, match="a secret of the environment") as caught:
+        pp.run(pp.grid([cell], **factors), model, n=1, progress=False)
+    assert "sk-proj" not in str(caught.value) and pp.frame().empty

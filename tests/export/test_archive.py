@@ -68,6 +68,13 @@ def test_whatever_is_changed_is_told(bundled, name, change, problems):
     assert main(["bundle", "--verify", str(bundled)]) == 1
 
 
+@pytest.mark.parametrize("table", [b"", b"a,b\n1,2\n", b"\xff\xfe\0\0", b'id\n"'])
+def test_a_table_that_is_none_is_a_problem_and_no_error(bundled, table):
+    changed(bundled, "rollouts.csv", lambda raw: table)
+    told = pp.verify_bundle(bundled)
+    assert {*told.what} - {*pp.frame().id} <= {"rollouts.csv", "study.zip"} and len(told) >= 2
+
+
 def test_an_outcome_that_is_not_the_store_s_is_told(df, bundled):
     """With sums that fit: whoever changes the table can change them as well."""
     table = None

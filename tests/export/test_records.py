@@ -98,6 +98,12 @@ def test_a_store_of_version_1_comes_through(tmp_path):
         (lambda record: record.update(format=99), "of a later version"),
         (lambda record: record.pop("messages"), "KeyError"),
         (lambda record: record.pop("spec"), "KeyError"),
+        (lambda record: record.update(messages=None), "TypeError"),
+        (lambda record: record.update(messages=[{}]), "KeyError"),
+        (lambda record: record.update(messages=["x"]), "TypeError"),
+        (lambda record: record.update(scorer=["x"]), "TypeError"),
+        (lambda record: record.update(scorer="\ud800"), "UnicodeEncodeError"),
+        (lambda record: record.update(stop_reason={}), "Error"),
     ],
 )
 def test_what_is_no_record_is_told_by_its_number_and_nothing_is_added(store, tmp_path, change, why):
@@ -108,6 +114,12 @@ def test_what_is_no_record_is_told_by_its_number_and_nothing_is_added(store, tmp
     with pytest.raises(ValueError, match=f"record 2: no rollout: .*{why}"):
         pp.read_jsonl(tmp_path / "a.jsonl", store=tmp_path / "to.sqlite")
     assert not (tmp_path / "to.sqlite").exists()
+
+
+def test_what_is_nested_without_end_is_no_record(tmp_path):
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"[" * 5_000_000))
+    with pytest.raises(ValueError, match="record 1: no rollout"):
+        pp.read_jsonl(tmp_path / "a.jsonl.gz", store=tmp_path / "to.sqlite")
 
 
 def test_a_cut_file_says_so(store, tmp_path):
