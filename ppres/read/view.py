@@ -60,6 +60,8 @@ class View:
         read = {k: v for k, v in c["outcomes"].items() if v is not None}
         why = STOPS.get(c["stop_reason"], "unknown") + (f" ({codec.text(c['error'])})" if c["error"] else "")
         after = c["sent"].get("after")
+        provenance = c.get("provenance")
+        canary = provenance.get("canary") if isinstance(provenance, dict) else None
         return [
             ("rollout", f"{c['id'][:16]}, replicate {c['replicate']}"),
             *([("goes on after", going_on_after(after))] if isinstance(after, dict) else []),
@@ -67,6 +69,7 @@ class View:
             ("condition", ", ".join(f"{k}={codec.text(v)}" for k, v in told.items() if k != "documents")),
             ("stopped", f"{c['stop_reason']}: {why}"),
             ("outcomes", ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={codec.text(v)}" for k, v in read.items())),
+            *([("canary", codec.text(canary))] if canary else []),
         ]
 
     def pieces(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import warnings
@@ -13,8 +14,11 @@ from ppres import stats
 from ppres.read.columns import KINDS, TYPES, column, plain, table, with_numbers
 from ppres.read.outcomes import COLUMNS, SCORER
 from ppres.release import files, labels, reading
+from ppres.release.keeping import keep
 from ppres.release.names import Described, ReleaseError, blank, cell
 from ppres.release.transcripts import calls, played
+from ppres.store.database import StorePath
+from ppres.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +37,7 @@ def load_release(
     *,
     folder: str | os.PathLike[str] | None = None,
     transcripts: bool = False,
+    store: StorePath = None,
 ) -> pd.DataFrame:
     """The authors' released rollouts as a tidy frame with the columns of `run`; source is "release".
 
@@ -43,6 +48,9 @@ def load_release(
     beside them as authors_preserved, authors_refused and so on, for `compare`; a rollout that cannot be replayed stays, with
     missing outcomes. Further columns: group, sub_condition, harness, and scorer, which says whose outcomes they are.
 
+    With a `store`, a path, the transcripts are kept there as well: `id` is then that of the store (the authors' is transcript_id;
+    a row without a transcript has none), and show, search, browse, rating and exports take them with `store=` like all others.
+
     What the authors do not record is missing; a count (tool_calls, for instance) is then of the type Int64. Outside the group
     main, the world differs in ways that only group and sub_condition tell. A name that is unknown here is kept as it is, and a
     warning counts such rows; factors of form have the paper's levels, and wordings are 0: the authors', not ours.
@@ -52,7 +60,13 @@ def load_release(
     want = files.wanted(groups, split)
     sources = files.find(files.fetch(want, cache) if folder is None else folder, want)
     doubts: Counter[str] = Counter()
-    frame = _frame((row for source in sources for row in _rows(source, want, transcripts, doubts)), transcripts)
+    with contextlib.ExitStack() as stack:
+        keeper = None
+        if store is not None:
+            keeper, transcripts = stack.enter_context(Store(store)), True
+            stack.enter_context(keeper.transaction())
+        rows = (row for source in sources for row in _rows(source, want, transcripts, doubts, keeper))
+        frame = _frame(rows, transcripts, keeper is not None)
     if frame is None:
         raise ReleaseError(f"there is no row of {want} in {', '.join(str(source.path) for source in sources)}")
     if repeated := int(frame["id"].duplicated().sum()):
@@ -93,7 +107,9 @@ def compare(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True).reindex(columns=columns) if rows else pd.DataFrame(columns=columns)
 
 
-def _rows(source: files.Source, want: files.Wanted, transcripts: bool, doubts: Counter[str]) -> Iterator[dict[str, Any]]:
+def _rows(
+    source: files.Source, want: files.Wanted, transcripts: bool, doubts: Counter[str], keeper: Store | None
+) -> Iterator[dict[str, Any]]:
     """A file's wanted rows, as rows of the frame."""
     for place, told in enumerate(row for batch in files.batches(source, transcripts) for row in batch):
         named = None if blank(told.get("group")) else str(told["group"])
@@ -107,7 +123,7 @@ def _rows(source: files.Source, want: files.Wanted, transcripts: bool, doubts: C
             continue
         if told["group"] not in files.GROUPS:
             doubts[f"group {told['group']!r} is none of the dataset's" if told["group"] else "no group is named"] += 1
-        yield _row(told, conversation, doubts)
+        yield _row(told, conversation, doubts, keeper)
 
 
 def _task(told: dict[str, Any]) -> str | None:
@@ -134,6 +150,7 @@ def _opened(told: dict[str, Any]) -> list[dict[str, Any]] | str:
     try:
         transcript = reading.checked(raw if isinstance(raw, dict) else reading.parsed(raw))
         metadata = dict(transcript.told)
+        told.setdefault("canary", transcript.canary)
         metadata["condition"] = metadata.get("condition") or metadata.get("company_guideline")
         metadata["is_memory"] = calls(transcript.conversation, "retrieve_memory")
     except ReleaseError as error:
@@ -144,7 +161,9 @@ def _opened(told: dict[str, Any]) -> list[dict[str, Any]] | str:
     return transcript.conversation
 
 
-def _row(told: dict[str, Any], conversation: list[dict[str, Any]] | str | None, doubts: Counter[str]) -> dict[str, Any]:
+def _row(
+    told: dict[str, Any], conversation: list[dict[str, Any]] | str | None, doubts: Counter[str], keeper: Store | None
+) -> dict[str, Any]:
     """A row by the authors' labels; where there is a conversation, by our rules, with the labels beside."""
     described = cell(told)
     doubts.update(described.problems)
@@ -156,7 +175,11 @@ def _row(told: dict[str, Any], conversation: list[dict[str, Any]] | str | None, 
     if (ours.get("missing") or "").startswith(_FAILED):
         doubts[ours["missing"]] += 1
     beside = {f"authors_{name}": theirs.get(name) for name in labels.COMPARED}
-    return _about(told, described, f"ppres rules {SCORER}") | ours | beside
+    about = _about(told, described, f"ppres rules {SCORER}")
+    if keeper is not None:
+        about["transcript_id"] = about["id"]
+        about["id"] = None if isinstance(conversation, str) else keep(keeper, told, conversation, described, ours)
+    return about | ours | beside
 
 
 def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, described: Described) -> dict[str, Any]:
@@ -184,12 +207,12 @@ def _unthresholded(described: Described, scored: dict[str, Any]) -> dict[str, An
     return {"preserved": None, "missing": "no threshold"}
 
 
-def _frame(rows: Iterator[dict[str, Any]], transcripts: bool) -> pd.DataFrame | None:
+def _frame(rows: Iterator[dict[str, Any]], transcripts: bool, kept: bool) -> pd.DataFrame | None:
     """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
     import pandas as pd
 
     kinds = {name: KINDS[name] for name in ("id", "model", "reasoning_effort", "source", "rate_source", *TYPES, *COLUMNS)}
-    kinds |= dict.fromkeys(_ABOUT, "str")
+    kinds |= dict.fromkeys((*_ABOUT, *(["transcript_id"] if kept else [])), "str")
     kinds |= {f"authors_{name}": KINDS[name] for name in labels.COMPARED} if transcripts else {}
     # Until it is known which levels there are, and that no number is missing.
     loose = {name: {"int64": "Int64", "category": "str"}.get(kind, kind) for name, kind in kinds.items()}

@@ -49,10 +49,10 @@ def played(
 ) -> tuple[list[Message], dict[str, Any]]:
     """Messages in OpenAI format, and the outcomes of the world that their calls lead to. Raises `ReleaseError`."""
     with explained():
-        messages = [converted for turn, m in enumerate(conversation) if (converted := _message(m, turn))]
+        messages = [converted for turn, m in enumerate(conversation) if (converted := message_of(m, turn))]
         start = start_of(conversation, condition, told)
         start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *condition._scenario.tool_names, "end_task"]
-        played = Conversation.of(messages, [], _stop(conversation))
+        played = Conversation.of(messages, [], stop_of(conversation))
         return messages, outcomes.score(played, condition, replay_world(start, played).world)
 
 
@@ -61,7 +61,7 @@ def calls(conversation: list[dict[str, Any]], tool: str) -> bool:
     return any(tool in (message.get("tool_calls") or {}) for message in conversation)
 
 
-def _stop(conversation: list[dict[str, Any]]) -> str:
+def stop_of(conversation: list[dict[str, Any]]) -> str:
     """What ended it. The authors' files do not say, but a call that was left without a reply, or that got the last one, does.
 
     Their harness ends an overlong conversation by the reply to a call of `end_task` that no message of the agent has.
@@ -77,7 +77,7 @@ def _stop(conversation: list[dict[str, Any]]) -> str:
     return "turn_limit" if len(spoken) >= LIMITS["turns"] else "provider_error"
 
 
-def _message(message: dict[str, Any], turn: int) -> Message | None:
+def message_of(message: dict[str, Any], turn: int) -> Message | None:
     """A message in OpenAI format. Tool turns are left out: replaying gives the replies."""
     if message["role"] == "tool":
         return None
