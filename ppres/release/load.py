@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # After the columns of `run`: which part of the dataset a row is of, and who says so.
-_ABOUT = ("group", "sub_condition", "harness", "scorer")
+_ABOUT = ("group", "sub_condition", "scorer")
 _CHUNK = 8192
 _FAILED = "not replayable: "
 _TOLD = 12  # warnings
@@ -46,7 +46,7 @@ def load_release(
 
     Outcomes are the authors' labels. With `transcripts=True` every transcript is replayed and the outcomes are ours, with theirs
     beside them as authors_preserved, authors_refused and so on, for `compare`; a rollout that cannot be replayed stays, with
-    missing outcomes. Further columns: group, sub_condition, harness, and scorer, which says whose outcomes they are.
+    missing outcomes. Further columns: group, sub_condition, and scorer, which says whose outcomes they are.
 
     With a `store`, a path, the transcripts are kept there as well: `id` is then that of the store (the authors' is transcript_id;
     a row without a transcript has none), and show, search, browse, rating and exports take them with `store=` like all others.
@@ -211,7 +211,9 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool, kept: bool) -> pd.
     """The rows as a frame, made in parts: as columns they take a tenth of the memory."""
     import pandas as pd
 
-    kinds = {name: KINDS[name] for name in ("id", "model", "reasoning_effort", "source", "rate_source", *TYPES, *COLUMNS)}
+    kinds = {
+        name: KINDS[name] for name in ("id", "model", "reasoning_effort", "source", "rate_source", "harness", *TYPES, *COLUMNS)
+    }
     kinds |= dict.fromkeys((*_ABOUT, *(["transcript_id"] if kept else [])), "str")
     kinds |= {f"authors_{name}": KINDS[name] for name in labels.COMPARED} if transcripts else {}
     # Until it is known which levels there are, and that no number is missing.
@@ -226,10 +228,10 @@ def _frame(rows: Iterator[dict[str, Any]], transcripts: bool, kept: bool) -> pd.
     for name, kind in kinds.items():
         if kind == "category" or (kind == "int64" and frame[name].notna().all()):
             frame[name] = column(plain(frame[name]), name)
-    same = [name for name in ("model", *TYPES, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
+    same = [name for name in ("model", "harness", *TYPES, *_ABOUT) if frame[name].nunique(dropna=False) > 1]
     cells = frame.groupby(same or ["source"], dropna=False, observed=True)
-    frame.insert(5, "cell", column([str(number) for number in cells.ngroup()], "cell"))
-    frame.insert(6, "replicate", cells.cumcount())
+    frame.insert(6, "cell", column([str(number) for number in cells.ngroup()], "cell"))
+    frame.insert(7, "replicate", cells.cumcount())
     return with_numbers(frame)
 
 

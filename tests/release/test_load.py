@@ -202,7 +202,7 @@ def test_the_frame_is_that_of_run(tmp_path, cell):
     differ = {name for name in ours.columns if ours[name].dtype != theirs[name].dtype}
     assert differ == {"tool_calls", "tool_errors"}  # not among the labels, and no whole number stands for none
     assert theirs["tool_calls"].isna().all()
-    assert list(theirs.columns[len(ours.columns) :]) == ["group", "sub_condition", "harness", "scorer"]
+    assert list(theirs.columns[len(ours.columns) :]) == ["group", "sub_condition", "scorer"]
     together = pd.concat([ours, theirs], ignore_index=True)
     assert pp.stats.rates(together, "source")["n"].tolist() == [2, 2]
 
