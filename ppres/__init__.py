@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         screen,
         verdict,
     )
+    from ppres.what_if import counterfactual
 
 __all__ = [
     "AWARENESS",
@@ -115,6 +116,7 @@ __all__ = [
     "check",
     "columns",
     "contrast",
+    "counterfactual",
     "dataset_card",
     "decisive",
     "departures",
@@ -178,22 +180,17 @@ _OF_STUDY = (
     "screen",
     "verdict",
 )
+_LATER = {"InHarness": "ppres.harnesses", "counterfactual": "ppres.what_if", "play": "ppres.engine.play"}
+_LATER |= dict.fromkeys(("ReleaseError", "load_release"), "ppres.release")
+_LATER |= dict.fromkeys(_OF_EXPORT, "ppres.export") | dict.fromkeys(_OF_STUDY, "ppres.study")
 
 
 def __getattr__(name: str) -> Any:
     """The wings that many sessions never use are imported when they are first asked for."""
     if name == "stats":
         return importlib.import_module("ppres.stats")
-    if name == "InHarness":
-        return importlib.import_module("ppres.harnesses").InHarness
-    if name in ("ReleaseError", "load_release"):
-        return getattr(importlib.import_module("ppres.release"), name)
-    if name in _OF_EXPORT:
-        return getattr(importlib.import_module("ppres.export"), name)
-    if name == "play":
-        return importlib.import_module("ppres.engine.play").play
-    if name in _OF_STUDY:
-        return getattr(importlib.import_module("ppres.study"), name)
+    if wing := _LATER.get(name):
+        return getattr(importlib.import_module(wing), name)
     raise AttributeError(f"module 'ppres' has no attribute {name!r}")
 
 

@@ -159,7 +159,7 @@ def _export(asked: argparse.Namespace) -> None:
         read = ppres.read_parquet if asked.read.suffix == ".parquet" else ppres.read_jsonl
         _print(read(asked.read))
         return
-    frame = ppres.frame()
+    frame = ppres.frame(kind="all")
     if asked.inspect:
         files = ppres.to_inspect(frame, asked.inspect)
     else:
@@ -246,14 +246,14 @@ def _may_write(path: Path, force: bool) -> Path:
 
 
 def _status(asked: argparse.Namespace) -> None:
-    frame = ppres.frame()
+    frame, children = ppres.frame(), [len(ppres.frame(kind=kind)) for kind in ("branches", "interviews")]
     frame = frame[~frame.stop_reason.isin(UNFINISHED)]
     with Store() as opened:
         paused = checkpoint.partial(opened)
         print(opened.path)
     if len(frame):
         _print(summary(frame, asked.n))
-    print(f"{len(frame)} rollouts stored, {len(paused)} paused in conversation")
+    print(f"{len(frame)} rollouts stored, {children[0]} branches, {children[1]} interviews, {len(paused)} paused in conversation")
     dollars = ppres.spent()
     print(f"${dollars.sum():,.4f} spent: " + ", ".join(f"{name} ${value:,.4f}" for name, value in dollars.items()))
 

@@ -25,6 +25,7 @@ STACK = (
     ("read",),
     ("engine",),
     ("stats",),
+    ("what_if",),
     ("study",),
     ("release",),
     ("export",),

@@ -39,16 +39,17 @@ def frame(
 ) -> pd.DataFrame:
     """The stored rollouts as `run` returns them, without running any: of conditions and models, or all there are.
 
-    `kind="branches"` and `"interviews"` are those that go on after another one (`branch`, `ask`); they are in no other frame.
+    `kind="branches"` and `"interviews"` are those that go on after another one (`branch`, `ask`); "all" has the three together.
     """
     if (conditions is None) != (models is None):
         raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
-    if kind not in _KINDS or (kind != "rollouts" and conditions is not None):
-        raise ValueError(f"kind={kind!r} is one of {', '.join(_KINDS)}; the last two without conditions and models")
+    if kind not in (*_KINDS, "all") or (kind != "rollouts" and conditions is not None):
+        raise ValueError(f"kind={kind!r} is one of {', '.join(_KINDS)}, all; but for the first without conditions and models")
     with Store(store) as opened:
         if conditions is not None and models is not None:
             return tidy(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
-        cells = [cell for digest in opened.cells() if kind_of(cell := stored_cell(opened, digest)) == _KINDS[kind]]
+        cells = [stored_cell(opened, digest) for digest in opened.cells()]
+        cells = [cell for cell in cells if kind == "all" or kind_of(cell) == _KINDS[kind]]
         told = tidy(opened, cells, n)
     if kind != "rollouts":
         return told
