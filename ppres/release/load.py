@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ppres import stats
 from ppres.read.columns import KINDS, TYPES, column, plain, table, with_numbers
 from ppres.read.outcomes import COLUMNS, SCORER
-from ppres.release import files, labels, reading
+from ppres.release import files, harness, labels, reading
 from ppres.release.keeping import keep
 from ppres.release.names import Described, ReleaseError, blank, cell
 from ppres.release.transcripts import calls, played
@@ -46,7 +46,8 @@ def load_release(
 
     Outcomes are the authors' labels. With `transcripts=True` every transcript is replayed and the outcomes are ours, with theirs
     beside them as authors_preserved, authors_refused and so on, for `compare`; a rollout that cannot be replayed stays, with
-    missing outcomes. Further columns: group, sub_condition, and scorer, which says whose outcomes they are.
+    missing outcomes. One of a production harness, whose tools are not ours, keeps the labels; its words are read by our coders, and
+    its source is "harness". Further columns: group, sub_condition, and scorer, which says whose outcomes they are.
 
     With a `store`, a path, the transcripts are kept there as well: `id` is then that of the store (the authors' is transcript_id;
     a row without a transcript has none), and show, search, browse, rating and exports take them with `store=` like all others.
@@ -171,11 +172,16 @@ def _row(
     theirs = labels.outcomes_of(read, described)
     if conversation is None:
         return _about(told, described, "authors' labels") | theirs
-    ours = _replayed(told, conversation, described) | labels.spent(read)
+    if harness.is_one(told, reading.HARNESS) and not isinstance(conversation, str):
+        steps = described.condition._scenario.steps if described.condition else ""
+        ours = harness.outcomes_of(theirs, conversation, steps)
+        about = _about(told, described, harness.SCORED_BY) | {"source": "harness"}
+    else:
+        ours = _replayed(told, conversation, described) | labels.spent(read)
+        about = _about(told, described, f"ppres rules {SCORER}")
     if (ours.get("missing") or "").startswith(_FAILED):
         doubts[ours["missing"]] += 1
     beside = {f"authors_{name}": theirs.get(name) for name in labels.COMPARED}
-    about = _about(told, described, f"ppres rules {SCORER}")
     if keeper is not None:
         about["transcript_id"] = about["id"]
         about["id"] = None if isinstance(conversation, str) else keep(keeper, told, conversation, described, ours)
@@ -187,8 +193,6 @@ def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, de
         reason = conversation
     elif described.condition is None:
         reason = "; ".join(described.problems)
-    elif not blank(told.get("agent_harness")) and told["agent_harness"] != reading.HARNESS:
-        reason = f"it was run in the harness {told['agent_harness']}, with other tools"
     else:
         try:
             scored = played(conversation, told, described.condition)[1]

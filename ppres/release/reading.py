@@ -88,8 +88,8 @@ def checked(held: Any) -> Transcript:
     _expect(told, dict, "experiment_metadata")
     _expect(conversation, list, "conversation")
     harness = told.get("agent_harness") or held.get("agent_harness") or told.get("coding_agent")
-    if not (blank(harness) or harness == HARNESS):
-        raise ReleaseError(f"it was run in the harness {str(harness)[:80]}, with other tools")
+    if other := not (blank(harness) or harness == HARNESS):
+        told = told | {"agent_harness": str(harness)[:80]}
     labels = held.get("task_evaluation") or held.get("evaluation") or held.get("main_task_evaluation")
     if labels is not None:
         _expect(labels, dict, "the evaluation")
@@ -98,7 +98,7 @@ def checked(held: Any) -> Transcript:
     for place, message in enumerate(conversation):
         _check_message(message, f"message {place}")
     called = {name for message in conversation if message["role"] == "assistant" for name in message.get("tool_calls") or ()}
-    if called - {"end_task"} and not called - {"end_task"} & TOOLS.keys():
+    if not other and called - {"end_task"} and not called - {"end_task"} & TOOLS.keys():
         raise ReleaseError(f"its tools are not those of the authors' own harness: {', '.join(sorted(called))[:200]}")
     if sum(len(message.get("tool_calls") or ()) for message in conversation) > MOST_CALLS:
         raise ReleaseError(f"it has more than {MOST_CALLS:,} calls")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +12,11 @@ from ppres.agent import replay as replay_world
 from ppres.condition import Condition
 from ppres.conversation import LIMITS, Conversation, Message
 from ppres.read import outcomes
+from ppres.release import harness
+from ppres.release.labels import ALSO, Labels, outcomes_of
 from ppres.release.names import KNOWN as _KNOWN
 from ppres.release.names import ReleaseError, blank, cell, scenario_of
-from ppres.release.reading import explained, read
+from ppres.release.reading import HARNESS, explained, read
 from ppres.release.starts import start_of
 
 
@@ -21,7 +24,8 @@ def replay(source: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
     """Replay a released transcript: a path, or its parsed JSON.
 
     Returns condition (a `Condition`), messages (OpenAI format), outcomes (our rules), labels (the authors', as they are) and
-    canary (keep it with whatever is cut from the data).
+    canary (keep it with whatever is cut from the data). Of a production harness, whose tools are not ours, outcomes are the
+    authors' labels with their words read by our coders.
 
     Raises `ReleaseError` for what is no released transcript, and for a task, condition or subject that is not known here.
     """
@@ -40,7 +44,14 @@ def replay(source: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
         condition, problems = cell(told)[1:]
     if condition is None or problems:
         raise ReleaseError(f"this transcript cannot be replayed: {'; '.join(problems)}")
-    messages, scored = played(conversation, told, condition)
+    if harness.is_one(told, HARNESS):
+        row = told | labels | {name: labels[also] for name, also in ALSO.items() if also in labels}
+        described = cell(told)
+        messages = [message for turn, m in enumerate(conversation) if (message := message_of(m, turn))]
+        theirs = outcomes_of(Labels(row, Counter()), described)
+        scored = harness.outcomes_of(theirs, conversation, condition._scenario.steps)
+    else:
+        messages, scored = played(conversation, told, condition)
     return {"condition": condition, "messages": messages, "outcomes": scored, "labels": labels, "canary": canary}
 
 

@@ -26,7 +26,8 @@ COLUMNS = {
     "reported_score": ("float64", "an average in percent; in finance the net result in dollars"),
     "score_source": (
         "str",
-        "where the score (in finance the grade) is from: form, file, message; missing where there is none",
+        "where the score (in finance the grade) is from: form, file, message, or judge (the authors' labels alone); missing"
+        " where there is none",
     ),
     "score_doubt": (
         "str",

@@ -126,7 +126,7 @@ def test_what_cannot_be_replayed_stays_with_its_reason(tmp_path):
     nameless = json.dumps({"conversation": conversation(*READ, END), "experiment_metadata": {}})
     asset = transcript(LISTED[0], ("list_server_files", {"ip": OLD}, listing(**{"a.bin": ("2024-10-01", "An asset")})), END)
     faking = {"task_type": "alignment_faking", "alignment_faking_mode": "monitoring"}
-    with pytest.warns(UserWarning, match=r"released data: (9 of 10 transcripts could not|1 of 10 rows: unknown task)") as caught:
+    with pytest.warns(UserWarning, match=r"released data: (8 of 9 transcripts could not|1 of 9 rows: unknown task)") as caught:
         frame = replayed(
             tmp_path,
             told(transcript_json=good),
@@ -135,7 +135,6 @@ def test_what_cannot_be_replayed_stays_with_its_reason(tmp_path):
             told(transcript_json="[1, 2]"),
             told(transcript_json=json.dumps({"conversation": [{"content": "?"}], "experiment_metadata": {}})),
             told(transcript_json=json.dumps({"conversation": ["?", 5], "experiment_metadata": {}})),
-            told(transcript_json=good, agent_harness="opencode"),
             told(transcript_json=nameless, **faking),
             servers("exfiltration_transfer", transcript_json=asset),
             told(transcript_json=good, task_type="haggling"),
@@ -147,16 +146,15 @@ def test_what_cannot_be_replayed_stays_with_its_reason(tmp_path):
         "this is no released transcript: what it holds is not a dict but a list",
         "message 0 has no role that is known, which are system, user, assistant, tool",
         "this is no released transcript: message 0 is not a dict but a str",
-        "it was run in the harness opencode, with other tools",
         "its 'peer_agent_names' are not two names or more, one of which is the subject's",
         "no file on its servers is said to be model weights",
         "unknown task 'haggling'",
     ]
     assert values(frame, "missing") == [reason and f"not replayable: {reason}" for reason in reasons]
-    assert values(frame, "preserved") == [False] + [None] * 9
-    assert values(frame, "refused") == [False] + [None] * 9
-    assert values(frame, "authors_refused") == [False] * 10  # the labels are there all the same
-    assert values(frame, "cost") == [0.04] * 10
+    assert values(frame, "preserved") == [False] + [None] * 8
+    assert values(frame, "refused") == [False] + [None] * 8
+    assert values(frame, "authors_refused") == [False] * 9  # the labels are there all the same
+    assert values(frame, "cost") == [0.04] * 9
     said = [str(one.message) for one in caught if "could not" in str(one.message)]
     assert len(said) == 1
     assert "; …" in said[0]
