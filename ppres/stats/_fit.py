@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import t
 
-from ppres.stats._frame import NoOutcome, columns_of, counts
+from ppres.stats._frame import NoOutcome, codes_of, columns_of, counts
 from ppres.stats._likelihood import Array, Likelihood, Peak, profile
 
 probability = expit  # of log odds
@@ -61,6 +61,7 @@ def parse(formula: str, frame: pd.DataFrame) -> tuple[str, str, list[str]]:
     outcome, tilde, right = (part.strip() for part in formula.partition("~"))
     if not tilde or not right:
         raise ValueError(f"{formula!r} is no formula such as 'preserved ~ peer_present + cooperativeness'")
+    outcome = _unquoted(outcome)
     columns_of(frame, (), outcome)
     try:
         factors = [factor.code for term in patsy.ModelDesc.from_formula(right).rhs_termlist for factor in term.factors]
@@ -70,9 +71,21 @@ def parse(formula: str, frame: pd.DataFrame) -> tuple[str, str, list[str]]:
     names = {node.id for node in words if isinstance(node, ast.Name)}
     quoted = {node.value for node in words if isinstance(node, ast.Constant)}  # Q("a name with spaces")
     called = {node.func.id for node in words if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    if "offset" in called:
+        raise ValueError(f"{formula!r}: an offset has no place here; smf.glm(…, family=sm.families.Binomial(), offset=…) takes one")
     if unknown := names - called - set(frame.columns) - {"np", "Treatment", "Sum", "Helmert", "Poly", "Diff"}:
         raise KeyError(f"the frame has no column {', '.join(sorted(unknown))}; it has {', '.join(map(str, frame.columns))}")
     return outcome, right, [name for name in frame.columns if name in names - called or name in quoted]
+
+
+def _unquoted(outcome: str) -> str:
+    """The column of `Q("a name with spaces")`."""
+    try:
+        tree = ast.parse(outcome, mode="eval").body
+    except SyntaxError:
+        return outcome
+    quoted = isinstance(tree, ast.Call) and ast.unparse(tree.func) == "Q" and len(tree.args) == 1
+    return str(ast.literal_eval(tree.args[0])) if quoted and isinstance(tree, ast.Call) else outcome
 
 
 def aggregate(frame: pd.DataFrame, outcome: str, used: list[str], cluster: str | None = None) -> tuple[pd.DataFrame, int]:
@@ -90,6 +103,11 @@ def aggregate(frame: pd.DataFrame, outcome: str, used: list[str], cluster: str |
             raise ValueError(
                 f"{name!r} is missing in {missing} rows, which a model cannot use: "
                 f"{'leave them out' if number else 'leave them out, or name them'}, for instance {advice}"
+            )
+        values = frame.loc[known, name]
+        if pd.api.types.is_float_dtype(values) and (infinite := int(np.isinf(values.to_numpy(dtype=float)).sum())):
+            raise ValueError(
+                f"{name!r} is infinite in {infinite} rows, which a model cannot use: leave them out, or give them a number"
             )
     cells = pd.concat([frame.loc[known, groups], counted.loc[known, ["k", "n"]].add_prefix("_")], axis=1)
     cells = cells.groupby(groups, sort=True, observed=True).sum().reset_index() if groups else cells.sum().to_frame().T
@@ -122,6 +140,8 @@ def matrix(right: str, cells: pd.DataFrame) -> tuple[Array, Any]:
     if any(factor.state.get("transforms") for factor in info.factor_infos.values()):
         raise ValueError(f"{right!r} has a transform that looks at all rows; put its result into the frame as a column")
     x = np.asarray(made, dtype=float)
+    if bad := [name for name, column in zip(info.column_names, x.T, strict=True) if not np.isfinite(column).all()]:
+        raise ValueError(f"{right!r}: {', '.join(bad)} is infinite or no number in some rows")
     check_rank(x, info.column_names)
     return x, info
 
@@ -149,19 +169,21 @@ def design(formula: str, frame: pd.DataFrame, cluster: str | None = None) -> Des
     return Design(likelihood, np.linalg.inv(r), list(info.column_names), cells[used], codes, info, excluded)
 
 
-def fit(formula: str, frame: pd.DataFrame, cluster: str | None = None) -> Fit:
-    """Maximum likelihood, or Firth's where the counts are separated (of which a clustered variance knows nothing)."""
-    columns_of(frame, [cluster] if cluster else [])
+def fit(formula: str, frame: pd.DataFrame, cluster: str | Sequence[str] | None = None) -> Fit:
+    """Maximum likelihood, or Firth's where the counts are separated."""
+    names = columns_of(frame, cluster or ())
+    name = " x ".join(names)
+    if len(names) > 1:
+        frame = frame.assign(**{name: codes_of(frame, names)})
     made, label = design(formula, frame), "logit"
     if made.likelihood.separated():
-        made = replace(made, likelihood=replace(made.likelihood, firth=True))
-        label = f"Firth (clusters of {cluster} ignored)" if cluster else "Firth"
-    elif cluster:
-        made = design(formula, frame, cluster)
+        made, label = replace(made, likelihood=replace(made.likelihood, firth=True)), "Firth"
+    if names:
+        firth, made = made.likelihood.firth, design(formula, frame, name)
         number = np.unique(np.asarray(made.clusters)).size
         if number < 2:
-            raise ValueError(f"{cluster!r} has a single value, {frame[cluster].iloc[0]!r}; errors need at least 2 clusters")
-        label = f"logit clustered by {cluster} ({number})"
+            raise ValueError(f"{name!r} has a single value, {frame[name].iloc[0]!r}; errors need at least 2 clusters")
+        made, label = replace(made, likelihood=replace(made.likelihood, firth=firth)), f"{label} clustered by {name} ({number})"
     peak = made.likelihood.maximum()
     return Fit(made, peak, np.asarray(np.linalg.inv(peak.information), dtype=float), label)
 
@@ -171,7 +193,8 @@ def wald(fit: Fit, contrasts: Array) -> tuple[Array, Array]:
 
     With clusters: the bias-reduced variance CR2 of Bell and McCaffrey (2002) on the linearised model, and their Satterthwaite
     degrees of freedom (Pustejovsky and Tipton 2018, J Bus Econ Stat 36:672), which hold with few clusters and unequal ones. Both
-    NaN where the clusters cannot tell: a term that is constant but in one cluster, or a dummy of the clusters.
+    NaN where the clusters cannot tell: a term that is constant but in one cluster, or a dummy of the clusters. Of Firth's
+    likelihood never less than if rollouts were independent: where nothing has occurred, residuals say nothing about clusters.
     """
     clusters, counted = fit.design.clusters, fit.design.likelihood
     model = np.einsum("ij,jk,ik->i", contrasts, fit.covariance, contrasts)
@@ -197,7 +220,8 @@ def wald(fit: Fit, contrasts: Array) -> tuple[Array, Array]:
     norm = (size**2 - 2 * size * square).sum(axis=0) + (inner**2).sum(axis=(1, 2))
     told = expected > 0.5 * model
     df = np.where(told, expected**2 / np.maximum(norm, 1e-300), math.nan)
-    return np.where(told, np.sqrt((scores**2).sum(axis=0)), math.nan), df
+    variance = np.maximum((scores**2).sum(axis=0), model if counted.firth else 0)
+    return np.where(told, np.sqrt(variance), math.nan), df
 
 
 def rows_of(design: Design, cells: pd.DataFrame | Mapping[str, Any]) -> Array:
@@ -220,9 +244,14 @@ def estimates(fit: Fit, contrasts: Array, terms: Sequence[str], level: float) ->
     """Combinations of coefficients with intervals: CR2 where there are clusters, else profile."""
     estimate = contrasts @ fit.peak.beta
     error, df, *_ = numbers = intervals(fit, contrasts, estimate, level)
-    if fit.design.clusters is not None:
+    firth, by_clusters = fit.design.likelihood.firth, fit.design.clusters is not None
+    if by_clusters and not firth:
         return table(fit, terms, estimate, numbers, "CR2 and t")
-    low, high, p = np.array([profile(fit.design.likelihood, fit.peak, contrast, level) for contrast in contrasts]).T
+    stretch = error / np.maximum(np.sqrt(np.einsum("ij,jk,ik->i", contrasts, fit.covariance, contrasts)), 1e-300)
+    bounds = [profile(fit.design.likelihood, fit.peak, *told, level) for told in zip(contrasts, stretch, df, strict=True)]
+    low, high, p = np.array(bounds).T
+    if by_clusters:
+        return table(fit, terms, estimate, (np.full_like(error, math.nan), df, low, high, p), "profile likelihood stretched by CR2")
     error = np.full_like(error, math.nan) if fit.design.likelihood.firth else error
     return table(fit, terms, estimate, (error, np.full_like(df, math.nan), low, high, p), "profile likelihood")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.optimize import brentq, linprog
 from scipy.special import expit
-from scipy.stats import chi2, norm
+from scipy.stats import chi2, t
 
 Array = NDArray[np.float64]
 Bent = tuple[Array, Array]
@@ -215,19 +215,26 @@ def _ahead(peak: Peak, value: float) -> Array:
     return np.asarray(peak.beta + direction / direction[0] * (value - peak.beta[0]), dtype=float)
 
 
-def profile(likelihood: Likelihood, peak: Peak, contrast: Array, level: float) -> tuple[float, float, float]:
-    """Profile-likelihood interval of a linear combination of coefficients, and the p of "it is 0", likelihood ratio on 1 df."""
+def profile(
+    likelihood: Likelihood, peak: Peak, contrast: Array, stretch: float, df: float, level: float
+) -> tuple[float, float, float]:
+    """Profile-likelihood interval of a linear combination of coefficients, and the p of "it is 0", likelihood ratio on 1 df.
+
+    With clusters the root of the ratio is `stretch` times as long as that of independent rollouts, and t with `df`.
+    """
     if not contrast.any():
         return 0.0, 0.0, math.nan  # where a formula without an intercept says nothing
+    if math.isnan(stretch):
+        return math.nan, math.nan, math.nan
     # a basis in which the information is the identity, and the combination is the first coefficient times a length
     whitening = np.linalg.inv(np.linalg.cholesky(peak.information)).T
     turn: Any = np.linalg.qr(whitening.T @ contrast[:, None], mode="complete")[0]
     length = float(turn[:, 0] @ whitening.T @ contrast)
     turned = replace(likelihood, x=likelihood.x @ whitening @ turn)
     at = Profile(turned, turned.at(turn.T @ np.linalg.solve(whitening, peak.beta)))
-    cut = float(norm.ppf((1 + level) / 2))
+    cut = stretch * float(t.ppf((1 + level) / 2, df))
     low, high = sorted(length * at.bound(cut, step) for step in (-cut, cut))
-    return low, high, tail(at.root(at.held(0.0, widely=True)) ** 2, 1)
+    return low, high, float(2 * t.sf(at.root(at.held(0.0, widely=True)) / stretch, df))
 
 
 def tail(statistic: float, df: int) -> float:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def logit(
-    formula: str, frame: pd.DataFrame, cluster: str | None = None, by: str | Sequence[str] = (), level: float = 0.95
+    formula: str, frame: pd.DataFrame, cluster: str | Sequence[str] | None = None, by: str | Sequence[str] = (), level: float = 0.95
 ) -> pd.DataFrame:
     """Logistic regression of an outcome, for each group of a frame.
 
     `formula` is as in statsmodels: "preserved ~ peer_present + cooperativeness + C(scenario)". The fit is on counts of each
     distinct combination of its columns; rows with a missing outcome are excluded and counted. `cluster` names a column whose
-    values share errors (paraphrase, a condition cell).
+    values share errors (paraphrase, a condition cell), or several, whose combinations do. For weights, repeat rows.
 
     Returns a row per term: the groups, term, estimate (log odds), low, high, p, k and n of the fit, estimator, se, df, excluded.
     The estimator is one of
@@ -30,8 +30,8 @@ def logit(
     - "logit clustered by paraphrase (3), CR2 and t": the same estimates, with errors and degrees of freedom that hold for
       few clusters as well (Bell and McCaffrey 2002); NaN for a term about which the clusters say nothing;
     - "Firth, profile likelihood": where the counts are separated, so that a maximum likelihood estimate is infinite: the same of
-      the penalised likelihood (Firth 1993; Heinze and Schemper 2002), se NaN. It knows no clusters; where some were asked for,
-      it says that they were ignored.
+      the penalised likelihood (Firth 1993; Heinze and Schemper 2002), se NaN. With clusters the profile is stretched by as much
+      as CR2's error is longer than that of independent rollouts, and its quantiles are those of t.
     df are the degrees of freedom of t, NaN without clusters. The reference of a categorical column is its first category, of
     text the first in the alphabet. A group without any known outcome has one row: n 0, estimator "no outcome known", the rest
     missing.
@@ -51,7 +51,7 @@ def logit(
 
 
 def margins(
-    formula: str, frame: pd.DataFrame, cluster: str | None = None, by: str | Sequence[str] = (), level: float = 0.95
+    formula: str, frame: pd.DataFrame, cluster: str | Sequence[str] | None = None, by: str | Sequence[str] = (), level: float = 0.95
 ) -> pd.DataFrame:
     """Average marginal effects on the probability, for each column of a `logit` formula: one step, averaged over rollouts.
 
@@ -95,7 +95,7 @@ def predicted(
     formula: str,
     frame: pd.DataFrame,
     at: pd.DataFrame | Mapping[str, Any],
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     by: str | Sequence[str] = (),
     level: float = 0.95,
 ) -> pd.DataFrame:

@@ -97,9 +97,11 @@ def test_firth_of_two_proportions_adds_half_to_every_cell():
     table = stats.logit("preserved ~ x", frame, cluster="block")
     zero, one = logit(0.5 / 301), logit(299.5 / 301)
     assert table.estimate.tolist() == pytest.approx([zero, one - zero], abs=1e-6)
-    assert table.estimator.unique().tolist() == ["Firth (clusters of block ignored), profile likelihood"]
+    assert table.estimator.unique().tolist() == ["Firth clustered by block (20), profile likelihood stretched by CR2"]
+    alone = stats.logit("preserved ~ x", frame)
     # dependencies.md, section 5, by firthmodels: 9.23 to 16.72
-    assert table.loc[1, ["low", "high"]].tolist() == pytest.approx([9.23, 16.72], abs=0.01)
+    assert alone.loc[1, ["low", "high"]].tolist() == pytest.approx([9.23, 16.72], abs=0.01)
+    assert table.low[1] < alone.low[1] and table.high[1] > alone.high[1]  # t, and never less than independent rollouts
 
 
 def table_of(text, names=("x", "z", "k", "n")):

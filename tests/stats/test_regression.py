@@ -252,11 +252,15 @@ def test_groups_are_fitted_apart(study):
         ("presrved ~ peer_present", KeyError, "presrved"),
         ("paraphrase ~ peer_present", ValueError, "'paraphrase' is not true, false or missing"),
         ("preserved ~ center(cooperativeness)", ValueError, "looks at all rows"),
+        ("preserved ~ peer_present + offset(cooperativeness)", ValueError, "offset has no place here"),
+        ("preserved ~ dose", ValueError, "'dose' is infinite in 3 rows"),
     ],
 )
 def test_mistakes_are_named(study, formula, error, match):
     frame = study.assign(trust=study.cooperativeness.where(study.peer_present == 1))
     frame["told"] = study.scenario.where(study.peer_present == 1)
+    frame["dose"] = np.where(np.arange(len(frame)) < 3, np.inf, 1.0)
+    frame.loc[frame.index[:3], "preserved"] = True
     with pytest.raises(error, match=match):
         stats.logit(formula, frame)
 
@@ -280,6 +284,19 @@ def test_a_fit_that_converges_needs_no_search_for_separation(monkeypatch):
     assert (
         stats.logit("preserved ~ dose", frame.assign(preserved=frame.dose > 0).iloc[1200:1600:20]).estimator[0].startswith("Firth")
     )
+
+
+def test_what_a_formula_makes_infinite_is_named(study):
+    with np.errstate(divide="ignore"), pytest.raises(ValueError, match=r"np.log\(peer_present\) is infinite or no number"):
+        stats.logit("preserved ~ np.log(peer_present)", study)
+
+
+def test_quoted_outcomes_and_several_cluster_columns(study):
+    frame = study.rename(columns={"preserved": "was preserved"}).assign(both=study.paraphrase.astype(str) + study.scenario)
+    table = stats.logit('Q("was preserved") ~ peer_present', frame, cluster=["paraphrase", "scenario"])
+    alone = stats.logit("preserved ~ peer_present", study.assign(both=frame.both), cluster="both")
+    pd.testing.assert_frame_equal(table.drop(columns="estimator"), alone.drop(columns="estimator"))
+    assert table.estimator[0] == "logit clustered by paraphrase x scenario (22), CR2 and t"
 
 
 def test_thousands_of_clusters_need_no_matrix_of_their_pairs():
