@@ -174,6 +174,7 @@ function keys(event) {
     const place = shown.indexOf(current), next = place < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, place + step));
     if (next >= limit) limit += SHOWN, table();
     location.hash = encodeURIComponent(study.ids[shown[next]]);
+    follow(); // now, and not when the browser comes to it: the next key counts from here
   }
 }
 
