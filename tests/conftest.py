@@ -2,11 +2,18 @@
 
 import socket
 
+import hypothesis
 import pytest
 
 import ppres as pp
 from ppres.condition import DATASETS, SCENARIOS
 from ppres.models import transport
+
+# A loaded machine draws examples slowly, which is no fault of a test's.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
