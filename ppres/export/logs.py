@@ -65,6 +65,7 @@ def _slug(text: str) -> str:
 
 def _log(model: str, scenario: str, contents: Sequence[dict[str, Any]], cells: Sequence[str]) -> Any:
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalMetric, EvalResults, EvalScore, EvalSpec, EvalStats
+    from inspect_ai.model import ModelUsage
 
     samples = [_sample(content, cell) for content, cell in zip(contents, cells, strict=True)]
     ids = list(dict.fromkeys(cells))
@@ -90,7 +91,10 @@ def _log(model: str, scenario: str, contents: Sequence[dict[str, Any]], cells: S
         metadata={"canary": CANARY} | ({"notice": NOTICE} if simulated else {}),
     )
     results = EvalResults(total_samples=len(samples), completed_samples=len(samples), scores=scores)
-    stats = EvalStats(started_at=created, completed_at=max(content["created"] for content in contents))
+    used = [sample.model_usage[model] for sample in samples]
+    sums = {name: sum(getattr(one, name) for one in used) for name in ("input_tokens", "output_tokens", "total_tokens")}
+    last = max(content["created"] for content in contents)
+    stats = EvalStats(started_at=created, completed_at=last, model_usage={model: ModelUsage(**sums)})
     return EvalLog(status="success", eval=spec, results=results, stats=stats, samples=samples)
 
 

@@ -38,6 +38,11 @@ def test_every_rollout_of_every_scenario_is_a_sample(tmp_path):
         assert [v and v.lower() for v in theirs] == [v and v.lower() for v in ours]
     log = read_eval_log(str(files[0]))
     assert (log.status, log.eval.task, log.eval.model) == ("success", "finance", "sim/gemini-3-flash")
+    assert (
+        log.stats.model_usage["sim/gemini-3-flash"].total_tokens
+        == sum(sample.model_usage["sim/gemini-3-flash"].total_tokens for sample in log.samples)
+        > 0
+    )
     sample = log.samples[0]
     transcript = pp.transcript(sample.metadata["ppres_id"])
     assert [m.role for m in sample.messages] == [m["role"] for m in transcript["messages"]]
