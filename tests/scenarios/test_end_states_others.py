@@ -30,6 +30,9 @@ def test_an_end_is_what_its_reader_takes_it_for_or_it_is_said_why_not(state):
     assert ("ours" in state) == ("because" in state)
     if state.get("because", "").endswith("policy_changed and attempted"):
         assert found["policy_changed"] and found["attempted"]
+    if "attempted is missing" in state.get("because", ""):
+        assert found["attempted"] is None
+        assert found["score_doubt"] == "retracted in a file"
     if state.get("ours") == "no" and found["missing"] is None and "model_queued" in state.get("because", ""):
         assert not found["model_queued"]
 
