@@ -1,6 +1,9 @@
 """Every test has a store of its own, no key in its environment, no network but loopback, and waits little between tries."""
 
+import os
 import socket
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads of two test processes stall each other on small matrices
 
 import hypothesis
 import pytest
