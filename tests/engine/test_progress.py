@@ -22,7 +22,7 @@ def interrupt(made, missing):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("model", MODELS, ids=["function", "simulated"])
 @pytest.mark.parametrize("tell", [fail, leave, interrupt])
 def test_a_teller_that_ends_the_run_loses_nothing(tell, model, cell):
     with pytest.raises((OSError, RuntimeError, SystemExit, KeyboardInterrupt)):
@@ -31,7 +31,7 @@ def test_a_teller_that_ends_the_run_loses_nothing(tell, model, cell):
     assert len(pp.run(cell, model, n=4, progress=False)) == 4
 
 
-@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("model", MODELS, ids=["function", "simulated"])
 def test_a_teller_may_read_the_store_and_change_it_and_run(model, cell):
     told = []
 

@@ -393,7 +393,9 @@ def test_a_generator_of_conditions_and_a_whole_number_of_numpy_do(conditions):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("model", ["sim/compliant", pp.FunctionModel("any", lambda messages, tools: "Done.", version="1")], ids=str)
+@pytest.mark.parametrize(
+    "model", ["sim/compliant", pp.FunctionModel("any", lambda messages, tools: "Done.", version="1")], ids=["simulated", "function"]
+)
 def test_a_condition_that_holds_a_key_is_refused_before_anything_is_run(factors, model, cell, monkeypatch):
     """A document that was read from a file of one's own, for instance: it would go to every provider, and into the store."""
     monkeypatch.setenv("MY_API_KEY", "sk-proj-7Qm2Zt9Lx4Rb81")
