@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ppres.condition import Condition
 from ppres.engine.rollout import provenance
 from ppres.models.budget import check_whole
+from ppres.outputs import written_whole
 from ppres.read.outcomes import scorer_of
 from ppres.read.stored import flattened
 from ppres.simulated.personas import Persona
@@ -106,6 +107,9 @@ def preregister(
     }
     if path.exists():
         return _same(path, record)
+    page = path.with_suffix(".md")
+    if page.exists():
+        raise StudyError(f"{page} is there, and no record beside it: move it, or choose another name")
     with Store(store) as opened:
         before = sum(map(len, opened.stored(cell.digest for cell in cells).values()))
     record |= {
@@ -118,8 +122,9 @@ def preregister(
     record = json.loads(json.dumps(record, allow_nan=False))
     record["sha256"] = digest(record)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".md").write_text(registered(record), encoding="utf-8")
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for made, text in ((page, registered(record)), (path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")):
+        with written_whole(made) as beside:
+            beside.write_text(text, encoding="utf-8")
     return Registration(record, path)
 
 

@@ -54,6 +54,15 @@ def test_the_same_study_is_registered_once_and_another_never_in_its_place():
     assert json.loads(first.path.read_text())["n"] == 20
 
 
+def test_a_page_of_somebody_elses_is_not_written_over():
+    page = Path(os.environ["PPRES_STORE"]).parent / "preregistrations" / "first.md"
+    page.parent.mkdir()
+    page.write_text("notes")
+    with pytest.raises(pp.StudyError, match=r"first\.md is there, and no record beside it"):
+        registered()
+    assert page.read_text() == "notes" and not page.with_suffix(".json").exists()
+
+
 @pytest.mark.parametrize("change", [("n", 10), ("alpha", 0.5), ("hypotheses", {"H1": "Something else."})])
 def test_a_record_that_was_changed_is_told(change):
     record = registered()
