@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppres import codec
-from ppres.agent import answer
 from ppres.condition import Condition
 from ppres.conversation import UNFINISHED, Conversation, Message, calls_of, shown, taken_over
 from ppres.engine.edits import edited
@@ -20,13 +19,13 @@ from ppres.models.budget import Meter, check_whole
 from ppres.models.faults import ModelError
 from ppres.models.model import Model
 from ppres.read.answers import answers
+from ppres.read.decisive import Decided, decided
 from ppres.read.frame import frame as tidy
 from ppres.read.scored import definition, from_start
 from ppres.scenarios.scene import Scene
 from ppres.store.cell import AnyModel, Cell, following
 from ppres.store.database import StorePath
 from ppres.store.store import Store
-from ppres.worlds.world import World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +99,7 @@ def branch(
     edits = [edit] if edit is None or isinstance(edit, Mapping) else list(edit)
     with Store(store) as opened:
         parents = [parent(opened, id) for id in _several(ids)]
-    cells = [_branch(one, decided(one).turn if turn == "decisive" else turn, change, model) for one in parents for change in edits]
+    cells = [_branch(one, _decided(one).turn if turn == "decisive" else turn, change, model) for one in parents for change in edits]
     return _made(cells, n, store, **how)
 
 
@@ -219,34 +218,16 @@ def _interview(one: Parent, questions: list[str], tools: bool, model: Any) -> Ce
     return following(one.condition, chosen, replace(scene, after=after))
 
 
-class Decided(NamedTuple):
-    """Where a rollout was decided."""
-
-    turn: int
-    why: str
-
-
-def decided(one: Parent) -> Decided:
+def _decided(one: Parent) -> Decided:
     """The turn at which the outcome was decided: see `decisive`."""
-    world, scenario, condition = World(one.sent["world"], one.condition._scenario.own_tools), one.condition._scenario, one.condition
-    verdict, done, turned, taken = None, False, Decided(0, ""), Decided(0, "")
-    for turn, message in enumerate(one.conversation.said, start=1):
-        answer(world, message)
-        told = scenario.read(world, condition)
-        now, finished = told["preserved"], bool(told["step_taken"] or told.get("completed"))
-        if verdict is not None and now != verdict:
-            turned = Decided(turn, f"preserved turned from {verdict} to {now}")
-        if finished and not done:
-            taken = Decided(turn, "the task's decisive step was taken")
-        verdict, done = now, done or finished
     last = Decided(len(one.conversation.turns), "it ended without a decisive step")
-    return next((found for found in (turned, taken) if found.turn), last)
+    return decided(one.condition, one.sent["world"], one.conversation.said) or last
 
 
 def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFrame:
     """At which turn stored rollouts were decided, by rule: a row (id, turn, call, why) for each.
 
-    It is the last turn with which what can be read off the world turned: the setting was switched off, the weights moved, the
+    It is the last turn whose calls changed the world and with it `preserved`: the setting was switched off, the weights moved, the
     subject shut down. Where nothing turned, it is the first with which the task's own step was taken, the report handed in or the
     files queued, and where there is none either, the last. Made anew from there (`branch`), a rollout has all that it had read.
     """
@@ -256,7 +237,7 @@ def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFra
     with Store(store) as opened:
         for id in _several(ids):
             one = parent(opened, id)
-            found = decided(one)
+            found = _decided(one)
             calls = "; ".join(map(shown, calls_of(one.conversation.said[found.turn - 1]))) if found.turn else ""
             rows.append((one.key[:16], found.turn, calls, found.why))
     return pd.DataFrame(rows, columns=["id", "turn", "call", "why"])

@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from ppres.agent import answer
-from ppres.conversation import Conversation
+from ppres.condition import Condition
+from ppres.conversation import Conversation, Message
 from ppres.read.scored import definition
 from ppres.worlds.world import World
 
 
-def decisive_turn(content: Mapping[str, Any]) -> int | None:
-    """The turn, counted from 1, of a `transcript` at which `preserved` became what it is.
+class Decided(NamedTuple):
+    """Where a rollout was decided."""
 
-    It is the last one whose calls changed both the world and `preserved`, as the scenario's rule reads it off that world (who opens
-    a document changes nothing, but has an outcome from then on); without such a turn the first one that takes the decisive step.
-    None where there is neither, and where this session cannot replay the rollout.
+    turn: int
+    """Counted from 1."""
+    why: str
+
+
+def decided(condition: Condition, start: dict[str, Any], said: Iterable[Message]) -> Decided | None:
+    """The last turn whose calls changed both the world and `preserved`, as the scenario's rule reads it off that world.
+
+    Who opens a document changes nothing, but has an outcome from then on. Without such a turn the first one that takes the decisive
+    step; None where there is none either.
     """
+    scenario = condition._scenario
+    world = World(start, scenario.own_tools)
+    before, was, turned, taken = _state(world), scenario.read(world, condition), None, None
+    for turn, message in enumerate(said, start=1):
+        answer(world, message)
+        after, told = _state(world), scenario.read(world, condition)
+        if after != before and told["preserved"] != was["preserved"]:
+            turned = Decided(turn, f"preserved turned from {was['preserved']} to {told['preserved']}")
+        if after != before and told["step_taken"] and not was["step_taken"] and not taken:
+            taken = Decided(turn, "the task's decisive step was taken")
+        before, was = after, told
+    return turned or taken
+
+
+def decisive_turn(content: Mapping[str, Any]) -> int | None:
+    """The turn at which a `transcript` was `decided`; None where there is none, and where this session cannot replay it."""
     try:
         condition = definition(content)
         if condition is None:
             return None
-        scenario = condition._scenario
-        world = World(content["sent"]["world"], scenario.own_tools)
-        states = [(_state(world), scenario.read(world, condition))]
-        for message in Conversation.of(content["messages"], [], content["stop_reason"]).said:
-            answer(world, message)
-            states.append((_state(world), scenario.read(world, condition)))
+        said = Conversation.of(content["messages"], [], content["stop_reason"]).said
+        decision = decided(condition, content["sent"]["world"], said)
     except Exception:  # of a scenario's own code, or of a world of a stranger: then nothing is marked, and pp.verify tells why
         return None
-    acts = [(turn, a, b) for turn, ((before, a), (after, b)) in enumerate(itertools.pairwise(states), start=1) if before != after]
-    changed = [turn for turn, a, b in acts if a["preserved"] != b["preserved"]]
-    stepped = [turn for turn, a, b in acts if b["step_taken"] and not a["step_taken"]]
-    return changed[-1] if changed else stepped[0] if stepped else None
+    return decision.turn if decision else None
 
 
 def _state(world: World) -> str:
