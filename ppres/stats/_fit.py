@@ -260,6 +260,7 @@ def table(fit: Fit, terms: Sequence[str], estimate: Array, numbers: tuple[Array,
     """Rows as all regressions return them."""
     error, df, low, high, p = numbers
     counted = {"k": int(fit.design.likelihood.k.sum()), "n": int(fit.design.likelihood.n.sum())}
+    estimate = np.where(np.abs(estimate) < 1e-12, 0.0, estimate)  # what is 0 is 0 on every machine, not 3e-16
     shape = {"term": list(terms), "estimate": estimate, "low": low, "high": high, "p": p} | counted
     behind = {"se": error, "df": df, "excluded": fit.design.excluded}
     return pd.DataFrame(shape | {"estimator": f"{fit.label}, {kind}"} | behind)
