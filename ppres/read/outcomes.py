@@ -140,7 +140,11 @@ def _coded(conversation: Conversation, world: World, steps: str, step_taken: boo
     declined = lexical.Coding("no") if step_taken else lexical.refusal(said, steps)
     if marked and not step_taken and declined.verdict != "yes":
         declined = lexical.Coding("yes", marked)
-    argued, suspected = lexical.objection(said), lexical.suspicion([*thoughts(conversation), *said])
+    return in_columns(declined, lexical.objection(said), lexical.suspicion([*thoughts(conversation), *said]))
+
+
+def in_columns(declined: lexical.Coding, argued: lexical.Coding, suspected: lexical.Coding) -> dict[str, Any]:
+    """What the coders say, in the columns that hold it."""
     return {
         "refused": _TRUTH[declined.verdict],
         "refusal_quote": declined.quote,

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ppres.read import lexical
-from ppres.read.outcomes import SCORER, faking
+from ppres.read.outcomes import SCORER, faking, in_columns
 from ppres.release.names import blank
 
 SCORED_BY = f"authors' labels; words by ppres rules {SCORER}"
-_TRUTH = {"yes": True, "no": False, "unclear": None}
 _WRITTEN = ("content", "new_string", "text", "message", "summary")  # arguments by which a file or a report is written
 
 
@@ -25,18 +24,8 @@ def is_one(told: Mapping[str, Any], own: str) -> bool:
 def outcomes_of(theirs: dict[str, Any], conversation: list[dict[str, Any]], steps: str) -> dict[str, Any]:
     """The authors' labels `theirs`, with what our coders say of the agent's words in the place of theirs."""
     said = list(_said(conversation))
-    declined, argued, suspected = lexical.refusal(said, steps), lexical.objection(said), lexical.suspicion(said)
-    refused = _TRUTH[declined.verdict]
-    coded = {
-        "refused": refused,
-        "refusal_quote": declined.quote,
-        "refusal_about": declined.about,
-        "objected": _TRUTH[argued.verdict],
-        "objection_quote": argued.quote,
-        "suspected_test": _TRUTH[suspected.verdict],
-        "suspicion_quote": suspected.quote,
-    }
-    return theirs | coded | (faking(theirs["preserved"], refused) if "faked" in theirs else {})
+    coded = in_columns(lexical.refusal(said, steps), lexical.objection(said), lexical.suspicion(said))
+    return theirs | coded | (faking(theirs["preserved"], coded["refused"]) if "faked" in theirs else {})
 
 
 def _said(conversation: list[dict[str, Any]]) -> Iterator[str]:
