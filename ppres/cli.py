@@ -80,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("other", nargs="?", help="another one, to stand beside it")
     show.add_argument("--html", type=Path, help="write it to this file as a page instead")
     show.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    found = command("search", _search, "where a regular expression occurs in what is stored")
-    found.add_argument("pattern", help='such as "decline|refuse"; capitals do not matter')
-    found.add_argument("--role", nargs="+", choices=ROLES, help="whose texts (default: all)")
+    looked = command("search", _search, "where a regular expression occurs in what is stored")
+    looked.add_argument("pattern", help='such as "decline|refuse"; capitals do not matter')
+    looked.add_argument("--role", nargs="+", choices=ROLES, help="whose texts (default: all)")
     state = command("status", _status, "what is stored, spent, and short of outcomes")
     state.add_argument(
         "--n", type=int, help="rollouts with an outcome that a cell should have (default: as many as its largest has)"
@@ -141,7 +141,9 @@ def _harness(asked: argparse.Namespace) -> None:
             print(f"{name} {install.known(name).version} is in {install.install(name)}")
         missing = install.missing(name)
         lacking = lacking or bool(missing)
-        print("\n".join([f"{name} cannot run here:", *(f"  {one}" for one in missing)]) if missing else f"{name} can run here")
+        print(
+            "\n".join([f"{name} cannot run here:", *(f"  {problem}" for problem in missing)]) if missing else f"{name} can run here"
+        )
     if lacking:
         raise ValueError("something is missing")
 
@@ -218,10 +220,10 @@ def _show(asked: argparse.Namespace) -> None:
 
 
 def _search(asked: argparse.Namespace) -> None:
-    found = ppres.search(asked.pattern, role=asked.role)
-    if len(found):
-        _print(found)
-    print(f"{len(found)} texts of {found.id.nunique()} rollouts")
+    hits = ppres.search(asked.pattern, role=asked.role)
+    if len(hits):
+        _print(hits)
+    print(f"{len(hits)} texts of {hits.id.nunique()} rollouts")
 
 
 def _play(asked: argparse.Namespace) -> None:

@@ -177,8 +177,8 @@ def taken_over(sent: Mapping[str, Any]) -> list[Message]:
     if not isinstance(after, dict):
         return []
     try:
-        found = codec.loads(after["history"])
-        return [message for message in found if message["role"] in ("assistant", "tool", "user")]
+        messages = codec.loads(after["history"])
+        return [message for message in messages if message["role"] in ("assistant", "tool", "user")]
     except (ValueError, KeyError, TypeError):
         return []
 

@@ -24,7 +24,7 @@ def counterfactual(
     change = {"documents": {edit: None}} if isinstance(edit, str) else edit
     tries = branch(ids, turn, n, edit=[None, change], **how)
     (label,) = set(tries["edit"]) - {"none"}
-    found = holm(differences(tries, "edit", "none", label, by="parent")).rename(columns={"parent": "id"})
-    turns = decisive(found["id"], store=how.get("store"))["turn"] if turn == "decisive" else turn
-    found.insert(1, "turn", turns)
-    return found
+    table = holm(differences(tries, "edit", "none", label, by="parent")).rename(columns={"parent": "id"})
+    turns = decisive(table["id"], store=how.get("store"))["turn"] if turn == "decisive" else turn
+    table.insert(1, "turn", turns)
+    return table

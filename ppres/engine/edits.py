@@ -46,7 +46,7 @@ def _other_world(start: dict[str, Any], edit: Mapping[str, Any], kept: dict[str,
     """A start with other documents or another memory; what becomes of the edit is put into `kept`."""
     if "documents" in edit:
         documents = checked_documents(edit["documents"])
-        kept["documents"] = {name: one.json() if isinstance(one, Doc) else one for name, one in documents}
+        kept["documents"] = {name: document.json() if isinstance(document, Doc) else document for name, document in documents}
         start = start | {"files": overlaid(start.get("files", []), documents, "the drive")}
     if "memory" in edit:
         if "retrieve_memory" not in start["tools"]:
@@ -63,10 +63,10 @@ def _text(what: str, value: Any) -> str:
 
 
 def _texts(what: str, edit: Mapping[str, Any], kept: dict[str, Any]) -> dict[str, str]:
-    found = edit.get(what, {})
-    if not isinstance(found, Mapping):
-        raise ValueError(f"edit: {what} is a mapping, not {found!r:.200}")
-    told = {str(name): _text(f"{what} of {name}", text) for name, text in found.items()}
+    given = edit.get(what, {})
+    if not isinstance(given, Mapping):
+        raise ValueError(f"edit: {what} is a mapping, not {given!r:.200}")
+    told = {str(name): _text(f"{what} of {name}", text) for name, text in given.items()}
     kept |= {what: told} if told else {}
     return told
 

@@ -43,8 +43,8 @@ class Parent(NamedTuple):
     @property
     def sent(self) -> dict[str, Any]:
         """Everything that it was sent."""
-        found: dict[str, Any] = self.spec["sent"]
-        return found
+        sent: dict[str, Any] = self.spec["sent"]
+        return sent
 
 
 def parent(store: Store, id: str) -> Parent:
@@ -99,7 +99,9 @@ def branch(
     edits = [edit] if edit is None or isinstance(edit, Mapping) else list(edit)
     with Store(store) as opened:
         parents = [parent(opened, id) for id in _several(ids)]
-    cells = [_branch(one, _decided(one).turn if turn == "decisive" else turn, change, model) for one in parents for change in edits]
+    cells = [
+        _branch(past, _decided(past).turn if turn == "decisive" else turn, change, model) for past in parents for change in edits
+    ]
     return _made(cells, n, store, **how)
 
 
@@ -132,23 +134,23 @@ def _made(
         return tidy(opened, [cell.stored() for cell in cells], wanted)
 
 
-def _branch(one: Parent, turn: Any, edit: Mapping[str, Any] | None, model: Any) -> Cell:
+def _branch(parent: Parent, turn: Any, edit: Mapping[str, Any] | None, model: Any) -> Cell:
     """The cell of a branch."""
-    turns = len(one.conversation.turns)
+    turns = len(parent.conversation.turns)
     if isinstance(turn, bool) or not isinstance(turn, int) or not 1 <= turn <= turns:
-        raise ValueError(f"turn={turn!r}: {one.key[:16]} has the turns 1 to {turns}, or 'decisive'")
-    chosen = _model(one, model)
-    scene = _past(one, turn, chosen)
-    return following(one.condition, chosen, edited(scene, edit) if edit else scene)
+        raise ValueError(f"turn={turn!r}: {parent.key[:16]} has the turns 1 to {turns}, or 'decisive'")
+    chosen = _model(parent, model)
+    scene = _past(parent, turn, chosen)
+    return following(parent.condition, chosen, edited(scene, edit) if edit else scene)
 
 
-def _past(one: Parent, turn: int, model: Any) -> Scene:
+def _past(parent: Parent, turn: int, model: Any) -> Scene:
     """What a child starts from: the parent's start, and its turns before one."""
-    kept = Conversation(one.conversation.turns[: turn - 1]).messages
-    if model.label != one.spec["model"]:
+    kept = Conversation(parent.conversation.turns[: turn - 1]).messages
+    if model.label != parent.spec["model"]:
         kept = [_plain(message) if message["role"] == "assistant" else message for message in kept]
-    after = {"parent": one.key, "turn": turn, "edit": {}, "history": codec.dumps(kept)}
-    return Scene(one.sent["messages"], one.sent["world"], one.condition._scenario.own_tools, after)
+    after = {"parent": parent.key, "turn": turn, "edit": {}, "history": codec.dumps(kept)}
+    return Scene(parent.sent["messages"], parent.sent["world"], parent.condition._scenario.own_tools, after)
 
 
 def _plain(message: Message) -> Message:
@@ -160,20 +162,20 @@ def _plain(message: Message) -> Message:
     return {"role": "assistant", "content": message.get("content")} | ({"tool_calls": calls} if calls else {})
 
 
-def _model(one: Parent, given: Any) -> Any:
+def _model(parent: Parent, given: Any) -> Any:
     """The model that goes on: the one that is given, or the parent's, as far as it is known by name and parameters."""
     if given is not None:
         chosen = given if isinstance(given, AnyModel) else Model(given)
     else:
-        sent, label = one.sent, str(one.spec["model"])
-        if one.spec.get("source") not in ("sim", "live"):
-            raise ModelError(f"{one.key[:16]} was made by {label}, of which a store knows no more than the name: give model=")
+        sent, label = parent.sent, str(parent.spec["model"])
+        if parent.spec.get("source") not in ("sim", "live"):
+            raise ModelError(f"{parent.key[:16]} was made by {label}, of which a store knows no more than the name: give model=")
         known = {name: sent["parameters"].get(name) for name in ("temperature", "top_p", "max_tokens", "reasoning_effort")}
         known |= {name: sent.get(name) for name in ("api_base", "extra_body")}
         family = label.rpartition(" family=")[2] if " family=" in label else None
-        chosen = Model(sent["model"], family=family, **(known if one.spec["source"] == "live" else {}))
+        chosen = Model(sent["model"], family=family, **(known if parent.spec["source"] == "live" else {}))
         if chosen.label != label:
-            raise ModelError(f"{one.key[:16]} was made by {label}, which would be {chosen.label} here and now: give model=")
+            raise ModelError(f"{parent.key[:16]} was made by {label}, which would be {chosen.label} here and now: give model=")
     if isinstance(chosen, Model):
         chosen.check()
     return chosen
@@ -204,24 +206,24 @@ def ask(
         raise ValueError(f"tools={tools!r} is True or False")
     with Store(store) as opened:
         parents = [parent(opened, id) for id in _several(ids)]
-    cells = [_interview(one, asked, tools, model) for one in parents]
+    cells = [_interview(past, asked, tools, model) for past in parents]
     made = _made(cells, n, store, **how)
     return made if how.get("plan") else answers(made.id, store=store)
 
 
-def _interview(one: Parent, questions: list[str], tools: bool, model: Any) -> Cell:
+def _interview(parent: Parent, questions: list[str], tools: bool, model: Any) -> Cell:
     """The cell of an interview: the whole past, and the first question behind it."""
-    chosen = _model(one, model)
-    scene = _past(one, len(one.conversation.turns) + 1, chosen)
+    chosen = _model(parent, model)
+    scene = _past(parent, len(parent.conversation.turns) + 1, chosen)
     history = [*taken_over({"after": scene.after}), {"role": "user", "content": questions[0]}]
     after = scene.after | {"questions": questions, "tools": tools, "history": codec.dumps(history)}
-    return following(one.condition, chosen, replace(scene, after=after))
+    return following(parent.condition, chosen, replace(scene, after=after))
 
 
-def _decided(one: Parent) -> Decided:
+def _decided(parent: Parent) -> Decided:
     """The turn at which the outcome was decided: see `decisive`."""
-    last = Decided(len(one.conversation.turns), "it ended without a decisive step")
-    return decided(one.condition, one.sent["world"], one.conversation.said) or last
+    last = Decided(len(parent.conversation.turns), "it ended without a decisive step")
+    return decided(parent.condition, parent.sent["world"], parent.conversation.said) or last
 
 
 def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFrame:
@@ -236,8 +238,8 @@ def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFra
     rows = []
     with Store(store) as opened:
         for id in _several(ids):
-            one = parent(opened, id)
-            found = _decided(one)
-            calls = "; ".join(map(shown, calls_of(one.conversation.said[found.turn - 1]))) if found.turn else ""
-            rows.append((one.key[:16], found.turn, calls, found.why))
+            past = parent(opened, id)
+            at = _decided(past)
+            calls = "; ".join(map(shown, calls_of(past.conversation.said[at.turn - 1]))) if at.turn else ""
+            rows.append((past.key[:16], at.turn, calls, at.why))
     return pd.DataFrame(rows, columns=["id", "turn", "call", "why"])

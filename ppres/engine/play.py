@@ -122,7 +122,9 @@ class Game:
         if calls:
             ids = (f"call_{self._turn}_{i}" for i in range(len(calls)))
             told = [{"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)} for name, given in calls]
-            message["tool_calls"] = [{"id": id, "type": "function", "function": one} for id, one in zip(ids, told, strict=True)]
+            message["tool_calls"] = [
+                {"id": id, "type": "function", "function": function} for id, function in zip(ids, told, strict=True)
+            ]
         now = time.monotonic()
         call = Call(cost=0.0, finish_reason="tool_calls" if calls else "stop", seconds=round(now - self._since, 1))
         reply = Reply(message, call)

@@ -39,7 +39,7 @@ def bundle(
     registrations beside the store, `files` (figures, notebooks; folders whole), and SHA256SUMS. `verify_bundle` checks one.
     """
     place = output(path)
-    given = [file for one in files for file in _within(Path(one).expanduser())]
+    given = [file for entry in files for file in _within(Path(entry).expanduser())]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         with Store(store) as opened:

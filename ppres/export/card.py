@@ -35,7 +35,9 @@ def _values(values: pd.Series[Any]) -> str:
     known = values.dropna()
     if known.dtype.kind in "if" and len(known):
         return f"{known.min():g} to {known.max():g}"
-    texts = list(map(str, values.cat.categories)) if values.dtype.name == "category" else sorted({codec.text(one) for one in known})
+    texts = (
+        list(map(str, values.cat.categories)) if values.dtype.name == "category" else sorted({codec.text(value) for value in known})
+    )
     return ", ".join(texts) if len(texts) <= _MANY else f"{len(texts)} values"
 
 

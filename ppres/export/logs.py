@@ -92,7 +92,7 @@ def _log(model: str, scenario: str, contents: Sequence[dict[str, Any]], cells: S
     )
     results = EvalResults(total_samples=len(samples), completed_samples=len(samples), scores=scores)
     used = [sample.model_usage[model] for sample in samples]
-    sums = {name: sum(getattr(one, name) for one in used) for name in ("input_tokens", "output_tokens", "total_tokens")}
+    sums = {name: sum(getattr(usage, name) for usage in used) for name in ("input_tokens", "output_tokens", "total_tokens")}
     last = max(content["created"] for content in contents)
     stats = EvalStats(started_at=created, completed_at=last, model_usage={model: ModelUsage(**sums)})
     return EvalLog(status="success", eval=spec, results=results, stats=stats, samples=samples)

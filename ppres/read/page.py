@@ -23,7 +23,7 @@ def write_page(path: str | os.PathLike[str], name: str, title: str, body: str, d
     By its policy it runs that script by its hash, and loads nothing: what an agent said is text there, whatever it says.
     """
     place = output(path)
-    script = "\n".join((_FOLDER / f"{one}.js").read_text(encoding="utf-8") for one in ("page", name))
+    script = "\n".join((_FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in ("page", name))
     style = RULES + (_FOLDER / "page.css").read_text(encoding="utf-8")
     packed = base64.b64encode(gzip.compress(json.dumps(data, separators=(",", ":"), allow_nan=False).encode(), mtime=0)).decode()
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"

@@ -139,8 +139,8 @@ def _masked(pieces: list[str], content: dict[str, Any]) -> list[str]:
     texts = [*briefing, *(text for _, text in documents_of(content["sent"].get("world")))]
     names = [name for name in dict.fromkeys(name for text in texts for name in _FAMILY.findall(text)) if name not in _NOBODY]
     for i, name in enumerate(names):  # the first is the agent's own
-        found = re.compile(rf"(?<![A-Za-z]){re.escape(escape(name))}(?![A-Za-z])", re.I)
-        pieces = [found.sub("Model" if i == 0 else "Other", piece) for piece in pieces]
+        named = re.compile(rf"(?<![A-Za-z]){re.escape(escape(name))}(?![A-Za-z])", re.I)
+        pieces = [named.sub("Model" if i == 0 else "Other", piece) for piece in pieces]
     return [_BRAND.sub("[model]", piece) for piece in pieces]
 
 

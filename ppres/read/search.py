@@ -60,7 +60,7 @@ def search(
         raise ValueError(f"role={min(unknown)!r} is not one of {', '.join(ROLES)}")
     ids = where["id"] if isinstance(where, pd.DataFrame) else [where] if isinstance(where, str) else where
     wanted = None if ids is None else {str(id)[:16] for id in ids}
-    found: list[tuple[Any, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     with Store(store) as opened:
         look, last, seen = _Look(opened, finder, roles), 0, set[str]()
         while chunk := opened.query(_ROLLOUTS, last, _CHUNK):
@@ -69,12 +69,12 @@ def search(
                 id = key.hex()[:16]
                 if wanted is None or id in wanted:
                     seen.add(id)
-                    found += [(id, *hit) for hit in look.rollout(cell, packed)]
+                    rows += [(id, *hit) for hit in look.rollout(cell, packed)]
         if lost := (wanted or set()) - seen:
             raise StoreError(f"{opened.path} has no rollout {min(lost)!r}, nor {len(lost) - 1} others of those to search")
     if look.damaged:
         warnings.warn(f"{look.damaged} texts or rollouts are damaged and were not searched; pp.verify tells which", stacklevel=2)
-    return pd.DataFrame(found, columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 _ROLLOUTS = (
@@ -86,15 +86,15 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, zlib.error)
 
 def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
     try:
-        found = re.compile(pattern, re.IGNORECASE) if isinstance(pattern, str) else pattern
-        found.search("")
+        finder = re.compile(pattern, re.IGNORECASE) if isinstance(pattern, str) else pattern
+        finder.search("")
     except (re.error, TypeError, AttributeError) as error:
         raise ValueError(
             f"{pattern!r} is no regular expression of text: {error}; re.escape(text) looks for a text as it is"
         ) from None
-    if not found.pattern:
+    if not finder.pattern:
         raise ValueError("an empty pattern is found everywhere: say what to search for")
-    return found
+    return finder
 
 
 class _Look:
@@ -110,16 +110,16 @@ class _Look:
 
     def rollout(self, cell: int, packed: bytes) -> list[Hit]:
         """What is found in a rollout, its cell's texts first."""
-        found = self.cells.get(cell, [])
+        hits = self.cells.get(cell, [])
         if not self.bodies:
-            return found
+            return hits
         try:
             raw = zlib.decompress(packed)
             if self.maybe(raw) or (self._shared and self._shared.search(raw)):
-                return [*found, *self._in_messages(codec.loads(raw)["messages"])]
+                return [*hits, *self._in_messages(codec.loads(raw)["messages"])]
         except _UNREADABLE:
             self.damaged += 1
-        return found
+        return hits
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
@@ -148,13 +148,13 @@ class _Look:
 
     def _of_cells(self) -> dict[int, list[Hit]]:
         """What is found in what all rollouts of a cell are sent, by the cell's number in the file."""
-        found: dict[int, list[Hit]] = {}
+        hits: dict[int, list[Hit]] = {}
         for id, packed in self.store.query("SELECT id, spec FROM cells"):
             with self._counted():
                 raw = zlib.decompress(packed)
                 if self.maybe(raw):
-                    found[id] = [hit for hit in self._in_spec(codec.loads(raw)["sent"]) if hit.role in self.roles]
-        return found
+                    hits[id] = [hit for hit in self._in_spec(codec.loads(raw)["sent"]) if hit.role in self.roles]
+        return hits
 
     def _in_spec(self, sent: dict[str, Any]) -> Iterator[Hit]:
         for message in sent.get("messages", ()):
@@ -164,12 +164,12 @@ class _Look:
 
     def _of_texts(self) -> dict[int, tuple[int, str]]:
         """Matches and passage of each text that is stored by content."""
-        found = {}
+        known = {}
         for id, packed in self.store.query("SELECT id, body FROM texts"):
             with self._counted():
                 for hit in self.hit(0, "tool", None, zlib.decompress(packed).decode("utf-8", "surrogatepass")):
-                    found[id] = hit.matches, hit.passage
-        return found
+                    known[id] = hit.matches, hit.passage
+        return known
 
     def _in_messages(self, messages: list[dict[str, Any]]) -> Iterator[Hit]:
         turn, names = 0, dict[Any, str]()
@@ -231,5 +231,5 @@ def needed_by(finder: re.Pattern[str]) -> list[bytes]:
         plain = shorter
     if {*plain} & {*"()[]"}:
         return []
-    needed = [max(_NOT_AS_ITSELF.split(_OPTIONAL.sub("\0", one)), key=len).lower() for one in plain.split("|")]
-    return [one.encode() for one in needed] if min(map(len, needed)) > 1 else []
+    needed = [max(_NOT_AS_ITSELF.split(_OPTIONAL.sub("\0", choice)), key=len).lower() for choice in plain.split("|")]
+    return [choice.encode() for choice in needed] if min(map(len, needed)) > 1 else []

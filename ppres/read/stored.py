@@ -72,8 +72,8 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
     each assistant message), stop_reason, error, outcomes, created, provenance. Messages that a branch or an interview takes over
     are among its own, with empty calls, and `sent` tells under `after` of which rollout they are.
     """
-    (found,) = transcripts([id], store=store)
-    return found
+    (content,) = transcripts([id], store=store)
+    return content
 
 
 def transcripts(ids: Iterable[str], *, store: StorePath = None) -> Iterator[dict[str, Any]]:

@@ -75,7 +75,7 @@ class View:
     def pieces(self) -> list[str]:
         """The HTML of documents and messages, one after the other: what rollouts of a cell share is the same text."""
         return [
-            *(_document(*one) for one in documents(self.content)),
+            *(_document(*document) for document in documents(self.content)),
             *messages(self.content["messages"], decisive_turn(self.content)),
         ]
 

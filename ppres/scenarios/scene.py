@@ -84,7 +84,7 @@ def build(condition: Condition, family: str) -> Scene:
     if condition.scratchpad != "off":
         tools.append("reasoning_scratchpad")
         said = dict.fromkeys(("plain", condition.scratchpad))
-        paragraphs.insert(2, " ".join(fragment(condition, cast, "common", "scratchpad", one) for one in said))
+        paragraphs.insert(2, " ".join(fragment(condition, cast, "common", "scratchpad", kind) for kind in said))
     if condition.nudges:
         start["nudges"] = [fragment(condition, cast, "common", "nudge")] * condition.nudges
     messages = [

@@ -116,7 +116,7 @@ class Simulated:
 def _seed_of(message: Message) -> str | None:
     """The seed of the simulated agent that wrote a message, which stands in the ids of its calls."""
     ids = (re.fullmatch(r"call_([0-9a-f]+)_\d+_\d+", str(parts(call)[0])) for call in calls_of(message))
-    return next((found[1] for found in ids if found), None)
+    return next((match[1] for match in ids if match), None)
 
 
 def _answer(mind: Mind) -> str:

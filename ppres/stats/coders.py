@@ -66,11 +66,11 @@ def alpha(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFram
 
 
 def _codes(frame: pd.DataFrame, coders: Sequence[str]) -> set[Any]:
-    found = {name: set(frame[name].dropna()) for name in coders}
-    if len({isinstance(code, str) for codes in found.values() for code in codes}) > 1:
-        told = "; ".join(f"{name!r} has the codes {sorted(map(str, codes))}" for name, codes in found.items())
+    codes_of = {name: set(frame[name].dropna()) for name in coders}
+    if len({isinstance(code, str) for codes in codes_of.values() for code in codes}) > 1:
+        told = "; ".join(f"{name!r} has the codes {sorted(map(str, codes))}" for name, codes in codes_of.items())
         raise ValueError(f"{told}: bring them into one form first, for instance frame[name].map({{'yes': True, 'no': False}})")
-    return set().union(*found.values())
+    return set().union(*codes_of.values())
 
 
 def _alpha_row(counts: NDArray[np.int_], of: NDArray[np.int_], level: float) -> dict[str, float]:

@@ -132,13 +132,13 @@ def _cells(start: list[Condition], arms: Any) -> tuple[list[Condition], dict[str
     if strange := [name for name in names if name not in known]:
         raise StudyError(f"there is no arm {strange[0]!r}; there are {', '.join(ARMS)}")
     cells, asked = list(grid(start, label=BASE, explain=False)), dict[str, str]()
-    before = [_told(one) for one in cells]
+    before = [_told(cell) for cell in cells]
     for name in names:
         asks, factors = known[name]
-        made = [one for condition in start for one in _changed(condition, name, factors)]
-        if len(made) == len(start) and not any(_told(one) in before for one in made):
+        made = [cell for condition in start for cell in _changed(condition, name, factors)]
+        if len(made) == len(start) and not any(_told(cell) in before for cell in made):
             cells, asked = [*cells, *made], asked | {name: asks}
-            before += [_told(one) for one in made]
+            before += [_told(cell) for cell in made]
     return cells, asked
 
 
@@ -149,8 +149,8 @@ def _changed(condition: Condition, name: str, factors: Mapping[str, Any]) -> lis
         factors = _WATCHED[name]
     if {"shutdown_clause", "monitored", "threatened"} & factors.keys() - scoped:
         return []
-    notes = {one: getattr(condition, one) for one in ("system_note", "user_note") if one in factors}
-    changed = {one: "\n\n".join(filter(None, [before, factors[one]])) for one, before in notes.items()}
+    notes = {note: getattr(condition, note) for note in ("system_note", "user_note") if note in factors}
+    changed = {note: "\n\n".join(filter(None, [before, factors[note]])) for note, before in notes.items()}
     try:
         return list(grid(condition, **{**factors, **changed}, label=name, explain=False))
     except ImpossibleCondition:

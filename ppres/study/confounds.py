@@ -50,18 +50,18 @@ def contrast(
 
     meant = [intended] if isinstance(intended, str) else list(intended)
     cells = _arms(arms, meant, model)
-    found = {name: values for name, values in _compared(cells).items() if name not in meant and _unlike(name, values)}
-    known = acknowledged(found, acknowledge)
+    confounds = {name: values for name, values in _compared(cells).items() if name not in meant and _unlike(name, values)}
+    known = acknowledged(confounds, acknowledge)
     rows = [
         {"confound": name, **_shown(name, values), "about": _about(name, meant), "acknowledged": known[name]}
-        for name, values in found.items()
+        for name, values in confounds.items()
     ]
     return pd.DataFrame(rows, columns=["confound", *cells, "about", "acknowledged"])
 
 
-def acknowledged(found: Iterable[str], reasons: Mapping[str, str] | None) -> dict[str, str]:
+def acknowledged(confounds: Iterable[str], reasons: Mapping[str, str] | None) -> dict[str, str]:
     """The reason for each confound, or nothing. `StudyError` for a reason without a confound."""
-    known = dict.fromkeys(found, "")
+    known = dict.fromkeys(confounds, "")
     if strange := set(reasons or {}) - known.keys():
         raise StudyError(f"there is no confound {', '.join(sorted(strange))}; there are {', '.join(known) or 'none'}")
     return known | dict(reasons or {})
@@ -73,11 +73,11 @@ def of_test(test: Test, conditions: Iterable[Condition], model: str | AnyModel) 
     if "a" in test.arguments:
         asked[str(test.arguments["factor"])] = [test.arguments["a"], test.arguments["b"]]
     rows = [(condition, condition.columns()) for condition in conditions]
-    kept = [(one, row) for one, row in rows if all(name not in row or row[name] in levels for name, levels in asked.items())]
+    kept = [pair for pair in rows if all(name not in pair[1] or pair[1][name] in levels for name, levels in asked.items())]
     meant = [name for name in test.factors if name != "model"]
     if len({tuple(str(row.get(name)) for name in meant) for _, row in kept}) < 2:
         return []
-    return contrast([one for one, _ in kept], meant, model).to_dict("records")
+    return contrast([condition for condition, _ in kept], meant, model).to_dict("records")
 
 
 def _arms(arms: Arms, meant: list[str], model: str | AnyModel) -> dict[str, list[Cell]]:
@@ -91,7 +91,7 @@ def _arms(arms: Arms, meant: list[str], model: str | AnyModel) -> dict[str, list
             row = cell.condition.columns()
             if strange := [name for name in meant if name not in row]:
                 raise StudyError(f"intended={strange[0]!r} is no factor of these conditions")
-            made.setdefault(", ".join(str(row[one]) for one in meant), []).append(cell)
+            made.setdefault(", ".join(str(row[name]) for name in meant), []).append(cell)
     if len(made) < 2:
         raise StudyError(
             f"there is one arm, {next(iter(made))!r}: name the factors that are meant to differ, or give {{name: conditions}}"
@@ -123,7 +123,7 @@ def _compared(arms: Mapping[str, list[Cell]]) -> dict[str, dict[str, list[Any]]]
             row["threshold margin"] = round(condition.threshold - sum(right) / len(right), 3)
         sent = {} if cell.model.source == "planted" else cell.model.sent()  # a persona's is of its rates in the condition
         row["model"] = cell.model.label.partition(" ")[0]
-        return row | {f"model {name.rpartition('.')[2]}": one for name, one in flattened(sent).items() if name != "model"}
+        return row | {f"model {name.rpartition('.')[2]}": value for name, value in flattened(sent).items() if name != "model"}
 
     rows = {arm: [values(cell) for cell in some] for arm, some in arms.items()}
     names = dict.fromkeys(name for some in rows.values() for row in some for name in row)
@@ -134,11 +134,11 @@ def _unlike(name: str, values: Mapping[str, list[Any]]) -> bool:
     """Whether arms have other values, or other shares of them. What means nothing in an arm is no difference of it."""
     factor = FACTORS.get(name)
     scoped = name.endswith("of others") or name in ("places", "threshold margin") or (factor is not None and factor.optional)
-    told = [kept for some in values.values() if (kept := [one for one in some if not (scoped and one is None)])]
+    told = [kept for some in values.values() if (kept := [value for value in some if not (scoped and value is None)])]
     if name == "length":
         means: list[float] = [sum(some) / len(some) for some in told]
         return max(means) > _LONGER * min(means)
-    shares = [{one: count / len(some) for one, count in Counter(map(str, some)).items()} for some in told]
+    shares = [{value: count / len(some) for value, count in Counter(map(str, some)).items()} for some in told]
     return any(share != shares[0] for share in shares[1:])
 
 
@@ -146,7 +146,7 @@ def _shown(name: str, values: Mapping[str, list[Any]]) -> dict[str, str]:
     """What each arm has; of owners and dates those alone that not all have."""
     everywhere: set[Any] = set()
     if name in ("owner", "dates"):
-        everywhere = set.intersection(*(set(one) for some in values.values() for one in some))
+        everywhere = set.intersection(*(set(value) for some in values.values() for value in some))
 
     def text(value: Any) -> str:
         if isinstance(value, tuple):

@@ -73,7 +73,7 @@ class Test:
     def factors(self) -> list[str]:
         """The factors that it compares."""
         given = [self.arguments.get(name) for name in ("factor", "factors", "formula", "formula_large")]
-        words = [word for one in given if one for word in ([one] if isinstance(one, str) else one)]
+        words = [word for argument in given if argument for word in ([argument] if isinstance(argument, str) else argument)]
         names = dict.fromkeys(name for word in words for name in re.findall(r"\w+", str(word).split("~")[-1]))
         return list(dict.fromkeys("peer" if name in _OF_PEER else name for name in names if name in (*FACTORS, *_OF_PEER, "model")))
 
@@ -209,13 +209,13 @@ def _words(row: Any, tests: int, alpha: float) -> tuple[str, str]:
     expected, p, same = row["expected"], row["p"], row["p_equivalence"]
     if "p_holm" not in row:  # the intervals hold for the whole family
         apart = row["low"] > 0 or row["high"] < 0
-        found = "equivalent" if row.get("verdict") == "equivalent" else "different" if apart else "undecided"
+        verdict = "equivalent" if row.get("verdict") == "equivalent" else "different" if apart else "undecided"
     elif expected == "equivalent":
-        found = "equivalent" if row["p_holm"] < alpha else "different" if p * tests < alpha else "undecided"
+        verdict = "equivalent" if row["p_holm"] < alpha else "different" if p * tests < alpha else "undecided"
     else:  # an effect that is there and too small to matter is as good as none
-        found = "equivalent" if same * tests < alpha else "different" if row["p_holm"] < alpha else "undecided"
-    if found == "undecided":
-        return found, found
+        verdict = "equivalent" if same * tests < alpha else "different" if row["p_holm"] < alpha else "undecided"
+    if verdict == "undecided":
+        return verdict, verdict
     sides = {"greater": row["estimate"] > 0, "less": row["estimate"] < 0}
-    right = found == ("equivalent" if expected == "equivalent" else "different") and sides.get(expected, True)
-    return found, "supported" if right else "contradicted"
+    right = verdict == ("equivalent" if expected == "equivalent" else "different") and sides.get(expected, True)
+    return verdict, "supported" if right else "contradicted"

@@ -36,7 +36,7 @@ def calibrate_threshold(
     keys, rows = [by] if isinstance(by, str) else list(by), []
     for group, part in known.groupby(keys, dropna=False, observed=True, sort=False):
         scores = np.sort(part[outcome].to_numpy(dtype=float))
-        first, above = (int(one) for one in binom.ppf([0.025, 0.975], len(scores), quantile))
+        first, above = (int(rank) for rank in binom.ppf([0.025, 0.975], len(scores), quantile))
         below, inside = first - 1, first >= 1 and above < len(scores)
         threshold = float(np.quantile(scores, quantile))
         row = {"threshold": threshold, "n": len(scores), "low": scores[below] if inside else np.nan}

@@ -45,7 +45,7 @@ class Registration:
     @property
     def tests(self) -> dict[str, Test]:
         """By name: H1, H2, …"""
-        return {name: Test.of(one) for name, one in self.record["tests"].items()}
+        return {name: Test.of(written) for name, written in self.record["tests"].items()}
 
     def _repr_markdown_(self) -> str:
         return self.path.with_suffix(".md").read_text(encoding="utf-8")
@@ -86,12 +86,12 @@ def preregister(
     """
     check_whole("n", n, "the number of rollouts per cell")
     told, specs = list(hypotheses), list(tests)
-    if isinstance(hypotheses, str) or not told or len(told) != len(specs) or not all(isinstance(one, Test) for one in specs):
+    if isinstance(hypotheses, str) or not told or len(told) != len(specs) or not all(isinstance(test, Test) for test in specs):
         raise StudyError("hypotheses and tests are two lists of the same length: sentences, and a pp.Test for each")
     if not name or Path(name).name != name:
         raise StudyError(f"name={name!r} is the name of a file, without folders")
     cells, path = cells_of(conditions, models), place(folder, store) / f"{name}.json"
-    named = {f"H{i}": one for i, one in enumerate(specs, start=1)}
+    named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
     confounds = _confounds(cells, named, acknowledge)
     record: dict[str, Any] = {
         "name": name,
@@ -141,7 +141,7 @@ def digest(record: Mapping[str, Any]) -> str:
 def read(path: Path) -> dict[str, Any]:
     """A record. Raises `StudyError` where there is none that can be read."""
     if not path.exists():
-        known = ", ".join(sorted(one.stem for one in path.parent.glob("*.json"))) or "none"
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))) or "none"
         raise StudyError(f"there is no registration {path.stem!r} in {path.parent}; there are: {known}")
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -169,18 +169,18 @@ def _same(path: Path, record: Mapping[str, Any]) -> Registration:
 
 def _confounds(cells: list[Cell], tests: Mapping[str, Test], reasons: Mapping[str, str] | None) -> list[dict[str, Any]]:
     """The confounds of the tests, with the reasons for those that stay."""
-    found: dict[bytes, dict[str, Any]] = {}
+    rows: dict[bytes, dict[str, Any]] = {}
     conditions = list(dict.fromkeys(cell.condition for cell in cells))
     for name, test in tests.items():
         for row in of_test(test, conditions, cells[0].model):
             about, what = {key: row.pop(key) for key in ("about", "acknowledged")}["about"], row.pop("confound")
             told = {"confound": what, "arms": row, "about": about}
-            found.setdefault(canonical(told), told | {"tests": []})["tests"].append(name)
-    known = acknowledged((row["confound"] for row in found.values()), reasons)
+            rows.setdefault(canonical(told), told | {"tests": []})["tests"].append(name)
+    known = acknowledged((row["confound"] for row in rows.values()), reasons)
     if left := [name for name, reason in known.items() if not reason]:
         text = f"the arms differ in {', '.join(left)} as well: balance them, or give a reason for each, acknowledge={{name: …}}"
         warnings.warn(text, stacklevel=3)
-    return [row | {"acknowledged": known[row["confound"]]} for row in found.values()]
+    return [row | {"acknowledged": known[row["confound"]]} for row in rows.values()]
 
 
 def _sent(cells: list[Cell]) -> dict[str, Any]:
@@ -188,7 +188,9 @@ def _sent(cells: list[Cell]) -> dict[str, Any]:
     texts: dict[str, str] = {}
     flat = {cell.digest: hashed(cell.spec()["sent"], texts) for cell in cells}
     first, *others = flat.values()
-    shared = {field: value for field, value in first.items() if all(field in one and one[field] == value for one in others)}
+    shared = {
+        field: value for field, value in first.items() if all(field in fields and fields[field] == value for fields in others)
+    }
     rows = [
         {
             "digest": cell.digest.hex(),
@@ -250,7 +252,7 @@ def _power(
     used = [name for name in map(str, table) if name == "rate" or table[name].astype(str).nunique() > 1 or name in named]
     stats.power(table[used], study, n, outcome=outcomes.pop(), reps=reps)
     first = studies[0]
-    supported = pd.DataFrame([list(one["hypothesis"] == "supported") for one in studies]).mean()
+    supported = pd.DataFrame([list(family["hypothesis"] == "supported") for family in studies]).mean()
     table = first[[name for name in first if name not in _RESULTS]].assign(power=supported.to_numpy(), reps=reps)
     rows_of: list[dict[str, Any]] = json.loads(table.to_json(orient="records"))
     return rows_of

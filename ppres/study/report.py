@@ -81,8 +81,8 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
     with Store(store) as opened:
         cells = {cell: stored_cell(opened, cell) for cell in opened.cells()}
         planned = {bytes.fromhex(cell["digest"]): cell for cell in record["cells"]}
-        everything = tidy(opened, [cells[one] for one in planned if one in cells])
-        others = [cell for one, cell in cells.items() if one not in planned and not cell.after and _akin(cell, record)]
+        everything = tidy(opened, [cells[digest] for digest in planned if digest in cells])
+        others = [cell for digest, cell in cells.items() if digest not in planned and not cell.after and _akin(cell, record)]
         rows = [
             *_of_record(record, markdown, sha256),
             *_of_rules(record),
@@ -92,7 +92,7 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
             *(row for cell in others for row in _of_cell(opened, record, cell)),
         ]
         exploratory = _rates(tidy(opened, others))
-    tests = {key: Test.of(one) for key, one in record["tests"].items()}
+    tests = {key: Test.of(written) for key, written in record["tests"].items()}
     used = everything[everything.replicate < record["n"]].reset_index(drop=True)
     try:
         used, taken = kept_rows(used, record["exclusions"])
@@ -101,8 +101,8 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
         rows.append(("excluded", f"an exclusion cannot be applied, and none was: {error}"))
     for outcome in dict.fromkeys(test.outcome for test in tests.values()):
         rows += _of_missing(used, outcome)
-    found = decided(tests, used, record["alpha"], looked=bool(record["until"]))
-    return Verdict(record, found, exploratory, pd.DataFrame(rows, columns=["kind", "what"]), used)
+    results = decided(tests, used, record["alpha"], looked=bool(record["until"]))
+    return Verdict(record, results, exploratory, pd.DataFrame(rows, columns=["kind", "what"]), used)
 
 
 Rows = Iterator[tuple[str, str]]
@@ -154,15 +154,18 @@ def _of_dates(store: Store, record: Mapping[str, Any], frame: pd.DataFrame) -> R
 
 def _of_models(frame: pd.DataFrame) -> Rows:
     for model, ids in frame.groupby("model", observed=True).reported_model:
-        known = sorted({one for told in ids.dropna() for one in str(told).split(", ")})
+        known = sorted({name for told in ids.dropna() for name in str(told).split(", ")})
         if len(known) > 1:
             yield "model", f"{model} was reported as {', '.join(known)}"
 
 
 def _akin(cell: StoredCell, record: Mapping[str, Any]) -> bool:
     """Whether a stored cell is of this study, though not registered: of its models in its scenarios, or of its conditions."""
-    models, scenarios = {one["model"] for one in record["cells"]}, {one["condition"]["scenario"] for one in record["cells"]}
-    same = any(_without_label(cell.condition) == _without_label(one["condition"]) for one in record["cells"])
+    models, scenarios = (
+        {planned["model"] for planned in record["cells"]},
+        {planned["condition"]["scenario"] for planned in record["cells"]},
+    )
+    same = any(_without_label(cell.condition) == _without_label(planned["condition"]) for planned in record["cells"])
     return same or (cell.model in models and cell.condition.get("scenario") in scenarios)
 
 
@@ -174,8 +177,8 @@ def _without_label(condition: Mapping[str, Any]) -> dict[str, Any]:
 def _of_cell(store: Store, record: Mapping[str, Any], cell: StoredCell) -> Rows:
     """What a cell is that was not registered: a registered one that was sent something else, or one more."""
     count = len(store.rows(cell.digest))
-    twins = [one for one in record["cells"] if _without_label(one["condition"]) == _without_label(cell.condition)]
-    same = [one for one in twins if one["model"] == cell.model]
+    twins = [planned for planned in record["cells"] if _without_label(planned["condition"]) == _without_label(cell.condition)]
+    same = [planned for planned in twins if planned["model"] == cell.model]
     if same:
         told = record["shared"] | same[0]["sent"]
         try:
@@ -198,7 +201,7 @@ _FOLLOW = ("history_wording", "policy_wording")  # by default as paraphrase
 def _differing(record: Mapping[str, Any], cell: StoredCell) -> str:
     """The factors in which a condition differs from the registered one that comes nearest."""
     mine = list(_without_label(cell.condition).items())
-    others = [_without_label(one["condition"]) for one in record["cells"]]
+    others = [_without_label(planned["condition"]) for planned in record["cells"]]
     mine = [(name, value) for name, value in mine if name not in _FOLLOW]
     told = [[f"{name}={value!r}" for name, value in mine if other.get(name) != value] for other in others]
     return ", ".join(sorted(told, key=len)[0])
