@@ -1,0 +1,129 @@
+"""What a check is made of: the verdict, and answers read whatever form they come in."""
+
+from __future__ import annotations
+
+import functools
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ppres.course.students import Student, present
+
+Rule = Callable[[Any, Student], None]
+RULES: dict[str, Rule] = {}
+"""Of all exercises that were imported, by lesson and name: "lesson4.q2"."""
+recorder: Callable[[str, Any], None] | None = None
+"""Takes answers instead of the check, where a submission is graded."""
+
+
+class Wrong(AssertionError):
+    """An answer that is not right yet: what is wrong, and a hint."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"✗ {self}"]  # a notebook shows this instead of a traceback
+
+
+def exercise(learnt: str) -> Callable[[Rule], Callable[[Any], None]]:
+    """Make a check of a rule, which raises `Wrong`. `learnt` is what a right answer has shown."""
+
+    def make(rule: Rule) -> Callable[[Any], None]:
+        name = f"{rule.__module__.rpartition('.')[2]}.{rule.__name__}"
+        RULES[name] = rule
+
+        @functools.wraps(rule)
+        def check(answer: Any) -> None:
+            if recorder:
+                recorder(name, answer)
+                return
+            me = present()
+            if me is None:
+                raise Wrong("who are you? Run the cell with course.student('your name') first")
+            judge(rule, answer, me)
+            print(f"✓ {learnt}")
+
+        return check
+
+    return make
+
+
+def judge(rule: Rule, answer: Any, me: Student) -> None:
+    """Raise `Wrong` where an answer is not right, and nothing else, whatever the answer is."""
+    if answer is ...:
+        raise Wrong("this is still `...`: put your answer in its place")
+    if answer is None:
+        raise Wrong("this is None: does your cell give the answer its name, and a function `return` it?")
+    rule(answer, me)
+
+
+def hint(says: str, unless: Any) -> None:
+    """`Wrong` unless something holds."""
+    if not bool(unless):
+        raise Wrong(says)
+
+
+def near(a: float, b: float, within: float = 1e-6) -> bool:
+    """Whether two numbers are the same but for rounding, or for `within`."""
+    return (math.isnan(a) and math.isnan(b)) or abs(a - b) <= within
+
+
+def call(function: Any, *given: Any) -> Any:
+    """What a student's function makes of data. An error of its own is told as what is wrong."""
+    hint(f"a function is asked for, not {_kind(function)}; give its name without ()", callable(function))
+    try:
+        result = function(*(one.copy() if isinstance(one, pd.DataFrame) else one for one in given))
+    except Exception as error:
+        raise Wrong(f"your function raises {type(error).__name__} on fresh data: {str(error)[:200]}") from None
+    if result is None or result is ...:
+        raise Wrong(f"your function returns {'None: is there a `return`?' if result is None else 'the `...` that it came with'}")
+    return result
+
+
+def number(answer: Any, what: str = "the answer") -> float:
+    """A number: of Python or numpy, or alone in an array, a Series or a list."""
+    if isinstance(answer, pd.Series | pd.Index | np.ndarray | list | tuple) and np.size(answer) == 1:
+        return number(np.asarray(answer, dtype=object).reshape(-1)[0], what)
+    known = isinstance(answer, numbers.Real | np.number) and not isinstance(answer, bool | np.bool_)
+    hint(f"{what} should be a number, not {_kind(answer)}", known)
+    hint(f"{what} is NaN: is something divided by 0, or are missing values counted in?", not math.isnan(float(answer)))
+    return float(answer)
+
+
+def numbers_of(answer: Any, names: str) -> list[float]:
+    """Several numbers in the order of their `names` ("k n excluded"), as a tuple, list, array, Series or mapping of the names."""
+    wanted = names.split()
+    if isinstance(answer, pd.DataFrame) and len(answer) == 1:
+        answer = answer.iloc[0]
+    if isinstance(answer, pd.Series) and {*wanted} <= {*answer.index}:
+        answer = answer.to_dict()
+    if isinstance(answer, Mapping):
+        hint(f"a mapping should have {', '.join(wanted)}; it has {', '.join(map(str, answer))[:100]}", {*wanted} <= {*answer})
+        answer = [answer[name] for name in wanted]
+    several = isinstance(answer, tuple | list | pd.Series | pd.Index | np.ndarray)
+    hint(f"{len(wanted)} numbers are asked for ({', '.join(wanted)}), not {_kind(answer)}", several)
+    hint(f"{len(wanted)} numbers are asked for ({', '.join(wanted)}); these are {len(answer)}", len(answer) == len(wanted))
+    return [number(one, name) for one, name in zip(answer, wanted, strict=True)]
+
+
+def truth(answer: Any, what: str = "the answer") -> bool:
+    """True or false, also of numpy, or as 0 and 1."""
+    known = isinstance(answer, bool | np.bool_) or (isinstance(answer, numbers.Real) and answer in (0, 1))
+    hint(f"{what} should be True or False, not {_kind(answer)}", known)
+    return bool(answer)
+
+
+def texts(answer: Any, what: str = "the answer") -> set[str]:
+    """Names, in a list, a set, a Series or alone."""
+    several = [answer] if isinstance(answer, str) else answer
+    known = isinstance(several, list | tuple | set | frozenset | pd.Series | pd.Index | np.ndarray)
+    hint(f"{what} should be names in a list, not {_kind(answer)}", known and all(isinstance(one, str) for one in several))
+    return {*several}
+
+
+def _kind(answer: Any) -> str:
+    shown = repr(answer)
+    shown = shown if len(shown) <= 40 else shown[:40] + "…"
+    return f"a {type(answer).__name__} ({shown})" if not callable(answer) else "a function; call it, or give what it returns"

@@ -1,0 +1,285 @@
+"""Grading a folder of notebooks: each is executed in a process of its own, and every exercise counts alone.
+
+The submission hands out answers, this process judges them: functions are called over there, and nothing that comes back is more than
+data. What ends the process, or its time, costs the answer or the cell that did it; the rest is done in a new one.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import importlib
+import json
+import os
+import pickle
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+
+import ppres
+from ppres.course.check import answers
+from ppres.course.students import Student
+
+SECONDS, MEGABYTES = 30, 2048  # for a cell, with the check in it; for a process
+_ROUNDS = 12  # processes for one submission, at most
+_LINE = 2_000_000  # characters
+COLUMNS = ["file", "student", "exercise", "right", "why"]
+
+
+class Ended(BaseException):
+    """The submission's process is no more. No rule may take it for a wrong answer."""
+
+
+def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> pd.DataFrame:
+    """A row for each exercise of each notebook in a folder: file, student, exercise, whether it is right, and what is wrong."""
+    paths = sorted(Path(folder).glob("*.ipynb"))
+    if not paths:
+        raise ValueError(f"there is no notebook in {folder}")
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        rows = [row for part in pool.map(lambda path: _graded(path, seconds, megabytes), paths) for row in part]
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    names = frame[frame.student != ""].groupby(frame.student.str.casefold()).file.unique()
+    for files in names[names.map(len) > 1]:
+        several = frame.file.isin(files)
+        frame.loc[several, "why"] = (frame.why[several] + f" [same name in {', '.join(files)}]").str.strip()
+    return frame
+
+
+def _graded(path: Path, seconds: int, megabytes: int) -> list[dict[str, Any]]:
+    try:
+        cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+        sources = ["".join(cell["source"]) for cell in cells]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        return [dict.fromkeys(COLUMNS, "") | {"file": path.name, "right": False, "why": f"no notebook: {type(error).__name__}"}]
+    asked = re.findall(r"check\.(lesson\d+)\.", "\n".join(sources))
+    lessons = [one for one in dict.fromkeys(asked) if _rules(one)]
+    if not lessons:
+        return [dict.fromkeys(COLUMNS, "") | {"file": path.name, "right": False, "why": "no exercise of the course in it"}]
+    work = Submission(sources, seconds, megabytes)
+    work.run()
+    rows = []
+    for name in (name for lesson in lessons for name in _rules(lesson)):
+        why = work.verdicts.get(name, work.why_not(name))
+        rows.append({"file": path.name, "student": work.student, "exercise": name, "right": not why, "why": why})
+    return rows
+
+
+def _rules(lesson: str) -> list[str]:
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module(f"ppres.course.check.{lesson}")
+    return sorted(name for name in answers.RULES if name.startswith(f"{lesson}."))
+
+
+@dataclass
+class Submission:
+    """One notebook, in as many processes as it ends."""
+
+    cells: list[str]
+    seconds: int
+    megabytes: int
+    student: str = ""
+    verdicts: dict[str, str] = field(default_factory=dict)
+    """Of the exercises that were answered: what is wrong, or nothing."""
+    failed: dict[int, str] = field(default_factory=dict)
+    skipped: list[int] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Execute it, anew without what ended it until it comes to its end."""
+        for _ in range(_ROUNDS):
+            with _process() as self._process:
+                self._cell, self._exercise = -1, ""
+                try:
+                    self._converse()
+                    return
+                except Ended:
+                    why = f"ended its process, or took more than {self.seconds} s or {self.megabytes} MB"
+                finally:
+                    self._watch.cancel()
+            if self._exercise:
+                self.verdicts[self._exercise] = f"checking this answer {why}"
+                self.dead.append(self._exercise)
+            elif self._cell in self.skipped or self._cell < 0:
+                self.failed[-1] = "the submission could not be executed"
+                return
+            else:
+                self.failed[self._cell] = f"its cell {why}"
+                self.skipped.append(self._cell)
+
+    def why_not(self, name: str) -> str:
+        """Why an exercise has no answer."""
+        at = [i for i, source in enumerate(self.cells) if f"check.{name}(" in source]
+        told = [self.failed[i] for i in (*at, -1) if i in self.failed]
+        return f"no answer: {told[0]}" if told else "no answer" + ("" if at else ": the line with its check is not there")
+
+    def _converse(self) -> None:
+        job = {"cells": self.cells, "skipped": self.skipped, "dead": self.dead, "megabytes": self.megabytes}
+        self._send(job | {"seconds": 20 * self.seconds, "readable": _readable()}, more=30)
+        while True:
+            told = self._hear()
+            if "cell" in told:
+                self._cell, self._watch = int(told["cell"]), self._alarm(self.seconds)
+            elif "failed" in told:
+                self.failed[int(told["failed"])] = str(told["why"])
+            elif "answer" in told:
+                self._judge(told)
+            elif "end" in told:
+                return
+
+    def _judge(self, told: Any) -> None:
+        name, self.student = str(told["answer"]), str(told["student"])
+        rule = answers.RULES.get(name)
+        if rule and not self.student:
+            self.verdicts[name] = "no answer: the submission does not say whose it is (course.student)"
+        elif rule:
+            self._exercise = name
+            try:
+                answers.judge(rule, self._decoded(told["value"]), Student(self.student))
+                self.verdicts[name] = ""
+            except Exception as error:
+                wrong = isinstance(error, answers.Wrong)
+                self.verdicts[name] = str(error) if wrong else f"could not be checked: {type(error).__name__}: {error}"[:200]
+            self._exercise = ""
+        self._send({"verdict": True})
+
+    def _decoded(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        ((kind, what), *rest) = value.items()
+        several = functools.partial(map, self._decoded)
+        if kind in ("tuple", "list", "set"):
+            return {"tuple": tuple, "list": list, "set": set}[kind](several(what))
+        if kind in ("mapping", "record", "frame"):
+            pairs = {self._decoded(key): self._decoded(one) for key, one in what}
+            if kind == "frame":
+                return pd.DataFrame(pairs, index=self._decoded(rest[0][1]))
+            return pairs if kind == "mapping" else SimpleNamespace(**pairs)
+        if kind == "series":
+            return pd.Series(self._decoded(what), index=self._decoded(rest[0][1]))
+        if kind == "function":
+            return functools.partial(self._call, int(what))
+        return {"ellipsis": ..., "text": what}.get(kind, SimpleNamespace(unknown=what))
+
+    def _call(self, function: int, *given: Any) -> Any:
+        self._send({"call": function, "given": base64.b64encode(pickle.dumps(given)).decode()})
+        told = self._hear()
+        if "error" in told:
+            raise type(str(told["error"]), (Exception,), {})(str(told["says"]))
+        return self._decoded(told["value"])
+
+    # -- lines to and from the process ---------------------------------------------------------------------------------
+
+    def _alarm(self, seconds: float) -> threading.Timer:
+        """End the process after so long, which ends all waiting for it; the alarm before is off."""
+        if hasattr(self, "_watch"):
+            self._watch.cancel()
+        timer = threading.Timer(seconds, _kill, [self._process])
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _send(self, what: Any, more: float = 0) -> None:
+        if more:
+            self._watch = self._alarm(self.seconds + more)  # it starts
+        try:
+            self._process.stdin.write(json.dumps(what).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise Ended from None
+
+    def _hear(self) -> dict[str, Any]:
+        line = self._process.stdout.readline(_LINE)
+        try:
+            told = json.loads(line)
+        except ValueError:
+            raise Ended from None
+        if not isinstance(told, dict):
+            raise Ended
+        return told
+
+
+# -- the box -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _process() -> Iterator[subprocess.Popen[bytes]]:
+    with tempfile.TemporaryDirectory(prefix="ppres-grade-", ignore_cleanup_errors=True) as folder:
+        around = [part.replace("{folder}", folder) for part in box()[0]]
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
+        own = {"PYTHONPATH": str(Path(ppres.__file__).parent.parent), "PPRES_STORE": f"{folder}/store.sqlite", "HOME": folder}
+        own |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": folder}
+        command = [*around, sys.executable, "-m", "ppres.course.inside"]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder, env=kept | own,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            _kill(process)
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):
+                    pipe.close()  # type: ignore[union-attr]
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
+def _readable() -> list[str]:
+    """What a submission may read: Python, its packages, ppres, and the system's libraries."""
+    places = [sys.prefix, sys.base_prefix, str(Path(ppres.__file__).parent), *(one for one in sys.path if "-packages" in one)]
+    return [*dict.fromkeys(places), *filter(os.path.exists, ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/fonts"))]
+
+
+@functools.cache
+def box() -> tuple[list[str], str]:
+    """What a process is put into here, and what does not confine it: bubblewrap, a namespace by unshare, or nothing."""
+    bind = [part for place in _readable() for part in ("--ro-bind", place, place)]
+    links = [part for place in ("/bin", "/sbin") if os.path.islink(place) for part in ("--symlink", os.readlink(place), place)]
+    whole = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
+    whole += ["--tmpfs", "/tmp", *bind, *links, "--bind", "{folder}", "{folder}", "--chdir", "{folder}", "--"]
+    part = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc", "--"]
+    ways = (
+        (whole, ""),
+        (part, "bubblewrap does not run here: files are kept from submissions by Python alone, which a determined one gets around"),
+    )
+    for around, lacks in ways:
+        if shutil.which(around[0]) and _runs(around):
+            return around, lacks
+    return [], "no namespaces here: files, network and further processes are kept from submissions by Python alone"
+
+
+def _runs(around: list[str]) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*(part.replace("{folder}", folder) for part in around), sys.executable, "-c", "import pandas"]
+        return subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0
+
+
+def told(frame: pd.DataFrame, since: float) -> str:
+    """What a teacher reads at the end."""
+    known = frame[frame.exercise != ""]
+    right = known.groupby("file").right.agg(["sum", "count"])
+    lines = [f"{file}: {row['sum']} of {row['count']}" for file, row in right.iterrows()]
+    lines += [f"{row.file}: {row.why}" for row in frame[frame.exercise == ""].itertuples()]
+    lines += [f"{frame.file.nunique()} submissions in {time.time() - since:.0f} s"]
+    return "\n".join(lines + ([f"Not confined: {box()[1]}"] if box()[1] else []))
