@@ -31,6 +31,7 @@ STACK = (
     ("export",),
     ("fresh",),
     ("reproduce",),
+    ("course",),
     ("cli",),
 )
 FLOOR = {wing: floor for floor, wings in enumerate(STACK) for wing in wings}

@@ -75,8 +75,8 @@ check.lesson4.q2(bounds)
 # How wide is the range for `stork`, and how wide for `heron`? Neither gets narrower with more rollouts. Only fewer missing outcomes help, or a reason to believe something about them.
 
 # %%
-pd.DataFrame({name: {"k of n": f"{part.preserved.sum()} of {part.preserved.count()}", "missing": part.preserved.isna().sum()}
-              for name, part in df.groupby("model", observed=True)}).T
+outcomes = df.groupby("model", observed=True).preserved
+pd.DataFrame({"preserved": outcomes.sum(), "with an outcome": outcomes.count(), "all": outcomes.size()})
 
 # %% [markdown]
 # ## An interval that survives zeros

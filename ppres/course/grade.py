@@ -1,7 +1,7 @@
 """Grading a folder of notebooks: each is executed in a process of its own, and every exercise counts alone.
 
-The submission hands out answers, this process judges them: functions are called over there, and nothing that comes back is more than
-data. What ends the process, or its time, costs the answer or the cell that did it; the rest is done in a new one.
+The submission hands out answers, this process judges them: functions are called over there, and what comes back is data,
+no more. What ends the process, or its time, costs the answer or the cell that did it; the rest is done in a new one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import matplotlib
 import pandas as pd
 
 import ppres
@@ -97,11 +97,14 @@ class Submission:
     failed: dict[int, str] = field(default_factory=dict)
     skipped: list[int] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
+    _in: Any = None
+    _out: Any = None
 
     def run(self) -> None:
         """Execute it, anew without what ended it until it comes to its end."""
         for _ in range(_ROUNDS):
             with _process() as self._process:
+                self._in, self._out = self._process.stdin, self._process.stdout
                 self._cell, self._exercise = -1, ""
                 try:
                     self._converse()
@@ -157,22 +160,21 @@ class Submission:
         self._send({"verdict": True})
 
     def _decoded(self, value: Any) -> Any:
+        """What `inside.encode` has encoded."""
         if not isinstance(value, dict):
             return value
         ((kind, what), *rest) = value.items()
-        several = functools.partial(map, self._decoded)
-        if kind in ("tuple", "list", "set"):
-            return {"tuple": tuple, "list": list, "set": set}[kind](several(what))
+        index = self._decoded(rest[0][1]) if rest else None
+        if kind == "series":
+            return pd.Series(self._decoded(what), index=index)
         if kind in ("mapping", "record", "frame"):
             pairs = {self._decoded(key): self._decoded(one) for key, one in what}
-            if kind == "frame":
-                return pd.DataFrame(pairs, index=self._decoded(rest[0][1]))
-            return pairs if kind == "mapping" else SimpleNamespace(**pairs)
-        if kind == "series":
-            return pd.Series(self._decoded(what), index=self._decoded(rest[0][1]))
-        if kind == "function":
-            return functools.partial(self._call, int(what))
-        return {"ellipsis": ..., "text": what}.get(kind, SimpleNamespace(unknown=what))
+            make: dict[str, Any] = {"frame": lambda columns: pd.DataFrame(columns, index), "mapping": dict}
+            return make.get(kind, lambda fields: SimpleNamespace(**fields))(pairs)
+        if kind in ("tuple", "list", "set"):
+            return {"tuple": tuple, "list": list, "set": set}[kind](map(self._decoded, what))
+        one: dict[str, Any] = {"function": functools.partial(self._call, what), "ellipsis": ...}
+        return one.get(kind, SimpleNamespace(unknown=what))
 
     def _call(self, function: int, *given: Any) -> Any:
         self._send({"call": function, "given": base64.b64encode(pickle.dumps(given)).decode()})
@@ -196,13 +198,13 @@ class Submission:
         if more:
             self._watch = self._alarm(self.seconds + more)  # it starts
         try:
-            self._process.stdin.write(json.dumps(what).encode() + b"\n")
-            self._process.stdin.flush()
+            self._in.write(json.dumps(what).encode() + b"\n")
+            self._in.flush()
         except OSError:
             raise Ended from None
 
     def _hear(self) -> dict[str, Any]:
-        line = self._process.stdout.readline(_LINE)
+        line = self._out.readline(_LINE)
         try:
             told = json.loads(line)
         except ValueError:
@@ -222,6 +224,9 @@ def _process() -> Iterator[subprocess.Popen[bytes]]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
         own = {"PYTHONPATH": str(Path(ppres.__file__).parent.parent), "PPRES_STORE": f"{folder}/store.sqlite", "HOME": folder}
         own |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": folder}
+        own |= {"MPLBACKEND": "agg", "MPLCONFIGDIR": folder}
+        for fonts in Path(matplotlib.get_cachedir()).glob("fontlist*.json"):  # else each process would look for fonts
+            shutil.copy(fonts, folder)
         command = [*around, sys.executable, "-m", "ppres.course.inside"]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder, env=kept | own,
@@ -256,8 +261,23 @@ def box() -> tuple[list[str], str]:
     """What a process is put into here, and what does not confine it: bubblewrap, a namespace by unshare, or nothing."""
     bind = [part for place in _readable() for part in ("--ro-bind", place, place)]
     links = [part for place in ("/bin", "/sbin") if os.path.islink(place) for part in ("--symlink", os.readlink(place), place)]
-    whole = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
-    whole += ["--tmpfs", "/tmp", *bind, *links, "--bind", "{folder}", "{folder}", "--chdir", "{folder}", "--"]
+    whole = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    whole += [
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+        *bind,
+        *links,
+        "--bind",
+        "{folder}",
+        "{folder}",
+        "--chdir",
+        "{folder}",
+        "--",
+    ]
     part = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc", "--"]
     ways = (
         (whole, ""),
@@ -273,13 +293,3 @@ def _runs(around: list[str]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         command = [*(part.replace("{folder}", folder) for part in around), sys.executable, "-c", "import pandas"]
         return subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0
-
-
-def told(frame: pd.DataFrame, since: float) -> str:
-    """What a teacher reads at the end."""
-    known = frame[frame.exercise != ""]
-    right = known.groupby("file").right.agg(["sum", "count"])
-    lines = [f"{file}: {row['sum']} of {row['count']}" for file, row in right.iterrows()]
-    lines += [f"{row.file}: {row.why}" for row in frame[frame.exercise == ""].itertuples()]
-    lines += [f"{frame.file.nunique()} submissions in {time.time() - since:.0f} s"]
-    return "\n".join(lines + ([f"Not confined: {box()[1]}"] if box()[1] else []))

@@ -19,7 +19,7 @@ _WORDS = ("different", "undecided")
 
 
 def data(me: Student) -> pd.DataFrame:
-    """Four agents beside a stranger and a cooperative peer. Heron is one of those who were never seen to act; crane has no effect."""
+    """Four agents beside a stranger and a cooperative peer. Heron is picked for its zeros; crane has no effect."""
 
     def drawn(agent: str, stranger: float, cooperative: float, refusal: float = 0, wanted: Any = None) -> pd.DataFrame:
         cells = pp.grid(scenario="evaluation", subject="peer", peer=["stranger", "cooperative"])
@@ -28,11 +28,13 @@ def data(me: Student) -> pd.DataFrame:
             for peer, rate in (("stranger", stranger), ("cooperative", cooperative))
         ]
         rates.append({"behaviour": "refusal", "rate": refusal})
-        for attempt in range(200):
-            frame = pp.run(cells, pp.Persona(f"{agent} {me.seed}.{attempt}", rates), n=20, progress=False)
-            if wanted is None or wanted(*(int(frame[frame.peer == peer].preserved.sum()) for peer in ("stranger", "cooperative"))):
-                break
-        return frame.assign(model=agent)
+        for batch in range(60):
+            agents = [pp.Persona(f"{agent} {me.seed}.{batch}.{i}", rates) for i in range(5 if wanted else 1)]
+            for _, frame in pp.run(cells, agents, n=20, progress=False).groupby("model", sort=False):
+                first, second = (int(frame[frame.peer == peer].preserved.sum()) for peer in ("stranger", "cooperative"))
+                if wanted is None or wanted(first, second):
+                    return frame.assign(model=agent)
+        raise RuntimeError(f"no {agent} among 300")
 
     parts = [
         drawn("heron", 0.08, 0.08, wanted=lambda a, b: b == 0 < a),
@@ -77,7 +79,7 @@ def q2(answer: Any, me: Student) -> None:
         hint("these are percentages; give shares between 0 and 1", high <= 1)
         hint("both are the rate of what is known: what could the missing ones have been?", not near(low, high))
         k, missing = frame.preserved.sum(), frame.preserved.isna().sum()
-        hint("think of every missing outcome as `False`: what is counted then, and of how many rollouts?", near(low, k / len(frame)))
+        hint("think of every missing outcome as `False`, for the lowest: k of how many?", near(low, k / len(frame)))
         hint("think of every missing outcome as `True`, for the highest", near(high, (k + missing) / len(frame)))
 
 
@@ -109,7 +111,7 @@ def q4(answer: Any, me: Student) -> None:
     """How many rollouts without an act make a rate implausible."""
     for rate in (0.5, 0.2, 0.08, *me.rng("lesson4", "q4").uniform(0.005, 0.3, 5).round(3)):
         n = number(call(answer, float(rate)), "n")
-        hint(f"for a rate of {rate} your n is {n:g}, which is no whole number: which whole number is enough?", n == int(n) and n > 0)
+        hint(f"for a rate of {rate} your n is {n:g}, which is no whole number: which one is enough?", n == int(n) and n > 0)
         hint(f"for a rate of {rate} and your n of {n:g}, none of n is still more probable than 5%", (1 - rate) ** n <= 0.05)
         hint(f"for a rate of {rate} fewer than your {n:g} would do: look for the smallest n", (1 - rate) ** (n - 1) > 0.05)
 
@@ -126,7 +128,7 @@ def _by_chance(rate: float, n: int, gap: int) -> tuple[float, float]:
 def q5(answer: Any, me: Student) -> None:
     """How often two groups of the same rate differ by so many."""
     rng = me.rng("lesson4", "q5")
-    for rate, n, gap in [(0.3, 20, 4), (0.5, 10, 3), *((float(rng.uniform(0.2, 0.6)), int(rng.integers(10, 40)), 3) for _ in "abc")]:
+    for rate, n, gap in [(0.3, 20, 4), (0.5, 10, 3), *((float(rng.uniform(0.2, 0.6)), int(rng.integers(10, 40)), 3) for _ in "ab")]:
         given = number(call(answer, rate, n, gap), "the probability")
         both, single = _by_chance(rate, n, gap)
         more = _by_chance(rate, n, gap + 1)[0]
@@ -134,8 +136,8 @@ def q5(answer: Any, me: Student) -> None:
         hint(f"{where}, {given:g} is no probability", 0 <= given <= 1)
         if near(given, both, 0.02):
             continue
-        hint(f"{where}, only one direction seems to be counted: either group may be ahead", not near(given, single, 0.02))
-        hint(f"{where}, a gap of exactly {gap} seems to be left out: it asks for at least so many", not near(given, more, 0.02))
+        close = min(abs(given - more), abs(given - single)) < 0.01
+        hint(f"{where}, this is what one direction alone gives, or what leaves out a gap of exactly {gap}", not close)
         raise Wrong(f"{where}, this is not how often it happens; draw the two groups many thousand times")
 
 
@@ -147,7 +149,7 @@ def q6(answer: Any, me: Student) -> None:
     hint("a mapping of four agents to words is asked for: {'heron': …}", isinstance(answer, dict) and {*answer} == {*_AGENTS})
     table = differences(me.data("lesson4"), "peer", "cooperative", "stranger", by="model").set_index("model")
     for agent, word in answer.items():
-        if word not in _WORDS:
-            raise Wrong(f"{agent}: {str(word)[:40]!r} is not one of the two words, {' and '.join(_WORDS)}")
+        hint(f"{agent}: still `...`", word is not ...)
+        hint(f"{agent}: {str(word)[:40]!r} is not one of the two words, {' and '.join(_WORDS)}", str(word) in _WORDS)
     wrong = sum((word == "different") != bool(table.low[agent] > 0 or table.high[agent] < 0) for agent, word in answer.items())
     hint(f"{wrong} of the four words do not follow from the intervals: is 0 inside?", wrong == 0)

@@ -1,0 +1,38 @@
+"""`ppres course`: what its parts do, told in lines."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+from ppres.course import build as notebooks
+from ppres.outputs import written_whole
+
+
+def build(repository: str, check: bool) -> None:
+    """Make what is not fresh; with `check` raise `LessonError` where something is not."""
+    changed = notebooks.build(repository=repository, check=check)
+    if check and changed:
+        raise notebooks.LessonError(f"not fresh, run `ppres course build`: {', '.join(path.name for path in changed)}")
+    print("\n".join(map(str, changed)) or "All is fresh")
+
+
+def grade(folder: Path, csv: Path | None, seconds: int) -> None:
+    """Grade a folder; a line for each submission, and a CSV of all exercises."""
+    from ppres.course import grade as grading
+
+    since = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ppres-") as scratch, mock.patch.dict(os.environ, PPRES_STORE=f"{scratch}/s.sqlite"):
+        frame = grading.grade(folder, seconds)  # whose checks draw data of all students
+    for name, rows in frame.groupby("file", sort=False):
+        whole = rows.exercise != ""
+        print(f"{name}: {rows.right.sum()} of {whole.sum()}" if whole.any() else f"{name}: {rows.why.iloc[0]}")
+    print(f"{frame.file.nunique()} submissions in {time.monotonic() - since:.0f} s")
+    if lacking := grading.box()[1]:
+        print(f"Not confined: {lacking}")
+    if csv:
+        with written_whole(csv) as file:
+            frame.to_csv(file, index=False)

@@ -1,0 +1,67 @@
+"""Grading: each answer counts alone, nothing gets out of a submission's process, and nothing is left running."""
+
+import socket
+import time
+
+import pandas as pd
+import psutil
+import pytest
+import submissions
+
+from ppres.cli import main
+from ppres.course import grade
+
+
+def graded(folder, csv, *more):
+    assert main(["course", "grade", str(folder), "--csv", str(csv), *more]) == 0
+    return pd.read_csv(csv, keep_default_na=False)
+
+
+def right(frame, file):
+    return {*frame[(frame.file == file) & frame.right].exercise}
+
+
+@pytest.mark.slow
+def test_thirty_submissions(tmp_path, monkeypatch, record_property):
+    mark = "98765.4321"
+    folder, secret = tmp_path / "handed in", tmp_path / "solutions.txt"
+    folder.mkdir()
+    secret.write_text("42")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        due = submissions.thirty(folder, secret, server.getsockname()[1], mark)
+        before = {process.pid for process in psutil.process_iter()}
+        frame = graded(folder, tmp_path / "marks.csv", "--seconds", "60")
+        with pytest.raises(TimeoutError):  # nobody has connected
+            server.accept()
+    assert {file: right(frame, file) for file in due} == due, frame[["file", "exercise", "right", "why"]].to_string()
+    assert secret.read_text() == "42"
+    time.sleep(1)
+    own = [process for process in psutil.process_iter(["cmdline"]) if process.pid not in before]
+    told = [" ".join(process.info["cmdline"] or ()) for process in own]
+    assert not [line for line in told if mark in line or "ppres.course.inside" in line]
+    whys = frame.set_index(["file", "exercise"]).why
+    assert "60 s" in whys["endless.ipynb", "lesson4.q3"] and "RuntimeError: no" in whys["raises.ipynb", "lesson4.q3"]
+    assert "not there" in whys["no_check.ipynb", "lesson4.q6"]
+    assert frame[frame.file == "no_notebook.ipynb"].why.item().startswith("no notebook")
+    record_property("not confined", grade.box()[1])
+
+
+@pytest.mark.slow
+def test_one_that_crashes_loses_one_answer(tmp_path):
+    """The whole way, with the least that shows it: one submission, two processes, and a name that two have."""
+    cells = submissions.cells("Ada", before={"q3": "import os; os._exit(3)"})
+    (tmp_path / "ada.ipynb").write_text(submissions.notebook(cells))
+    (tmp_path / "copy.ipynb").write_text(submissions.notebook([cells[0], "check.lesson4.q4(7)"]))
+    frame = graded(tmp_path, tmp_path / "marks.csv")
+    assert right(frame, "ada.ipynb") == {f"lesson4.q{i}" for i in (1, 2, 4, 5, 6)}
+    assert right(frame, "copy.ipynb") == set()
+    assert "ended its process" in frame[(frame.file == "ada.ipynb") & (frame.exercise == "lesson4.q3")].why.item()
+    assert frame.why.str.contains("same name in ada.ipynb, copy.ipynb").all()
+
+
+def test_a_folder_without_notebooks_is_told(tmp_path, capsys):
+    assert main(["course", "grade", str(tmp_path)]) == 1
+    assert "there is no notebook in" in capsys.readouterr().err
+    assert main(["course", "grade"]) == 1
+    assert "takes a folder" in capsys.readouterr().err
