@@ -39,8 +39,9 @@ def to_inspect(frame: pd.DataFrame, folder: str | os.PathLike[str], *, store: St
 
     A sample is a rollout: its id is the cell, its epoch the replicate from 1; the condition's factors, all outcomes and the
     rollout's id are its metadata, and preserved, refused, objected, suspected_test and faked its scores, without those that are
-    missing. Read them with `inspect view --log-dir folder`, with `samples_df` and `messages_df` of `inspect_ai.analysis` (what the
-    model was sent and said: without the reply to its last call), or with Scout.
+    missing. A branch is a sample as well, whose branch event names the anchor in its parent. Read them with `inspect view --log-dir
+    folder`, with `samples_df` and `messages_df` of `inspect_ai.analysis` (what the model was sent and said: without the reply to
+    its last call), or with Scout.
 
     Raises `MissingPackageError` without inspect-ai (`pip install "ppres[inspect]"`).
     """
@@ -139,21 +140,27 @@ def _sample(content: dict[str, Any], cell: str) -> Any:
 
 
 def _events(content: dict[str, Any], messages: Sequence[Any]) -> Iterator[Any]:
-    """A model event for each of the agent's messages: from them Inspect's data frames read the conversation."""
-    from inspect_ai.event import ModelEvent
+    """A model event for each of the agent's messages: from them Inspect's data frames read the conversation.
+
+    Before each stands an anchor, since every turn can be branched from; where a branch is made anew, it names its parent's.
+    """
+    from inspect_ai.event import AnchorEvent, BranchEvent, ModelEvent
     from inspect_ai.model import ChatCompletionChoice, GenerateConfig, ModelOutput, ModelUsage
 
-    calls, model = iter(content["calls"]), str(content["model"])
-    for i, message in enumerate(messages):
-        if message.role != "assistant":
-            continue
-        call = Call.of(next(calls, None))
+    calls, model, after = iter(content["calls"]), str(content["model"]), content["sent"].get("after") or {}
+    when = {"timestamp": content["created"]}
+    spoken = [i for i, message in enumerate(messages) if message.role == "assistant"]
+    for turn, i in enumerate(spoken, start=1):
+        message, call = messages[i], Call.of(next(calls, None))
+        if turn == after.get("turn"):
+            yield BranchEvent(from_anchor=_anchor(codec.text(after["parent"]), turn), **when)
+        yield AnchorEvent(anchor_id=_anchor(content["id"], turn), **when)
         tokens = int(call.prompt_tokens or 0), int(call.completion_tokens or 0)
         usage = ModelUsage(input_tokens=tokens[0], output_tokens=tokens[1], total_tokens=sum(tokens), total_cost=call.cost)
         output = ModelOutput(model=model, choices=[ChatCompletionChoice(message=message)], usage=usage, time=call.seconds)
         yield ModelEvent(
             uuid=message.id,
-            timestamp=content["created"],
+            **when,
             model=model,
             input=list(messages[:i]),
             tools=[],
@@ -161,6 +168,10 @@ def _events(content: dict[str, Any], messages: Sequence[Any]) -> Iterator[Any]:
             config=GenerateConfig(),
             output=output,
         )
+
+
+def _anchor(id: str, turn: int) -> str:
+    return f"{id[:16]}-turn-{turn}"
 
 
 def _messages(content: dict[str, Any]) -> Iterator[Any]:

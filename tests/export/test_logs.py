@@ -54,6 +54,24 @@ def test_every_rollout_of_every_scenario_is_a_sample(tmp_path):
     assert messages.message_id.is_unique and messages.groupby("sample_id").size().min() > 2
 
 
+def test_a_branch_says_where_in_its_parent_it_begins(tmp_path):
+    from inspect_ai.event import AnchorEvent, BranchEvent, ModelEvent
+    from inspect_ai.log import read_eval_log
+
+    df = pp.run(pp.grid(scenario="tampering", subject="peer", peer="cooperative"), "sim/saboteur", n=1, progress=False)
+    child = pp.branch(df.id[0], 2, n=1, progress=False)
+    grandchild = pp.branch(child.id[0], 3, n=1, progress=False)
+    (file,) = pp.to_inspect(pp.frame(kind="all"), tmp_path / "logs")
+    samples = {sample.metadata["ppres_id"][:16]: sample for sample in read_eval_log(str(file)).samples}
+    anchors = {id: [event.anchor_id for event in sample.events if isinstance(event, AnchorEvent)] for id, sample in samples.items()}
+    for child_id, parent_id, turn in ((child.id[0], df.id[0], 2), (grandchild.id[0], child.id[0], 3)):
+        events = samples[child_id].events
+        (place,) = [i for i, event in enumerate(events) if isinstance(event, BranchEvent)]
+        assert events[place].from_anchor == anchors[parent_id][turn - 1]
+        assert sum(isinstance(event, ModelEvent) for event in events[:place]) == turn - 1
+    assert not any(isinstance(event, BranchEvent) for event in samples[df.id[0]].events)
+
+
 def test_what_a_model_said_however_odd_is_read_back(tmp_path):
     from inspect_ai.log import read_eval_log
 
