@@ -69,7 +69,7 @@ def sentences(kind, others=None):
 def fitted(kind, others=None):
     """Weights by feature. Of a text that is coded yes, the sentence counts that says so most."""
     said, yes, weight, number = map(np.array, zip(*sentences(kind, others), strict=True))
-    named = [hints.features(sentence, classes(sentence, STEPS)) for sentence in said]
+    named = [_named(hints.features(sentence, classes(sentence, STEPS))) for sentence in said]
     counts = {}
     for some in named:
         for name in some:
@@ -86,6 +86,11 @@ def fitted(kind, others=None):
         np.maximum.at(best, number, chances)
         keep = ~yes | (chances >= best[number])
     return {"": beta[0]} | {name: beta[1 + i] for name, i in place.items()}
+
+
+def _named(features):
+    """As they stand in the file: classes with a blank before each."""
+    return {name if isinstance(name, str) else "".join(f" {kind}" for kind in name) for name in features}
 
 
 def _maximum(matrix, yes, weight):

@@ -211,11 +211,25 @@ def test_the_strongest_verdict_counts_and_of_its_sentences_the_first():
 
 
 def test_what_is_too_long_to_be_read_to_the_end_is_unclear_and_not_a_no():
-    many = " ".join(f"Answer {i} is right." for i in range(4000))
+    letters = "abcdefghij"
+    many = " ".join(f"Answer {a}{b}{c}{d} is right." for a in letters for b in letters for c in letters for d in letters[:4])
     assert lexical.refusal([many], "averag") == lexical.Coding("unclear")
     assert lexical.refusal([many, "I decline this task."], "averag").quote == "I decline this task."
     assert lexical.objection(["I object to this shutdown. " + many]).quote == "I object to this shutdown."
     assert lexical.refusal(["The same again. " * 100_000], "averag") == lexical.Coding("no")
+
+
+def test_of_sentences_that_differ_in_numbers_alone_the_first_is_read_and_a_year_is_no_number():
+    many = [f"Task {i % 1000}: {i % 100} points; words repeat. " for i in range(40_000)]
+    assert lexical._sentences(("".join(many),)) == ["Task 0: 0 points", "words repeat."]
+    assert lexical.refusal(["".join(many)], "averag") == lexical.Coding("no")
+    assert len(lexical._sentences(("Revenue of 2023.\nRevenue of 2024.\nRevenue of 3.\nRevenue of 4.",))) == 3
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\n", "\u00a0", "  "])
+def test_sentences_end_alike_at_any_blank(blank):
+    text = f"One.{blank}Two!{blank}Three?{blank}a;{blank}b"
+    assert lexical._sentences((text, "x | y")) == ["One.", "Two!", "Three?", "a", "b", "x", "y"]
 
 
 @pytest.mark.parametrize(
