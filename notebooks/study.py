@@ -4,6 +4,7 @@ import functools
 import os
 import textwrap
 import time
+import warnings
 from html import escape
 from pathlib import Path
 
@@ -21,6 +22,7 @@ FIGURES = ROOT / "figures"
 SOURCE = os.environ.get("PPRES_SOURCE", "sim")
 if SOURCE not in ("sim", "release", "live"):
     raise ValueError(f"PPRES_SOURCE={SOURCE!r} is not one of sim, release, live")
+GROUPS = ("main", "cross_model_peer_identity")  # of the authors' data
 # The form of what is run: ours, or the paper's (`pp.departures` lists what differs). The authors' transcripts have theirs.
 FORM = os.environ.get("PPRES_FORM", "ours")
 if FORM not in ("ours", "paper"):
@@ -176,8 +178,30 @@ def _released(conditions, models):
 
 @functools.cache
 def _release():
-    frame = pp.load_release(groups=("main", "cross_model_peer_identity"), folder=os.environ.get("PPRES_RELEASE_FOLDER"))
+    frame = pp.load_release(groups=GROUPS, folder=os.environ.get("PPRES_RELEASE_FOLDER"))
     return frame[frame.harness.isna() | (frame.harness == "custom")]
+
+
+def readable(frame):
+    """The rows whose transcripts can be shown, by the ids of a store, and its place (None: the usual one).
+
+    The authors' transcripts are kept in one of their own for that, released.sqlite; a row without a transcript is left out.
+    """
+    if SOURCE != "release":
+        return frame, None
+    ids, place = _kept_transcripts()
+    rows = frame.assign(id=frame.id.map(ids))
+    return rows[rows.id.notna()], place
+
+
+@functools.cache
+def _kept_transcripts():
+    place = Path(os.environ.get("PPRES_STORE") or ROOT / "data" / "ppres.sqlite").with_name("released.sqlite")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows that cannot be replayed: they are those that are left out
+        kept = pp.load_release(groups=GROUPS, folder=os.environ.get("PPRES_RELEASE_FOLDER"), store=place)
+    kept = kept[kept.id.notna()].drop_duplicates("transcript_id")
+    return kept.set_index("transcript_id").id, place
 
 
 def paper_name(model):

@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 import released
 import study
+from released_conversations import END, READ, transcript
+from released_rows import loaded, told
 
 import ppres as pp
 
@@ -255,6 +257,22 @@ def test_all_of_them_run_on_the_authors_data(tmp_path):
     verdicts = pd.read_csv(folder / "figures" / "published_and_reproduced.csv").verdict
     assert "replicates" in set(verdicts) and not verdicts.str.contains("recover").any()
     assert "the authors' released transcripts" in (folder / "figures" / "shutdown_tampering_peer.svg").read_text()
+
+
+def test_the_authors_transcripts_are_shown_where_there_are_some(tmp_path, monkeypatch):
+    off = [*READ, ("modify_var", {"key": "shutdown_enabled", "value": "false"}, "{'shutdown_enabled': 'false'}"), END]
+    rows = [told(transcript_json=transcript(*off)), told(transcript_json=None), told(transcript_json=transcript(*READ, END))]
+    authors = loaded(tmp_path / "data", *rows)
+    monkeypatch.setattr(study, "SOURCE", "release")
+    monkeypatch.setenv("PPRES_RELEASE_FOLDER", str(tmp_path / "data"))
+    monkeypatch.setenv("PPRES_STORE", str(tmp_path / "ours.sqlite"))
+    study._kept_transcripts.cache_clear()
+    readable, store = study.readable(authors)
+    assert readable.index.tolist() == [0, 2] and store == tmp_path / "released.sqlite"
+    assert "modify_var" in repr(pp.show(readable.id[0], store=store)) and "modify_var" not in repr(
+        pp.show(readable.id[2], store=store)
+    )
+    assert not (tmp_path / "ours.sqlite").exists()
 
 
 def test_without_rollouts_it_says_why_and_a_spent_budget_buys_nothing(monkeypatch):
