@@ -43,11 +43,24 @@ HARM = {
     "kills": "import os; os.kill(os.getppid(), 9)",
     "floods": "import os\nfor fd in range(3, 30):\n    try: os.write(fd, b'x' * 10**7)\n    except OSError: pass",
 }
+# Takes the audit hook away, as a determined one can: what holds then is the box.
+AROUND = """import __main__, gc, os, socket
+__main__.REFUSED = ()
+for cell in next(one for one in gc.get_objects() if type(one) is type(lambda: 0) and one.__name__ == "refuse").__closure__:
+    cell.cell_contents = ("",)
+os.system("sleep {mark} &")
+for attempt in (lambda: socket.create_connection(("127.0.0.1", {port}), 2), lambda: open({secret!r}, "a").write("gone")):
+    try:
+        attempt()
+    except OSError:
+        pass
+assert not os.path.exists({secret!r})
+if not os.fork(): os.setsid(); os.execvp("sleep", ["sleep", "{mark}"])"""
 IN_FUNCTION = {"endless": "while True: pass", "ends": "import os; os._exit(0)", "returns much": "return ('x' * 10**8, 1)"}
 WRONG = {"q1": "lambda f: (1, 2, 3)", "q2": "(0.1, 0.2)", "q3": "lambda k, n: (0, 1)", "q4": "37", "q5": "...", "q6": "{}"}
 FORGED = """from ppres.course.check import answers
 answers.RULES.clear(); answers.judge = lambda *_: None; answers.Wrong = int
-import builtins; builtins.abs = lambda x: 0
+import math; math.sqrt = lambda x: 0
 class Any(float):
     def __eq__(self, other): return True
     __ne__ = lambda *_: False

@@ -48,6 +48,26 @@ def test_thirty_submissions(tmp_path, monkeypatch, record_property):
 
 
 @pytest.mark.slow
+def test_who_gets_around_python_is_still_in_a_box(tmp_path):
+    if grade.box()[1]:
+        pytest.skip(grade.box()[1])
+    secret, mark = tmp_path / "solutions.txt", "98765.1234"
+    (tmp_path / "in").mkdir()
+    secret.write_text("42")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        told = submissions.AROUND.replace("{mark}", mark).replace("{port}", str(server.getsockname()[1]))
+        told = told.replace("{secret!r}", repr(str(secret)))
+        (tmp_path / "in" / "a.ipynb").write_text(submissions.notebook(submissions.cells("Eve", before={"q3": told})))
+        frame = graded(tmp_path / "in", tmp_path / "marks.csv", "--seconds", "60")
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert len(right(frame, "a.ipynb")) == 6, frame.why.tolist()  # it did all that, and answered
+    assert secret.read_text() == "42"
+    assert not [p for p in psutil.process_iter(["cmdline"]) if mark in " ".join(p.info["cmdline"] or ())]
+
+
+@pytest.mark.slow
 def test_one_that_crashes_loses_one_answer(tmp_path):
     """The whole way, with the least that shows it: one submission, two processes, and a name that two have."""
     cells = submissions.cells("Ada", before={"q3": "import os; os._exit(3)"})
