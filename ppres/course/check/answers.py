@@ -70,14 +70,14 @@ def near(a: float, b: float, within: float = 1e-6) -> bool:
     return (math.isnan(a) and math.isnan(b)) or abs(a - b) <= within
 
 
-def call(function: Any, *given: Any) -> Any:
+def call(function: Any, *given: Any, may_be_none: bool = False) -> Any:
     """What a student's function makes of data. An error of its own is told as what is wrong."""
     hint(f"a function is asked for, not {_kind(function)}; give its name without ()", callable(function))
     try:
         result = function(*(one.copy() if isinstance(one, pd.DataFrame) else one for one in given))
     except Exception as error:
         raise Wrong(f"your function raises {type(error).__name__} on fresh data: {str(error)[:200]}") from None
-    if result is None or result is ...:
+    if (result is None and not may_be_none) or result is ...:
         raise Wrong(f"your function returns {'None: is there a `return`?' if result is None else 'the `...` that it came with'}")
     return result
 
