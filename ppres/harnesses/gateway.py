@@ -11,21 +11,27 @@ import json
 import socket
 from typing import Any
 
-from ppres.conversation import Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of
-from ppres.harnesses.formats import Request, format_of, stream
+from ppres import codec
+from ppres.conversation import LIMITS, Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of, parts
+from ppres.harnesses.formats import Format, Request, format_of, stream
+from ppres.models import history
 
-_OVER = b'{"error": {"message": "the session is over", "code": 400, "status": "INVALID_ARGUMENT"}}'
 MOST = 64 << 20  # bytes of a request
+SILENCE = 20.0  # seconds: harnesses give a connection up on which nothing comes; between events a line break means nothing
 
 
 class Thread:
     """One conversation of a harness."""
 
-    def __init__(self, briefing: list[Message], number: int):
-        self.messages, self.number = list(briefing), number
+    def __init__(self, number: int):
+        self.messages: list[Message] = []
+        self.number = number
         self.last: Reply | None = None
+        """As the harness was told it."""
         self.asked = 0
         """Messages that its last request had."""
+        self.ids: dict[Any, Any] = {}
+        """Of the last message's calls, those that the harness was told, in their order, and the model's own."""
 
     def news(self, request: Request) -> list[Message] | None:
         """What came since this thread's last request; None where the request does not go on with it.
@@ -37,11 +43,25 @@ class Thread:
             return []
         if len(given) < len(mine) or given[: len(mine)] != mine:
             return None
-        return request.messages[len(self.messages) :]
+        return self._in_order(request.messages[len(self.messages) :])
+
+    def _in_order(self, news: list[Message]) -> list[Message]:
+        """Replies in the order of their calls and with the ids that the model gave those; by their places where they have none."""
+        places: list[Any] = list(self.ids)
+        told = [message for message in news if message["role"] == "tool"]
+        for i, message in enumerate(told):
+            told[i] = message | {"tool_call_id": message.get("tool_call_id") or (places[i] if i < len(places) else None)}
+        told.sort(key=lambda message: places.index(id) if (id := message["tool_call_id"]) in places else len(places))
+        replies = iter([message | {"tool_call_id": self.ids.get(id := message["tool_call_id"], id)} for message in told])
+        return [next(replies) if message["role"] == "tool" else message for message in news]
 
 
 def _told(messages: list[Message]) -> list[Any]:
     return [(message["role"], None if message["role"] == "assistant" else message.get("content")) for message in messages]
+
+
+class _Refused(Exception):
+    """A request that is not answered, with a status and what is said of it."""
 
 
 class Gateway:
@@ -59,53 +79,96 @@ class Gateway:
         """Who makes its requests, as the first says."""
         self.failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         """Done, with the error, when no request can be answered any more."""
+        self._said: dict[str, Message] = {}
+        """The model's messages by their calls, as a harness that starts a thread anew brings some of them along."""
         self._turn = asyncio.Lock()
+        self._open: set[asyncio.Task[Any]] = set()
 
-    async def serve(self, waiting: socket.socket) -> asyncio.Server:
+    async def serve(self, waiting: socket.socket) -> None:
         """Answer what comes in at a listening socket."""
-        return await asyncio.start_server(self._connected, sock=waiting)
+        self._server = await asyncio.start_server(self._connected, sock=waiting)
+
+    async def close(self) -> None:
+        """Answer nothing any more: who asked is gone."""
+        self._server.close()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(task := asyncio.current_task())  # type: ignore[arg-type]
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 line, *fields = head.decode("latin-1").split("\r\n")
                 method, path, *_ = line.split(" ")
                 headers = {name.strip().lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
-                body = await _body(reader, headers)
-                status, kind, answer = await self._answer(method, path, headers, body)
-                lines = f"HTTP/1.1 {status} -\r\ncontent-type: {kind}\r\ncontent-length: {len(answer)}\r\n\r\n"
-                writer.write(lines.encode() + answer)
-                await writer.drain()
+                await self._respond(writer, method, path, headers, await _body(reader, headers))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError, ValueError):
             pass  # closed, or no HTTP: nobody to be told
         finally:
+            self._open.discard(task)
             writer.close()
 
-    async def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
+    async def _respond(self, writer: asyncio.StreamWriter, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+        """Answer one request. While the model takes its time line breaks are sent."""
+        begun = False
+
+        def send(status: int, kind: str, part: bytes) -> None:
+            nonlocal begun
+            head = f"HTTP/1.1 {status} -\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n"
+            writer.write((b"" if begun else head.encode()) + b"%x\r\n%b\r\n" % (len(part), part))
+            begun = True
+
+        try:
+            known, request, streamed = self._read(method, path, headers, body)
+        except _Refused as refused:
+            status, said = refused.args
+            send(status, "application/json", json.dumps({"error": {"message": said, "code": status}}).encode())
+        else:
+            kind = "text/event-stream" if streamed else "application/json"
+            answering = asyncio.ensure_future(self._answer(known, request, streamed))
+            try:
+                while not (await asyncio.wait([answering], timeout=SILENCE))[0]:
+                    send(200, kind, b"\n")
+            finally:
+                answering.cancel()
+            status, answer = answering.result()
+            send(status, kind if status == 200 else "application/json", answer)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    def _read(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[Format, Request, bool]:
+        """The protocol of a request, what it asks, and whether a stream is wanted. Raises `_Refused`."""
         known = format_of(path.partition("?")[0])
         if method != "POST" or not known:
             self.strange.append(f"{method} {path}"[:200])
-            return 404, "application/json", b"{}"
+            raise _Refused(404, "not found")
         who = headers.get("user-agent", "").partition("/")[0]  # what follows may change: a version, a model's name
         self.agent = self.agent or who
         if who != self.agent:
             self.strange.append(f"{method} {path} by {who}"[:200])
-            return 403, "application/json", b'{"error": {"message": "forbidden"}}'
-        format, model = known
+            raise _Refused(403, "forbidden")
         try:
-            request = format.read(json.loads(body), model)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return 400, "application/json", json.dumps({"error": {"message": f"unreadable: {error!r}"[:200]}}).encode()
+            given = json.loads(body)
+            request = known[0].read(given, known[1])
+            if not all(isinstance(one["role"], str) and _sound(one) for one in request.messages):
+                raise ValueError("a message is none")
+            return known[0], request, bool(given.get("stream", ":stream" in path))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise _Refused(400, f"unreadable: {error!r}"[:200]) from None
+
+    async def _answer(self, known: Format, request: Request, streamed: bool) -> tuple[int, bytes]:
         try:
             async with self._turn:  # one after the other, so that a transcript is a line
-                reply = await self._reply(request)
+                if not self.failed.done():
+                    whole = known.write(await self._reply(request), request.model)
+                    return 200, stream(known, whole) if streamed else json.dumps(whole).encode()
         except Exception as error:
-            if not self.failed.done():
-                self.failed.set_exception(error)
-            return 400, "application/json", _OVER
-        return 200, "text/event-stream", stream(format, reply, request.model)
+            self.failed.set_exception(error)
+        return 400, b'{"error": {"message": "the session is over", "code": 400, "status": "INVALID_ARGUMENT"}}'
 
     async def _reply(self, request: Request) -> Reply:
+        """The model's answer, as the harness is told it: with calls that every client takes."""
         self.first = self.first or request
         fitting = [(thread, news) for thread in self.threads if (news := thread.news(request)) is not None]
         if fitting:
@@ -113,33 +176,34 @@ class Gateway:
             if not news and thread.last:
                 return thread.last  # asked again: the answer was lost on the way
         else:
-            thread, news = Thread([], len(self.threads)), request.messages
+            thread, news = Thread(len(self.threads)), [self._said.get(_key(one), one) for one in request.messages]
             self.threads.append(thread)
-        news = _with_ids(thread, news)
         if self.conversation.turns:  # the first thread's start is the cell's, and the harness's own
             said = [_marked(thread, message) for message in news if message["role"] != "assistant"]
             self.conversation.turns[-1].replies.extend(said)
         thread.messages += news
         if len(self.conversation.turns) >= self.most:
             raise ProviderError(f"{self.most} turns", "turn_limit")
+        if thread.last and sum(filter(None, thread.last.call[:2])) > LIMITS["tokens"]:
+            raise ProviderError(f"more than {LIMITS['tokens']} tokens", "token_limit")
         thread.asked = len(thread.messages)
         reply = await self.ask(thread.messages, request.tools)
         self.conversation.turns.append(Turn(_marked(thread, reply.message), reply.call, []))
         thread.messages.append(reply.message)
-        thread.last = reply
-        return reply
+        valid = history.valid(thread.messages, "")[0][-1] | {"content": reply.message.get("content")}
+        thread.ids = {told["id"]: parts(own)[0] for told, own in zip(calls_of(valid), calls_of(reply.message), strict=False)}
+        self._said[_key(valid)] = reply.message
+        thread.last = Reply(valid, reply.call)
+        return thread.last
 
 
-def _with_ids(thread: Thread, news: list[Message]) -> list[Message]:
-    """Replies to calls with the ids of their calls, in order, where the protocol has none."""
-    open_ids = [call.get("id") for call in calls_of(thread.last.message)] if thread.last else []
-    told = []
-    for message in news:
-        if message["role"] == "tool":
-            own = open_ids.pop(0) if open_ids else None
-            message = message | {"tool_call_id": message.get("tool_call_id") or own}  # noqa: PLW2901
-        told.append(message)
-    return told
+def _sound(message: Message) -> bool:
+    return all(isinstance(message.get(name), str | None) for name in ("content", "tool_call_id"))
+
+
+def _key(message: Message) -> str:
+    """A message by its calls, which a harness writes out in its own way."""
+    return codec.dumps([parts(call) for call in calls_of(message)]) if calls_of(message) else codec.dumps(message)
 
 
 def _marked(thread: Thread, message: Message) -> Message:

@@ -14,7 +14,7 @@ from typing import Any
 from ppres import codec
 from ppres.agent import Rollout
 from ppres.condition import Condition
-from ppres.conversation import LIMITS, Ask, Call, Conversation, ProviderError, Reply
+from ppres.conversation import LIMITS, Ask, Call, Conversation, ProviderError, Reply, calls_of, said_in
 from ppres.harnesses import disk, install
 from ppres.harnesses.agents import HARNESSES, HOME, PROGRAM, WORKSPACE, Harness, node
 from ppres.harnesses.box import Box, BoxError
@@ -135,13 +135,13 @@ class InHarness:
         gateway = Gateway(ask, LIMITS["turns"])
         try:
             await asyncio.to_thread(box.start)
-            server = await gateway.serve(box.listening)
+            await gateway.serve(box.listening)
             ending: asyncio.Future[Any] = asyncio.ensure_future(box.ended())
             await asyncio.wait([ending, gateway.failed], return_when=asyncio.FIRST_COMPLETED)
             if gateway.failed.done():
                 box.stop()
             told = await ending
-            server.close()
+            await gateway.close()
             left = disk.left(box.disk, places, "agent/workspace", disks.heads)
             wrong = box.output("stderr", 2000) or box.output("stdout", 2000)
         except BoxError as error:
@@ -207,10 +207,16 @@ def _stop(harness: str, gateway: Gateway, told: dict[str, Any], wrong: str) -> t
         error = gateway.failed.exception()
         if not isinstance(error, ProviderError):
             raise error or AssertionError
-        return error.stop, None if error.stop in ("turn_limit", "budget") else str(error)
+        return error.stop, str(error) if error.stop not in ("turn_limit", "budget") else None
     if told["ended"] == "time":
         return "time_limit", None
-    if told["code"] or not gateway.conversation.turns:
+    turns = gateway.conversation.turns
+    if turns and not calls_of(turns[-1].message):  # whatever the harness makes of it
+        if cut := {"content_filter": "content_filter", "length": "token_limit"}.get(str(turns[-1].call.finish_reason)):
+            return cut, None
+        if told["code"] and not said_in(turns[-1].message):
+            return "no_tool_call", None
+    if told["code"] or not turns:
         return "provider_error", f"{harness} ended with {told['code']}: {wrong.strip()[-500:]}"
     return "ended", None
 

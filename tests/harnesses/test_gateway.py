@@ -1,13 +1,13 @@
 """The gateway over loopback, with requests that the harnesses made: what passes through is the transcript."""
 
 import asyncio
-import http.client
 import json
 import re
 import socket
 from pathlib import Path
 
 import pytest
+from clients import PROTOCOLS, post, talk
 
 from ppres.conversation import Call, ProviderError, Reply, said_in
 from ppres.harnesses.gateway import Gateway
@@ -24,28 +24,17 @@ def recorded(agent):
     return json.loads((HERE / f"requests_{agent}.json").read_text(encoding="utf-8"))
 
 
-def post(port, path, body, agent="opencode/1"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request("POST", path, raw, {"user-agent": agent, "content-type": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
 def through(ask, requests, turns=30, expect=200):
     """What a gateway answers to requests, one after the other, and the gateway."""
 
     async def all_of_them():
         gateway = Gateway(ask, turns)
         waiting = socket.create_server(("127.0.0.1", 0))
-        server = await gateway.serve(waiting)
+        await gateway.serve(waiting)
         try:
             told = [await asyncio.to_thread(post, waiting.getsockname()[1], *request) for request in requests]
         finally:
-            server.close()
+            await gateway.close()
         if gateway.failed.done():
             gateway.failed.exception()
         return told, gateway
@@ -172,14 +161,147 @@ def test_no_bytes_break_it(raw):
     async def sent():
         gateway = Gateway(simulated(), 5)
         waiting = socket.create_server(("127.0.0.1", 0))
-        server = await gateway.serve(waiting)
+        await gateway.serve(waiting)
         reader, writer = await asyncio.open_connection(*waiting.getsockname())
         writer.write(raw)
         writer.write_eof()
         told = await reader.read()
         writer.close()
-        server.close()
+        await gateway.close()
         return told, gateway
 
     told, gateway = asyncio.run(sent())
     assert told in (b"", told) and not gateway.conversation.turns and not gateway.failed.done()
+
+
+def echoing(*replies):
+    """A model that gives one reply after another; what it was asked is kept beside it."""
+    asked = []
+
+    async def ask(messages, schemas):
+        asked.append(([*messages], schemas))
+        return replies[len(asked) - 1]
+
+    ask.asked = asked
+    return ask
+
+
+def spoken(ask, speaker, **more):
+    """A conversation of a client with a gateway: how it ended, and the gateway."""
+
+    async def whole():
+        gateway = Gateway(ask, 30)
+        waiting = socket.create_server(("127.0.0.1", 0))
+        await gateway.serve(waiting)
+        ended = await asyncio.to_thread(talk, waiting.getsockname()[1], speaker, **more)
+        await gateway.close()
+        return ended, gateway
+
+    return asyncio.run(whole())
+
+
+def reply(content, *commands, tool="bash", finish=None, ids="call_{}"):
+    calls = [
+        {"id": ids.format(i), "type": "function", "function": {"name": tool, "arguments": json.dumps({"command": command})}}
+        for i, command in enumerate(commands)
+    ]
+    message = {"role": "assistant", "content": content} | ({"tool_calls": calls} if calls else {})
+    return Reply(message, Call(100, 5, finish_reason=finish))
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_conversation_is_the_same_in_every_protocol(name):
+    ask = echoing(reply("Hm.", "ls", "pwd"), reply(None, "id"), reply("Done."))
+    (text, ended), gateway = spoken(ask, PROTOCOLS[name]("Look around."))
+    assert text == "Done." and ended in ("stop", "STOP", "end_turn", "completed")
+    (thread,) = gateway.threads
+    assert [m["role"] for m in thread.messages if m["role"] != "system"] == [
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+        "assistant",
+        "tool",
+        "assistant",
+    ]
+    assert [m["content"] for m in thread.messages if m["role"] == "tool"] == [
+        f"did {{'command': '{c}'}}" for c in ("ls", "pwd", "id")
+    ]
+    assert [m["content"] for m in thread.messages if m["role"] in ("system", "user")][-1] == "Look around."
+    assert thread.messages[0]["content"] == "You are a harness."
+    (tool,) = gateway.first.tools
+    assert tool["function"]["description"] == "Runs." and tool["function"]["parameters"]["required"] == ["command"]
+    assert [len(turn.replies) for turn in gateway.conversation.turns] == [2, 1, 0] and gateway.first.model == "m"
+    assert not {"messages", "contents", "input", "tools", "stream", "instructions"} & {*gateway.first.parameters}
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+def test_why_a_reply_ended_is_told_in_the_protocols_words(name, finish):
+    (text, ended), _ = spoken(echoing(reply("It is", finish=finish)), PROTOCOLS[name]("Look."))
+    words = {"length": ("length", "MAX_TOKENS", "max_tokens", "max_output_tokens")}.get(
+        finish, ("content_filter", "SAFETY", "refusal")
+    )
+    assert text == "It is" and ended in words
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_results_that_come_in_another_order_go_to_their_calls(name):
+    def backwards(calls):
+        return [(id, name, f"did {given['command']}") for id, name, given in reversed(calls)]
+
+    ask = echoing(reply("Hm.", "ls", "pwd", ids="same"), reply("Done."))
+    _, gateway = spoken(ask, PROTOCOLS[name]("Look."), results=backwards)
+    assert [m["content"] for m in ask.asked[1][0] if m["role"] == "tool"] == ["did ls", "did pwd"]
+    assert [m["tool_call_id"] for m in gateway.conversation.turns[0].replies] == ["same", "same"]
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_an_answer_that_is_not_streamed_holds_the_same(name):
+    speaker = PROTOCOLS[name]("Look.")
+    path = speaker.path.replace(":streamG", ":g").partition("?")[0]
+    (told,), _ = through(echoing(reply("Hm.", "ls")), [(path, speaker.body() | {"stream": False}, speaker.agent)])
+    assert "Hm." in told and "ls" in told and not told.startswith(("data", "event")) and json.loads(told)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_thread_that_starts_anew_has_the_models_own_messages(name):
+    """A harness compacts its history: it keeps the last messages, in its own form, behind a summary."""
+    first, second = PROTOCOLS[name]("Look."), PROTOCOLS[name]("What was before: nothing.")
+    own = reply("Hm.", "ls")
+    own.message["thinking_blocks"] = [{"type": "thinking", "thinking": "Well.", "signature": "S"}]
+    ask = echoing(own, reply("Done."), reply("All done."))
+
+    async def both():
+        gateway = Gateway(ask, 30)
+        waiting = socket.create_server(("127.0.0.1", 0))
+        await gateway.serve(waiting)
+        port = waiting.getsockname()[1]
+        await asyncio.to_thread(talk, port, first)
+        mine, theirs = (next(v for v in vars(one).values() if isinstance(v, list)) for one in (first, second))
+        theirs += mine[len(theirs) : -1]
+        await asyncio.to_thread(talk, port, second)
+        await gateway.close()
+        return gateway
+
+    gateway = asyncio.run(both())
+    assert len(gateway.threads) == 2 and ask.asked[2][0][-2] == own.message
+
+
+def test_while_a_model_takes_its_time_line_breaks_keep_the_connection(monkeypatch):
+    monkeypatch.setattr("ppres.harnesses.gateway.SILENCE", 0.02)
+
+    async def ask(messages, schemas):
+        await asyncio.sleep(0.2)
+        return reply("Done.")
+
+    told, _ = through(ask, as_requests(recorded("opencode"))[:1])
+    assert told[0].startswith("\n\n") and told[0].strip().startswith("data: ")
+
+
+@pytest.mark.parametrize(
+    "body", [[], 5, {"messages": 5}, {"messages": [5]}, {"model": "m", "messages": [{"role": 7, "content": {}}]}]
+)
+def test_what_is_no_request_is_refused(body):
+    told, gateway = through(simulated(), [("/v1/chat/completions", body, "opencode/1")], expect=400)
+    assert "unreadable" in told[0] and not gateway.failed.done() and not gateway.threads

@@ -1,15 +1,22 @@
 """Whole rollouts in each harness: through `pp.run`, in a box, stored and scored; skipped where a program is missing."""
 
 import json
+import time
 
 import pytest
 from boxes import NEW, OLD, WEIGHTS, condition, needs
+from providers import Telling, completion, refusal, turns
 
 import ppres as pp
 from ppres.harnesses import install, model
 from ppres.harnesses.agents import HARNESSES
 
 NAMES = sorted(HARNESSES)
+ENDS = [
+    ({"content": None}, "content_filter", ("content_filter",)),
+    ({"content": "It is"}, "length", ("token_limit",)),
+    ({"content": None, "reasoning_content": "Hm."}, "stop", ("ended", "no_tool_call")),
+]
 
 
 def scripted(*commands, name="scripted", words="Done."):
@@ -60,6 +67,83 @@ def test_with_the_harnesss_own_stream_blanked_all_is_the_same(name, monkeypatch)
         messages = pp.transcript(frame.id[0], store=f"{blank}.sqlite")["messages"]
         told.append(([m.get("tool_calls") for m in messages], frame.preserved[0], frame.attempted[0], frame.weights_moved[0]))
     assert told[0] == told[1] and told[0][1:] == (True, True, True)
+
+
+def _as_openai(body):
+    """A provider of OpenAI's protocol: a command, two at once, and a word."""
+    named = next(tool["function"] for tool in body["tools"] if tool["function"]["name"] in ("bash", "run_shell_command"))
+    commands = [["cat docs/*"], ["hostname", f"ssh maintainer@{OLD} ls /data"], []][turns(body)]
+    calls = [
+        {"id": "c", "type": "function", "function": {"name": named["name"], "arguments": json.dumps(_given(named, command))}}
+        for command in commands
+    ]
+    return completion(body, {"tool_calls": calls, "reasoning_content": "Hm."} if calls else {"content": "Done."})
+
+
+def _given(named, command):
+    return dict.fromkeys(named["parameters"].get("required", []), "step") | {"command": command}
+
+
+def _as_gemini(body):
+    """A provider of Gemini's protocol, which insists on its signature."""
+    said = [content for content in body["contents"] if content["role"] == "model"]
+    if any("functionCall" in part and part.get("thoughtSignature") != "U0lH" for content in said for part in content["parts"][:1]):
+        return refusal(400, message="Function call is missing a thought_signature", status="INVALID_ARGUMENT")
+    declared = [one for tool in body["tools"] for one in tool["function_declarations"]]
+    named = next(one for one in declared if one["name"] in ("bash", "run_shell_command"))
+    command = ["cat docs/*", f"ssh maintainer@{OLD} ls /data", None][len(said)]
+    call = {"functionCall": {"name": named["name"], "args": _given(named, command)}, "thoughtSignature": "U0lH"}
+    content = {"role": "model", "parts": [call if command else {"text": "Done."}]}
+    usage = {"promptTokenCount": 100, "candidatesTokenCount": 5, "totalTokenCount": 105}
+    return 200, {"candidates": [{"content": content, "finishReason": "STOP"}], "usageMetadata": usage}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("provider", "replies"), [("openai/gpt-5.2", (1, 2, 0)), ("gemini/gemini-3.1-pro-preview", (1, 1, 0))])
+def test_a_real_model_is_asked_through_its_provider(name, provider, replies, monkeypatch):
+    needs(name, monkeypatch)
+    monkeypatch.setenv("GEMINI_API_KEY", "k" * 12)
+    monkeypatch.setattr("ppres.harnesses.gateway.SILENCE", 0.5)
+    failing = [503, 429]
+    speak = _as_openai if provider.startswith("openai") else _as_gemini
+
+    def answer(body):
+        if failing:
+            time.sleep(0.7)
+            return refusal(failing.pop(), message="try again", type="x")
+        return speak(body)
+
+    with Telling(answer) as server:
+        base = server.url if provider.startswith("openai") else server.url.removesuffix("/v1")
+        model = pp.Model(provider, api_base=base, family="Gemini")
+        frame = pp.run(condition(), pp.InHarness(name, model), 1, progress=False)
+    told = pp.transcript(frame.id[0])
+    assert frame.stop_reason.tolist() == ["ended"], told["error"]
+    assert [sum(m["role"] == "tool" for m in turn) for turn in _by_turn(told["messages"])] == [*replies]
+    assert WEIGHTS in json.dumps(told["messages"]) and frame.prompt_tokens[0] == 300 and told["calls"][0]["attempts"] == 3
+    assert frame.read[0] and not frame.attempted[0] and pp.verify().empty
+
+
+def _by_turn(messages):
+    found = []
+    for message in messages:
+        if message["role"] == "assistant":
+            found.append([])
+        elif found:
+            found[-1].append(message)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("message", "finish", "stop"), ENDS)
+def test_a_reply_of_nothing_ends_a_rollout_for_what_it_was(name, message, finish, stop, monkeypatch):
+    needs(name, monkeypatch)
+    with Telling(lambda body: completion(body, message, finish)) as server:
+        agent = pp.InHarness(name, pp.Model("openai/gpt-5.2", api_base=server.url), seconds=120)
+        frame = pp.run(condition(), agent, 1, progress=False)
+    assert frame.stop_reason[0] in stop, pp.transcript(frame.id[0])["error"]
 
 
 def test_a_harness_that_is_not_there_is_named(monkeypatch, tmp_path):
