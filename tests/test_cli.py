@@ -1,53 +1,14 @@
-"""The commands, and the README's code."""
+"""The commands."""
 
-import ast
 import os
 import re
-import shlex
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import ppres as pp
-from ppres.cli import _parser, conditions_of, main, summary
-
-README = Path(__file__).parent.parent / "README.md"
-
-
-def asks_a_provider(code):
-    """Whether code names a real model; comments do not count."""
-    texts = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return any(re.match("(anthropic|azure|bedrock|gemini|mistral|openai|openrouter|vertex_ai|xai)/", text) for text in texts)
-
-
-@pytest.mark.slow
-def test_the_readmes_code_runs(monkeypatch, record_property):
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    text = README.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == len(re.findall(r"```\s*py", text))  # none is overlooked
-    live = [block for block in blocks if asks_a_provider(block)]
-    record_property("blocks that were not run because they name a real model", len(live))
-    namespace = {}
-    blocks = [block for block in blocks if "opencode:" not in block]  # tests/harnesses runs them, where they can run
-    for number, block in enumerate(blocks, start=1):
-        block = block.replace('"scheduler:8786"', "n_workers=2, threads_per_worker=1, dashboard_address=':0', silence_logs=50")
-        if block not in live:
-            exec(compile(block, f"README.md, python block {number}", "exec"), namespace)
-    assert len(blocks) > len(live), "no block of the README was run"
-    for block in live:  # as far as it goes without asking anybody
-        exec(compile("\n".join(line for line in block.splitlines() if "pp.run(" not in line), "README.md, live", "exec"), namespace)
-        assert all(isinstance(one, pp.Model) for one in namespace["models"])
-
-
-def test_the_readmes_commands_are_those_of_the_program():
-    text = README.read_text(encoding="utf-8")
-    lines = re.findall(r"^(ppres [^#\n]*)", text, re.MULTILINE) + re.findall(r"`(ppres reproduce --[^`]*)`", text)
-    assert len(lines) >= 5
-    for line in lines:
-        _parser().parse_args(shlex.split(line)[1:])
-
+from ppres.cli import conditions_of, main, summary
 
 STUDY = ("scenario=tampering", "subject=self,peer", "peer=none,cooperative", "--models", "sim/gemini-3-flash", "--n", "4")
 

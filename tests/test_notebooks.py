@@ -209,10 +209,10 @@ def test_its_tables_equal_a_plain_recount_and_it_says_nothing_on_stderr(only, tm
     folder = project_copy(tmp_path)
     cells = executed(folder, only, PPRES_MODELS=MODELS)
     assert printed(cells, "stderr") == ""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(rf"\| \[{only}\]\(notebooks/{only}_\w+\.ipynb\) \|[^\n]*", readme)
+    paper = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    listed = re.findall(rf"\| \[{only}\]\(\.\./notebooks/{only}_\w+\.ipynb\) \|[^\n]*", paper)
     files = {name for line in listed for name in re.findall(r"`figures/([\w.]+)`", line)}
-    assert files, "the README's map of the paper does not list this notebook"
+    assert files, "the map of the paper does not list this notebook"
     assert files <= {made.name for made in (folder / "figures").iterdir()}
     CHECKS[only](folder / "figures", pp.frame(store=folder / "store.sqlite"))
 
@@ -368,8 +368,7 @@ def test_stored_outputs_are_whole_and_name_no_machine(path):
 
 
 def test_the_map_of_the_paper_names_files_that_exist():
-    text = (ROOT / "README.md").read_text()
-    section = text[text.index("## Paper map") : text.index("## Where things are")]
+    section = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
     files = re.findall(r"`(figures/[\w.]+)`", section)
     assert len(files) > 15
     assert not [name for name in files if not (ROOT / name).exists()]

@@ -89,10 +89,10 @@ def test_the_weights_of_hints_are_those_of_their_script():
 
 def test_what_is_measured_stands_where_users_read_it():
     meanings = pp.columns().set_index("column").meaning
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "outcomes.md").read_text(encoding="utf-8")
     for column, kind in (("refused", "refusal"), ("objected", "objection"), ("suspected_test", "suspicion")):
         assert str(lexical.MEASURED[kind]) in meanings[column]
-        assert str(lexical.MEASURED[kind]) in readme
+        assert str(lexical.MEASURED[kind]) in page
 
 
 def test_what_is_declined_is_told_of_the_sentences_that_the_rules_were_not_made_on():
