@@ -13,7 +13,7 @@ shutil.copytree(ROOT / "notebooks", MADE, ignore=lambda _, names: [name for name
 
 project, author, html_title = "ppres", "the authors of ppres", "ppres"
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "notebooks/course/student", "notebooks/course/solutions"]  # a page of each lesson is enough
 nb_execution_mode = "off"  # outputs are those that `ppres reproduce --save` kept
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
@@ -50,6 +50,7 @@ def as_lists(app, what, name, obj, options, lines):
 def as_on_the_site(app, name, source):
     """Links to notebooks, which stand beside the pages here, and the table of columns."""
     source[0] = source[0].replace("../notebooks/", "notebooks/")
+    source[0] = re.sub(r"\[student\]\((\S+)\)", r"{download}`student <\1>`", source[0])
     if name == "reference/columns":
         rows = [f"| `{column}` | {kind} | {meaning} |" for column, kind, meaning in columns().itertuples(index=False)]
         source[0] += "\n".join(["\n| column | type | meaning |", "|---|---|---|", *rows]) + "\n"

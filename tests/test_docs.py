@@ -24,7 +24,15 @@ from ppres.cli import _parser
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [path for path in PAGES if "notebooks" not in path.parts]  # those are made by a build
-SLOW = {"howto/ask_branch.md", "howto/coders.md", "howto/design.md", "howto/long_runs.md", "howto/models.md", "howto/sharing.md"}
+SLOW = {
+    "howto/ask_branch.md",
+    "howto/coders.md",
+    "howto/design.md",
+    "howto/long_runs.md",
+    "howto/models.md",
+    "howto/server.md",
+    "howto/sharing.md",
+}
 SEEDS = [f"{i:012x}" for i in range(999)]
 needs_sphinx = pytest.mark.skipif(util.find_spec("myst_nb") is None, reason='needs pip install -e ".[docs]"')
 
