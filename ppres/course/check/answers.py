@@ -27,8 +27,11 @@ class Wrong(AssertionError):
         return [f"✗ {self}"]  # a notebook shows this instead of a traceback
 
 
-def exercise(learnt: str) -> Callable[[Rule], Callable[[Any], None]]:
-    """Make a check of a rule, which raises `Wrong`. `learnt` is what a right answer has shown."""
+def exercise(learnt: str, as_data: Callable[[Any], Any] = lambda answer: answer) -> Callable[[Rule], Callable[[Any], None]]:
+    """Make a check of a rule, which raises `Wrong`. `learnt` is what a right answer has shown.
+
+    `as_data` takes from an object what the rule is given; where it is graded, in the submission's own process.
+    """
 
     def make(rule: Rule) -> Callable[[Any], None]:
         name = f"{rule.__module__.rpartition('.')[2]}.{rule.__name__}"
@@ -36,6 +39,7 @@ def exercise(learnt: str) -> Callable[[Rule], Callable[[Any], None]]:
 
         @functools.wraps(rule)
         def check(answer: Any) -> None:
+            answer = as_data(answer)
             if recorder:
                 recorder(name, answer)
                 return
