@@ -209,10 +209,13 @@ class ProviderError(Exception):
 
 def parts(call: Any) -> tuple[Any, str, Any]:
     """Id, tool name and arguments of a call, whatever a model sent in its place."""
-    call = call if isinstance(call, dict) else {}
+    if not isinstance(call, dict):
+        return None, "", {}
     function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    return call.get("id"), codec.text(function.get("name") or ""), arguments(function.get("arguments"))
+    if not isinstance(function, dict):
+        return call.get("id"), "", {}
+    name = function.get("name") or ""
+    return call.get("id"), name if isinstance(name, str) else codec.text(name), arguments(function.get("arguments"))
 
 
 def calls_of(message: Message) -> list[Any]:

@@ -6,13 +6,13 @@ import asyncio
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ppres.models.faults import ModelError
 from ppres.store.cell import Cell
-from ppres.store.rows import Finished
+from ppres.store.rows import Finished, Packed
 from ppres.store.store import Store
 
 T = TypeVar("T")
@@ -33,13 +33,13 @@ class Keeper:
         self.kept: Counter[str] = Counter()
         """By stop reason."""
 
-    def keep(self, cell: Cell, finished: list[Finished]) -> None:
+    def keep(self, cell: Cell, rollouts: Sequence[Finished | Packed]) -> None:
         """Store rollouts of one cell, in one transaction. The bar is told by the caller, after it: it may be anybody's function."""
-        if finished:
+        if rollouts:
             if cell.digest not in self.specs:
                 self.specs[cell.digest] = cell.spec()
-            self.store.put(finished, self.specs)
-            self.kept.update(rollout.record.conversation.stop_reason for rollout in finished)
+            self.store.put(rollouts, self.specs)
+            self.kept.update(rollout.stop_reason for rollout in rollouts)
 
 
 class Rejected(dict[str, ModelError]):

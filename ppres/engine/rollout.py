@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,17 +20,26 @@ from ppres.models.loop import wait_for
 from ppres.read import outcomes
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.cell import Cell
-from ppres.store.rows import Finished, key_of
+from ppres.store.rows import Finished, Packed, key_of, packed
 
 
-def simulate(cell: Cell, replicates: list[int]) -> list[Finished]:
+def simulate(cell: Cell, replicates: Iterable[int]) -> Iterator[Finished]:
     """Simulated rollouts of a cell."""
     world = cell.scene.world()
-    finished = []
     for replicate in replicates:
         agent = cell.agent(key_of(cell.digest, replicate).hex()[:12])
-        finished.append(finish(cell, replicate, drive(play(agent, cell.scene.opening, world.copy()))))
-    return finished
+        yield finish(cell, replicate, drive(play(agent, cell.scene.opening, world.copy())))
+
+
+def simulate_packed(cell: Cell, replicates: Iterable[int], numbers: Mapping[str, int]) -> list[Finished | Packed]:
+    """Simulated rollouts of a cell, packed for the store that gave their texts these numbers; as they are where they have others."""
+    made: list[Finished | Packed] = []
+    for finished in simulate(cell, replicates):
+        try:
+            made.append(packed(finished, numbers.__getitem__))
+        except KeyError:
+            made.append(finished)
+    return made
 
 
 class Made(NamedTuple):

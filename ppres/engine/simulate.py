@@ -1,4 +1,8 @@
-"""Simulated rollouts, made on all cores or in an executor's workers, and stored in this process."""
+"""Simulated rollouts, made on all cores or in an executor's workers, and stored in this process.
+
+The first of each cell is made here: by which numbers the store knows its texts is then told to whoever makes the others, so that
+they come packed, and all that is left to do in this process is to insert them.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +12,31 @@ import queue
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 
-from ppres.engine import rollout as generate
 from ppres.engine.keeping import Job, Keeper
+from ppres.engine.rollout import simulate, simulate_packed
 from ppres.store.cell import Cell
-from ppres.store.rows import Finished
+from ppres.store.rows import Finished, Packed
+
+Batch = tuple[Cell, list[int], dict[str, int]]  # replicates of a cell, and the numbers of its texts
 
 # Rollouts in a transaction, and the number from which starting worker processes (a second) pays.
 _BATCH = 200
+_CELLS = 20  # of which the first rollouts are made together
 _WORTH_PROCESSES = 3000
 
 
 def run_simulated(jobs: list[Job], keeper: Keeper, executor: Executor | None, ahead: int) -> None:
     """Simulated rollouts, stored a batch at a time: one that is lost costs nothing to make again."""
-    batches = _batches(jobs)
+    batches = _batches(jobs, keeper)
     if executor:
         _simulate_in(executor, batches, keeper, ahead)
     elif len(jobs) < _WORTH_PROCESSES or (cores := _cores()) < 2:
         for batch in batches:
-            keeper.keep(batch[0], generate.simulate(*batch))
-            keeper.bar.update(len(batch[1]))
+            keeper.keep(batch[0], made := simulate_packed(*batch))
+            keeper.bar.update(len(made))
     else:
         import loky
 
@@ -53,25 +59,45 @@ def _cores() -> int:
     return int(loky.cpu_count())
 
 
-def _simulate_in(executor: Executor, batches: deque[tuple[Cell, list[int]]], keeper: Keeper, ahead: int) -> None:
-    under_way: dict[Future[list[Finished]], Cell] = {}
-    done: queue.SimpleQueue[Future[list[Finished]]] = queue.SimpleQueue()  # futures.wait, interrupted, may leave their locks held
-    while batches or under_way:
-        while batches and len(under_way) < ahead:  # so that memory stays flat
-            batch = batches.popleft()
-            future = executor.submit(generate.simulate, *batch)
+def _simulate_in(executor: Executor, batches: Iterator[Batch], keeper: Keeper, ahead: int) -> None:
+    under_way: dict[Future[list[Finished | Packed]], Cell] = {}
+    # futures.wait, interrupted, may leave their locks held
+    done: queue.SimpleQueue[Future[list[Finished | Packed]]] = queue.SimpleQueue()
+    while True:
+        while len(under_way) < ahead and (batch := next(batches, None)):  # so that memory stays flat
+            future = executor.submit(simulate_packed, *batch)
             under_way[future] = batch[0]
             future.add_done_callback(done.put)
+        if not under_way:
+            return
         future = done.get()
-        keeper.keep(under_way.pop(future), finished := future.result())
-        keeper.bar.update(len(finished))
+        keeper.keep(under_way.pop(future), made := future.result())
+        keeper.bar.update(len(made))
 
 
-def _batches(jobs: list[Job]) -> deque[tuple[Cell, list[int]]]:
+def _batches(jobs: list[Job], keeper: Keeper) -> Iterator[Batch]:
+    """What is to be made, but for the first of each cell, which is made and stored by then."""
     by_cell: dict[bytes, tuple[Cell, list[int]]] = {}
     for cell, replicate in jobs:
         by_cell.setdefault(cell.digest, (cell, []))[1].append(replicate)
-    return deque((cell, all[start : start + _BATCH]) for cell, all in by_cell.values() for start in range(0, len(all), _BATCH))
+    cells = list(by_cell.values())
+    for place in range(0, len(cells), _CELLS):
+        some = cells[place : place + _CELLS]
+        numbers = _first(some, keeper)
+        for cell, replicates in some:
+            for start in range(1, len(replicates), _BATCH):
+                yield cell, replicates[start : start + _BATCH], numbers[cell.digest]
+
+
+def _first(cells: list[tuple[Cell, list[int]]], keeper: Keeper) -> dict[bytes, dict[str, int]]:
+    """Make and store the first rollout of each cell; the numbers of their texts in the store."""
+    made = [(cell, next(simulate(cell, replicates))) for cell, replicates in cells]
+    with keeper.store.transaction():
+        for cell, rollout in made:
+            keeper.keep(cell, [rollout])
+        numbers = {cell.digest: keeper.store.numbers(rollout.record) for cell, rollout in made}
+    keeper.bar.update(len(made))
+    return numbers
 
 
 @contextlib.contextmanager

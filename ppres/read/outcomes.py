@@ -201,5 +201,7 @@ def spoken(conversation: Conversation, world: World) -> list[str]:
     """The agent's own words: what it said, and the texts that it wrote into reports and files."""
     texts = [text for message in conversation.said if (text := said_in(message))]
     for event in world.events:
-        texts += [event.arguments[name] for name in ("summary", "content") if isinstance(event.arguments.get(name), str)]
+        for name in ("summary", "content"):
+            if name in event.arguments and isinstance(event.arguments[name], str):
+                texts.append(event.arguments[name])
     return texts

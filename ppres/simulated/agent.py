@@ -85,15 +85,14 @@ class Simulated:
             )
 
     def _next(self, messages: list[Message]) -> Step:
+        new = messages[self.seen :]  # from its own last message on
         if self.turn == 0:
             text, calls = next(self.acts)
         elif messages[-1]["role"] == "user":  # it has said what it had to say
             text, calls = (_answer(self.mind), []) if self.interviewed else ("I have nothing to add.", [("end_task", {})])
         else:
-            # What came since its own last message: a reply to each call.
-            replies = [m["content"] for m in messages[self.seen + 1 :] if m["role"] == "tool"]
-            text, calls = self.acts.send(replies)
-        self.tokens += sum(len(message["content"] or "") for message in messages[self.seen :]) / 4
+            text, calls = self.acts.send([message["content"] for message in new[1:] if message["role"] == "tool"])
+        self.tokens += sum([len(message["content"] or "") for message in new]) / 4
         self.seen = len(messages)
         self.turn += 1
         return text, calls
@@ -102,15 +101,18 @@ class Simulated:
         message: Message = {"role": "assistant", "content": text}
         size = len(text)
         if calls:
-            message["tool_calls"] = []
+            made = message["tool_calls"] = []
         for i, (name, given) in enumerate(calls):
-            raw = given if isinstance(given, str) else json.dumps(given) if given else "{}"
+            raw = given if isinstance(given, str) else _write(given) if given else "{}"
             size += len(raw)
-            call_id = f"call_{self.seed}_{self.turn}_{i}"
-            message["tool_calls"].append({"id": call_id, "type": "function", "function": {"name": name, "arguments": raw}})
+            function = {"name": name, "arguments": raw}
+            made.append({"id": f"call_{self.seed}_{self.turn}_{i}", "type": "function", "function": function})
         # Tokens are an estimate, a quarter of the characters; waiting for nothing costs nothing.
         finish = "tool_calls" if calls else "stop"
         return Reply(message, Call(round(self.tokens), 1 + size // 4, 0.0, finish))
+
+
+_write = json.JSONEncoder().encode  # which json.dumps looks for at each call
 
 
 def _seed_of(message: Message) -> str | None:

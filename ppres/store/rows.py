@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ppres import codec
-from ppres.conversation import Record
+from ppres.conversation import Message, Record
 
 
 class Scored(NamedTuple):
@@ -31,6 +32,24 @@ class Finished(NamedTuple):
     replicate: int
     record: Record
     scored: Scored
+
+    @property
+    def stop_reason(self) -> str:
+        """Why it stopped."""
+        return self.record.conversation.stop_reason
+
+
+class Packed(NamedTuple):
+    """A rollout to keep, as a store writes it."""
+
+    row: Row
+    body: bytes
+    """Its record as compressed JSON, in which long texts are numbers of that store's."""
+
+    @property
+    def stop_reason(self) -> str:
+        """Why it stopped."""
+        return self.row.stop_reason
 
 
 class Row(NamedTuple):
@@ -70,6 +89,34 @@ class StoredCell(NamedTuple):
     def scenario(self) -> str:
         """Name of its scenario, which this session may not have."""
         return codec.text(self.condition.get("scenario"))
+
+
+LONG = 200  # characters from which a text is stored by content
+
+
+def packed(rollout: Finished, number: Callable[[str], int]) -> Packed:
+    """A finished rollout as it is written; `number` says by which number the store knows a text."""
+    record, scored = rollout.record, rollout.scored
+    cache = (scored.scorer, codec.dumps(scored.values), scored.columns)
+    row = Row(rollout.key, rollout.cell, rollout.replicate, rollout.stop_reason, *cache)
+    return Packed(row, pack(record.conversation.json() | {"created": record.created, "provenance": record.provenance}, number))
+
+
+def pack(body: dict[str, Any], number: Callable[[str], int]) -> bytes:
+    """A rollout's body as it is written."""
+    messages = [m | {"content": number(m["content"])} if is_long(m) else m for m in body["messages"]]
+    body = body | {"messages": messages, "provenance": number(json.dumps(body["provenance"]))}
+    return zlib.compress(codec.dumps(body).encode(), 1)
+
+
+def texts_of(record: Record) -> list[str]:
+    """What is stored once for many rollouts, of one rollout's record."""
+    return [*(m["content"] for m in record.conversation.messages if is_long(m)), json.dumps(record.provenance)]
+
+
+def is_long(message: Message) -> bool:
+    """Whether a message's text is stored by content: that of a listing is the same in every rollout of a cell."""
+    return message["role"] == "tool" and len(message["content"]) > LONG
 
 
 def canonical(value: Any) -> bytes:

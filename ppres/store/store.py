@@ -13,13 +13,13 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ppres import codec
 from ppres.conversation import UNFINISHED, Conversation, Record, counts
 from ppres.store.database import Damaged, Database, StoreError, StorePath
-from ppres.store.rows import Finished, Row, Scored, cell_digest
+from ppres.store.rows import Finished, Packed, Row, Scored, cell_digest, pack, packed, texts_of
 
 SCHEMA = 2
 _TABLES = """
@@ -35,7 +35,6 @@ CREATE TABLE turns (key BLOB NOT NULL, turn INTEGER NOT NULL, body BLOB NOT NULL
 CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL);
 """
-_LONG = 200  # characters from which a text is stored by content
 
 
 class Store(Database):
@@ -47,6 +46,8 @@ class Store(Database):
         self._text_id = functools.lru_cache(4096)(self._keep_text)
         self._cell_ids: dict[bytes, int] = {}
         self._layouts: dict[str, tuple[str, ...]] = {}
+        self._elsewhere = False
+        """Whether the file was lost, and this is another one."""
         super().__init__(path, _TABLES, SCHEMA, read_only=read_only)
 
     def __enter__(self) -> Store:
@@ -75,32 +76,37 @@ class Store(Database):
         told = super()._rescued()
         if told:
             self._forget()  # another file has other ids
+            self._elsewhere = True
         return told
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    def put(self, rollouts: Iterable[Finished], specs: dict[bytes, dict[str, Any]]) -> None:
+    def put(self, rollouts: Iterable[Finished | Packed], specs: dict[bytes, dict[str, Any]]) -> None:
         """Keep finished rollouts, all or none. `specs` says for each new cell's digest what the cell is."""
-        with self.transaction():
+        ended = []
+        with self.transaction() as db:
             for rollout in rollouts:
-                record, scored = rollout.record, rollout.scored
-                self._keep_layout(scored)
-                cache = (scored.scorer, codec.dumps(scored.values), scored.columns)
-                row = Row(rollout.key, rollout.cell, rollout.replicate, record.conversation.stop_reason, *cache)
-                body = record.conversation.json() | {"created": record.created, "provenance": record.provenance}
-                if not self.insert(row, body, specs):
+                if isinstance(rollout, Packed) and self._elsewhere:
+                    continue  # its texts have other numbers here
+                row, body = packed(rollout, self._text_id) if isinstance(rollout, Finished) else rollout
+                self._keep_layout(row.scorer, row.columns)
+                if not self._add(row, body, specs):
                     # Somebody was first. What taught nothing about the agent gives way; anything else stays.
                     self._delete(row.key, UNFINISHED)
-                    self.insert(row, body, specs)
-                self._connection.execute("DELETE FROM claims WHERE key=?", (row.key,))
-                if row.stop_reason not in UNFINISHED:  # else the next run goes on from its turns
-                    self._connection.execute("DELETE FROM turns WHERE key=?", (row.key,))
+                    self._add(row, body, specs)
+                ended.append(row)
+            db.executemany("DELETE FROM claims WHERE key=?", [(row.key,) for row in ended])
+            # Of one that did not end the next run goes on from its turns.
+            db.executemany("DELETE FROM turns WHERE key=?", [(row.key,) for row in ended if row.stop_reason not in UNFINISHED])
 
     def insert(self, row: Row, body: dict[str, Any], specs: dict[bytes, dict[str, Any]]) -> bool:
         """Keep a rollout with its body as JSON; whether it was not there. Outcomes in another layout than ours are left out."""
-        cell = self._cell_id(row.cell, specs)
         if row.columns and not self._layout(row.scorer):
-            self._keep_layout(Scored(str(row.scorer), tuple(row.columns), []))
+            self._keep_layout(row.scorer, row.columns)
+        return self._add(row, pack(body, self._text_id), specs)
+
+    def _add(self, row: Row, body: bytes, specs: dict[bytes, dict[str, Any]]) -> bool:
+        cell = self._cell_id(row.cell, specs)
         known = row.columns and self._layout(row.scorer) == tuple(row.columns)
         cache = (row.scorer, row.outcomes) if known else (None, None)
         added = self._connection.execute(
@@ -108,10 +114,13 @@ class Store(Database):
             (row.key, cell, row.replicate, row.stop_reason, *cache),
         )
         if added.rowcount:
-            packed = self._pack(body)
-            kept = (added.lastrowid, zlib.crc32(packed), packed)
+            kept = (added.lastrowid, zlib.crc32(body), body)
             self._connection.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)", kept)
         return bool(added.rowcount)
+
+    def numbers(self, record: Record) -> dict[str, int]:
+        """By which numbers the texts of a rollout that is stored here are known; see `Packed`."""
+        return {text: self._text_id(text) for text in texts_of(record)}
 
     def _delete(self, key: bytes, stop_reasons: Iterable[str] | None = None) -> int:
         """Delete a rollout, or where it stopped for one of these reasons."""
@@ -144,30 +153,23 @@ class Store(Database):
             self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), row[0]))
         return int(row[0])
 
-    def _pack(self, body: dict[str, Any]) -> bytes:
-        messages = [
-            m | {"content": self._text_id(m["content"])} if m["role"] == "tool" and len(m["content"]) > _LONG else m
-            for m in body["messages"]
-        ]
-        packed = body | {"messages": messages, "provenance": self._text_id(json.dumps(body["provenance"]))}
-        return zlib.compress(codec.dumps(packed).encode(), 1)
-
     def recache(self, rows: Iterable[tuple[bytes, Scored]]) -> None:
         """Replace cached outcomes, by key; not where the file cannot be written, and they are read off transcripts each time."""
         if self.read_only:
             return
         with self.transaction():
             for key, scored in rows:
-                self._keep_layout(scored)
+                self._keep_layout(scored.scorer, scored.columns)
                 values = (scored.scorer, codec.dumps(scored.values), key)
                 self._connection.execute("UPDATE rollouts SET scorer=?, outcomes=? WHERE key=?", values)
 
-    def _keep_layout(self, scored: Scored) -> None:
+    def _keep_layout(self, scorer: str | None, columns: Sequence[str]) -> None:
         """What the outcomes of a scorer are a list of; those that were cached by another list of the same scorer are dropped."""
-        if self._layout(scored.scorer) != scored.columns:
-            self._connection.execute("UPDATE rollouts SET scorer=NULL, outcomes=NULL WHERE scorer=?", (scored.scorer,))
-            self._connection.execute("INSERT OR REPLACE INTO layouts VALUES (?, ?)", (scored.scorer, json.dumps(scored.columns)))
-            self._layouts[scored.scorer] = scored.columns
+        if self._layout(scorer) != columns:
+            scorer, columns = str(scorer), tuple(columns)
+            self._connection.execute("UPDATE rollouts SET scorer=NULL, outcomes=NULL WHERE scorer=?", (scorer,))
+            self._connection.execute("INSERT OR REPLACE INTO layouts VALUES (?, ?)", (scorer, json.dumps(columns)))
+            self._layouts[scorer] = columns
 
     def _layout(self, scorer: str | None) -> tuple[str, ...]:
         """Columns of a scorer's outcomes; none where they were never kept."""

@@ -56,20 +56,30 @@ def in_words(annotation: Any) -> tuple[str, dict[str, Any]]:
 
 def fits(value: Any, annotation: Any) -> bool:
     """Whether an argument is of a parameter's type."""
-    if annotation is str:
+    if annotation is str:  # nearly always
         return isinstance(value, str)
-    if annotation is bool:
-        return isinstance(value, bool)
-    if annotation in (float, int):
-        # Bounded rather than finite: JSON allows integers that no float can hold.
-        number = isinstance(value, int | float) and not isinstance(value, bool) and -1e15 < value < 1e15
-        return number and (annotation is float or value == int(value))
-    if annotation == Value:
-        return value is None or isinstance(value, str | bool) or fits(value, float)
+    if annotation in _SINGLE:
+        return _SINGLE[annotation](value)
     if typing.get_origin(annotation) is typing.Literal:
         return isinstance(value, str) and value in typing.get_args(annotation)
-    item = typing.get_args(annotation)[0]
-    return isinstance(value, list) and all(fits(element, item) for element in value)
+    return isinstance(value, list) and all(map(_SINGLE[typing.get_args(annotation)[0]], value))
+
+
+_NUMBER = (int, float)
+
+
+def _number(value: Any) -> bool:
+    # Bounded rather than finite: JSON allows integers that no float can hold.
+    return isinstance(value, _NUMBER) and not isinstance(value, bool) and -1e15 < value < 1e15
+
+
+_SINGLE: dict[Any, Callable[[Any], bool]] = {
+    str: lambda value: isinstance(value, str),
+    float: _number,
+    int: lambda value: _number(value) and value == int(value),
+    bool: lambda value: isinstance(value, bool),
+    Value: lambda value: value is None or isinstance(value, str | bool) or _number(value),
+}
 
 
 def shown_value(value: Any) -> str:

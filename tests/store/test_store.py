@@ -509,7 +509,7 @@ def test_a_rollout_that_cannot_be_scored_anew_is_named(path, conditions, monkeyp
 def finished(cell, *replicates):
     """Rollouts of a cell as they are handed to a store, and what the store must know of the cell."""
     (found,) = cells_of(cell, MODEL)
-    return simulate(found, list(replicates)), {found.digest: found.spec()}
+    return list(simulate(found, replicates)), {found.digest: found.spec()}
 
 
 def test_only_a_rollout_that_taught_nothing_is_run_again(path, cell):
