@@ -32,7 +32,7 @@ def simulate(cell: Cell, replicates: Iterable[int]) -> Iterator[Finished]:
 
 
 def simulate_packed(cell: Cell, replicates: Iterable[int], numbers: Mapping[str, int]) -> list[Finished | Packed]:
-    """Simulated rollouts of a cell, packed for the store that gave their texts these numbers; as they are where they have others."""
+    """Simulated rollouts of a cell, packed for the store that gave their texts these numbers, or as they are where it gave none."""
     made: list[Finished | Packed] = []
     for finished in simulate(cell, replicates):
         try:
