@@ -22,9 +22,10 @@ from server import StandIn
 
 import ppres as pp
 from ppres.conversation import STOPS, Conversation
-from ppres.engine.rollout import simulate
+from ppres.engine.rollout import simulate, simulate_packed
 from ppres.read import outcomes
 from ppres.store.cell import cells_of
+from ppres.store.rows import Finished, Packed
 from ppres.store.store import Store
 
 MODEL = "sim/gemini-3-flash"
@@ -141,7 +142,8 @@ def test_a_new_store_may_be_opened_by_several_processes_at_once(tmp_path):
     """As the notebooks of `ppres reproduce` do on a fresh machine. It goes wrong seldom if it does, so: many times."""
     code = """
         import os, pathlib, time
-        from ppres.store.store import Store
+        from ppres.store.rows import Finished, Packed
+from ppres.store.store import Store
         print("ready", flush=True)
         while not pathlib.Path("go").exists():
             pass
@@ -546,6 +548,37 @@ def test_rollouts_are_put_all_or_none_and_the_store_works_on(path, cell):
     assert sound(path)
     assert pp.verify().empty
     assert len(pp.frame()) == 2
+
+
+def test_packed_rollouts_are_stored_as_whole_ones_are(tmp_path, cell):
+    (found,), (rollouts, specs) = cells_of(cell, MODEL), finished(cell, *range(5))
+    kept = []
+    for name in ("whole", "packed"):
+        with Store(tmp_path / name) as store:
+            store.put(rollouts[:1], specs)
+            made = simulate_packed(found, range(1, 5), store.numbers(rollouts[0].record)) if name == "packed" else rollouts[1:]
+            assert {*map(type, made)} == {Packed if name == "packed" else Finished}
+            store.put(made, specs)
+            kept.append([store.body(row.key) | {"created": "", "row": row} for row in store.rows(found.digest)])
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 5
+
+
+def test_a_rollout_with_a_text_that_the_store_does_not_know_comes_whole(cell):
+    (found,) = cells_of(cell, MODEL)
+    assert [type(rollout) for rollout in simulate_packed(found, range(2), {})] == [Finished, Finished]
+
+
+def test_packed_rollouts_do_not_go_into_another_file_where_their_numbers_mean_nothing(path, cell):
+    (found,), (rollouts, specs) = cells_of(cell, MODEL), finished(cell, 0)
+    store = Store(path)
+    store.put(rollouts, specs)
+    made = simulate_packed(found, [1], store.numbers(rollouts[0].record))
+    path.unlink()
+    with pytest.raises(pp.StoreError, match="rescued"):
+        store.put(made, specs)
+    assert [row.replicate for row in store.rows(found.digest)] == [0]
+    store.close()
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)
