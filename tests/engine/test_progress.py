@@ -41,5 +41,5 @@ def test_a_teller_may_read_the_store_and_change_it_and_run(model, cell):
         pp.discard(pp.frame(cell, "sim/saboteur").id)
 
     assert len(pp.run(cell, model, n=3, progress=tell)) == 3
-    assert [made for made, _ in told] == ([1, 2, 3] if model is DONE else [3])
+    assert [made for made, _ in told] == ([1, 2, 3] if model is DONE else [1, 3])
     assert all(stored >= made for made, stored in told)
