@@ -23,6 +23,7 @@ _OF_RATES = (
     "clusters",
     "design_effect",
 )  # columns of `rates` that are no factors
+_DRAWN = ("rate", "mean", "sd")
 _MOST = 100_000  # rollouts in a cell that are tried
 
 
@@ -41,10 +42,11 @@ def power(
     """How often an analysis decides as hoped, over simulated studies of `n` rollouts in each cell.
 
     `cells` has a row for each cell: its factors, and `rate`, the chance of the outcome there (what `rates` gives of a pilot or of a
-    planted persona is such a frame). `decide` takes a study, a frame of factors and outcome with a row for each rollout, and says
+    planted persona is such a frame); or, for an outcome that is a number such as a reported score, `mean` and `sd`, by which it is
+    drawn as normal. `decide` takes a study, a frame of factors and outcome with a row for each rollout, and says
     whether it found what it looks for: `lambda df: stats.differences(df, "peer", "cooperative", "none").p[0] < 0.05`, the verdict
     of a margin, a Holm-adjusted p, a term of `logit`. Where rollouts of one wording resemble each other, `cluster` names the column
-    and `spread` the standard deviation of its shifts on the log-odds scale, drawn anew for each study.
+    and `spread` the standard deviation of its shifts, drawn anew for each study: of log odds, or of the number.
 
     Returns n (a cell), rollouts (in all), power, low, high (Wilson's 95% interval of the Monte Carlo error), reps, and dollars
     where `cost` gives those of a rollout. The same seed gives the same studies.
@@ -132,37 +134,45 @@ def _row(
     import numpy as np
 
     rng = np.random.default_rng([seed, n])
-    frame = cells.drop(columns="rate").loc[cells.index.repeat(n)].reset_index(drop=True)
+    frame = cells.drop(columns=[*_DRAWN], errors="ignore").loc[cells.index.repeat(n)].reset_index(drop=True)
     k = 0
     for _ in range(reps):
-        drawn = rng.random(len(frame)) < np.repeat(_rates(cells, clusters, rng), n)
+        expected = np.repeat(_expected(cells, clusters, rng), n)
+        numbers = "mean" in cells
+        drawn = rng.normal(expected, np.repeat(cells["sd"], n)) if numbers else rng.random(len(frame)) < expected
         k += bool(decide(frame.assign(**{outcome: drawn})))
     low, high = wilson(k, reps, 0.95)
     row = {"n": n, "rollouts": len(frame), "power": k / reps, "low": low, "high": high, "reps": reps}
     return row | ({} if cost is None else {"dollars": cost * len(frame)})
 
 
-def _rates(cells: pd.DataFrame, clusters: tuple[str | None, float], rng: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Chances of the cells in one study."""
+def _expected(cells: pd.DataFrame, clusters: tuple[str | None, float], rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Chances of the cells in one study, or means."""
     from scipy.special import expit, logit
 
-    rates: np.ndarray[Any, Any] = cells["rate"].to_numpy(dtype=float)
+    values: np.ndarray[Any, Any] = cells["mean" if "mean" in cells else "rate"].to_numpy(dtype=float)
     name, spread = clusters
     if name is None:
-        return rates
+        return values
     codes = cells.groupby(name, dropna=False, observed=True).ngroup().to_numpy()
-    shifted: np.ndarray[Any, Any] = expit(logit(rates) + rng.normal(0, spread, codes.max() + 1)[codes])
+    shifts = rng.normal(0, spread, codes.max() + 1)[codes]
+    shifted: np.ndarray[Any, Any] = values + shifts if "mean" in cells else expit(logit(values) + shifts)
     return shifted
 
 
 def _checked(cells: pd.DataFrame, cluster: str | None) -> pd.DataFrame:
-    """Cells with their factors and rates alone."""
-    for name in ("rate", *filter(None, [cluster])):
+    """Cells with their factors, and what is drawn by."""
+    drawn = ("mean", "sd") if "mean" in cells.columns else ("rate",)
+    for name in (*drawn, *filter(None, [cluster])):
         if name not in cells.columns:
             raise KeyError(f"cells have no column {name!r}; they have {', '.join(map(str, cells.columns))}")
-    if cells.empty or not cells["rate"].between(0, 1).all():
-        raise ValueError(f"rate is a probability in each cell, not {[*cells['rate']]}")
-    kept = cells.drop(columns=[name for name in _OF_RATES if name != "rate" and name in cells.columns])
+    if len(drawn) == 2 and "rate" in cells.columns:
+        raise ValueError("cells have rate or mean and sd, not both")
+    if cells.empty or (drawn == ("rate",) and not cells["rate"].between(0, 1).all()):
+        raise ValueError(f"rate is a probability in each cell, not {[*cells['rate']] if 'rate' in cells else []}")
+    if len(drawn) == 2 and not (cells["mean"].abs().lt(float("inf")).all() and cells["sd"].between(0, float("inf")).all()):
+        raise ValueError("mean and sd are numbers in each cell, and no sd is below 0")
+    kept = cells.drop(columns=[name for name in _OF_RATES if name not in drawn and name in cells.columns])
     return kept.reset_index(drop=True)
 
 

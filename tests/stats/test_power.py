@@ -12,16 +12,20 @@ ARMS = pd.DataFrame({"peer": ["cooperative", "none"], "rate": [0.5, 0.15]})
 
 
 def fisher(frame):
+    return fisher_p(frame) < 0.05
+
+
+def fisher_p(frame):
     k = frame[frame.preserved].peer.value_counts()
     n = len(frame) // 2
     a, b = int(k.get("cooperative", 0)), int(k.get("none", 0))
-    return fisher_exact([[a, n - a], [b, n - b]]).pvalue < 0.05
+    return fisher_exact([[a, n - a], [b, n - b]]).pvalue
 
 
-def exact(n):
+def exact(n, alpha=0.05):
     """Power of Fisher's test, summed over all tables that there can be."""
     chance = [[binom.pmf(k, n, rate) for k in range(n + 1)] for rate in ARMS.rate]
-    found = [(a, b) for a in range(n + 1) for b in range(n + 1) if fisher_exact([[a, n - a], [b, n - b]]).pvalue < 0.05]
+    found = [(a, b) for a in range(n + 1) for b in range(n + 1) if fisher_exact([[a, n - a], [b, n - b]]).pvalue < alpha]
     return sum(chance[0][a] * chance[1][b] for a, b in found)
 
 
@@ -56,6 +60,50 @@ def test_rates_of_a_pilot_are_cells():
     columns = []
     stats.power(stats.rates(pilot, "peer"), lambda df: columns.append([*df.columns]), 2, reps=1)
     assert columns == [["peer", "preserved"]]
+
+
+def test_power_for_a_score_is_that_of_the_noncentral_t():
+    """Against statsmodels, for equal variances, where Welch's test and Student's are the same."""
+    from statsmodels.stats.power import TTestIndPower
+
+    cells = pd.DataFrame({"peer": ["cooperative", "none"], "mean": [70.0, 65.0], "sd": [10.0, 10.0]})
+
+    def differ(df):
+        return stats.means(df, "peer", "cooperative", "none", outcome="score").p[0] < 0.05
+
+    row = stats.power(cells, differ, 40, outcome="score", reps=300, seed=5).iloc[0]
+    exact = TTestIndPower().power(effect_size=0.5, nobs1=40, alpha=0.05)
+    assert row.low <= exact <= row.high
+    told = stats.power(cells.assign(wording=[0, 0]), differ, 40, outcome="score", cluster="wording", spread=50.0, reps=100, seed=5)
+    assert told.power[0] == pytest.approx(row.power, abs=0.2)  # both arms shift together
+
+
+def test_power_of_equivalence_is_that_of_all_tables():
+    n, largest = 25, 9  # more than 9 of 25 at a chance of 0.1 do not happen
+
+    def equivalent(df):
+        return stats.differences(df, "peer", "a", "b", margin=0.3).verdict[0] == "equivalent"
+
+    def study(a, b):
+        return pd.DataFrame({"peer": ["a"] * n + ["b"] * n, "preserved": [i < k for k in (a, b) for i in range(n)]})
+
+    chance = [binom.pmf(k, n, 0.1) for k in range(largest + 1)]
+    pairs = [(a, b) for a in range(largest + 1) for b in range(largest + 1) if equivalent(study(a, b))]
+    row = stats.power(pd.DataFrame({"peer": ["a", "b"], "rate": [0.1, 0.1]}), equivalent, n, reps=150, seed=1).iloc[0]
+    assert row.low <= sum(chance[a] * chance[b] for a, b in pairs) <= row.high
+
+
+def test_power_of_a_family_is_that_of_holms_steps():
+    family = pd.concat([ARMS.assign(model="m1"), ARMS.assign(model="m2")])
+
+    def both(df):
+        tests = pd.DataFrame({"p": [fisher_p(part) for _, part in df.groupby("model")]})
+        return (stats.holm(tests).p_holm < 0.05).all()
+
+    # both at 5%, and not both above 2.5%
+    loose, strict = exact(20), exact(20, 0.025)
+    row = stats.power(family, both, 20, reps=300, seed=2).iloc[0]
+    assert row.low <= loose**2 - (loose - strict) ** 2 <= row.high
 
 
 def test_wordings_that_differ_make_studies_vary_more():
