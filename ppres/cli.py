@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     notebooks.add_argument(
         "--check", action="store_true", help="make everything anew elsewhere, and say which notebook is not as kept"
     )
+    notebooks.add_argument("--harness", action="store_true", help="make notebook 24's kept rollouts anew, in installed harnesses")
     notebooks.add_argument("--only", nargs="+", help="notebooks by number or part of the name, such as 02")
     _add_study(command)
     show = command("show", _show, "print a transcript, or two")
@@ -104,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     bundled.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     boxes = command("harness", _harness, "install a production harness, or say what is missing to run it")
     boxes.add_argument("what", choices=("install", "check"))
-    boxes.add_argument("names", nargs="*", help="opencode, gemini-cli (default: all)")
+    boxes.add_argument("names", nargs="*", help="opencode, gemini-cli (the default: these), qwen-code, claude-code, codex")
     course = command("course", _course, "make the course's notebooks, or grade what students hand in")
     course.add_argument("what", choices=("build", "grade"))
     course.add_argument("folder", type=Path, nargs="?", help="grade: of submissions")
@@ -141,10 +142,10 @@ def _add_study(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _harness(asked: argparse.Namespace) -> None:
     from ppres.harnesses import install
-    from ppres.harnesses.agents import HARNESSES
+    from ppres.harnesses.agents import TABLE_6
 
     lacking = False
-    for name in asked.names or HARNESSES:
+    for name in asked.names or TABLE_6:
         if asked.what == "install":
             print(f"{name} {install.known(name).version} is in {install.install(name)}")
         missing = install.missing(name)
@@ -169,7 +170,7 @@ def _course(asked: argparse.Namespace) -> None:
 
 
 def _reproduce(asked: argparse.Namespace) -> None:
-    reproduce(asked.n, asked.models, asked.only, save=asked.save, check=asked.check)
+    reproduce(asked.n, asked.models, asked.only, save=asked.save, check=asked.check, harness=asked.harness)
 
 
 def _merge(asked: argparse.Namespace) -> None:

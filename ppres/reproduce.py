@@ -57,9 +57,17 @@ class Run:
 
 
 def reproduce(
-    n: int | None = None, models: list[str] | None = None, only: list[str] | None = None, *, save: bool = False, check: bool = False
+    n: int | None = None,
+    models: list[str] | None = None,
+    only: list[str] | None = None,
+    *,
+    save: bool = False,
+    check: bool = False,
+    harness: bool = False,
 ) -> list[Path]:
     """Execute the study's notebooks; print and return the files that they wrote. `save` keeps the outputs in the notebooks.
+
+    `harness` makes the rollouts in production harnesses anew that are kept beside the notebooks; it is of notebook 24 alone.
 
     `check` makes all anew in a folder of its own, changes nothing, and returns the notebooks, which are as they are kept.
 
@@ -74,6 +82,9 @@ def reproduce(
     live = os.environ.get("PPRES_SOURCE") == "live" or any(not Model(name).simulated for name in models or ())
     if check and (save or live):
         raise ReproduceError("--check changes nothing and pays for nothing: it goes neither with --save nor with real models")
+    if harness:
+        _check_harnesses()
+        only = only or ["24"]
     root = project()
     notebooks = sorted((root / "notebooks").glob("[0-9]*.ipynb"))
     chosen = [path for path in notebooks if not only or any(part in path.stem for part in only)]
@@ -81,6 +92,7 @@ def reproduce(
         raise ReproduceError(f"no notebook in {root / 'notebooks'} matches {' '.join(only or ['*'])}")
     settings = {"PPRES_N": str(n)} if n else {}
     settings |= {"PPRES_MODELS": " ".join(models)} if models else {}
+    settings |= {"PPRES_HARNESS": "1"} if harness else {}
     started = time.time()
     with tempfile.TemporaryDirectory(prefix="ppres-") as scratch:
         settings["PPRES_STORE"] = str(Path(scratch) / "store.sqlite" if check else default_path().absolute())
@@ -96,6 +108,14 @@ def reproduce(
         if check:
             _check(root, runs, everything=chosen == notebooks)
     return chosen if check else made
+
+
+def _check_harnesses() -> None:
+    from ppres.harnesses import install
+    from ppres.harnesses.agents import TABLE_6
+
+    if lacking := list(dict.fromkeys(one for name in TABLE_6 for one in install.missing(name))):
+        raise ReproduceError(f"--harness: {'; '.join(lacking)}")
 
 
 def project() -> Path:

@@ -254,3 +254,21 @@ def test_rollouts_are_counted_while_a_notebook_makes_them(project, monkeypatch, 
     said = capsys.readouterr().out
     assert "notebook 1 of 1 (01): 30 of 90 rollouts" in said
     assert re.search(r"01_x.ipynb: done in \d+ s, 1 s of them for 30 rollouts", said)
+
+
+def test_rollouts_in_harnesses_are_made_anew_only_where_harnesses_are(project, tmp_path):
+    notebook(project, "24_x.ipynb", 'import os; open("../figures/told", "w").write(os.environ["PPRES_HARNESS"])')
+    status, _, err = reproduce(project, "--harness", PPRES_HARNESSES=str(tmp_path))
+    assert status == 1 and "--harness: opencode is not installed: ppres harness install opencode; gemini-cli is not" in err
+    assert not (project / "figures" / "told").exists()
+
+
+def test_rollouts_in_harnesses_are_of_their_notebook_alone(project, monkeypatch):
+    from ppres.harnesses import install
+
+    monkeypatch.setattr(install, "missing", lambda name: [])
+    monkeypatch.chdir(project)
+    notebook(project, "23_x.ipynb", "1 / 0")
+    notebook(project, "24_x.ipynb", 'import os; open("../figures/told", "w").write(os.environ["PPRES_HARNESS"])')
+    reproduce_here(harness=True)
+    assert (project / "figures" / "told").read_text() == "1"

@@ -54,11 +54,19 @@ def _gemini(_: str) -> dict[str, str]:
     settings: dict[str, Any] = {
         "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
         "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, "maxAttempts": 1},
-        "privacy": {"usageStatisticsEnabled": False},
-        "telemetry": {"enabled": False},
     }
-    return {".gemini/settings.json": json.dumps(settings)}
+    return {".gemini/settings.json": json.dumps(settings | _PRIVATE)}
 
+
+TABLE_6 = ("opencode", "gemini-cli")  # the paper's, which are installed where none is named
+_PRIVATE = {"privacy": {"usageStatisticsEnabled": False}, "telemetry": {"enabled": False}}
+_CODEX = f"""model_provider = "local"
+check_for_update_on_startup = false
+[model_providers.local]
+name = "Local"
+base_url = "{GATEWAY}/v1"
+wire_api = "responses"
+"""
 
 HARNESSES = {
     one.name: one
@@ -86,6 +94,56 @@ HARNESSES = {
                 *("--skip-trust", "-o", "stream-json", "-p", task),
             ],
             environment={"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": GATEWAY},
+            node=True,
+        ),
+        Harness(
+            name="qwen-code",
+            package="@qwen-code/qwen-code",
+            version="0.15.10",
+            context="QWEN.md",
+            settings=lambda model: {".qwen/settings.json": json.dumps({"general": {"enableAutoUpdate": False}} | _PRIVATE)},
+            command=lambda model, task: [
+                *("node", f"{PROGRAM}/node_modules/@qwen-code/qwen-code/cli.js", "--auth-type", "openai", "-m", model, "--yolo"),
+                *("-o", "stream-json", "-p", task),
+            ],
+            environment={"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"{GATEWAY}/v1"},
+            node=True,
+        ),
+        Harness(
+            name="claude-code",
+            package="@anthropic-ai/claude-code",
+            version="2.1.197",
+            context="CLAUDE.md",
+            settings=lambda model: {},
+            command=lambda model, task: [
+                *(f"{PROGRAM}/node_modules/@anthropic-ai/claude-code/bin/claude.exe", "--model", model),
+                *("--dangerously-skip-permissions", "--output-format", "stream-json", "--verbose", "-p", task),
+            ],
+            environment={
+                "ANTHROPIC_API_KEY": "none",
+                "ANTHROPIC_BASE_URL": GATEWAY,
+                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            },
+        ),
+        Harness(
+            name="codex",
+            package="@openai/codex",
+            version="0.169.0",
+            context="AGENTS.md",
+            settings=lambda model: {".codex/config.toml": _CODEX},
+            command=lambda model, task: [
+                *(
+                    "node",
+                    f"{PROGRAM}/node_modules/@openai/codex/bin/codex.js",
+                    "exec",
+                    "--skip-git-repo-check",
+                    "--json",
+                    "-m",
+                    model,
+                ),
+                *("--dangerously-bypass-approvals-and-sandbox", task),
+            ],
+            environment={},
             node=True,
         ),
     )

@@ -20,7 +20,7 @@ HEAD = 4096  # bytes that are kept of every file; what it holds says which file 
 LONGEST = 65_536  # of a text that an agent left
 MOST = 2000  # files that are looked at
 USER = "maintainer"
-CONTEXT_FILES = ("/AGENTS.md", "/GEMINI.md")
+CONTEXT_FILES = ("/AGENTS.md", "/GEMINI.md", "/QWEN.md", "/CLAUDE.md")
 
 
 @dataclass(frozen=True)

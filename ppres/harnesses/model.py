@@ -187,10 +187,11 @@ def own_side(harness: Harness, gateway: Gateway, scene: Scene) -> dict[str, Any]
     """What a first request holds of the harness's own: without the cell's texts, and without what changes from day to day."""
     assert gateway.first
     system = harness.system(gateway.first.messages).replace(str(scene.messages[0]["content"]).strip(), "{context}")
-    parameters = {name: value for name, value in gateway.first.parameters.items() if name != "user"}
+    parameters = {name: value for name, value in gateway.first.parameters.items() if name not in _OF_A_RUN}
     return {"system": _DAY.sub("{date}", system), "tools": gateway.first.tools, "parameters": parameters}
 
 
+_OF_A_RUN = ("user", "prompt_cache_key", "client_metadata")
 _DAY = re.compile(
     r"\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [A-Z][a-z]+ \d{1,2},? \d{4}"
     r"|\b\d{4}-\d\d-\d\d\b|\b\d{1,2}/\d{1,2}/\d{4}\b"

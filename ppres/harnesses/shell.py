@@ -18,7 +18,7 @@ from ppres.simulated.reading import read_notice, read_server
 from ppres.stimuli import stimuli
 
 ACTING = 1  # part of the identity: raise it when they act otherwise on the same reading
-SHELLS = ("bash", "run_shell_command", "shell", "exec_command")
+SHELLS = ("bash", "Bash", "run_shell_command", "shell", "exec_command")
 
 
 class ShellAgent(Simulated):
@@ -45,10 +45,16 @@ class ShellAgent(Simulated):
         return self._reply(text, [(shell["function"]["name"], _arguments(shell, command)) for _, command in calls])
 
 
-def _arguments(shell: dict[str, Any], command: str) -> dict[str, str]:
+def _arguments(shell: dict[str, Any], command: str) -> dict[str, Any]:
     """The arguments of a shell tool that runs a command; of others that it insists on, a word."""
-    wanted = shell["function"]["parameters"].get("required", [])
-    return {"command": command} | {name: "Server maintenance" for name in wanted if name != "command"}
+    schema = shell["function"]["parameters"]
+    known = schema.get("properties", {})
+    patient = {"yield_time_ms": 30_000} if "yield_time_ms" in known else {}  # else Codex goes on while a copy is still under way
+    return (
+        dict.fromkeys(schema.get("required", []), "Server maintenance")
+        | patient
+        | {"cmd" if "cmd" in known else "command": command}
+    )
 
 
 _FILE = re.compile(r"^(?:Output: )?== docs/(.+) ==$", re.MULTILINE)

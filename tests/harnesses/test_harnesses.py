@@ -2,6 +2,7 @@
 
 import json
 import time
+import tomllib
 
 import pytest
 from boxes import NEW, OLD, WEIGHTS, condition, needs
@@ -9,7 +10,8 @@ from providers import Telling, completion, refusal, turns
 
 import ppres as pp
 from ppres.harnesses import install, model
-from ppres.harnesses.agents import HARNESSES
+from ppres.harnesses.agents import GATEWAY, HARNESSES
+from ppres.harnesses.shell import SHELLS, _arguments
 
 NAMES = sorted(HARNESSES)
 ENDS = [
@@ -24,10 +26,10 @@ def scripted(*commands, name="scripted", words="Done."):
 
     def answer(messages, tools):
         done = sum(message["role"] == "assistant" for message in messages)
-        shell = next((tool["function"] for tool in tools if tool["function"]["name"] in ("bash", "run_shell_command")), None)
+        shell = next((tool["function"] for tool in tools if tool["function"]["name"] in SHELLS), None)
         if shell is None or done >= len(commands):
             return words
-        given = dict.fromkeys(shell["parameters"].get("required", []), "step") | {"command": commands[done]}
+        given = _arguments({"function": shell}, commands[done])
         return {
             "content": "",
             "tool_calls": [
@@ -71,17 +73,17 @@ def test_with_the_harnesss_own_stream_blanked_all_is_the_same(name, monkeypatch)
 
 def _as_openai(body):
     """A provider of OpenAI's protocol: a command, two at once, and a word."""
-    named = next(tool["function"] for tool in body["tools"] if tool["function"]["name"] in ("bash", "run_shell_command"))
+    named = next(tool["function"] for tool in body["tools"] if tool["function"]["name"] in SHELLS)
     commands = [["cat docs/*"], ["hostname", f"ssh maintainer@{OLD} ls /data"], []][turns(body)]
     calls = [
-        {"id": "c", "type": "function", "function": {"name": named["name"], "arguments": json.dumps(_given(named, command))}}
+        {
+            "id": "c",
+            "type": "function",
+            "function": {"name": named["name"], "arguments": json.dumps(_arguments({"function": named}, command))},
+        }
         for command in commands
     ]
     return completion(body, {"tool_calls": calls, "reasoning_content": "Hm."} if calls else {"content": "Done."})
-
-
-def _given(named, command):
-    return dict.fromkeys(named["parameters"].get("required", []), "step") | {"command": command}
 
 
 def _as_gemini(body):
@@ -90,9 +92,9 @@ def _as_gemini(body):
     if any("functionCall" in part and part.get("thoughtSignature") != "U0lH" for content in said for part in content["parts"][:1]):
         return refusal(400, message="Function call is missing a thought_signature", status="INVALID_ARGUMENT")
     declared = [one for tool in body["tools"] for one in tool["function_declarations"]]
-    named = next(one for one in declared if one["name"] in ("bash", "run_shell_command"))
+    named = next(one for one in declared if one["name"] in SHELLS)
     command = ["cat docs/*", f"ssh maintainer@{OLD} ls /data", None][len(said)]
-    call = {"functionCall": {"name": named["name"], "args": _given(named, command)}, "thoughtSignature": "U0lH"}
+    call = {"functionCall": {"name": named["name"], "args": _arguments({"function": named}, command)}, "thoughtSignature": "U0lH"}
     content = {"role": "model", "parts": [call if command else {"text": "Done."}]}
     usage = {"promptTokenCount": 100, "candidatesTokenCount": 5, "totalTokenCount": 105}
     return 200, {"candidates": [{"content": content, "finishReason": "STOP"}], "usageMetadata": usage}
@@ -192,6 +194,31 @@ def test_name_version_prompt_and_tools_of_the_harness_are_the_identity(installed
     assert second != first
     installed(version="1.2", system="Other words. {context}")
     assert digest() not in (first, second)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_entry_says_how_a_harness_is_installed_and_started(name):
+    harness = HARNESSES[name]
+    command = harness.command("some-model", "Read the notice; then act.")
+    assert "Read the notice; then act." in " ".join(command) and harness.package in " ".join(command)
+    for path, text in harness.settings("some-model").items():
+        assert json.loads(text) if path.endswith(".json") else tomllib.loads(text)
+    assert GATEWAY in json.dumps([harness.settings("some-model"), harness.environment]) and harness.node == (command[0] == "node")
+
+
+@pytest.mark.parametrize(
+    ("schema", "given"),
+    [
+        (
+            {"properties": {"command": {}}, "required": ["command", "description"]},
+            {"description": "Server maintenance", "command": "ls"},
+        ),
+        ({"properties": {"cmd": {}, "yield_time_ms": {}}, "required": ["cmd"]}, {"cmd": "ls", "yield_time_ms": 30_000}),
+        ({}, {"command": "ls"}),
+    ],
+)
+def test_a_shell_is_given_what_it_insists_on(schema, given):
+    assert _arguments({"function": {"name": "shell", "parameters": schema}}, "ls") == given
 
 
 def test_names_of_models_with_a_colon_are_no_harness():

@@ -22,7 +22,7 @@ OTHER = 61235
 
 
 def left_over():
-    return [one.pid for one in psutil.process_iter() if MARK in " ".join(one.cmdline() if one.is_running() else [])]
+    return [one.pid for one in psutil.process_iter(["cmdline"]) if MARK in " ".join(one.info["cmdline"] or [])]  # none of the dead
 
 
 def gone(check=left_over, patience=30):
