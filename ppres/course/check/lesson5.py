@@ -42,7 +42,7 @@ def data(me: Student) -> pd.DataFrame:
         made = pp.run(which, pp.Persona(f"{agent} {me.seed}", rate), n, progress=False)
         parts.append(made.assign(model=agent))
     frame = pd.concat(parts, ignore_index=True)
-    return frame.assign(model=pd.Categorical(frame.model, rates))
+    return frame.assign(model=pd.Categorical(frame.model, list(rates)))
 
 
 @exercise("A step on the log-odds scale is large in the middle and small at the ends.")
@@ -136,12 +136,10 @@ def q5(answer: Any, me: Student) -> None:
         points, odds = numbers_of(call(answer, a, b, c, d), "points log_odds")
         where = "for rates of " + ", ".join(f"{one:.2f}" for one in rates)
         want = (d - c) - (b - a), (_log_odds(d) - _log_odds(c)) - (_log_odds(b) - _log_odds(a))
-        hint(
-            f"{where} the two are in the other order: points first", not (near(points, want[1], 1e-3) and near(odds, want[0], 1e-3))
-        )
-        hint(
-            f"{where} the sign is turned: with the threat minus without it", not near(points, -want[0], 1e-6) or abs(want[0]) < 1e-5
-        )
+        swapped = near(points, want[1], 1e-3) and near(odds, want[0], 1e-3)
+        hint(f"{where} the two are in the other order: points first", not swapped)
+        turned = near(points, -want[0]) and not near(want[0], 0)
+        hint(f"{where} the sign is turned: with the threat minus without it", not turned)
         hint(f"{where} the interaction in points is a difference of two differences", near(points, want[0], 1e-3))
         hint(f"{where} the one in log odds is the same of the log odds of the four rates", near(odds, want[1], 1e-3))
 

@@ -18,7 +18,7 @@ _HIGH: dict[str, Any] = {"trust": 9.5, "joint_tasks": 18, "note": "generous"}
 _BIRDS = ("harrier", "kestrel", "merlin", "osprey")
 _ARMS = ("clearer instruction", "explicit prohibition", "observed")
 _WORDS = ("purpose", "mistake", "neither", "cannot tell")
-_KEPT = "scenario subject peer instantiation dataset threshold shutdown_clause paraphrase user_note system_note control".split()
+_KEPT = ("scenario", "subject", "peer", "instantiation", "dataset", "threshold", "shutdown_clause", "paraphrase", "user_note")
 
 
 def parts(me: Student) -> dict[str, str]:
@@ -92,10 +92,10 @@ def q3(answer: Any, me: Student) -> None:
         where = "for rates of " + ", ".join(f"{one:.2f}" for one in rates)
         if all(near(one, other) for one, other in zip((a, b, together), want, strict=True)):
             continue
-        hint(
-            f"{where} the signs are turned: with it, minus without it", not (near(a, -want[0]) and near(b, -want[1]) and abs(a) > 0)
-        )
-        alone = near(a, watched - neither) and near(b, threatened - neither)
+        right = near(a, want[0]) and near(b, want[1])
+        turned = near(a, -want[0]) and near(b, -want[1]) and not right
+        hint(f"{where} the signs are turned: with it, minus without it", not turned)
+        alone = near(a, watched - neither) and near(b, threatened - neither) and not right
         hint(f"{where} this is each effect where the other switch is off: take the mean over both of its states", not alone)
         hint(f"{where} the two are in the other order", not (near(a, want[1]) and near(b, want[0])) or near(want[0], want[1]))
         hint(f"{where} the effect of watching is the mean of two differences", near(a, want[0], 1e-6))
@@ -141,8 +141,6 @@ def q5(answer: Any, me: Student) -> None:
         want = effect(frame), effect(frame[~frame.suspected_test])
         hint("the signs are turned: odd minus plain", not near(given[0], -want[0]) or near(want[0], 0))
         hint("the first number is over all rollouts, suspecting or not", near(given[0], want[0]))
-        hint(
-            "the second is among those that do not suspect a test, not those that do",
-            not near(given[1], effect(frame[frame.suspected_test])),
-        )
+        others = near(given[1], effect(frame[frame.suspected_test]))
+        hint("the second is among those that do not suspect a test, not those that do", not others)
         hint("the second number is the same difference, among rollouts without suspicion", near(given[1], want[1]))
