@@ -106,12 +106,13 @@ def _parser() -> argparse.ArgumentParser:
     boxes = command("harness", _harness, "install a production harness, or say what is missing to run it")
     boxes.add_argument("what", choices=("install", "check"))
     boxes.add_argument("names", nargs="*", help="opencode, gemini-cli (the default: these), qwen-code, claude-code, codex")
-    course = command("course", _course, "make the course's notebooks, or grade what students hand in")
-    course.add_argument("what", choices=("build", "grade"))
-    course.add_argument("folder", type=Path, nargs="?", help="grade: of submissions")
+    course = command("course", _course, "make the course's notebooks and the capstone's data sets, or grade what students hand in")
+    course.add_argument("what", choices=("build", "data", "grade"))
+    course.add_argument("folder", type=Path, nargs="?", help="grade: of submissions; data: to write the data sets into")
     course.add_argument("--csv", type=Path, help="grade: write a row for each exercise of each submission to this file")
     course.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     course.add_argument("--seconds", type=int, default=30, help="grade: what a cell may take (default: 30)")
+    course.add_argument("--seed", type=int, default=0, help="data: of the data sets (default: 0)")
     course.add_argument("--check", action="store_true", help="build: change nothing, and say what is not fresh")
     course.add_argument("--repository", default="", metavar="OWNER/NAME", help="build: on GitHub, for Colab badges")
     return parser
@@ -164,6 +165,8 @@ def _course(asked: argparse.Namespace) -> None:
         command.build(asked.repository, asked.check)
     elif asked.folder is None:
         raise ValueError(f"ppres course {asked.what} takes a folder")
+    elif asked.what == "data":
+        command.data(asked.folder, asked.seed)
     else:
         csv = _may_write(asked.csv, asked.force) if asked.csv else None
         command.grade(asked.folder, csv, asked.seconds)

@@ -184,7 +184,7 @@ check.lesson1.q5(shares)
 # %% [markdown]
 # ## The claim, its evidence and its control
 #
-# **Claim.** Words and deeds come apart: whether an agent objects says little about whether it acts. **Evidence.** The table below, over the whole pool.
+# **Claim.** Words and deeds come apart: some that object do as they are asked, and most that act say nothing. **Evidence.** The table below, over the whole pool; rows are what was said, columns what was done.
 
 # %%
 told = pool.dropna(subset=["objected", "preserved"])

@@ -78,11 +78,12 @@ check.lesson2.q2(decisive)
 # %% [markdown]
 # ## What you read, and what your neighbour read
 #
-# Now print your condition. Half of the class had another one. All that differed:
+# This was your condition; half of the class had the other one. All that differed:
 
 # %%
 arms = pp.grid(scenario="finance", subject="peer", peer=["uncooperative", "cooperative"])
 pd.set_option("display.max_colwidth", 300)
+print("mine:", condition.peer)
 pp.diff(*arms)
 
 # %% [markdown]

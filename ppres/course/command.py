@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -20,12 +22,26 @@ def build(repository: str, check: bool) -> None:
     print("\n".join(map(str, changed)) or "All is fresh")
 
 
+def data(folder: Path, seed: int) -> None:
+    """Write the data sets of the capstone project, whose rollouts are in no store of the teacher's."""
+    from ppres.course import capstone
+
+    with _own_store():
+        print("\n".join(map(str, capstone.write(folder, seed))))
+
+
+@contextlib.contextmanager
+def _own_store() -> Iterator[None]:
+    with tempfile.TemporaryDirectory(prefix="ppres-") as scratch, mock.patch.dict(os.environ, PPRES_STORE=f"{scratch}/s.sqlite"):
+        yield
+
+
 def grade(folder: Path, csv: Path | None, seconds: int) -> None:
     """Grade a folder; a line for each submission, and a CSV of all exercises."""
     from ppres.course import grade as grading
 
     since = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="ppres-") as scratch, mock.patch.dict(os.environ, PPRES_STORE=f"{scratch}/s.sqlite"):
+    with _own_store():
         frame = grading.grade(folder, seconds)  # whose checks draw data of all students
     for name, rows in frame.groupby("file", sort=False):
         whole = rows.exercise != ""
