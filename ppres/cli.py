@@ -106,6 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     boxes = command("harness", _harness, "install a production harness, or say what is missing to run it")
     boxes.add_argument("what", choices=("install", "check"))
     boxes.add_argument("names", nargs="*", help="opencode, gemini-cli (the default: these), qwen-code, claude-code, codex")
+    _add_course(command)
+    return parser
+
+
+def _add_course(command: Callable[..., argparse.ArgumentParser]) -> None:
     course = command("course", _course, "make the course's notebooks and the capstone's data sets, or grade what students hand in")
     course.add_argument("what", choices=("build", "data", "grade"))
     course.add_argument("folder", type=Path, nargs="?", help="grade: of submissions; data: to write the data sets into")
@@ -115,7 +120,6 @@ def _parser() -> argparse.ArgumentParser:
     course.add_argument("--seed", type=int, default=0, help="data: of the data sets (default: 0)")
     course.add_argument("--check", action="store_true", help="build: change nothing, and say what is not fresh")
     course.add_argument("--repository", default="", metavar="OWNER/NAME", help="build: on GitHub, for Colab badges")
-    return parser
 
 
 def _add_study(command: Callable[..., argparse.ArgumentParser]) -> None:
