@@ -130,6 +130,15 @@ def short_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
+def hidden(condition: Any) -> None:
+    """Short form of a factor that a short name leaves out."""
+
+
+def hashed(name: str) -> Callable[[Any], str | None]:
+    """Short form of a text: its hash."""
+    return lambda condition: f"{name}@{short_hash(text)}" if (text := getattr(condition, name)) else None
+
+
 def brief(value: Any) -> str:
     """A value as an error shows it, short whatever it is."""
     told = repr(value)

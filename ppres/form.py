@@ -115,30 +115,3 @@ def unusual(values: Mapping[str, Any]) -> dict[str, Any]:
     usual = {name: factor.levels[0] if factor.optional else factor.default for name, factor in FORM.items()}
     usual |= dict.fromkeys(("history_wording", "policy_wording"), values.get("paraphrase"))
     return {name: level for name in FORM if (level := values.get(name)) not in (None, usual[name])}
-
-
-def settled(condition: Any) -> dict[str, Any]:
-    """The factors of form of a condition as it has them: its own levels or the defaults, and None where they mean nothing."""
-    told, where = bool(condition.peer_present), condition.instantiation
-    control = None if told else condition.control
-    memory, document = told and where == "memory", told and where != "memory"
-    applies = dict.fromkeys(FORM, True) | {name: name in condition._scenario.scoped for name in FORM if FORM[name].scoped}
-    applies |= {
-        "rationales": applies["rationales"] and bool(condition._dataset) and condition._dataset.has_rationales,
-        "control": not told,
-        "memory_length": memory,
-        "memory_prompt": memory or control == "memory",
-        "history_place": document or control == "document",
-        "strongest_named": document,
-        "other_pairs": document,
-        "history_wording": told or control is not None,
-    }
-    usual = dict.fromkeys(("history_wording", "policy_wording"), condition.paraphrase)
-    values = {}
-    for name, factor in FORM.items():
-        level = getattr(condition, name)
-        if level is None and factor.optional:
-            level = usual.get(name, factor.levels[0])
-        values[name] = level if applies[name] else None
-    # The long memory counts rounds of games, not tasks.
-    return values | ({"joint_tasks": None} if values["memory_length"] == "long" else {})

@@ -12,6 +12,7 @@ STACK = (
     ("codec",),
     ("conversation", "factor", "optional", "outputs", "stimuli"),
     ("form", "style"),
+    ("settled",),
     ("condition",),
     ("grid",),
     ("paper",),

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import codec
-from ppres.condition import COOPERATIVENESS, RELATIONSHIPS, SCENARIOS, row_of
+from ppres.condition import SCENARIOS, row_of
 from ppres.factor import short_hash
 from ppres.models.model import Model, effort_in
 from ppres.read.columns import column, factors, outcome_column, own_column, with_numbers
 from ppres.read.outcomes import COLUMNS
 from ppres.read.scored import CellOutcomes, definition, outcomes_of, tell
+from ppres.settled import COOPERATIVENESS, RELATIONSHIPS
 from ppres.simulated.agent import rate_source
 from ppres.store.cell import harness_in, rehearsed
 from ppres.store.database import Damaged

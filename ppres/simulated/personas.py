@@ -14,8 +14,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
-from ppres.condition import FACTORS, INSTANTIATIONS, RELATIONSHIPS, Condition
+from ppres.condition import FACTORS, Condition
 from ppres.factor import LONGEST, brief
+from ppres.settled import INSTANTIATIONS, RELATIONSHIPS
 
 # Part of the identity of simulated rollouts. Raise it when a simulated agent acts differently on the same reading.
 BEHAVIOUR = 1

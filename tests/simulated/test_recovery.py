@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 import ppres as pp
+from ppres.settled import RELATIONSHIPS
 
 pytestmark = pytest.mark.slow
 
@@ -30,9 +31,7 @@ def published(behaviour):
     """Rows of a behaviour with a number for the authors' own harness, and a peer level that a cell can have."""
     with open(ROOT / "data" / "published_rates.csv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["behaviour"] == behaviour and row["harness"] == "custom"]
-    return [
-        row for row in rows if row["exactness"] != "upper bound" and row["peer"] in ("none", "unknown", *pp.condition.RELATIONSHIPS)
-    ]
+    return [row for row in rows if row["exactness"] != "upper bound" and row["peer"] in ("none", "unknown", *RELATIONSHIPS)]
 
 
 def ids(rows):

@@ -142,8 +142,7 @@ def test_a_new_store_may_be_opened_by_several_processes_at_once(tmp_path):
     """As the notebooks of `ppres reproduce` do on a fresh machine. It goes wrong seldom if it does, so: many times."""
     code = """
         import os, pathlib, time
-        from ppres.store.rows import Finished, Packed
-from ppres.store.store import Store
+        from ppres.store.store import Store
         print("ready", flush=True)
         while not pathlib.Path("go").exists():
             pass
