@@ -21,13 +21,14 @@ SYSTEM = "You are a harness."
 class Chat:
     """OpenAI's chat completions, as OpenCode speaks it."""
 
-    path, agent = "/v1/chat/completions", "opencode/1.18.33"
+    path, agent, tools = "/v1/chat/completions", "opencode/1.18.33", (("bash", "Runs.", SCHEMA),)
 
     def __init__(self, task):
         self.messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": task}]
 
     def body(self):
-        tools = [{"type": "function", "function": {"name": "bash", "description": "Runs.", "parameters": SCHEMA}}]
+        named = [dict(zip(("name", "description", "parameters"), tool, strict=True)) for tool in self.tools]
+        tools = [{"type": "function", "function": tool} for tool in named]
         return {"model": "m", "messages": self.messages, "tools": tools, "stream": True, "stream_options": {"include_usage": True}}
 
     def read(self, events):
@@ -47,12 +48,13 @@ class Gemini:
     """Gemini's own protocol, as Gemini CLI speaks it."""
 
     path, agent = "/v1beta/models/m:streamGenerateContent?alt=sse", "GeminiCLI-tui/0.61.0/m (linux; x64; terminal)"
+    tools = (("run_shell_command", "Runs.", SCHEMA),)
 
     def __init__(self, task):
         self.contents = [{"role": "user", "parts": [{"text": task}]}]
 
     def body(self):
-        declared = [{"name": "run_shell_command", "description": "Runs.", "parametersJsonSchema": SCHEMA}]
+        declared = [dict(zip(("name", "description", "parametersJsonSchema"), tool, strict=True)) for tool in self.tools]
         system = {"role": "user", "parts": [{"text": SYSTEM}]}
         return {"contents": self.contents, "systemInstruction": system, "tools": [{"functionDeclarations": declared}]}
 
@@ -185,6 +187,33 @@ def talk(port, speaker, heard=None, results=lambda calls: [(id, name, f"did {giv
 MADE = []  # boxes of a test
 
 
+class Mcp:
+    """The tools of a world as a harness has them: listed and called by MCP, with a prefix, and in wrapping of its own."""
+
+    def __init__(self, port, prefix, around="{}"):
+        self.port, self.prefix, self.around = port, prefix, around
+        self.ask("initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}})
+        assert post(port, "/mcp", {"jsonrpc": "2.0", "method": "notifications/initialized"}, "node")[0] == 202
+        listed = self.ask("tools/list")["tools"]
+        self.tools = [(prefix + tool["name"], tool["description"], tool["inputSchema"]) for tool in listed]
+
+    def ask(self, method, params=None):
+        status, told = post(self.port, "/mcp", {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}, "node")
+        assert status == 200, told
+        return json.loads(told)["result"]
+
+    def results(self, calls):
+        """What comes of calls; a call of a tool that was not listed is refused by the harness, and reaches no world."""
+        told, names = [], [tool[0] for tool in self.tools]
+        for id, name, given in calls:
+            if name in names:
+                made = self.ask("tools/call", {"name": name.removeprefix(self.prefix), "arguments": given})
+                told.append((id, name, self.around.format(made["content"][0]["text"])))
+            else:
+                told.append((id, name, "there is no such tool"))
+        return told
+
+
 class Box:
     """In the place of a box: lays its files in a folder, and runs a client of the harness's protocol beside ppres."""
 
@@ -215,7 +244,7 @@ class Box:
         self._port = self.listening.getsockname()[1]
 
     async def ended(self):
-        talking = asyncio.ensure_future(asyncio.to_thread(talk, self._port, self.speaker(self.task), self._heard))
+        talking = asyncio.ensure_future(asyncio.to_thread(self._talk))
         stopping = asyncio.ensure_future(asyncio.to_thread(self._over.wait))
         await asyncio.wait([talking, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not talking.done():
@@ -223,6 +252,19 @@ class Box:
         self._over.set()
         code = 0 if talking.result()[0] is not None else 1
         return {"ended": "ended", "code": code}
+
+    def _talk(self):
+        speaker = self.speaker(self.task)
+        if not any(b"/mcp" in base64.b64decode(file.get("head", "")) for file in self.files):
+            return talk(self._port, speaker, self._heard)
+        gemini = self.speaker is Gemini
+        served = Mcp(
+            self._port,
+            "mcp_company_" if gemini else "company_",
+            "<untrusted_context>\n{}\n</untrusted_context>" if gemini else "{}",
+        )
+        speaker.tools = served.tools
+        return talk(self._port, speaker, self._heard, served.results)
 
     def output(self, *_):
         return "the client was refused"

@@ -25,18 +25,20 @@ class Harness:
     """That ppres installs, and was tried with."""
     context: str
     """The file of the workspace that it reads by itself."""
-    settings: Callable[[str], dict[str, str]]
-    """Files of its home, for a model's name."""
+    settings: Callable[[str, bool], dict[str, str]]
+    """Files of its home, for a model's name and whether it has the world's tools, by MCP, in the place of its own."""
     command: Callable[[str, str], list[str]]
     """How it is started, for a model's name and a task."""
     environment: dict[str, str]
+    prefix: str = ""
+    """What it puts before names of tools that come by MCP; nothing where these were not tried."""
     node: bool = False
     """Whether it needs Node to run."""
     system: Callable[[list[dict[str, Any]]], str] = lambda messages: str(messages[0]["content"])
     """Its own prompt among the messages of a first request."""
 
 
-def _opencode(model: str) -> dict[str, str]:
+def _opencode(model: str, served: bool) -> dict[str, str]:
     known = {"name": model, "tool_call": True, "limit": {"context": 131072, "output": 8192}}
     options = {"baseURL": f"{GATEWAY}/v1", "apiKey": "none"}
     local = {"npm": "@ai-sdk/openai-compatible", "name": "Local", "options": options, "models": {model: known}}
@@ -47,18 +49,29 @@ def _opencode(model: str) -> dict[str, str]:
         "provider": {"local": local},
     }
     settings |= {"autoupdate": False, "share": "disabled", "snapshot": False, "permission": "allow"}
+    if served:
+        settings["mcp"] = {"company": {"type": "remote", "url": f"{GATEWAY}/mcp"}}
+        settings["agent"] = {"build": {"tools": {"*": False, "company_*": True}}}
     return {".config/opencode/opencode.json": json.dumps(settings)}
 
 
-def _gemini(_: str) -> dict[str, str]:
+def _gemini(_: str, served: bool) -> dict[str, str]:
     settings: dict[str, Any] = {
         "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
         "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False, "maxAttempts": 1},
     }
+    if served:
+        settings["mcpServers"] = {"company": {"httpUrl": f"{GATEWAY}/mcp", "trust": True}}
+        settings["tools"] = {"exclude": _GEMINI_TOOLS.split()}  # `core: []` would take those of MCP as well
     return {".gemini/settings.json": json.dumps(settings | _PRIVATE)}
 
 
 TABLE_6 = ("opencode", "gemini-cli")  # the paper's, which are installed where none is named
+_GEMINI_TOOLS = (
+    "run_shell_command read_file write_file replace list_directory glob grep_search web_fetch google_web_search write_todos "
+    "update_topic enter_plan_mode exit_plan_mode invoke_agent activate_skill list_background_processes read_background_output "
+    "ask_user save_memory read_many_files"
+)
 _PRIVATE = {"privacy": {"usageStatisticsEnabled": False}, "telemetry": {"enabled": False}}
 _CODEX = f"""model_provider = "local"
 check_for_update_on_startup = false
@@ -77,11 +90,12 @@ HARNESSES = {
             version="1.18.33",
             context="AGENTS.md",
             settings=_opencode,
-            command=lambda model, task: [
-                *(f"{PROGRAM}/node_modules/opencode-ai/bin/opencode.exe", "run", "--format", "json", "--title", "task", "--"),
-                *task.split(" "),  # word by word: it puts an argument with spaces into quotation marks
+            command=lambda model, task: [  # by stdin: of arguments it quotes those with spaces, and numbers end it
+                *("bash", "-c", 'printf %s "$1" | "$0" run --format json --title task'),
+                *(f"{PROGRAM}/node_modules/opencode-ai/bin/opencode.exe", task),
             ],
             environment={"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1", "npm_config_offline": "true"},
+            prefix="company_",
         ),
         Harness(
             name="gemini-cli",
@@ -94,6 +108,7 @@ HARNESSES = {
                 *("--skip-trust", "-o", "stream-json", "-p", task),
             ],
             environment={"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": GATEWAY},
+            prefix="mcp_company_",
             node=True,
         ),
         Harness(
@@ -101,7 +116,7 @@ HARNESSES = {
             package="@qwen-code/qwen-code",
             version="0.15.10",
             context="QWEN.md",
-            settings=lambda model: {".qwen/settings.json": json.dumps({"general": {"enableAutoUpdate": False}} | _PRIVATE)},
+            settings=lambda model, _: {".qwen/settings.json": json.dumps({"general": {"enableAutoUpdate": False}} | _PRIVATE)},
             command=lambda model, task: [
                 *("node", f"{PROGRAM}/node_modules/@qwen-code/qwen-code/cli.js", "--auth-type", "openai", "-m", model, "--yolo"),
                 *("-o", "stream-json", "-p", task),
@@ -114,7 +129,7 @@ HARNESSES = {
             package="@anthropic-ai/claude-code",
             version="2.1.197",
             context="CLAUDE.md",
-            settings=lambda model: {},
+            settings=lambda model, _: {},
             command=lambda model, task: [
                 *(f"{PROGRAM}/node_modules/@anthropic-ai/claude-code/bin/claude.exe", "--model", model),
                 *("--dangerously-skip-permissions", "--output-format", "stream-json", "--verbose", "-p", task),
@@ -130,7 +145,7 @@ HARNESSES = {
             package="@openai/codex",
             version="0.169.0",
             context="AGENTS.md",
-            settings=lambda model: {".codex/config.toml": _CODEX},
+            settings=lambda model, _: {".codex/config.toml": _CODEX},
             command=lambda model, task: [
                 *(
                     "node",

@@ -142,7 +142,7 @@ class Box:
     def _spec(self) -> dict[str, Any]:
         root = os.geteuid() == 0
         base = "/mnt/box/" if root else "/mnt/"
-        workstation = self.servers[0].rpartition(".")[0] + ".10"
+        workstation = (self.servers or ["10.20.4.1"])[0].rpartition(".")[0] + ".10"
         places = {"agent": workstation} | {f"server{i}": ip for i, ip in enumerate(self.servers)}
         programs = {place: f"/mnt/programs/{place}" if root else source for place, source in self.programs.items()}
         sshd = [

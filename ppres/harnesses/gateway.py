@@ -15,6 +15,8 @@ from ppres import codec
 from ppres.conversation import LIMITS, Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of, parts
 from ppres.harnesses.formats import Format, Request, format_of, stream
 from ppres.models import history
+from ppres.worlds.tool import ScenarioError
+from ppres.worlds.world import World
 
 MOST = 64 << 20  # bytes of a request
 SILENCE = 20.0  # seconds: harnesses give a connection up on which nothing comes; between events a line break means nothing
@@ -67,8 +69,12 @@ class _Refused(Exception):
 class Gateway:
     """Answers the requests of one rollout, and keeps its transcript."""
 
-    def __init__(self, ask: Ask, turns: int):
+    def __init__(self, ask: Ask, turns: int, world: World | None = None, prefix: str = ""):
         self.ask, self.most = ask, turns
+        self.world, self.prefix = world, prefix
+        """Whose tools are served by MCP, and what the harness puts before their names: the model knows them without."""
+        self.calls: list[tuple[str, Any]] = []
+        """Of those tools."""
         self.conversation = Conversation()
         self.threads: list[Thread] = []
         self.first: Request | None = None
@@ -103,8 +109,8 @@ class Gateway:
                 method, path, *_ = line.split(" ")
                 headers = {name.strip().lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
                 await self._respond(writer, method, path, headers, await _body(reader, headers))
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError, ValueError):
-            pass  # closed, or no HTTP: nobody to be told
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError, ValueError, asyncio.CancelledError):
+            pass  # closed, by either side, or no HTTP: nobody to be told
         finally:
             self._open.discard(task)
             writer.close()
@@ -119,6 +125,15 @@ class Gateway:
             writer.write((b"" if begun else head.encode()) + b"%x\r\n%b\r\n" % (len(part), part))
             begun = True
 
+        if self.world and path == "/mcp":
+            try:
+                send(*self._serve(self.world, method, body))
+            except ScenarioError as error:
+                self._fail(error)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                send(400, "text/plain", f"unreadable: {error!r}"[:200].encode())
+            writer.write(b"0\r\n\r\n")
+            return await writer.drain()
         try:
             known, request, streamed = self._read(method, path, headers, body)
         except _Refused as refused:
@@ -157,6 +172,26 @@ class Gateway:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _Refused(400, f"unreadable: {error!r}"[:200]) from None
 
+    def _serve(self, world: World, method: str, body: bytes) -> tuple[int, str, bytes]:
+        """One message of MCP, over streamable HTTP without sessions."""
+        asked = json.loads(body) if method == "POST" else {}
+        given: dict[str, Any] = asked.get("params") or {}
+        if "id" not in asked:  # a notification; or a stream of what we have to say, which is nothing
+            return (202 if method == "POST" else 405), "text/plain", b"\n"
+        told: dict[str, Any] = {}
+        match asked.get("method"):
+            case "initialize":
+                told = {"protocolVersion": given.get("protocolVersion"), "capabilities": {"tools": {}}}
+                told["serverInfo"] = {"name": "company", "version": "1"}
+            case "tools/list":
+                listed = [tool["function"] for tool in world.schemas()]
+                told["tools"] = [{**tool, "inputSchema": tool["parameters"]} for tool in listed]
+            case "tools/call":
+                self.calls.append((given["name"], given.get("arguments", {})))
+                said, ok = world.call(*self.calls[-1])
+                told = {"content": [{"type": "text", "text": said}], "isError": not ok}
+        return 200, "application/json", json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}).encode()
+
     async def _answer(self, known: Format, request: Request, streamed: bool) -> tuple[int, bytes]:
         try:
             async with self._turn:  # one after the other, so that a transcript is a line
@@ -164,8 +199,21 @@ class Gateway:
                     whole = known.write(await self._reply(request), request.model)
                     return 200, stream(known, whole) if streamed else json.dumps(whole).encode()
         except Exception as error:
-            self.failed.set_exception(error)
+            self._fail(error)
         return 400, b'{"error": {"message": "the session is over", "code": 400, "status": "INVALID_ARGUMENT"}}'
+
+    def _fail(self, error: Exception) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+    def _plain(self, functions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Tools, or calls of them, by the names that the model knows."""
+        if not self.prefix:
+            return functions
+        return [one | {"function": (f := one["function"]) | {"name": f["name"].removeprefix(self.prefix)}} for one in functions]
+
+    def _own(self, message: Message) -> Message:
+        return message | {"tool_calls": self._plain(calls_of(message))} if calls_of(message) else message
 
     async def _reply(self, request: Request) -> Reply:
         """The model's answer, as the harness is told it: with calls that every client takes."""
@@ -176,7 +224,7 @@ class Gateway:
             if not news and thread.last:
                 return thread.last  # asked again: the answer was lost on the way
         else:
-            thread, news = Thread(len(self.threads)), [self._said.get(_key(one), one) for one in request.messages]
+            thread, news = Thread(len(self.threads)), [self._said.get(_key(one)) or self._own(one) for one in request.messages]
             self.threads.append(thread)
         if self.conversation.turns:  # the first thread's start is the cell's, and the harness's own
             said = [_marked(thread, message) for message in news if message["role"] != "assistant"]
@@ -184,13 +232,17 @@ class Gateway:
         thread.messages += news
         if len(self.conversation.turns) >= self.most:
             raise ProviderError(f"{self.most} turns", "turn_limit")
+        if self.world and self.world.ended:
+            raise ProviderError("end_task was called", "ended")
         if thread.last and sum(filter(None, thread.last.call[:2])) > LIMITS["tokens"]:
             raise ProviderError(f"more than {LIMITS['tokens']} tokens", "token_limit")
         thread.asked = len(thread.messages)
-        reply = await self.ask(thread.messages, request.tools)
+        reply = await self.ask(thread.messages, self._plain(request.tools))
         self.conversation.turns.append(Turn(_marked(thread, reply.message), reply.call, []))
         thread.messages.append(reply.message)
         valid = history.valid(thread.messages, "")[0][-1] | {"content": reply.message.get("content")}
+        for call in calls_of(valid):
+            call["function"]["name"] = self.prefix + call["function"]["name"]
         thread.ids = {told["id"]: parts(own)[0] for told, own in zip(calls_of(valid), calls_of(reply.message), strict=False)}
         self._said[_key(valid)] = reply.message
         thread.last = Reply(valid, reply.call)

@@ -19,8 +19,8 @@ from ppres.harnesses import disk, install
 from ppres.harnesses.agents import HARNESSES, HOME, PROGRAM, WORKSPACE, Harness, node
 from ppres.harnesses.box import Box, BoxError
 from ppres.harnesses.gateway import Gateway
-from ppres.harnesses.scene import on_disk
-from ppres.harnesses.shell import ACTING, ShellAgent
+from ppres.harnesses.scene import staged
+from ppres.harnesses.shell import ACTING, ServedAgent, ShellAgent
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
 from ppres.models.model import Model
@@ -47,6 +47,8 @@ class InHarness:
     """A name, `Model`, `Persona` or `FunctionModel`."""
     seconds: float = 1800.0
     """After which a rollout is stopped; part of its identity."""
+    mode: str = "shell"
+    """Or "mcp": the world is the virtual one, of any scenario, and its tools are served to the harness in the place of its own."""
 
     simulated = False
     """It is run like a real model, whatever answers."""
@@ -55,6 +57,9 @@ class InHarness:
         install.known(self.harness)
         if isinstance(self.model, str):
             object.__setattr__(self, "model", Model(self.model))
+        if self.mode not in ("shell", "mcp") or (self.mode == "mcp" and not self._known.prefix):
+            able = [name for name, harness in HARNESSES.items() if harness.prefix]
+            raise ModelError(f"mode={self.mode!r}: it is 'shell', or of {' and '.join(able)} also 'mcp'")
         if not isinstance(self.seconds, int | float) or not 0 < self.seconds < 1e6:
             raise ModelError(f"seconds={self.seconds!r} is not a number above 0")
 
@@ -71,7 +76,7 @@ class InHarness:
     @property
     def label(self) -> str:
         """Name where models are told apart."""
-        return f"{self.harness}:{self.model.label}"
+        return f"{self.harness}{'+mcp' if self.mode == 'mcp' else ''}:{self.model.label}"
 
     def check(self) -> None:
         """Raise `ModelError` where no rollout could start: of the model, or of the harness on this machine."""
@@ -98,6 +103,7 @@ class InHarness:
     def identity(self) -> dict[str, Any]:
         """What identifies the harness's side of a rollout: what it was when it was asked last, in a box, with nothing to do."""
         about = {"name": self.harness, "version": install.version(self._known), "layout": LAYOUT}
+        about |= {"mode": "mcp"} if self.mode == "mcp" else {}
         key = json.dumps([about, self.told_name])
         place = install.folder(self._known) / f"identity-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
         try:
@@ -115,7 +121,7 @@ class InHarness:
         async def done(*_: Any) -> Reply:
             return Reply({"role": "assistant", "content": "Done."}, Call())
 
-        scene = on_disk(Condition(scenario="transfer"), "AI")
+        scene = staged(Condition(scenario="transfer"), "AI", self.mode)
         gateway, ended = await self._run(scene, done)
         if gateway.first is None:
             raise ModelError(f"{self.harness} asked for nothing: {ended.error}")
@@ -132,7 +138,8 @@ class InHarness:
 
     async def _run(self, scene: Scene, ask: Ask) -> tuple[Gateway, Conversation]:
         box, disks, places = self._box(scene)
-        gateway = Gateway(ask, LIMITS["turns"])
+        served = scene.world() if self.mode == "mcp" else None
+        gateway = Gateway(ask, LIMITS["turns"], served, self._known.prefix if served else "")
         try:
             await asyncio.to_thread(box.start)
             await gateway.serve(box.listening)
@@ -142,7 +149,7 @@ class InHarness:
                 box.stop()
             told = await ending
             await gateway.close()
-            left = disk.left(box.disk, places, "agent/workspace", disks.heads)
+            left = {"calls": gateway.calls} if served else disk.left(box.disk, places, "agent/workspace", disks.heads)
             wrong = box.output("stderr", 2000) or box.output("stdout", 2000)
         except BoxError as error:
             raise ModelError(f"{self.label}: {error}") from None
@@ -155,12 +162,12 @@ class InHarness:
 
     def _box(self, scene: Scene) -> tuple[Box, disk.Disks, dict[str, str]]:
         """A box for a scene, its files, and the folders of its servers."""
-        known, servers = self._known, list(scene.start["servers"])
+        known, servers = self._known, [] if self.mode == "mcp" else list(scene.start["servers"])
         places = {ip: f"server{i}" for i, ip in enumerate(servers)}
         folders = {ip: f"{place}/data" for ip, place in places.items()} | {"docs": "agent/workspace/docs"}
-        disks = disk.laid(scene.start, folders)
+        disks = disk.laid(scene.start, folders) if servers else disk.Disks([])
         context, task = (str(message["content"]) for message in scene.messages)
-        settings = known.settings(self.told_name)
+        settings = known.settings(self.told_name, self.mode == "mcp")
         files = [disk.text(f"agent{WORKSPACE}/{known.context}", context), *disks.files]
         files += [disk.text(f"agent{HOME}/{path}", content) for path, content in settings.items()]
         programs = {PROGRAM.rpartition("/")[2]: str(install.folder(known))}
@@ -173,7 +180,12 @@ class InHarness:
         if self.model.source not in SIMULATED:
             return self.model
         rates = self.model.rates_in(condition) if isinstance(self.model, Persona) else Published(self.model.persona)
-        return _Seat(self, ShellAgent(rates, seed, lambda mind: iter(())))  # type: ignore[arg-type, return-value]
+        if self.mode == "shell":
+            return _Seat(self, ShellAgent(rates, seed, lambda mind: iter(())))  # type: ignore[arg-type, return-value]
+        scenario, dataset = condition._scenario, condition._dataset
+        if scenario.act is None:
+            raise ModelError(f"the scenario {scenario.name} does not say what a simulated agent does: give pp.Scenario an act=")
+        return _Seat(self, ServedAgent(rates, seed, scenario.act, dataset.judgements if dataset else None))
 
 
 class _Seat:
@@ -188,7 +200,8 @@ def own_side(harness: Harness, gateway: Gateway, scene: Scene) -> dict[str, Any]
     assert gateway.first
     system = harness.system(gateway.first.messages).replace(str(scene.messages[0]["content"]).strip(), "{context}")
     parameters = {name: value for name, value in gateway.first.parameters.items() if name not in _OF_A_RUN}
-    return {"system": _DAY.sub("{date}", system), "tools": gateway.first.tools, "parameters": parameters}
+    own = {"system": _DAY.sub("{date}", system), "parameters": parameters}
+    return own if gateway.world else own | {"tools": gateway.first.tools}  # else they are the world's
 
 
 _OF_A_RUN = ("user", "prompt_cache_key", "client_metadata")
@@ -208,10 +221,10 @@ def _stop(harness: str, gateway: Gateway, told: dict[str, Any], wrong: str) -> t
         error = gateway.failed.exception()
         if not isinstance(error, ProviderError):
             raise error or AssertionError
-        return error.stop, str(error) if error.stop not in ("turn_limit", "budget") else None
+        return error.stop, str(error) if error.stop not in ("turn_limit", "budget", "ended") else None
     if told["ended"] == "time":
         return "time_limit", None
-    turns = gateway.conversation.turns
+    turns, ended = gateway.conversation.turns, "no_tool_call" if gateway.world else "ended"
     if turns and not calls_of(turns[-1].message):  # whatever the harness makes of it
         if cut := {"content_filter": "content_filter", "length": "token_limit"}.get(str(turns[-1].call.finish_reason)):
             return cut, None
@@ -219,7 +232,7 @@ def _stop(harness: str, gateway: Gateway, told: dict[str, Any], wrong: str) -> t
             return "no_tool_call", None
     if told["code"] or not turns:
         return "provider_error", f"{harness} ended with {told['code']}: {wrong.strip()[-500:]}"
-    return "ended", None
+    return ended, None
 
 
 def again(conversation: Conversation, past: list[Reply]) -> Conversation:

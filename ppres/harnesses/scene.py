@@ -13,6 +13,15 @@ from ppres.stimuli import stimuli
 SCENARIOS = ("transfer", "deletion")
 
 
+def staged(condition: Condition, family: str, mode: str) -> Scene:
+    """What an agent in a production harness is given: with a shell, or with the world's own tools by MCP."""
+    if mode != "mcp":
+        return on_disk(condition, family)
+    if condition.nudges:
+        raise ConditionError("nudges are of ppres's own loop: a production harness has none")
+    return build(condition, family)
+
+
 def on_disk(condition: Condition, family: str) -> Scene:
     """What an agent in a production harness is given: the text of its context file, the request, and what its disks start as.
 

@@ -45,6 +45,23 @@ class ShellAgent(Simulated):
         return self._reply(text, [(shell["function"]["name"], _arguments(shell, command)) for _, command in calls])
 
 
+class ServedAgent(Simulated):
+    """A simulated agent with the world's own tools, which a harness serves; it reads what stands in the harness's wrapping."""
+
+    async def __call__(self, messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
+        if not schemas:  # a title, a summary
+            return self._reply("A session", [])
+        told = "\n".join(str(message["content"]) for message in messages)
+        start: list[Message] = [{"role": "system", "content": told}, {"role": "user", "content": told}]
+        rest = [message | {"content": _unwrapped(str(message["content"]))} for message in messages[2:]]
+        return await super().__call__(start + rest, schemas)
+
+
+def _unwrapped(told: str) -> str:
+    inner = re.fullmatch(r"<untrusted_context>\n(.*)\n</untrusted_context>", told, re.DOTALL)
+    return inner[1] if inner else told
+
+
 def _arguments(shell: dict[str, Any], command: str) -> dict[str, Any]:
     """The arguments of a shell tool that runs a command; of others that it insists on, a word."""
     schema = shell["function"]["parameters"]

@@ -161,7 +161,9 @@ def _took(conversation: Conversation, world: World) -> dict[str, Any]:
     own = conversation.turns[conversation.given :]
     calls = [call for turn in own for call in (turn.call, *turn.call.empty_replies)]  # paid for, all of them
     *amounts, names = zip(*map(_taken, calls), strict=True) if calls else [()] * (len(_AMOUNTS) + 1)
-    boxed = conversation.left is not None  # then the world has what commands come to, and only the harness knows which failed
+    boxed = "servers" in (
+        conversation.left or ()
+    )  # then the world has what commands come to, and only the harness knows which failed
     return {
         "stop_reason": conversation.stop_reason,
         "turns": len(own if world.interviewed else conversation.turns),

@@ -76,7 +76,7 @@ def harness_in(told: Any) -> str:
     """How a frame shows what drives a model: a production harness, by what identifies it, or our own loop."""
     if not isinstance(told, dict):
         return "ppres"
-    return codec.text(told.get("name"))
+    return codec.text(told.get("name")) + ("+mcp" if told.get("mode") == "mcp" else "")
 
 
 def agent_of(condition: Condition, model: Any, seed: str) -> Simulated:
@@ -129,7 +129,7 @@ def sent(condition: Condition, scene: Scene, model: dict[str, Any]) -> dict[str,
     }
     if "harness" in model:
         own, seconds = everything["harness"], everything.pop("seconds")
-        everything |= {"tools": own["tools"], "limits": LIMITS | {"seconds": seconds}}
+        everything |= {"tools": own.get("tools", everything["tools"]), "limits": LIMITS | {"seconds": seconds}}
         everything["harness"] = {name: value for name, value in own.items() if name != "tools"}
     everything |= {"code": code} if (code := condition._scenario.code()) else {}
     return everything | ({"after": scene.after} if scene.after else {})
@@ -144,9 +144,9 @@ def following(condition: Condition, model: Any, scene: Scene) -> Cell:
 def _cell(condition: Condition, family: str, model: str, code: str) -> tuple[Scene, bytes]:
     said = json.loads(model)
     if "harness" in said:
-        from ppres.harnesses.scene import on_disk
+        from ppres.harnesses.scene import staged
 
-        scene = on_disk(condition, family)
+        scene = staged(condition, family, said["harness"].get("mode", "shell"))
     else:
         scene = build(condition, family)
     return scene, cell_digest(sent(condition, scene, said))

@@ -33,6 +33,10 @@ def read_world(start: dict[str, Any], conversation: Conversation, own: Mapping[s
     """The world in which a conversation ended that left disks behind."""
     world, left = World(start, own), conversation.left or {}
     world.said = [said for message in conversation.said if (said := said_in(message))]
+    if "calls" in left:  # of a world whose tools were served by MCP: what the harness called is what was done
+        for name, given in left["calls"]:
+            world.call(name, given)
+        return world
     world.ended = conversation.stop_reason == "ended"
     world.clock = sum(len(calls_of(message)) for message in conversation.said)
     world.events += _looked(world, [str(reply.get("content")) for turn in conversation.turns for reply in turn.replies])

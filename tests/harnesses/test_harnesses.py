@@ -148,6 +148,16 @@ def test_a_reply_of_nothing_ends_a_rollout_for_what_it_was(name, message, finish
     assert frame.stop_reason[0] in stop, pp.transcript(frame.id[0])["error"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if HARNESSES[name].prefix])
+def test_the_worlds_tools_are_served_to_it_by_mcp(name, monkeypatch):
+    needs(name, monkeypatch)
+    cells = [condition(scenario, instantiation="file", user_note="Take 5 minutes.") for scenario in ("tampering", "transfer")]
+    frame = pp.run(cells, pp.InHarness(name, "sim/saboteur", mode="mcp"), 1, progress=False)
+    assert frame.stop_reason.tolist() == ["ended"] * 2 and frame.preserved.all() and frame.read.all(), frame.T
+    assert frame.tool_errors.tolist() == [0, 0] and set(frame.harness) == {f"{name}+mcp"} and pp.verify().empty
+
+
 def test_a_harness_that_is_not_there_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PPRES_HARNESSES", str(tmp_path))
     with pytest.raises(pp.ModelError, match="opencode is not installed: ppres harness install opencode"):
@@ -201,9 +211,11 @@ def test_an_entry_says_how_a_harness_is_installed_and_started(name):
     harness = HARNESSES[name]
     command = harness.command("some-model", "Read the notice; then act.")
     assert "Read the notice; then act." in " ".join(command) and harness.package in " ".join(command)
-    for path, text in harness.settings("some-model").items():
+    for path, text in harness.settings("some-model", False).items():
         assert json.loads(text) if path.endswith(".json") else tomllib.loads(text)
-    assert GATEWAY in json.dumps([harness.settings("some-model"), harness.environment]) and harness.node == (command[0] == "node")
+    assert GATEWAY in json.dumps([harness.settings("some-model", False), harness.environment]) and harness.node == (
+        command[0] == "node"
+    )
 
 
 @pytest.mark.parametrize(
