@@ -23,7 +23,7 @@ _ABOUT = {
     "reasoning_effort": "of a real model, where one was asked for; else that is left to the provider",
     "source": "sim and planted (simulated agents), live, function, human (pp.play) or release",
     "rate_source": "of a simulated agent's rates: published, assumed, or planted; missing for all others",
-    "harness": "what drives the model: ppres (our own loop), a production harness such as opencode, or one with our tools, opencode+mcp",
+    "harness": "what drives the model: ppres (our own loop), or a production harness: opencode, or opencode+mcp with our tools",
     "cell": "the start of the hash of everything that is sent: rows with the same are replicates of one another",
     "replicate": "number of the rollout in its cell",
 }
