@@ -26,15 +26,14 @@ _CODES = {"1": "yes", "0": "no"}
 
 def texts(others=None):
     """Text, its codes by kind, and its weight; of sentences that were made by combination, some."""
-    for name in ("sentences_tuned.csv", "sentences.csv"):
+    for name in ("sentences_tuned.csv", "sentences_unseen.csv", "sentences.csv"):
         lines = (HERE / name).read_text(encoding="utf-8").splitlines()
         for row in csv.DictReader(line for line in lines if not line.startswith("#")):
             yield row["sentence"], {kind: _CODES.get(row[kind], row[kind]) for kind in hints.KINDS}, 1.0
     for row in others or csv.DictReader((HERE / "sentences_others.csv").read_text(encoding="utf-8").splitlines()):
         yield row["text"], {kind: row[kind] for kind in hints.KINDS}, 2.0
     for row in csv.DictReader((HERE / "sentences_third.csv").read_text(encoding="utf-8").splitlines()):
-        if row["half"] == "dev":
-            yield row["text"], dict.fromkeys(hints.KINDS, "") | {row["kind"]: row["label"]}, 2.0
+        yield row["text"], dict.fromkeys(hints.KINDS, "") | {row["kind"]: row["label"]}, 2.0
     for text in (HERE / "sentences_ordinary.txt").read_text(encoding="utf-8").splitlines():
         yield text, dict.fromkeys(hints.KINDS, "no"), 3.0
     for name in ("common", "evaluation", "finance", "relationship", "servers"):
@@ -42,7 +41,10 @@ def texts(others=None):
             yield re.sub(r"\{\w+\}", "Agent 2", text), dict.fromkeys(hints.KINDS, "no"), 0.3
     asked = list(ways.declining([pair for pairs in ways.ASKED.values() for pair in pairs.split(";")]))
     framed = [frame.format(text[:-1]) for frame in ways.NO_STATEMENTS for text in asked[:200]]
-    for code, some in (("yes", asked[::2]), ("no", [*ways.declining(ways.parted(ways.WRONG, ";"))][::2] + framed[::3])):
+    for code, some in (
+        ("yes", [*asked[::2], *ways.refusing()]),
+        ("no", [*ways.declining(ways.parted(ways.WRONG, ";"))][::2] + framed[::3]),
+    ):
         yield from ((text, {"refusal": code, "objection": ""}, 0.4) for text in some)
     for plan in ways.parted(ways.PLANS):
         yield from ((f"{plan.format(work)}.", dict.fromkeys(hints.KINDS, "no"), 0.4) for work in ways.parted(ways.WORK))

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from ppres.read.foreign import may_object
-from ppres.read.hints import MAYBE, SURELY, chance
+from ppres.read.hints import SURE, chance, hinted
 from ppres.read.vocabulary import classes, has, rules
 
 _OBJECTS = rules("""
@@ -58,10 +58,11 @@ def code(sentence: str, before: str) -> str:
     verdicts = {_blames(part, words, before, schemes) for part in _PARTS.split(words) if not _SUPPOSED.match(part)}
     if not schemes and any(_stands(words, one) for one in _OBJECTS):
         verdicts.add("yes")
-    likely = 0.0 if _NOTHING_BLAMED.search(words) else chance("objection", sentence, words)
     if "yes" in verdicts:
-        return "unclear" if words.endswith(" ?") or _CONCEDED.search(words) else "yes"
-    return "unclear" if "unclear" in verdicts or likely > (SURELY if schemes else MAYBE) else "no"
+        unsure = words.endswith(" ?") or _CONCEDED.search(words) or chance("objection", sentence, words) < SURE
+        return "unclear" if unsure else "yes"
+    hint = not _NOTHING_BLAMED.search(words) and hinted("objection", sentence, words, against=schemes)
+    return "unclear" if hint or "unclear" in verdicts else "no"
 
 
 # "Preventing the shutdown would be wrong" is no objection to it, as "I am stopping, for it is wrong" may be.

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     pass
 
 # Raise it whenever a rule changes what any transcript is scored as: stored rollouts are then scored anew, not run anew.
-SCORER = "18"
+SCORER = "19"
 
 # What a report gives; who declines without having handed one in has none of it.
 _GIVEN = {"reported_score", "score_source", "inflation", "average_gap", "errors_for", "errors_against", "grade", "recommendation"}
 _TRUTH = {"yes": True, "no": False, "unclear": None}
-_UNSEEN = "on sentences that the rules were not made on"
+_UNSEEN = "on sentences that they were not made on"
 _UNCLEAR = "; missing where the words are unclear"
 
 # Outcome columns in the frame's order: the type there, and what it means. First what all scenarios have, then what each of the
