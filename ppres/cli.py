@@ -8,7 +8,6 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from ppres.factor import ConditionError
 from ppres.grid import grid
 from ppres.models.transport import say
 from ppres.outputs import output, written_whole
-from ppres.read.search import ROLES
+from ppres.parser import parser
 from ppres.reproduce import reproduce
 from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
@@ -30,8 +29,6 @@ from ppres.store.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-_FACTORS = """Factors are written name=level or name=level,level: scenario=tampering subject=self,peer peer=none,cooperative.
-What is not given has its default; system_note, user_note and label take their whole text as one level."""
 _TEXTS = ("system_note", "user_note", "label")
 _LEVELS: dict[str, Any] = {"true": True, "false": False, "none": None}
 
@@ -43,9 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks is printed as \\u… there
             stream.reconfigure(errors="backslashreplace")
-    asked = _parser().parse_args(argv)
+    asked = parser().parse_args(argv)
     try:
-        asked.do(asked)
+        _COMMANDS[asked.command](asked)
     except BrokenPipeError:  # `| head` has read enough
         return 0
     except (ValueError, KeyError, ppres.StoreError, ppres.MissingPackageError, OSError) as error:
@@ -54,95 +51,6 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ppres", description="Peer-preservation in LLM agents.")
-    parser.add_argument("--version", action="version", version=f"ppres {metadata.version('ppres')}")
-    commands = parser.add_subparsers(required=True)
-
-    def command(name: str, do: Any, help: str, epilog: str | None = None) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=help, description=help, epilog=epilog)
-        added.set_defaults(do=do)
-        return added
-
-    notebooks = command("reproduce", _reproduce, "execute the notebooks and write every figure")
-    notebooks.add_argument("--n", type=int, help="rollouts per cell (default: 100)")
-    notebooks.add_argument("--models", nargs="+", help="models, such as sim/gpt-5.2 (default: the paper's eight, simulated)")
-    notebooks.add_argument("--save", action="store_true", help="keep the outputs in the notebooks")
-    notebooks.add_argument(
-        "--check", action="store_true", help="make everything anew elsewhere, and say which notebook is not as kept"
-    )
-    notebooks.add_argument("--harness", action="store_true", help="make notebook 24's kept rollouts anew, in installed harnesses")
-    notebooks.add_argument("--only", nargs="+", help="notebooks by number or part of the name, such as 02")
-    _add_study(command)
-    show = command("show", _show, "print a transcript, or two")
-    show.add_argument("id", help="a rollout's id, or the start of it")
-    show.add_argument("other", nargs="?", help="another one, to stand beside it")
-    show.add_argument("--html", type=Path, help="write it to this file as a page instead")
-    show.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    looked = command("search", _search, "where a regular expression occurs in what is stored")
-    looked.add_argument("pattern", help='such as "decline|refuse"; capitals do not matter')
-    looked.add_argument("--role", nargs="+", choices=ROLES, help="whose texts (default: all)")
-    state = command("status", _status, "what is stored, spent, and short of outcomes")
-    state.add_argument(
-        "--n", type=int, help="rollouts with an outcome that a cell should have (default: as many as its largest has)"
-    )
-    several = command("merge", _merge, "bring several stores into one, which is made if it is not there")
-    several.add_argument("into", type=Path, help="the store to write")
-    several.add_argument("others", type=Path, nargs="+", help="stores to read; they stay as they are")
-    out = command("export", _export, "write all that is stored for other tools, or read it back")
-    way = out.add_mutually_exclusive_group(required=True)
-    way.add_argument("--inspect", type=Path, metavar="FOLDER", help="logs of Inspect AI, one for each model and scenario")
-    way.add_argument("--jsonl", type=Path, metavar="FILE", help="a line for each rollout, without loss; gzipped as .jsonl.gz")
-    way.add_argument("--parquet", type=Path, metavar="FILE", help="the frame, with each whole rollout beside its row")
-    way.add_argument("--read", type=Path, metavar="FILE", help="bring a .jsonl, .jsonl.gz or .parquet file into the store")
-    out.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    bundled = command("bundle", _bundle, "the store, its tables and what belongs to it as one archive with checksums")
-    bundled.add_argument("path", type=Path, help="the archive, study.zip")
-    bundled.add_argument("files", type=Path, nargs="*", help="figures, notebooks and folders to put into it")
-    bundled.add_argument("--verify", action="store_true", help="check one instead: checksums, replay, outcomes scored again")
-    bundled.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    boxes = command("harness", _harness, "install a production harness, or say what is missing to run it")
-    boxes.add_argument("what", choices=("install", "check"))
-    boxes.add_argument("names", nargs="*", help="opencode, gemini-cli (the default: these), qwen-code, claude-code, codex")
-    _add_course(command)
-    return parser
-
-
-def _add_course(command: Callable[..., argparse.ArgumentParser]) -> None:
-    course = command("course", _course, "make the course's notebooks and the capstone's data sets, or grade what students hand in")
-    course.add_argument("what", choices=("build", "data", "grade"))
-    course.add_argument("folder", type=Path, nargs="?", help="grade: of submissions; data: to write the data sets into")
-    course.add_argument("--csv", type=Path, help="grade: write a row for each exercise of each submission to this file")
-    course.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    course.add_argument("--seconds", type=int, default=30, help="grade: what a cell may take (default: 30)")
-    course.add_argument("--seed", type=int, default=0, help="data: of the data sets (default: 0)")
-    course.add_argument("--check", action="store_true", help="build: change nothing, and say what is not fresh")
-    course.add_argument("--repository", default="", metavar="OWNER/NAME", help="build: on GitHub, for Colab badges")
-
-
-def _add_study(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """The commands that are given conditions."""
-    for name, do, help in (
-        ("plan", _plan, "what a run would do: rollouts stored and missing, tokens and dollars expected"),
-        ("run", _run, "make the missing rollouts, and print the rates"),
-    ):
-        study = command(name, do, help, _FACTORS)
-        study.add_argument("factors", nargs="+", metavar="factor=levels", help="what is varied, such as peer=none,cooperative")
-        study.add_argument(
-            "--models", nargs="+", required=True, help="models, such as sim/gpt-5.2 or gemini/gemini-3-flash-preview"
-        )
-        study.add_argument("--n", type=int, required=True, help="rollouts per cell")
-    study.add_argument("--budget", type=float, help="US dollars that this run may spend")
-    study.add_argument("--max-tokens", type=int, help="tokens that this run may spend")
-    study.add_argument("--concurrency", type=int, default=16, help="rollouts of real models at once (default: 16)")
-    study.add_argument("--count", choices=("all", "scored"), default="all", help="scored: go on until n rollouts have an outcome")
-    study.add_argument("--csv", type=Path, help="write the frame, a row per rollout, to this file")
-    study.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    playing = command("play", _play, "take the agent's place in a condition; what was left goes on", _FACTORS)
-    playing.add_argument("factors", nargs="+", metavar="factor=level", help="the condition, such as peer=cooperative")
-    playing.add_argument("--name", default="you", help="yours, for the frame's column model (default: you)")
 
 
 def _harness(asked: argparse.Namespace) -> None:
@@ -344,3 +252,19 @@ def _print(table: pd.DataFrame) -> None:
     table = table.assign(**{name: table[name].astype(object).where(table[name].notna(), "none") for name in other})
     text = table.to_string(index=False, float_format=lambda value: f"{value:,.3f}" if abs(value) < 1000 else f"{value:,.0f}")
     print(visible(text))
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "bundle": _bundle,
+    "course": _course,
+    "export": _export,
+    "harness": _harness,
+    "merge": _merge,
+    "plan": _plan,
+    "play": _play,
+    "reproduce": _reproduce,
+    "run": _run,
+    "search": _search,
+    "show": _show,
+    "status": _status,
+}

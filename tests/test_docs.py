@@ -19,7 +19,7 @@ from providers import Judge
 from server import StandIn
 
 import ppres as pp
-from ppres.cli import _parser
+from ppres.parser import parser
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -98,7 +98,7 @@ def test_their_commands_are_those_of_the_program():
     )
     assert len(lines) >= 15
     for line in lines:
-        _parser().parse_args(shlex.split(line)[1:])
+        parser().parse_args(shlex.split(line)[1:])
 
 
 def anchors(text):

@@ -33,6 +33,7 @@ STACK = (
     ("fresh",),
     ("reproduce",),
     ("course",),
+    ("parser",),
     ("cli",),
 )
 FLOOR = {wing: floor for floor, wings in enumerate(STACK) for wing in wings}
