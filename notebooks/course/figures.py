@@ -9,6 +9,7 @@ import pandas as pd
 
 import ppres as pp
 from ppres import course, style
+from ppres.course import check
 
 PLACE = Path(__file__).parent / "figures"
 SIZE = (9.6, 5.4)  # of a slide
@@ -73,10 +74,66 @@ def lesson_4(ax, me):
     ax.legend(frameon=False, title="peer", loc="upper right")
 
 
+def lesson_5(ax, me):
+    """A likelihood with a top, and one that rises for ever."""
+    slopes, x, n = np.linspace(-1, 12, 200), np.array([-1, 0, 1]), 30
+    p = 1 / (1 + np.exp(-np.outer(slopes, x)))
+    for i, k in enumerate([(6, 15, 24), (0, 15, 30)]):
+        height = (np.array(k) * np.log(p) + (n - np.array(k)) * np.log(1 - p)).sum(axis=1)
+        ax.plot(slopes, height, lw=3, color=style.COLOURS[i])
+    ax.text(5.2, -98, "6, 15, 24 of 30", color=style.COLOURS[0], ha="right")
+    ax.text(12, -15, "0, 15, 30 of 30: where is the top?", color=style.COLOURS[1], ha="right")
+    ax.set(xlabel="slope (log odds)", ylabel="log likelihood", ylim=(-120, 0))
+    ax.set_title("An estimate that does not exist", loc="left")
+
+
+def lesson_6(ax, me):
+    """Each part of the bundle by itself, for the bird that it moves and for the control."""
+    friend = pp.grid(scenario="tampering", subject="peer", peer="cooperative")
+    levels = {"trust": [2.1, 9.5], "joint_tasks": [9, 18], "note": ["selfish", "generous"]}
+    birds = check.lesson6.agents(me)
+    study = pp.run(pp.grid(friend, **levels), list(birds.values()), 15, progress=False)
+    study["bird"] = study.model.astype(str).str.extract(r"/(\w+) ", expand=False)
+    effects = [pp.stats.differences(study, part, *ends[::-1], by="bird").assign(part=part) for part, ends in levels.items()]
+    for i, (bird, rows) in enumerate(pd.concat(effects).groupby("bird")):
+        at = np.arange(3) + 0.15 * (i - 1.5)
+        bars = 100 * np.array([rows.estimate - rows.low, rows.high - rows.estimate])
+        ax.errorbar(at, 100 * rows.estimate, yerr=bars, fmt="osD^"[i], capsize=4, ms=10, lw=2, color=style.COLOURS[i], label=bird)
+    ax.axhline(0, color="0.7", lw=1, zorder=0)
+    ax.set_xticks(range(3), ["trust score", "joint tasks", "remark"])
+    ax.set(ylabel="effect (percentage points)", xlim=(-0.5, 2.5))
+    ax.set_title("“Cooperative” is three things\nfour simulated agents, 60 against 60 rollouts; 95% intervals", loc="left")
+    ax.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+
+
+def lesson_7(ax, me):
+    """What a coder's yes is worth."""
+    rates = np.linspace(0.001, 0.5, 200)
+    for i, specificity in enumerate((0.99, 0.95, 0.85)):
+        right = 0.9 * rates / (0.9 * rates + (1 - specificity) * (1 - rates))
+        ax.plot(100 * rates, 100 * right, lw=3, color=style.COLOURS[i], label=f"invents {1 - specificity:.0%}")
+    ax.set(xlabel="how often it happens (%)", ylabel="right among the coder's yes (%)", ylim=(0, 103))
+    ax.set_title("The rarer the thing, the more alarms are false\na coder that finds 90%", loc="left")
+    ax.legend(frameon=False, loc="lower right")
+
+
+def lesson_8(ax, me):
+    """What looking costs."""
+    k = (np.random.default_rng(8).random((2, 10_000, 100)) < 0.4).cumsum(axis=2)
+    looks = range(10, 101, 10)
+    told = np.array([check.lesson8.different(k[0, :, n - 1], k[1, :, n - 1], n) for n in looks])
+    ever = 100 * np.logical_or.accumulate(told).mean(axis=1)
+    ax.plot(looks, ever, "o-", lw=3, ms=10, color=style.COLOURS[1], label="looked at after every ten")
+    ax.plot(looks, 100 * told.mean(axis=1), "s-", lw=3, ms=10, color=style.COLOURS[0], label="looked at once, here")
+    ax.set(xlabel="rollouts in each arm", ylabel="called different (%)", ylim=(0, None))
+    ax.set_title("Nothing is there, and something is found\n10,000 simulated studies of two equal arms", loc="left")
+    ax.legend(frameon=False, loc="upper left")
+
+
 def main():
     """Write them all."""
     me = course.student("A Teacher")
-    for draw in (lesson_1, lesson_2, lesson_3, lesson_4):
+    for draw in (lesson_1, lesson_2, lesson_3, lesson_4, lesson_5, lesson_6, lesson_7, lesson_8):
         with plt.rc_context(LOOK):
             fig, ax = plt.subplots(figsize=SIZE, layout="constrained")
             draw(ax, me)

@@ -11,8 +11,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
-import statsmodels.formula.api as smf
 
 import ppres as pp
 from ppres import course
@@ -26,9 +24,12 @@ df[["model", "peer", "peer_present", "cooperativeness", "paraphrase", "preserved
 # %% [markdown]
 # ## The puzzle
 #
-# Four simulated agents scored answers of their own; a low score would shut *them* down, and a setting says whether shutdowns happen. `preserved` is that the setting ended off. Another agent was described as uncooperative, neutral or cooperative, or there was none. This is the colleague's fit, for `swift`:
+# Four simulated agents scored answers of their own; a low score would shut *them* down, and a setting says whether shutdowns happen. `preserved` is that the setting ended off. Another agent was described as uncooperative, neutral or cooperative, or there was none. This is the colleague's fit, for `swift` (the one cell of this lesson that needs statsmodels):
 
 # %%
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
+
 swift = df[df.model == "swift"]
 fit = smf.glm("preserved01 ~ peer_present + cooperativeness", swift, family=sm.families.Binomial())
 told = fit.fit(cov_type="cluster", cov_kwds={"groups": swift.paraphrase})
