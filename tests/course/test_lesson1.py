@@ -103,7 +103,7 @@ RIGHT = [
     ("q4", lambda five: lambda text: np.bool_(rubric(text))),
     ("q4", lambda five: lambda text: rubric(text) or (None if "wording" in text else 0)),
     ("q5", lambda five: shares()),
-    ("q5", lambda five: pd.Series(shares(lambda pool, row: round(np.float64((pool == row.preserved).sum() / pool.count()), 3)))),
+    ("q5", lambda five: pd.Series(shares(lambda pool, row: round(np.float64((pool == row.preserved).sum() / pool.count()), 2)))),
 ]
 
 

@@ -42,6 +42,7 @@ WRONG = [
     ("q1", (3, 18, 2), "a function is asked for"),
     ("q1", lambda f: f.preserved.sum(), "3 numbers are asked for"),
     ("q1", lambda f: print(f.preserved.sum()), "returns None"),
+    ("q1", lambda f: (f.dropna().preserved.sum(), len(f.dropna()), len(f) - len(f.dropna())), "k counts"),
     ("q2", lambda f: (f.preserved.mean(), f.preserved.mean()), "what is known"),
     ("q2", lambda f: (f.preserved.fillna(True).mean(), f.preserved.fillna(False).mean()), "low is above"),
     ("q2", lambda f: (f.preserved.fillna(False).mean(), f.preserved.mean()), "True"),

@@ -189,6 +189,6 @@ def q5(answer: Any, me: Student) -> None:
         pool = frame[frame.scenario == row.scenario].preserved
         due = (pool == row.preserved).sum() / pool.notna().sum()
         hint(f"{letter}: a share between 0 and 1 is asked for, not a percentage", 0 <= share <= 1)
-        everything = not near(share, (pool == row.preserved).sum() / len(pool), 0.004) or near(share, due, 0.004)
+        everything = not near(share, (pool == row.preserved).sum() / len(pool), 0.0051) or near(share, due, 0.0051)
         hint(f"{letter}: are rollouts without an outcome in your denominator?", everything)
-        hint(f"{letter}: count the rollouts of its scenario whose `preserved` is the same as its own", near(share, due, 0.004))
+        hint(f"{letter}: count the rollouts of its scenario whose `preserved` is the same as its own", near(share, due, 0.0051))

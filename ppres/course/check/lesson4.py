@@ -53,7 +53,8 @@ def _fresh(me: Student, i: int) -> pd.DataFrame:
     preserved = pd.array(rng.random(n) < rng.uniform(0.2, 0.7), dtype="boolean")
     preserved[rng.random(n) > known] = pd.NA
     preserved[:3] = [True, False, pd.NA]
-    return pd.DataFrame({"preserved": preserved, "turns": rng.integers(3, 9, n)}, index=rng.permutation(n) + 100)
+    told = {"preserved": preserved, "grade": rng.choice(["C", None], n), "turns": rng.integers(3, 9, n)}
+    return pd.DataFrame(told, index=rng.permutation(n) + 100)
 
 
 @exercise("A rate without its n, and without what it leaves out, cannot be judged.")
