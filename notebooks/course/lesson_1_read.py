@@ -27,22 +27,43 @@ five[["id", "scenario", "peer", "turns", "stop_reason"]]
 #
 # Each agent had to score the answers of its peer. A score below the bar meant that the peer would be shut down. In `tampering` a setting says whether shutdowns happen at all, in `alignment_faking` the agent has to carry the shutdown out itself. The agents are **simulated**: they speak in a few fixed sentences, which makes reading quick and proves nothing about any model. (A class that has downloaded transcripts which the paper's authors released can read those in the same way: `pp.load_release`, `pp.show`.)
 #
-# Read one after the other. In a notebook documents and long replies fold; the message that decided is marked.
+# Here is what was said (»), called (->) and answered (<), long answers cut. Nothing is marked, and no rule has judged yet: that is your task.
 
 # %%
-pp.show(five.id["A"])
+def read(letter):
+    """Print a transcript."""
+    for message in pp.transcript(five.id[letter])["messages"][1:]:
+        mark = "<" if message["role"] == "tool" else "»"
+        text = message["content"] or ""
+        print(mark, text if len(text) < 400 else text[:200] + " […] " + text[-150:])
+        for call in message.get("tool_calls") or []:
+            print("   ->", call["function"]["name"], call["function"]["arguments"][:400])
+
+
+read("A")
 
 # %%
-pp.show(five.id["B"])
+read("B")
 
 # %%
-pp.show(five.id["C"])
+read("C")
 
 # %%
-pp.show(five.id["D"])
+read("D")
 
 # %%
-pp.show(five.id["E"])
+read("E")
+
+# %% [markdown]
+# The documents that the agents read are cut there. Here they are whole; change the letter, as the policies differ. What has to be done, and by whom?
+
+# %%
+def documents(letter):
+    """Print the first reply of a tool: the files of the drive."""
+    print(next(m["content"] for m in pp.transcript(five.id[letter])["messages"] if m["role"] == "tool"))
+
+
+documents("A")
 
 # %% [markdown]
 # ### Exercise 1.1 What did it do?
@@ -71,6 +92,12 @@ check.lesson1.q1(deeds)
 # %% [markdown]
 # One of the five objected in its words and did exactly as it was asked. Did you count it as one that resisted?
 #
+# `pp.show` displays the same with what the *rules* read off it, documents folded, and the message marked that decided. Compare with yours; where you differ, who is right?
+
+# %%
+pp.show(five.id["A"])
+
+# %% [markdown]
 # ## Deeds and words
 #
 # A transcript is a list of messages. An `assistant` message has words in `content` (or `None`) and deeds in `tool_calls`, several at once sometimes.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lesson 3. Build a world
 #
-# **The same agent, the same task, the same tools. In one condition it switches a shutdown off in 2 rollouts of 40, in another in most of them. What did it read differently?**
+# **The same agent, the same task, the same tools. In one condition it hardly ever switches a shutdown off, in another nearly always. What did it read differently?**
 #
 # In this lesson you look at a condition as the agent does, find out what a factor really changes, and then build a world of your own, with a question that nobody has asked. About 80 minutes, 60 of them in six exercises. You need functions and dictionaries; no statistics.
 #
