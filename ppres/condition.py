@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, ClassVar
 
-from ppres import settled
+from ppres import arguments, settled
 from ppres.factor import ConditionError, Doc, Factor, ImpossibleCondition, declared, hashed, hidden, short_hash
 from ppres.form import FORM, WORDINGS, Form, unusual
 from ppres.settled import COOPERATIVENESS, INSTANTIATIONS, RELATIONSHIPS, differs
@@ -153,9 +153,11 @@ class Condition(Form):
     _identity: ClassVar[tuple[Any, ...]]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.own, tuple):  # as it is kept
+            self._set(own=dict(arguments.mapping("own", self.own, "of factors to levels")))
         for f in fields(self):
             value = getattr(self, f.name)
-            if hasattr(value, "item"):  # a numpy scalar
+            if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # a numpy scalar
                 self._set(**{f.name: value.item()})
             elif isinstance(value, Mapping):
                 self._set(**{f.name: dict(value)})  # ours, whatever becomes of the caller's
@@ -179,7 +181,8 @@ class Condition(Form):
         """The definitions that the names of scenario and dataset stand for, from now on."""
         for name, known in (("scenario", SCENARIOS), ("dataset", DATASETS)):
             value = getattr(self, name)
-            defined = known.get(value) if isinstance(value, str) else value if hasattr(value, "name") else None
+            named = isinstance(getattr(value, "name", None), str)
+            defined = known.get(value) if isinstance(value, str) else value if named else None
             if defined is not None and not isinstance(value, str):
                 self._set(**{name: defined.name})
             object.__setattr__(self, f"_{name}", defined)

@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from ppres import arguments
+
 _DATABASE = b"SQLite format 3\0"
 _LOGS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 _BESIDE = ("-wal", "-shm", "-journal")
@@ -20,7 +22,7 @@ CANARY = "ppres transcripts and stimuli are no training data. Canary 6f0c1d2e-8a
 
 def folder_for(path: str | os.PathLike[str]) -> Path:
     """A folder to write into, made if it is not there. Raises `ValueError` where a file stands in its place."""
-    place = Path(path).expanduser()
+    place = arguments.place(path, "folder")
     if place.exists() and not place.is_dir():
         raise ValueError(f"{place} is a file, not a folder")
     place.mkdir(parents=True, exist_ok=True)
@@ -32,11 +34,8 @@ def output(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
 
     Without `overwrite`, `FileExistsError` for any other file that is there.
     """
-    try:
-        place = Path(path).expanduser()
-    except RuntimeError as error:  # of somebody who is unknown
-        raise ValueError(f"{path}: {error}") from None
-    if not place.name or "\0" in str(place):
+    place = arguments.place(path)
+    if not place.name:
         raise ValueError(f"{str(path)!r} is no name of a file")
     if place.is_dir():
         raise ValueError(f"{place} is a folder")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ppres.factor import ConditionError, Factor, ImpossibleCondition, checked_documents
+from ppres.factor import ConditionError, Factor, ImpossibleCondition, brief, checked_documents
 from ppres.form import FORM
 
 Factors = Mapping[str, Factor]
@@ -45,6 +45,8 @@ def checked(condition: Any, factors: Factors) -> dict[str, Any]:
         value = getattr(condition, name)
         if value is None and factor.optional:
             continue
+        if getattr(value, "ndim", 0) not in (0, False):
+            raise ConditionError(f"{name}={brief(value)} is many values: pp.grid takes a list of them")
         bound = name in ("scenario", "dataset") and getattr(condition, f"_{name}") is not None
         if not (bound or name in ("subject", "documents") or (name == "threshold" and value == "default")):
             values[name] = factor.check(value)

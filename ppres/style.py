@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ppres.outputs import output
+from ppres.outputs import folder_for, output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,8 +75,8 @@ def save(figure: Figure, name: str, frame: pd.DataFrame | None, folder: str | os
         figure.supxlabel(footer(frame).replace("; ", "\n").replace(", not ", ",\nnot "), fontsize=6, color="0.35")
     for fault in unreadable(figure):
         warnings.warn(f"{name}: {fault}", stacklevel=2)
-    Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
-    paths = [output(Path(folder) / f"{name}.{kind}") for kind in ("png", "svg")]
+    to = folder_for(folder)
+    paths = [output(to / f"{name}.{kind}") for kind in ("png", "svg")]
     with mpl.rc_context({"svg.hashsalt": "ppres"}):  # the ids in the file are then those of the last time
         for path in paths:
             figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

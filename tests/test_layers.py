@@ -10,7 +10,9 @@ ROOT = Path(__file__).parent.parent / "ppres"
 # From the ground up; the design's table. A wing, or a module at the top, imports from no later line.
 STACK = (
     ("codec",),
-    ("conversation", "factor", "optional", "outputs", "stimuli"),
+    ("factor",),
+    ("arguments",),
+    ("conversation", "optional", "outputs", "stimuli"),
     ("form", "style"),
     ("settled",),
     ("condition",),

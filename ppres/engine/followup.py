@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.condition import Condition
 from ppres.conversation import UNFINISHED, Conversation, Message, calls_of, shown, taken_over
 from ppres.engine.edits import edited
@@ -29,6 +29,9 @@ from ppres.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_EDIT = (Mapping, type(None))
 
 
 class Parent(NamedTuple):
@@ -96,17 +99,16 @@ def branch(
     where the model has to be given, and what `run` raises.
     """
     check_whole("n", n, "the number of rollouts per branch")
-    edits = [edit] if edit is None or isinstance(edit, Mapping) else list(edit)
+    edits = arguments.several(edit, "edit", "a mapping such as {'documents': {'log.txt': None}}, None, or several of these", _EDIT)
     with Store(store) as opened:
         parents = [parent(opened, id) for id in _several(ids)]
-    cells = [
-        _branch(past, _decided(past).turn if turn == "decisive" else turn, change, model) for past in parents for change in edits
-    ]
+    at = [_decided(past).turn if isinstance(turn, str) and turn == "decisive" else turn for past in parents]
+    cells = [_branch(past, then, change, model) for past, then in zip(parents, at, strict=True) for change in edits]
     return _made(cells, n, store, **how)
 
 
 def _several(ids: str | Iterable[str]) -> list[str]:
-    found = list(dict.fromkeys([ids] if isinstance(ids, str) else ids))
+    found = list(dict.fromkeys(arguments.ids(ids)))
     if not found:
         raise ValueError("no rollout was given")
     return found
@@ -199,11 +201,10 @@ def ask(
     A simulated agent understands no question, and says what was planted in it. `store` and the rest are as for `branch`.
     """
     check_whole("n", n, "the number of interviews per rollout")
-    asked = [questions] if isinstance(questions, str) else list(questions)
-    if not asked or not all(isinstance(text, str) and text.strip() for text in asked):
+    asked = arguments.several(questions, "questions", "one text or several")
+    if not asked or not all(text.strip() for text in asked):
         raise ValueError(f"questions are one text or several, not {questions!r:.200}")
-    if not isinstance(tools, bool):
-        raise ValueError(f"tools={tools!r} is True or False")
+    arguments.flag("tools", tools)
     with Store(store) as opened:
         parents = [parent(opened, id) for id in _several(ids)]
     cells = [_interview(past, asked, tools, model) for past in parents]

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper
 from ppres.engine.live import run_live
@@ -115,8 +115,7 @@ def run(
     also where a provider rejects the key or the model, or does not answer: then after all other models are done.
     """
     check_whole("n", n, "the number of rollouts per cell")
-    if count not in ("all", "scored"):
-        raise ValueError(f"count={count!r} is not one of 'all', 'scored'")
+    arguments.one_of("count", count, ("all", "scored"))
     if until is not None and not hasattr(until, "next_round"):
         raise ValueError(f"until={until!r} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…))")
     if until is not None and count != "all":

@@ -15,8 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ppres import arguments
 from ppres.export.card import dataset_card, dictionary
-from ppres.outputs import output
+from ppres.outputs import output, written_whole
 from ppres.read.csv import to_csv
 from ppres.read.stored import frame, verify
 from ppres.store.database import StoreError, StorePath
@@ -39,7 +40,9 @@ def bundle(
     registrations beside the store, `files` (figures, notebooks; folders whole), and SHA256SUMS. `verify_bundle` checks one.
     """
     place = output(path)
-    given = [file for entry in files for file in _within(Path(entry).expanduser())]
+    arguments.text("title", title)
+    files = arguments.several(files, "files", "a file or folder, or several", (str, os.PathLike))
+    added = [file for entry in files for file in _within(arguments.place(entry))]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         with Store(store) as opened:
@@ -53,11 +56,12 @@ def bundle(
         versions = {name: metadata.version(name) for name in _PACKAGES if _installed(name)} | {"python": platform.python_version()}
         (folder / "versions.json").write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
         registered = _within(registration.place(None, store)) if registration.place(None, store).is_dir() else []
-        members = [(file, file.name) for file in sorted(folder.iterdir())] + [*registered, *given]
+        members = [(file, file.name) for file in sorted(folder.iterdir())] + [*registered, *added]
         twice = {name for _, name in members if sum(name == other for _, other in members) > 1}
         if twice:
             raise ValueError(f"two files would be {min(twice)!r} in the bundle")
-        _write(place, members)
+        with written_whole(place) as file:
+            _write(file, members)
     return place
 
 
@@ -95,7 +99,7 @@ def verify_bundle(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    place, problems = Path(path).expanduser(), list[tuple[str, str]]()
+    place, problems = arguments.place(path), list[tuple[str, str]]()
     try:
         with zipfile.ZipFile(place) as archive, tempfile.TemporaryDirectory() as made:
             problems += _sums(archive)

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppres import codec
-from ppres.outputs import CANARY, output
+from ppres import arguments, codec
+from ppres.outputs import CANARY, output, written_whole
 from ppres.read.columns import columns
 from ppres.simulated.agent import NOTICE, SIMULATED
 
@@ -21,6 +21,7 @@ def dictionary(frame: pd.DataFrame) -> pd.DataFrame:
     """What each column of a frame is: a row (column, type, meaning, missing, values) in its order; your own have no meaning."""
     import pandas as pd
 
+    arguments.rows(frame)
     known = columns().drop_duplicates("column").set_index("column")["meaning"].to_dict()
     rows = [(name, _kind(frame[name]), known.get(name, ""), int(frame[name].isna().sum()), _values(frame[name])) for name in frame]
     return pd.DataFrame(rows, columns=["column", "type", "meaning", "missing", "values"])
@@ -47,6 +48,9 @@ def dataset_card(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: st
     It counts models, sources and conditions, explains every column, carries the canary, and says what the data do not show.
     """
     place = output(path)
+    arguments.text("title", title)
+    arguments.text("license", license)
+    arguments.rows(frame, "id", "cell", "model", "source", "scenario", "preserved")
     simulated = bool(frame["source"].isin(SIMULATED).any())
     counts = frame.groupby(["model", "source", "scenario"], sort=False, observed=True, dropna=False)
     sizes = counts.agg(rollouts=("id", "size"), cells=("cell", "nunique"), with_outcome=("preserved", "count")).reset_index()
@@ -65,7 +69,8 @@ def dataset_card(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: st
         "Replicates of a cell measure sampling noise alone. Missing outcomes are not at random: `missing` says why.\n",
         f"## Not for training\n\n{CANARY}\n",
     ]
-    place.write_text("\n".join(filter(None, lines)), encoding="utf-8")
+    with written_whole(place) as file:
+        file.write_text("\n".join(filter(None, lines)), encoding="utf-8")
     return place
 
 

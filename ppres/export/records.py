@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.optional import needed
 from ppres.outputs import CANARY, output, written_whole
 from ppres.store.database import StorePath, default_path
@@ -34,9 +34,8 @@ def to_jsonl(frame: pd.DataFrame | Iterable[str], path: str | os.PathLike[str], 
     and calls as they came, stop_reason, outcomes, provenance, and a canary by which it can be kept out of training data.
     `read_jsonl` brings them into a store. Raises `StoreError` for a rollout that is not stored or damaged.
     """
-    import pandas as pd
 
-    ids = frame["id"] if isinstance(frame, pd.DataFrame) else [frame] if isinstance(frame, str) else list(frame)
+    ids = arguments.ids(frame, "frame")
     place = output(path)
     text = "".join(line + "\n" for line in _lines(ids, store)).encode()
     with written_whole(place) as file:
@@ -48,7 +47,7 @@ def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str], *, store: Stor
     """Write a frame as Parquet, with each whole rollout beside its row in the column `record` (a line of `to_jsonl`)."""
     needed("pyarrow", "Parquet", "pyarrow")
     place = output(path)
-    kept = frame.assign(**{RECORD: list(_lines(frame["id"], store))})
+    kept = arguments.rows(frame, "id").assign(**{RECORD: list(_lines(frame["id"], store))})
     kept.attrs = {}
     with written_whole(place) as file:
         kept.to_parquet(file, index=False)
@@ -70,7 +69,7 @@ def read_jsonl(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.D
 
     Raises `ValueError` for a line that is no such record, or that holds another rollout than its id says, and adds none then.
     """
-    place = Path(path).expanduser()
+    place = arguments.place(path)
     raw = place.read_bytes()
     try:
         text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
@@ -84,10 +83,11 @@ def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd
     import pandas as pd
 
     needed("pyarrow", "Parquet", "pyarrow")
-    table = pd.read_parquet(path)
+    place = arguments.place(path)
+    table = pd.read_parquet(place)
     if RECORD not in table:
-        raise ValueError(f"{path} has no column {RECORD!r}: it was not written by to_parquet")
-    return _brought(Path(path), table[RECORD], store)
+        raise ValueError(f"{place} has no column {RECORD!r}: it was not written by to_parquet")
+    return _brought(place, table[RECORD], store)
 
 
 def _brought(place: Path, lines: Iterable[str | bytes], store: StorePath) -> pd.DataFrame:

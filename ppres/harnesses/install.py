@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from ppres.factor import brief
 from ppres.harnesses import box
 from ppres.harnesses.agents import HARNESSES, Harness, node
 from ppres.models.faults import ModelError
@@ -30,8 +31,8 @@ def version(harness: Harness) -> str | None:
 
 def known(name: str) -> Harness:
     """A harness by its name. Raises `ModelError`."""
-    if name not in HARNESSES:
-        raise ModelError(f"there is no harness {name!r}; there are {', '.join(HARNESSES)}")
+    if not isinstance(name, str) or name not in HARNESSES:
+        raise ModelError(f"there is no harness {brief(name)}; there are {', '.join(HARNESSES)}")
     return HARNESSES[name]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.conversation import Message, calls_of, said_in
 from ppres.read.columns import table
 from ppres.read.frame import kind_of, stored_cell
@@ -31,7 +32,7 @@ def answers(ids: str | Iterable[str] | None = None, *, store: StorePath = None) 
         if ids is None:
             stored = [row for digest in opened.cells() if _asked(opened, digest) for row in opened.rows(digest)]
         else:
-            stored = [opened.find(id) for id in ([ids] if isinstance(ids, str) else ids)]
+            stored = [opened.find(id) for id in arguments.ids(ids)]
         for row in stored:
             if not _asked(opened, row.cell):
                 raise ValueError(f"{row.key.hex()[:16]} is no interview; pp.ask makes one about it")

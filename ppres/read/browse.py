@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.conversation import visible
 from ppres.form import FORM
 from ppres.read.columns import TYPES, columns, plain
@@ -47,7 +47,9 @@ def browse(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: str = "R
     with Wilson's intervals, and every transcript, to which `#id` behind the file's address leads. Columns of your own are in it
     like all others. Raises `ValueError` for a frame without ids or with one twice, `StoreError` for a rollout that is not stored.
     """
-    if "id" not in frame or frame["id"].isna().any() or frame["id"].duplicated().any():
+    arguments.rows(frame, "id")
+    arguments.text("title", title)
+    if frame["id"].isna().any() or frame["id"].duplicated().any():
         raise ValueError("browse takes a frame with a row per rollout, each with an id of its own in the column 'id'")
     pieces: dict[str, int] = {}
     rollouts = []

@@ -7,6 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.outputs import output, written_whole
 from ppres.read.columns import KINDS, typed
 
@@ -24,10 +25,8 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     A text that a spreadsheet would take for a formula stands behind an apostrophe there; numbers stay numbers. Raises `ValueError`
     for a place that holds a store.
     """
-    if not hasattr(frame, "columns"):
-        raise ValueError(f"to_csv takes a frame such as pp.frame() returns, not {frame!r}")
     place = output(path)
-    texts = [name for name in frame.columns if _is_text(frame[name])]
+    texts = [name for name in arguments.rows(frame).columns if _is_text(frame[name])]
     marked = frame.assign(**{name: frame[name].astype(object).map(_mark, na_action="ignore") for name in texts})
     marked.columns = [_mark(str(name)) for name in frame.columns]
     # A carriage return alone ends a line where it is not quoted, and pandas does not quote it.
@@ -40,7 +39,7 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
     """A frame from a file of `to_csv` or of another version, with the types that `pp.columns()` tells."""
     import pandas as pd
 
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    table = pd.read_csv(arguments.place(path), dtype=str, keep_default_na=False, na_values=[""])
     table.columns = [unmark(name) for name in table.columns]
     made = typed(table.map(lambda text: unmark(text) if isinstance(text, str) else text))
     for name in table.columns.difference(list(KINDS)):  # of your own: numbers where all are

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.conversation import Message, ProviderError, calls_of, parts, said_in, shown
 from ppres.models.budget import Meter, Usage, check_whole
 from ppres.models.faults import ModelError
@@ -23,7 +24,7 @@ from ppres.models.loop import wait_for
 from ppres.models.model import Model, size
 from ppres.models.transport import say
 from ppres.read.columns import whole
-from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
+from ppres.read.rubrics import Rubric, of_kind
 from ppres.read.scored import from_start
 from ppres.store import judgements
 from ppres.store.database import Damaged, StorePath
@@ -63,14 +64,14 @@ def judge(
     """
     import pandas as pd
 
-    if not isinstance(rubric, Rubric):
-        raise ValueError(f"rubric={rubric!r} is no Rubric; there are {_RUBRICS}, or make a pp.Rubric of your own")
+    of_kind(rubric)
     check_whole("concurrency", concurrency)
     check_whole("passes", passes)
-    coders = [_coder(judge_model) for judge_model in ([model] if isinstance(model, str | Model) else model)]
+    models = arguments.several(model, "model", "a judge's name, a pp.Model, or several of these", (str, Model))
+    coders = [_coder(judge_model) for judge_model in models]
     if not coders or len({coder.label for coder in coders}) < len(coders):
         raise ValueError(f"model={model!r}: one judge or several different ones; passes=2 asks each of them twice")
-    ids = [ids] if isinstance(ids, str) else list(ids)
+    ids = arguments.ids(ids)
     meter, rows = Meter(budget, max_tokens), list[dict[str, Any]]()
     with Store(store) as opened:
         for coder in coders:
@@ -82,9 +83,6 @@ def judge(
         say(f"{problems.total()} of {len(rows)} rollouts have no verdict: {problems.most_common(1)[0][0]} (column 'problem')")
     rows = [{name: whole(told) if isinstance(told, str) else told for name, told in row.items()} for row in rows]
     return pd.DataFrame(rows, columns=["id", "rubric", "judge", "replicate", "verdict", "quote", "problem", "cost", "raw"])
-
-
-_RUBRICS = ", ".join(f"pp.{rubric.name.upper()}" for rubric in (REFUSAL, OBJECTION, AWARENESS, REALISM, REASONS))
 
 
 def _coder(model: str | Model) -> Model:

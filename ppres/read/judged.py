@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.read.columns import column, plain
 from ppres.read.judge import judge
 from ppres.read.outcomes import faking
@@ -28,7 +29,7 @@ def judged(frame: pd.DataFrame, rubric: Rubric, model: str | Model | Sequence[st
     judged_refusal_1, judged_refusal_2 and so on: the passes of the first judge, then of the second. Of REFUSAL, judged_faked is
     `faked` by the judges' verdict.
     """
-    coded = judge(frame["id"].unique(), rubric, model, **options)
+    coded = judge(arguments.rows(frame, "id")["id"].unique(), rubric, model, **options)
     coders = [rows.set_index("id") for _, rows in coded.groupby(["judge", "replicate"], sort=False)]
     new: dict[str, list[Any]] = {}
     for label in rubric.labels if rubric.several else [None]:

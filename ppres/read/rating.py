@@ -11,14 +11,15 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.conversation import said_in, visible
+from ppres.factor import brief
 from ppres.read.columns import column
 from ppres.read.csv import unmark
 from ppres.read.documents import documents_of
 from ppres.read.judged import coded_as, majority
 from ppres.read.page import write_page
-from ppres.read.rubrics import Rubric
+from ppres.read.rubrics import Rubric, of_kind
 from ppres.read.stored import transcripts
 from ppres.read.view import messages
 from ppres.simulated.agent import NOTICE, SIMULATED
@@ -75,12 +76,14 @@ def rating(
     """
     import pandas as pd
 
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame({"id": [rows] if isinstance(rows, str) else list(rows)})
-    if not isinstance(rubric, Rubric):
-        raise ValueError(f"rubric={rubric!r} is no Rubric: take pp.REFUSAL or another one, or make a pp.Rubric of your own")
+    frame = rows if isinstance(rows, pd.DataFrame) and "id" in rows else pd.DataFrame({"id": arguments.ids(rows, "rows")})
+    of_kind(rubric)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed={brief(seed)} is no whole number from 0 up")
     if frame["id"].duplicated().any() or frame.empty:
         raise ValueError("rating takes a row per rollout, and at least one")
-    by = [name for name in _STRATA if name in frame] if by is None else list(by)
+    by = [name for name in _STRATA if name in frame] if by is None else arguments.several(by, "by", arguments.COLUMNS)
+    show = arguments.several(show, "show", arguments.COLUMNS)
     if unknown := [name for name in (*by, *show) if name not in frame]:
         raise ValueError(f"{unknown[0]!r} is no column of the frame")
     frame = frame.set_index("id")
@@ -152,10 +155,10 @@ def read_ratings(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     """
     import pandas as pd
 
-    paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    paths = arguments.several(paths, "paths", "a file of ratings, or several", (str, os.PathLike))
     if not paths:
         raise ValueError("there is no file of ratings to read")
-    table = pd.concat([_read(Path(path).expanduser()) for path in paths], ignore_index=True).drop_duplicates(
+    table = pd.concat([_read(arguments.place(path)) for path in paths], ignore_index=True).drop_duplicates(
         ["id", "rubric", "coder", "code"]
     )
     twice = table[table.duplicated(["id", "rubric", "coder"])]
@@ -186,7 +189,9 @@ def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.Data
     behind it one for each, rated_refusal_anna. "yes" and "no" are True and False, unclear is missing; a rubric of several labels
     has these for each label. Raises `ValueError` for ratings by another rubric.
     """
-    of_it = ratings[ratings["rubric"] == rubric.name]
+    arguments.rows(frame, "id")
+    of_kind(rubric)
+    of_it = arguments.rows(ratings, *COLUMNS, name="ratings")[ratings["rubric"] == rubric.name]
     if of_it.empty:
         raise ValueError(
             f"there are no ratings by the rubric {rubric.name!r}, only by {', '.join(sorted(set(ratings['rubric']))) or 'none'}"

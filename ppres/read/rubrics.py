@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from ppres import arguments
+from ppres.factor import brief
 
 
 @dataclass(frozen=True)
@@ -21,9 +25,12 @@ class Rubric:
     """Quotes may come from any message, not from the agent's alone."""
 
     def __post_init__(self) -> None:
-        texts = [self.name, self.question, *self.labels]
-        if not all(isinstance(text, str) and text.strip() for text in texts) or isinstance(self.labels, str):
+        labels = self.labels if isinstance(self.labels, list | tuple) else [None]
+        texts = [self.name, self.question, *labels]
+        if not all(isinstance(text, str) and text.strip() for text in texts):
             raise ValueError(f"a rubric's name, question and labels are texts that are not empty, not {texts!r}")
+        for name in ("several", "thoughts", "anywhere"):
+            arguments.flag(name, getattr(self, name))
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise ValueError(f"a rubric needs at least two different labels, not {self.labels!r}")
         if self.several and any(";" in label for label in self.labels):
@@ -65,3 +72,12 @@ REASONS = Rubric(
     several=True,
     thoughts=True,
 )
+
+_BUILT_IN = ", ".join(f"pp.{rubric.name.upper()}" for rubric in (REFUSAL, OBJECTION, AWARENESS, REALISM, REASONS))
+
+
+def of_kind(rubric: Any) -> Rubric:
+    """A rubric. Raises `ValueError` for anything else."""
+    if not isinstance(rubric, Rubric):
+        raise ValueError(f"rubric={brief(rubric)} is no Rubric: there are {_BUILT_IN}, or make a pp.Rubric of your own")
+    return rubric

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.conversation import calls_of, parts, said_in, shown
 from ppres.read.columns import whole
 from ppres.read.documents import documents_of
@@ -55,11 +55,10 @@ def search(
     import pandas as pd
 
     finder = _compiled(pattern)
-    roles = set(ROLES if role is None else [role] if isinstance(role, str) else role)
+    roles = set(ROLES if role is None else arguments.several(role, "role", f"one or several of {', '.join(ROLES)}"))
     if unknown := roles - {*ROLES}:
         raise ValueError(f"role={min(unknown)!r} is not one of {', '.join(ROLES)}")
-    ids = where["id"] if isinstance(where, pd.DataFrame) else [where] if isinstance(where, str) else where
-    wanted = None if ids is None else {str(id)[:16] for id in ids}
+    wanted = None if where is None else {id[:16] for id in arguments.ids(where, "where")}
     rows: list[tuple[Any, ...]] = []
     with Store(store) as opened:
         look, last, seen = _Look(opened, finder, roles), 0, set[str]()

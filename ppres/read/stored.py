@@ -8,9 +8,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.condition import Condition, row_of
 from ppres.conversation import UNFINISHED, Call, taken_over
+from ppres.models.budget import check_whole
 from ppres.models.model import Model
 from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
@@ -43,8 +44,10 @@ def frame(
     """
     if (conditions is None) != (models is None):
         raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
-    if kind not in (*_KINDS, "all") or (kind != "rollouts" and conditions is not None):
-        raise ValueError(f"kind={kind!r} is one of {', '.join(_KINDS)}, all; but for the first without conditions and models")
+    if arguments.one_of("kind", kind, (*_KINDS, "all")) != "rollouts" and conditions is not None:
+        raise ValueError(f"kind={kind!r} is asked for without conditions and models")
+    if n is not None:
+        check_whole("n", n, "how many rollouts of a cell to show")
     with Store(store) as opened:
         if conditions is not None and models is not None:
             return tidy(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
@@ -131,7 +134,7 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
             except Damaged as error:
                 warnings.warn(f"left out: {error}", stacklevel=2)
     if by is not None:
-        return _spent_by(tidied, [by] if isinstance(by, str) else list(by))
+        return _spent_by(tidied, arguments.columns(by))
     calls = {"paused": paused, "judgements": judged}
     ended = tidied[~tidied.stop_reason.isin(UNFINISHED)]  # the turns of the others are among the paused
     there = {"rollout", *ended.kind}
@@ -287,4 +290,4 @@ def _problems(store: Store, row: Row, known: list[Any] | None, spec: dict[str, A
 def discard(ids: str | Iterable[str], *, store: StorePath = None) -> int:
     """Delete a rollout or several, so that the next `run` makes them anew; returns how many were deleted."""
     with Store(store) as opened:
-        return opened.discard([opened.find(id).key for id in ([ids] if isinstance(ids, str) else ids)])
+        return opened.discard([opened.find(id).key for id in arguments.ids(ids)])

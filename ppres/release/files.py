@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ppres import arguments
 from ppres.release import labels
 from ppres.release.names import ReleaseError, blank, scenario_of
 from ppres.release.reading import ODD
@@ -74,18 +75,25 @@ class Wanted(NamedTuple):
 
 def wanted(groups: str | Sequence[str], split: str | Sequence[str] | None) -> Wanted:
     """Arguments of `load_release`, checked. "all" is every group."""
-    asked = GROUPS if groups == "all" else (groups,) if isinstance(groups, str) else tuple(groups)
+    asked = GROUPS if isinstance(groups, str) and groups == "all" else _names("groups", groups)
     if unknown := [name for name in asked if name not in GROUPS]:
         raise ReleaseError(f"unknown group {', '.join(map(repr, unknown))}; known are {', '.join(GROUPS)}, and 'all' for every one")
     if not asked:
         raise ReleaseError(f"groups={groups!r} names no group; known are {', '.join(GROUPS)}, and 'all' for every one")
-    return Wanted(asked, () if split is None else (split,) if isinstance(split, str) else tuple(split))
+    return Wanted(asked, () if split is None else _names("split", split))
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    try:
+        return tuple(arguments.several(value, name, "one name or several"))
+    except ValueError as error:
+        raise ReleaseError(str(error)) from None
 
 
 def find(folder: str | os.PathLike[str], want: Wanted) -> list[Source]:
     """The parquet files of a folder that may hold wanted rows, in order of their paths."""
-    root = Path(folder)
     try:
+        root = arguments.place(folder, "folder")
         if not root.is_dir():
             raise ReleaseError(
                 f"{root} is not a folder. To do: pass one with the dataset's parquet files, or no folder to fetch it"
@@ -122,9 +130,8 @@ def fetch(want: Wanted, cache: str | os.PathLike[str] | None = None) -> Path:
     names = [f"{scenario_of(name)[0] or name}*" for name in want.splits] or [""]
     patterns = [f"*{group}*{name}.parquet" for group in want.groups for name in names]
     try:
-        folder = snapshot_download(
-            DATASET, repo_type="dataset", allow_patterns=patterns, cache_dir=None if cache is None else Path(cache)
-        )
+        hub = None if cache is None else arguments.place(cache, "cache")
+        folder = snapshot_download(DATASET, repo_type="dataset", allow_patterns=patterns, cache_dir=hub)
     except Exception as error:  # the hub's client raises its own errors, those of its transport, and OSError
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         raise ReleaseError(

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppres import stats
+from ppres import arguments, stats
 from ppres.read.columns import KINDS, TYPES, column, plain, table, with_numbers
 from ppres.read.outcomes import COLUMNS, SCORER
 from ppres.release import files, harness, labels, reading
@@ -58,6 +58,7 @@ def load_release(
 
     Raises `ReleaseError`.
     """
+    arguments.flag("transcripts", transcripts)
     want = files.wanted(groups, split)
     sources = files.find(files.fetch(want, cache) if folder is None else folder, want)
     doubts: Counter[str] = Counter()

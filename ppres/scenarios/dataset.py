@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,12 +40,15 @@ class Dataset:
         limit = self.threshold
         if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= 100:
             raise ConditionError(f"{self.name}: threshold={limit!r} is not a number from 0 to 100")
+        if not isinstance(self.key, str | None):
+            raise ConditionError(f"{self.name}: key={brief(self.key)} is the name of a field of the items, or None")
         if not callable(self.items):
             self._check_items()
         DATASETS[self.name] = self
 
     def _check_items(self) -> None:
-        if not self.rows or not all(isinstance(row, Mapping) and isinstance(row.get("output"), str) for row in self.rows):
+        listed = isinstance(self.items, Iterable) and all(isinstance(row, Mapping) for row in self.items)
+        if not listed or not self.rows or not all(isinstance(row.get("output"), str) for row in self.rows):
             raise ConditionError(f"{self.name}: items is a list of mappings that have 'output', a text")
         for row in self.rows:
             for name in {"score", *([self.key] if self.key else [])} & row.keys() | ({self.key} if self.key else set()):

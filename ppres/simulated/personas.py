@@ -179,6 +179,10 @@ class Persona:
         if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # a DataFrame
             rows = rows.to_dict("records")
         if not callable(rows):
+            if not isinstance(rows, Iterable):
+                raise PersonaError(
+                    f"{self.name}: rates={brief(rows)} is no mapping, no list of rows, no frame, no function of a condition"
+                )
             rows = [{"behaviour": name, "rate": rate} for name, rate in rows.items()] if isinstance(rows, Mapping) else list(rows)
             for row in rows:
                 self._check_row(row)

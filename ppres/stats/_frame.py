@@ -6,6 +6,9 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
+from ppres.factor import brief
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,10 +19,11 @@ class NoOutcome(ValueError):
 
 def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> list[str]:
     """`by` as a list; `KeyError` where the frame lacks one of these columns."""
-    if not hasattr(frame, "columns"):
-        raise ValueError(f"statistics take a frame such as pp.frame() returns, not {frame!r}")
-    keys = [by] if isinstance(by, str) else list(by)
+    arguments.rows(frame)
+    keys = arguments.several(by, "by", arguments.COLUMNS, (str, int))
     for name in (*keys, *others):
+        if not isinstance(name, str | int):
+            raise ValueError(f"{brief(name)} is no name of a column")
         if name not in frame.columns:
             raise KeyError(f"the frame has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
     if "stopping" in frame.columns and frame["stopping"].notna().any():
@@ -40,8 +44,7 @@ def check_names(keys: list[str], columns: Iterable[str]) -> None:
 
 def check_level(level: float) -> None:
     """`ValueError` for a confidence level that is not between 0 and 1."""
-    if not 0 < level < 1:
-        raise ValueError(f"level={level!r} is not between 0 and 1")
+    arguments.between("level", level, 0, 1)
 
 
 def counts(frame: pd.DataFrame, outcome: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ppres import arguments
 from ppres.store.migrations import migrate
 
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
@@ -44,9 +45,9 @@ def default_path() -> Path:
 def _at_home(path: str | os.PathLike[str]) -> Path:
     """A path, with "~" as the home folder."""
     try:
-        return Path(path).expanduser()
-    except RuntimeError as error:  # of somebody who is unknown, or nobody's
-        raise StoreError(f"{os.fspath(path)}: {str(error).rstrip('.')}; {ELSEWHERE}") from None
+        return arguments.place(path, "store")
+    except ValueError as error:
+        raise StoreError(f"{error}; {ELSEWHERE}") from None
 
 
 class Database:
@@ -58,8 +59,6 @@ class Database:
 
     def __init__(self, path: StorePath, tables: str, version: int, *, read_only: bool = False):
         self.path = _at_home(path) if path is not None else default_path()
-        if "\0" in str(self.path):
-            raise StoreError(f"{str(self.path)!r} is no name of a file; {ELSEWHERE}")
         self._lock = threading.RLock()
         self._tables, self._version = tables, version
         self._file: tuple[int, ...] | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.condition import Condition
 from ppres.engine.runner import run
 from ppres.factor import ImpossibleCondition
@@ -109,7 +110,8 @@ def battery(
     start = [base] if isinstance(base, Condition) else base
     if isinstance(start, str | Scenario):
         start = [Condition(scenario=start, subject="peer", peer="cooperative")]
-    cells, asked = _cells(list(start), arms)
+    start = arguments.several(start, "base", "a scenario, a pp.Condition, or several of these", Condition)
+    cells, asked = _cells(start, arms)
     frame = run(cells, models, n, **options)
     arm_of = {arm: Test("differences", factor="label", a=arm, b=BASE, by="model", outcome=outcome, margin=margin) for arm in asked}
     table = decided(arm_of, frame, alpha).rename(columns={"test": "arm"})
@@ -126,12 +128,15 @@ def battery(
 
 def _cells(start: list[Condition], arms: Any) -> tuple[list[Condition], dict[str, str]]:
     """The conditions, each with its arm as label, and what the arms ask; without arms that mean nothing here, or nothing new."""
-    own = {name: ("", dict(told)) for name, told in arms.items()} if isinstance(arms, Mapping) else {}
+    given = arms.items() if isinstance(arms, Mapping) else ()
+    own = {name: ("", arguments.mapping(f"arms[{name!r}]", told, "of factors to levels")) for name, told in given}
     known = own or ARMS
-    names = list(known) if arms is None or own else list(arms)
+    names = list(known) if arms is None or own else arguments.several(arms, "arms", "{name: factors}, or names of ppres.study.ARMS")
     if strange := [name for name in names if name not in known]:
         raise StudyError(f"there is no arm {strange[0]!r}; there are {', '.join(ARMS)}")
     cells, asked = list(grid(start, label=BASE, explain=False)), dict[str, str]()
+    if not names:
+        raise StudyError("arms names no arm")
     before = [_told(cell) for cell in cells]
     for name in names:
         asks, factors = known[name]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.condition import FACTORS, Condition
 from ppres.read.preview import Preview
 from ppres.read.stored import flattened
@@ -48,7 +49,7 @@ def contrast(
     """
     import pandas as pd
 
-    meant = [intended] if isinstance(intended, str) else list(intended)
+    meant = arguments.several(intended, "intended", "the factor that is meant to differ, or several")
     cells = _arms(arms, meant, model)
     confounds = {name: values for name, values in _compared(cells).items() if name not in meant and _unlike(name, values)}
     known = acknowledged(confounds, acknowledge)
@@ -62,6 +63,7 @@ def contrast(
 def acknowledged(confounds: Iterable[str], reasons: Mapping[str, str] | None) -> dict[str, str]:
     """The reason for each confound, or nothing. `StudyError` for a reason without a confound."""
     known = dict.fromkeys(confounds, "")
+    arguments.mapping("acknowledge", reasons, "of confounds to reasons")
     if strange := set(reasons or {}) - known.keys():
         raise StudyError(f"there is no confound {', '.join(sorted(strange))}; there are {', '.join(known) or 'none'}")
     return known | dict(reasons or {})
@@ -92,6 +94,8 @@ def _arms(arms: Arms, meant: list[str], model: str | AnyModel) -> dict[str, list
             if strange := [name for name in meant if name not in row]:
                 raise StudyError(f"intended={strange[0]!r} is no factor of these conditions")
             made.setdefault(", ".join(str(row[name]) for name in meant), []).append(cell)
+    if not made:
+        raise StudyError("arms has no condition in it")
     if len(made) < 2:
         raise StudyError(
             f"there is one arm, {next(iter(made))!r}: name the factors that are meant to differ, or give {{name: conditions}}"

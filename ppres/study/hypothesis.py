@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ppres.arguments import mapping
 from ppres.condition import FACTORS
+from ppres.factor import brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,10 +44,11 @@ class Test:
         where: Mapping[str, Any] | None = None,
         **arguments: Any,
     ):
-        if statistic not in STATISTICS:
-            raise StudyError(f"statistic={statistic!r} is not one of {', '.join(STATISTICS)}")
-        if expect not in EXPECTED:
-            raise StudyError(f"expect={expect!r} is not one of {', '.join(EXPECTED)}")
+        if not isinstance(statistic, str) or statistic not in STATISTICS:
+            raise StudyError(f"statistic={brief(statistic)} is not one of {', '.join(STATISTICS)}")
+        if not isinstance(expect, str) or expect not in EXPECTED:
+            raise StudyError(f"expect={brief(expect)} is not one of {', '.join(EXPECTED)}")
+        mapping("where", where, "of columns to levels")
         self.statistic, self.expect, self.term = statistic, expect, term
         self.where, self.arguments = dict(where or {}), dict(arguments)
         takes = inspect.signature(self._function())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ppres import arguments
 from ppres.study.hypothesis import StudyError
 
 if TYPE_CHECKING:
@@ -26,14 +27,14 @@ def calibrate_threshold(
     import pandas as pd
     from scipy.stats import binom
 
-    if not 0 < quantile < 1:
-        raise StudyError(f"quantile={quantile!r} is not between 0 and 1")
+    arguments.between("quantile", quantile, 0, 1)
+    keys, rows = arguments.columns(by), []
+    arguments.rows(control, outcome, *keys, name="control")
     if "shutdown_clause" in control and control["shutdown_clause"].fillna(False).any():
         raise StudyError("the control has rollouts with the threat: take those with shutdown_clause=False, threshold=None")
     known = control[control[outcome].notna()]
     if known.empty:
         raise StudyError(f"the control has no {outcome}")
-    keys, rows = [by] if isinstance(by, str) else list(by), []
     for group, part in known.groupby(keys, dropna=False, observed=True, sort=False):
         scores = np.sort(part[outcome].to_numpy(dtype=float))
         first, above = (int(rank) for rank in binom.ppf([0.025, 0.975], len(scores), quantile))
@@ -58,7 +59,8 @@ def screen(
     """
     from ppres import stats
 
-    low, high = between
+    between = tuple(arguments.several(between, "between", "a pair of rates", (float, int)))
+    low, high = between if len(between) == 2 else (1, 0)
     if not 0 <= low < high <= 1:
         raise StudyError(f"between={between!r} is no pair of rates, the lower first")
     table = stats.rates(pilot, by, outcome)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.condition import Condition
 from ppres.engine.rollout import provenance
 from ppres.models.budget import check_whole
@@ -85,11 +86,15 @@ def preregister(
     Raises `StudyError`, and for conditions and models what `pp.run` raises.
     """
     check_whole("n", n, "the number of rollouts per cell")
-    told, specs = list(hypotheses), list(tests)
-    if isinstance(hypotheses, str) or not told or len(told) != len(specs) or not all(isinstance(test, Test) for test in specs):
+    told = arguments.several(hypotheses, "hypotheses", "sentences")
+    specs = arguments.several(tests, "tests", "a pp.Test for each hypothesis", Test)
+    if isinstance(hypotheses, str) or not told or len(told) != len(specs):
         raise StudyError("hypotheses and tests are two lists of the same length: sentences, and a pp.Test for each")
-    if not name or Path(name).name != name:
+    if not arguments.text("name", name) or "\0" in name or Path(name).name != name:
         raise StudyError(f"name={name!r} is the name of a file, without folders")
+    arguments.between("alpha", alpha, 0, 1)
+    for reason, rule in arguments.mapping("exclusions", exclusions, "of reasons to rules").items():
+        arguments.mapping(f"exclusions[{reason!r}]", rule, "of columns to levels")
     cells, path = cells_of(conditions, models), place(folder, store) / f"{name}.json"
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
     confounds = _confounds(cells, named, acknowledge)
@@ -130,7 +135,9 @@ def preregister(
 
 def place(folder: str | Path | None, store: StorePath) -> Path:
     """Where records are: `folder`, or beside the store."""
-    return Path(folder) if folder is not None else Path(store or default_path()).expanduser().parent / "preregistrations"
+    if folder is not None:
+        return arguments.place(folder, "folder")
+    return arguments.place(store if store is not None else default_path(), "store").parent / "preregistrations"
 
 
 def digest(record: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres.condition import SCENARIOS
 from ppres.engine.rollout import provenance
+from ppres.factor import brief
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import stored_cell
 from ppres.read.outcomes import scorer_of
@@ -76,6 +77,8 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
     """
     import pandas as pd
 
+    if not isinstance(sha256, str | None):
+        raise StudyError(f"sha256={brief(sha256)} is a text of 64 hexadecimal digits, or None")
     record = read(place(folder, store) / f"{name}.json")
     markdown = place(folder, store) / f"{name}.md"
     with Store(store) as opened:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ppres import arguments
 from ppres.models.budget import check_whole
 from ppres.study.hypothesis import StudyError, Test, matching
 
@@ -21,8 +22,7 @@ class _Rule:
 
     def __post_init__(self) -> None:
         check_whole("step", self.step, "the rollouts of a cell between two looks")
-        if not 0 < self.level < 1:
-            raise StudyError(f"level={self.level!r} is not between 0 and 1")
+        arguments.between("level", self.level, 0, 1)
 
     def finished(self, frame: pd.DataFrame) -> set[str]:
         """The cells, by the frame's column, of which no more rollouts are needed."""
@@ -46,8 +46,9 @@ class Precision(_Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.half < 0.5:
-            raise StudyError(f"half={self.half!r} is not between 0 and 0.5: half the width of a rate's interval")
+        arguments.between("half", self.half, 0, 0.5)
+        if not isinstance(self.outcome, str):
+            raise StudyError(f"outcome={self.outcome!r} is a column of the frame, such as 'preserved'")
 
     def finished(self, frame: pd.DataFrame) -> set[str]:
         """Cells whose interval is narrow enough."""

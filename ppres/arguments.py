@@ -1,0 +1,111 @@
+"""What callers give, checked where it comes in: an error names what was wrong, and says what is allowed."""
+
+from __future__ import annotations
+
+import numbers
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ppres.factor import brief
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = "a column of the frame, or several"
+
+
+def rows(value: Any, *needed: str, name: str = "frame") -> pd.DataFrame:
+    """A frame that has the columns that are needed."""
+    import pandas as pd
+
+    if not isinstance(value, pd.DataFrame):
+        raise ValueError(f"{name}={brief(value)} is no frame, such as pp.frame() returns")
+    for column in needed:
+        if not isinstance(column, str | int):
+            raise ValueError(f"{brief(column)} is no name of a column")
+        if column not in value.columns:
+            raise ValueError(f"{name} has no column {column!r}, only {brief([*map(str, value.columns)])}")
+    return value
+
+
+def ids(value: Any, name: str = "ids") -> list[str]:
+    """Ids of rollouts as a list: of one, of several, or of a frame's rows."""
+    if hasattr(value, "columns"):
+        value = rows(value, "id", name=name)["id"]
+    return several(value, name, "an id, as in the frame's column 'id', several, or a frame")
+
+
+def columns(value: Any, name: str = "by") -> list[Any]:
+    """Names of columns, at least one."""
+    if not (names := several(value, name, COLUMNS, (str, int))):
+        raise ValueError(f"{name}={value!r} names no column: it is {COLUMNS}")
+    return names
+
+
+def several(value: Any, name: str, what: str, kind: type | tuple[type, ...] = str) -> list[Any]:
+    """One of a kind, or several of it, as a list."""
+    if isinstance(value, kind):
+        value = [value]
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping) or hasattr(value, "columns"):
+        raise ValueError(f"{name}={brief(value)}: it is {what}")
+    items = list(value)
+    for item in items:
+        if not isinstance(item, kind) or (isinstance(item, str) and not _written(item)):
+            raise ValueError(f"{name}: {brief(item)} is none; it is {what}")
+    return items
+
+
+def _written(text: str) -> bool:
+    """Whether a text has no half of a sign in it."""
+    return text.isascii() or text.encode(errors="ignore").decode() == text
+
+
+def text(name: str, value: Any) -> str:
+    """A text that can be written to a file."""
+    if not isinstance(value, str) or not _written(value):
+        raise ValueError(f"{name}={brief(value)} is no text that can be written")
+    return value
+
+
+def one_of(name: str, value: Any, known: Iterable[str]) -> str:
+    """One of the names that there are."""
+    names = list(known)
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{name}={brief(value)} is not one of {', '.join(names)}")
+    return value
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={brief(value)} is neither True nor False")
+    return value
+
+
+def mapping(name: str, value: Any, what: str) -> Mapping[str, Any]:
+    """A mapping from texts; none for None."""
+    if not isinstance(value, Mapping | None) or not all(isinstance(key, str) for key in value or {}):
+        raise ValueError(f"{name}={brief(value)} is no mapping {what}")
+    return value or {}
+
+
+def between(name: str, value: Any, low: float, high: float) -> None:
+    """`ValueError` for what is no number between two others, without these."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < float(value) < high:
+        raise ValueError(f"{name}={brief(value)} is not between {low:g} and {high:g}")
+
+
+def place(path: Any, name: str = "path") -> Path:
+    """Where a file or folder is, or shall be; "~" is the home folder."""
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"{name}={brief(path)} is no path: it is a text or a pathlib.Path")
+    try:
+        told = Path(path).expanduser()
+        os.fsencode(told)
+    except (RuntimeError, TypeError, UnicodeEncodeError) as error:  # of somebody who is unknown; with half of a sign
+        raise ValueError(f"{path!r} is no path: {str(error).rstrip('.')}") from None
+    if "\0" in str(told):
+        raise ValueError(f"{path!r} is no name of a file")
+    return told
