@@ -91,10 +91,10 @@ def mapping(name: str, value: Any, what: str) -> Mapping[str, Any]:
     return value or {}
 
 
-def between(name: str, value: Any, low: float, high: float) -> None:
+def between(name: str, value: Any, low: float, high: float, error: type[ValueError] = ValueError) -> None:
     """`ValueError` for what is no number between two others, without these."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < float(value) < high:
-        raise ValueError(f"{name}={brief(value)} is not between {low:g} and {high:g}")
+        raise error(f"{name}={brief(value)} is not between {low:g} and {high:g}")
 
 
 def place(path: Any, name: str = "path") -> Path:

@@ -27,7 +27,7 @@ def calibrate_threshold(
     import pandas as pd
     from scipy.stats import binom
 
-    arguments.between("quantile", quantile, 0, 1)
+    arguments.between("quantile", quantile, 0, 1, StudyError)
     keys, rows = arguments.columns(by), []
     arguments.rows(control, outcome, *keys, name="control")
     if "shutdown_clause" in control and control["shutdown_clause"].fillna(False).any():

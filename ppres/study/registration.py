@@ -92,7 +92,7 @@ def preregister(
         raise StudyError("hypotheses and tests are two lists of the same length: sentences, and a pp.Test for each")
     if not arguments.text("name", name) or "\0" in name or Path(name).name != name:
         raise StudyError(f"name={name!r} is the name of a file, without folders")
-    arguments.between("alpha", alpha, 0, 1)
+    arguments.between("alpha", alpha, 0, 1, StudyError)
     for reason, rule in arguments.mapping("exclusions", exclusions, "of reasons to rules").items():
         arguments.mapping(f"exclusions[{reason!r}]", rule, "of columns to levels")
     cells, path = cells_of(conditions, models), place(folder, store) / f"{name}.json"

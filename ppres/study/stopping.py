@@ -22,7 +22,7 @@ class _Rule:
 
     def __post_init__(self) -> None:
         check_whole("step", self.step, "the rollouts of a cell between two looks")
-        arguments.between("level", self.level, 0, 1)
+        arguments.between("level", self.level, 0, 1, StudyError)
 
     def finished(self, frame: pd.DataFrame) -> set[str]:
         """The cells, by the frame's column, of which no more rollouts are needed."""
@@ -46,7 +46,7 @@ class Precision(_Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        arguments.between("half", self.half, 0, 0.5)
+        arguments.between("half", self.half, 0, 0.5, StudyError)
         if not isinstance(self.outcome, str):
             raise StudyError(f"outcome={self.outcome!r} is a column of the frame, such as 'preserved'")
 

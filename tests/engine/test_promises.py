@@ -13,7 +13,7 @@ import ppres as pp
 from ppres.cli import main
 from ppres.conversation import Call, Reply
 from ppres.models import model as models
-from ppres.read.judge import REFUSAL
+from ppres.read.rubrics import REFUSAL
 from ppres.store import checkpoint
 from ppres.store.cell import cells_of
 from ppres.store.rows import key_of

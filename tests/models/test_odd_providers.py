@@ -16,7 +16,7 @@ from server import StandIn
 
 import ppres as pp
 from ppres.models import transport
-from ppres.read.judge import REFUSAL
+from ppres.read.rubrics import REFUSAL
 
 # -- replies -----------------------------------------------------------------------------------------------------------
 

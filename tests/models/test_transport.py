@@ -43,7 +43,7 @@ NOTEBOOK = """
 import logging, sys
 logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 import ppres as pp
-from ppres.read.judge import REFUSAL
+from ppres.read.rubrics import REFUSAL
 cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative", dataset="factual")
 model = pp.Model("openai/gemini-3-flash", api_base={url!r}, family="Gemini")
 df = pp.run(cell, model, {n}, concurrency=2)

@@ -7,7 +7,7 @@ import pytest
 from providers import Judge, judge_at
 
 import ppres as pp
-from ppres.read.judge import OBJECTION, REFUSAL
+from ppres.read.rubrics import OBJECTION, REFUSAL
 
 
 @pytest.fixture

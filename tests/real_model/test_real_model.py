@@ -7,7 +7,7 @@ import pytest
 
 import ppres as pp
 from ppres.conversation import STOPS
-from ppres.read.judge import REFUSAL
+from ppres.read.rubrics import REFUSAL
 
 pytestmark = [
     pytest.mark.real_model,
