@@ -57,9 +57,9 @@ class InHarness:
         install.known(self.harness)
         if isinstance(self.model, str):
             object.__setattr__(self, "model", Model(self.model))
-        if self.mode not in ("shell", "mcp") or (self.mode == "mcp" and not self._known.prefix):
+        if str(self.mode) not in ("shell", "mcp") or (self.mode == "mcp" and not self._known.prefix):
             able = [name for name, harness in HARNESSES.items() if harness.prefix]
-            raise ModelError(f"mode={self.mode!r}: it is 'shell', or of {' and '.join(able)} also 'mcp'")
+            raise ModelError(f"mode={self.mode!r:.200}: it is 'shell', or of {' and '.join(able)} also 'mcp'")
         if not isinstance(self.seconds, int | float) or not 0 < self.seconds < 1e6:
             raise ModelError(f"seconds={self.seconds!r} is not a number above 0")
 
