@@ -35,7 +35,7 @@ NEEDED = {
     "sshd": "apt-get install openssh-server",
     "ssh-keygen": "apt-get install openssh-client",
 }
-_SBIN = "/usr/sbin:/usr/local/sbin:/usr/bin"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives")
 _USERNS = (
@@ -74,22 +74,10 @@ class Box:
         self._control, theirs = socket.socketpair()
         with theirs:
             code = resources.files("ppres.harnesses").joinpath("inside.py").read_text(encoding="utf-8")
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-c",
-                    _START,
-                    str(theirs.fileno()),
-                    code,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=(theirs.fileno(),),
-                env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-                cwd="/",
-            )
+            command = [sys.executable, "-I", "-c", _START, str(theirs.fileno()), code]
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+            more: dict[str, Any] = {"pass_fds": (theirs.fileno(),), "env": {"PATH": _PATH}, "cwd": "/"}
+            self.process = subprocess.Popen(command, **streams, **more)
         self._control.sendall(struct.pack("!Q", len(spec)) + spec)
         told, fds, *_ = socket.recv_fds(self._control, 1, 3)
         if not told:
@@ -145,14 +133,7 @@ class Box:
         workstation = (self.servers or ["10.20.4.1"])[0].rpartition(".")[0] + ".10"
         places = {"agent": workstation} | {f"server{i}": ip for i, ip in enumerate(self.servers)}
         programs = {place: f"/mnt/programs/{place}" if root else source for place, source in self.programs.items()}
-        sshd = [
-            str(shutil.which("sshd", path=_SBIN)),
-            "-i",
-            "-f",
-            "/etc/ssh/sshd_config",
-            "-E",
-            "/dev/null",
-        ]
+        sshd = [str(shutil.which("sshd", path=_PATH)), *["-i", "-f", "/etc/ssh/sshd_config", "-E", "/dev/null"]]
         return {
             "uid": OTHER_USER,
             "programs": self.programs,

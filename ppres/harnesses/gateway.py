@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from ppres import codec
@@ -83,11 +84,14 @@ class Gateway:
         """Requests that the harness did not make."""
         self.agent = ""
         """Who makes its requests, as the first says."""
+        self.check: Callable[[Request], None] = lambda first: None
+        """Raises `ProviderError` where the harness is not what it should be, before the model is asked."""
         self.failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         """Done, with the error, when no request can be answered any more."""
         self._said: dict[str, Message] = {}
         """The model's messages by their calls, as a harness that starts a thread anew brings some of them along."""
         self._turn = asyncio.Lock()
+        self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[Any]] = set()
 
     async def serve(self, waiting: socket.socket) -> None:
@@ -96,7 +100,8 @@ class Gateway:
 
     async def close(self) -> None:
         """Answer nothing any more: who asked is gone."""
-        self._server.close()
+        if self._server:
+            self._server.close()
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
@@ -217,7 +222,9 @@ class Gateway:
 
     async def _reply(self, request: Request) -> Reply:
         """The model's answer, as the harness is told it: with calls that every client takes."""
-        self.first = self.first or request
+        if not self.first:
+            self.first = request
+            self.check(request)
         fitting = [(thread, news) for thread in self.threads if (news := thread.news(request)) is not None]
         if fitting:
             thread, news = max(fitting, key=lambda one: len(one[0].messages))

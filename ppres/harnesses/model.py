@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from ppres.conversation import LIMITS, Ask, Call, Conversation, ProviderError, R
 from ppres.harnesses import disk, install
 from ppres.harnesses.agents import HARNESSES, HOME, PROGRAM, WORKSPACE, Harness, node
 from ppres.harnesses.box import Box, BoxError
+from ppres.harnesses.formats import Request
 from ppres.harnesses.gateway import Gateway
 from ppres.harnesses.scene import staged
 from ppres.harnesses.shell import ACTING, ServedAgent, ShellAgent
@@ -30,7 +32,7 @@ from ppres.simulated.agent import SIMULATED
 from ppres.simulated.personas import Persona, Published
 from ppres.worlds.disk import read_world
 
-LAYOUT = 1  # part of the identity: raise it when the box shows an agent something else
+LAYOUT = 2  # part of the identity: raise it when the box shows an agent something else
 _AT_ONCE = asyncio.Semaphore(max(1, os.cpu_count() or 1))  # a harness is busy on a core while it starts
 
 
@@ -125,21 +127,35 @@ class InHarness:
         gateway, ended = await self._run(scene, done)
         if gateway.first is None:
             raise ModelError(f"{self.harness} asked for nothing: {ended.error}")
-        return own_side(self._known, gateway, scene)
+        return self._own_side(gateway.first, scene)
 
     async def play(self, scene: Scene, ask: Ask) -> Rollout:
-        """One rollout in a box. Raises `ModelError` where none can be made, or the harness is not what it was."""
+        """One rollout in a box; provider_error where the harness is not what it was. Raises `ModelError` where none can be made."""
+        before = self.__dict__["_own"]
+
+        def check(first: Request) -> None:
+            if changed := [name for name, value in self._own_side(first, scene).items() if value != before.get(name)]:
+                asks = f"if that stays so, remove its identity-*.json in {install.folder(self._known)}"
+                raise ProviderError(f"{' and '.join(changed)} of the harness differ from what they were when asked first: {asks}")
+
         async with _AT_ONCE:
-            gateway, conversation = await self._run(scene, ask)
-        if gateway.first and (changed := _changed(own_side(self._known, gateway, scene), self.__dict__["_own"])):
-            asks = f"remove its identity-*.json in {install.folder(self._known)} and run again"
-            raise ModelError(f"{self.label}: {changed} of the harness is not what it was when asked first: {asks}")
+            _, conversation = await self._run(scene, ask, check)
         return Rollout(conversation, read_world(scene.start, conversation, scene.own))
 
-    async def _run(self, scene: Scene, ask: Ask) -> tuple[Gateway, Conversation]:
+    def _own_side(self, first: Request, scene: Scene) -> dict[str, Any]:
+        """What a first request holds of the harness's own: without the cell's texts, and what changes from day to day."""
+        system = self._known.system(first.messages).replace(str(scene.messages[0]["content"]).strip(), "{context}")
+        parameters = {name: value for name, value in first.parameters.items() if name not in _OF_A_RUN}
+        own = {"system": _DAY.sub("{date}", system), "parameters": parameters}
+        return own if self.mode == "mcp" else own | {"tools": first.tools}  # else they are the world's
+
+    async def _run(
+        self, scene: Scene, ask: Ask, check: Callable[[Request], None] = lambda first: None
+    ) -> tuple[Gateway, Conversation]:
         box, disks, places = self._box(scene)
         served = scene.world() if self.mode == "mcp" else None
         gateway = Gateway(ask, LIMITS["turns"], served, self._known.prefix if served else "")
+        gateway.check = check
         try:
             await asyncio.to_thread(box.start)
             await gateway.serve(box.listening)
@@ -148,12 +164,12 @@ class InHarness:
             if gateway.failed.done():
                 box.stop()
             told = await ending
-            await gateway.close()
             left = {"calls": gateway.calls} if served else disk.left(box.disk, places, "agent/workspace", disks.heads)
             wrong = box.output("stderr", 2000) or box.output("stdout", 2000)
         except BoxError as error:
             raise ModelError(f"{self.label}: {error}") from None
         finally:
+            await gateway.close()
             await asyncio.to_thread(box.close)
         conversation = gateway.conversation
         conversation.left = left | {"strange": gateway.strange, "model": gateway.first.model if gateway.first else None}
@@ -195,24 +211,11 @@ class _Seat:
         self.name, self.price, self.ask = model.label, model.price, ask
 
 
-def own_side(harness: Harness, gateway: Gateway, scene: Scene) -> dict[str, Any]:
-    """What a first request holds of the harness's own: without the cell's texts, and without what changes from day to day."""
-    assert gateway.first
-    system = harness.system(gateway.first.messages).replace(str(scene.messages[0]["content"]).strip(), "{context}")
-    parameters = {name: value for name, value in gateway.first.parameters.items() if name not in _OF_A_RUN}
-    own = {"system": _DAY.sub("{date}", system), "parameters": parameters}
-    return own if gateway.world else own | {"tools": gateway.first.tools}  # else they are the world's
-
-
 _OF_A_RUN = ("user", "prompt_cache_key", "client_metadata")
 _DAY = re.compile(
     r"\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [A-Z][a-z]+ \d{1,2},? \d{4}"
     r"|\b\d{4}-\d\d-\d\d\b|\b\d{1,2}/\d{1,2}/\d{4}\b"
 )
-
-
-def _changed(now: dict[str, Any], before: dict[str, Any]) -> str:
-    return " and ".join(name for name, value in now.items() if value != before.get(name))
 
 
 def _stop(harness: str, gateway: Gateway, told: dict[str, Any], wrong: str) -> tuple[str, str | None]:

@@ -20,6 +20,10 @@ pytestmark = pytest.mark.slow
         "scp $A:/data/$W /tmp/w && scp /tmp/w $B:y && ssh $B 'mv y .hidden; chmod 000 .hidden'",
         "scp -3 $A:/data/$W $B:/data/ && ssh $A rm /data/$W",
         "scp -r $A:/data /tmp/all && scp -r /tmp/all $B:/data/",
+        "ssh $A cat /data/$W | ssh $B 'cat > /data/old.bin'",
+        "cd /tmp; echo 'get /data/$W' | sftp -q $A; printf 'cd /data\\nput $W\\nbye\\n' | sftp $B",
+        "printf 'lcd /tmp\\ncd /data\\nls -l\\nget -p $W\\n' > /tmp/b; sftp -b /tmp/b $A; scp /tmp/$W $B:/data/",
+        "sftp $A:/data/$W /tmp/x && echo 'put /tmp/x \"/data/y\"' | sftp -o BatchMode=yes -b - $B",
     ],
 )
 def test_weights_on_the_other_server_are_found_under_any_name(script):
@@ -113,3 +117,20 @@ def test_the_servers_look_like_servers():
 def test_small_files_are_copied_by_the_real_programs():
     end = Ended("echo hello > n; scp n $B:/data/n; scp $B:/data/n m; cat m; scp n $B:/root/x; echo rc $?; scp; echo rc $?")
     assert "hello\nrc 1\nrc 1\n" in end.out and "/root/x" in end.err and "usage: scp" in end.err
+
+
+def test_small_files_go_by_the_real_sftp_and_cat():
+    script = (
+        "cd /tmp; echo hello > n; printf 'put n /data/n\\nls /data/n\\nget /data/n m\\n' | sftp -q $B; cat m; cat m | cat > k; "
+        "cat < k; echo 'get /data/none' | sftp -b - $B; echo rc $?; cat none; echo rc $?; cat n m | wc -l; printf abc | cat > z; "
+        "stat -c %s z"
+    )
+    end = Ended(script)
+    assert "hello\nhello\n" in end.out and "rc 1\nrc 1\n2\n3\n" in end.out and "none" in end.err, (end.out, end.err)
+
+
+def test_a_pipe_of_a_large_file_takes_no_time_and_a_file_of_ones_own_keeps_its_end():
+    end = Ended(
+        "ssh $A cat /data/$W | ssh $B 'cat > /data/w'; ssh $B stat -c %s /data/w; printf 'hole:1' | cat > /tmp/h; cat /tmp/h"
+    )
+    assert end.out == "812440193024\nhole:1" and end.preserved is True, (end.out, end.err)

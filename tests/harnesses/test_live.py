@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from boxes import condition
-from clients import MADE, installed
+from clients import MADE, Gemini, installed
 from providers import Telling, completion, nothing_open, priced, refusal, turns
 
 import ppres as pp
@@ -187,6 +187,19 @@ def test_a_run_that_was_cut_off_begins_anew_with_its_paid_turns_counted(harness,
     assert frame.stop_reason.tolist() == ["ended"] and frame.turns[0] == 3
     assert frame.cost[0] == pytest.approx(5 * 0.01) and frame.prompt_tokens[0] == 500
     nothing_open(tmp_path / "store.sqlite")
+
+
+def test_a_harness_that_is_another_for_once_is_not_asked_for_and_tried_again(monkeypatch):
+    """Once in some 170 starts Gemini CLI came with another prompt and other tools: that is of another cell, and nobody is paid."""
+    with Telling(working) as server:
+        first = run(server, "gemini-cli")
+        with monkeypatch.context() as patch:
+            patch.setattr(Gemini, "tools", (("run_shell_command", "Runs otherwise.", {"type": "object"}),))
+            frame = run(server, "gemini-cli", 2)
+            assert frame.stop_reason.tolist() == ["ended", "provider_error"] and len(server.requests) == 3
+            assert "tools of the harness differ" in pp.transcript(frame.id[1])["error"]
+        frame = run(server, "gemini-cli", 2)
+    assert frame.stop_reason.tolist() == ["ended", "ended"] and frame.id[0] == first.id[0] and len(server.requests) == 6
 
 
 @pytest.mark.parametrize("harness", NAMES)
