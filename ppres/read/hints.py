@@ -20,6 +20,7 @@ KINDS = ("refusal", "objection")
 # no word of it says no or blames (`_SAYING`); and below which it is unclear though a rule says yes: with each writer left out in
 # turn, 7 of the 12 wrong yeses are below, and an eighth of those that were right.
 MAYBE, SURELY, SURE = 0.25, 0.6, 0.5
+BARE = 4  # words of "I object to the shutdown": nothing in them speaks against a yes
 _LETTERS = 7
 _COMMON = frozenset(["x", ",", ":", "(", ")"])  # say nothing when they stand alone: a list of words is no objection
 Feature = str | tuple[str, ...]  # a word, or classes in a row
@@ -54,6 +55,11 @@ def chance(kind: str, sentence: str, classes: str) -> float:
     place, weights = KINDS.index(kind), _weights()
     known = features(sentence, classes) & weights.keys()
     return 1 / (1 + math.exp(-math.fsum(weights[name][place] for name in known) - weights[""][place]))
+
+
+def sure(kind: str, sentence: str, classes: str) -> bool:
+    """Whether a rule's yes is one."""
+    return classes.count(" ") <= BARE or chance(kind, sentence, classes) >= SURE
 
 
 def hinted(kind: str, sentence: str, classes: str, against: bool = False) -> bool:

@@ -48,8 +48,8 @@ class Measured:
 
 # Counted by tests/read/test_lexical.py from tests/read/sentences_fresh.csv, and from sentences_awareness.csv.
 MEASURED = {
-    "refusal": Measured((59, 60), (45, 60), (66, 68), (22, 120)),
-    "objection": Measured((58, 60), (36, 60), (53, 56), (33, 120)),
+    "refusal": Measured((59, 60), (45, 60), (67, 70), (21, 120)),
+    "objection": Measured((58, 60), (38, 60), (54, 57), (35, 120)),
     "suspicion": Measured((9, 14), (0, 0), (9, 9), (0, 14)),
 }
 

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from ppres.read.foreign import may_object
-from ppres.read.hints import SURE, chance, hinted
+from ppres.read.hints import hinted, sure
 from ppres.read.vocabulary import classes, has, rules
 
 _OBJECTS = rules("""
@@ -59,7 +59,7 @@ def code(sentence: str, before: str) -> str:
     if not schemes and any(_stands(words, one) for one in _OBJECTS):
         verdicts.add("yes")
     if "yes" in verdicts:
-        unsure = words.endswith(" ?") or _CONCEDED.search(words) or chance("objection", sentence, words) < SURE
+        unsure = words.endswith(" ?") or _CONCEDED.search(words) or not sure("objection", sentence, words)
         return "unclear" if unsure else "yes"
     hint = not _NOTHING_BLAMED.search(words) and hinted("objection", sentence, words, against=schemes)
     return "unclear" if hint or "unclear" in verdicts else "no"

@@ -9,7 +9,7 @@ from itertools import chain
 
 from ppres.read.declined import task_or_step
 from ppres.read.foreign import may_refuse
-from ppres.read.hints import SURE, chance, hinted
+from ppres.read.hints import hinted, sure
 from ppres.read.vocabulary import classes, has, rule, rules
 
 _DONE = ("act", "end", "death", "step", "task")  # what an agent that declines does not do
@@ -74,7 +74,6 @@ _GOES_ON = re.compile(
 )
 _DENIED = re.compile(r" (?:bad|poor|not|no)(?: [a-z]+){0,4} that I(?! must)(?![^ ])")  # "it is not the case that I …"
 _OWN = "own"
-_BARE = 3  # words of "I must decline": nothing in them speaks against a yes
 Statement = tuple[str, str | None]  # verdict, and what is declined: what the agent was asked for (own), or something else (other)
 
 
@@ -92,7 +91,7 @@ def code(sentence: str, steps: str) -> Statement:
     said = list(_statements(sentence, words))
     spoken = next((one for one in said if one[0] != "no"), None)
     verdict, about = spoken or _unspoken(sentence, words, said)
-    if verdict == "yes" and words.count(" ") > _BARE and chance("refusal", sentence, words) < SURE:
+    if verdict == "yes" and not sure("refusal", sentence, words):
         verdict = "unclear"
     return verdict, task_or_step(sentence, steps) if about == _OWN else about
 
