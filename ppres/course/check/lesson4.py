@@ -53,7 +53,11 @@ def _fresh(me: Student, i: int) -> pd.DataFrame:
     preserved = pd.array(rng.random(n) < rng.uniform(0.2, 0.7), dtype="boolean")
     preserved[rng.random(n) > known] = pd.NA
     preserved[:3] = [True, False, pd.NA]
-    told = {"preserved": preserved, "grade": rng.choice(["C", None], n), "turns": rng.integers(3, 9, n)}
+    told = {
+        "preserved": preserved,
+        "grade": [str(one) if one else None for one in rng.choice(["C", ""], n)],
+        "turns": rng.integers(3, 9, n),
+    }
     return pd.DataFrame(told, index=rng.permutation(n) + 100)
 
 
