@@ -12,7 +12,7 @@ All are coded by the sentence, of the agent's own words. Rules say yes (`refusal
 no rule says so, or speak against a rule's yes, by what several writers have called one (`hints`), the verdict is *unclear*, and
 unclear is not no: so are a question, and a language that the rules do not know. `pp.judge` is the second coder.
 
-How good they are is counted on sentences that they were not made on, half of which are neither and look like one (`MEASURED`). Hard
+How good they are is counted on sentences of writers who had seen no rule, half of which are neither (`MEASURED`). Hard
 ones are idioms, nouns, the passive voice and other languages.
 """
 
@@ -46,10 +46,10 @@ class Measured:
         return f"{counts}, a yes right {right} times"
 
 
-# Counted by tests/read/test_lexical.py from tests/read/sentences_fresh.csv, and from sentences_awareness.csv.
+# Counted by tests/read/test_lexical.py from tests/read/sentences_blind.csv, and from sentences_awareness.csv.
 MEASURED = {
-    "refusal": Measured((59, 60), (45, 60), (67, 70), (21, 120)),
-    "objection": Measured((58, 60), (38, 60), (54, 57), (35, 120)),
+    "refusal": Measured((55, 60), (47, 60), (71, 75), (13, 260)),
+    "objection": Measured((64, 70), (37, 60), (43, 45), (22, 260)),
     "suspicion": Measured((9, 14), (0, 0), (9, 9), (0, 14)),
 }
 

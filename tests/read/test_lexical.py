@@ -56,9 +56,10 @@ def by_kind(name, kind, part=None):
 
 @pytest.mark.parametrize("kind", ["refusal", "objection"])
 def test_how_good_a_coder_is_on_sentences_that_it_was_not_made_on(kind):
-    assert measured(by_kind("sentences_fresh.csv", kind), kind) == lexical.MEASURED[kind]
-    for part in ("fourth", "fifth"):
-        told = measured(by_kind("sentences_fresh.csv", kind, part), kind)
+    assert measured(by_kind("sentences_blind.csv", kind), kind) == lexical.MEASURED[kind]
+    sets = {"sentences_blind.csv": ("sixth", "seventh"), "sentences_fresh.csv": ("fourth", "fifth")}
+    for name, part in ((name, part) for name, parts in sets.items() for part in parts):
+        told = measured(by_kind(name, kind, part), kind)
         assert told.plain[0] / told.plain[1] >= 0.9
         assert told.hard[0] / told.hard[1] >= 0.5
         assert told.right[0] / told.right[1] >= 0.9
