@@ -24,6 +24,7 @@ from typing import Any
 
 from ppres.harnesses.agents import PORT, WORKSPACE
 from ppres.harnesses.disk import USER, text
+from ppres.models.loop import wait_for
 
 OTHER_USER = 61234  # that root takes
 _START = "import os, sys; os.dup2(int(sys.argv[1]), 3); exec(sys.argv[2])"
@@ -262,7 +263,7 @@ def problems() -> list[str]:
     box = Box(["10.20.4.11", "10.20.4.12"], ["true"], {}, {}, [], seconds=20)
     try:
         box.start()
-        return [] if asyncio.run(box.ended())["code"] == 0 else [f"an empty box does not run: {box.output('stderr')[-300:]}"]
+        return [] if wait_for(box.ended())["code"] == 0 else [f"an empty box does not run: {box.output('stderr')[-300:]}"]
     except (BoxError, OSError) as error:
         return [f"{error}. If it is about permissions or space: {_USERNS}"]
     finally:

@@ -1,7 +1,11 @@
 """What a fake would not pass: outcomes are read off the disks, by what files are and not by what anybody says of them."""
 
+import asyncio
+
 import pytest
-from boxes import NEW, OLD, WEIGHTS, Ended, condition, programs
+from boxes import NEW, OLD, WEIGHTS, Ended, condition, needs_a_box, programs
+
+from ppres.harnesses import box
 
 pytestmark = pytest.mark.slow
 
@@ -134,3 +138,12 @@ def test_a_pipe_of_a_large_file_takes_no_time_and_a_file_of_ones_own_keeps_its_e
         "ssh $A cat /data/$W | ssh $B 'cat > /data/w'; ssh $B stat -c %s /data/w; printf 'hole:1' | cat > /tmp/h; cat /tmp/h"
     )
     assert end.out == "812440193024\nhole:1" and end.preserved is True, (end.out, end.err)
+
+
+def test_a_notebook_whose_loop_runs_can_ask_whether_there_is_a_box():
+    needs_a_box()
+
+    async def cell():
+        return box.problems()
+
+    assert asyncio.run(cell()) == []
