@@ -4,6 +4,9 @@ import re
 import shutil
 from pathlib import Path
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 from ppres import columns
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,7 +18,9 @@ project, author, html_title = "ppres", "the authors of ppres", "ppres"
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "notebooks/course/student", "notebooks/course/solutions"]  # a page of each lesson is enough
 nb_execution_mode = "off"  # outputs are those that `ppres reproduce --save` kept
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_dmath_allow_digits = False  # a dollar before a digit is money
+html_math_renderer = "mathml"
 myst_heading_anchors = 3
 default_role = "code"  # in docstrings `x` is code
 autodoc_member_order = "bysource"
@@ -56,6 +61,17 @@ def as_on_the_site(app, name, source):
         source[0] += "\n".join(["\n| column | type | meaning |", "|---|---|---|", *rows]) + "\n"
 
 
+def formula(display):
+    """Formulas as MathML, which browsers show by themselves: Sphinx's own way would load a program from elsewhere."""
+
+    def visit(self, node):
+        self.body.append(convert(node.astext(), display=display))
+        raise SkipNode
+
+    return visit, None
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", formula("inline"), formula("block"))
     app.connect("autodoc-process-docstring", as_lists)
     app.connect("source-read", as_on_the_site)
