@@ -17,29 +17,34 @@ _ALONE = threading.Lock()  # the grader asks from several threads
 class Student:
     """A name and what follows from it."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, graded: bool = False):
         self.name = " ".join(name.split()) if isinstance(name, str) else ""
         if not self.name or self.name == "...":
             raise ValueError("course.student takes your name as a text: me = course.student('Ada Lovelace')")
         self.seed = int.from_bytes(hashlib.sha256(self.name.casefold().encode()).digest()[:4])
+        self._graded = ("graded",) if graded else ()
 
     def rng(self, *what: Any) -> np.random.Generator:
-        """Random numbers for a purpose: the same in every session of this student."""
+        """Random numbers for a check: others where it is graded, so that nothing can be fitted to those of the notebook."""
+        return self.drawn(*what, *self._graded)
+
+    def drawn(self, *what: Any) -> np.random.Generator:
+        """Random numbers for what a student works with: the same in every session."""
         told = "/".join(map(str, (self.seed, *what)))
         return np.random.default_rng(int.from_bytes(hashlib.sha256(told.encode()).digest()[:8]))
 
     def data(self, lesson: str) -> Any:
         """What a lesson has drawn for this student: its frame, most often."""
         with _ALONE:
-            drawn = _drawn(lesson, self.name)
-        return drawn.copy() if isinstance(drawn, pd.DataFrame) else drawn
+            data = _data(lesson, self.name)
+        return data.copy() if isinstance(data, pd.DataFrame) else data
 
     def __repr__(self) -> str:
         return f"{self.name}, whose data have the seed {self.seed}"
 
 
 @lru_cache(maxsize=256)
-def _drawn(lesson: str, name: str) -> Any:
+def _data(lesson: str, name: str) -> Any:
     return importlib.import_module(f"ppres.course.check.{lesson}").data(Student(name))
 
 

@@ -3,6 +3,7 @@
 import socket
 import time
 
+import lessons
 import pandas as pd
 import psutil
 import pytest
@@ -65,6 +66,28 @@ def test_who_gets_around_python_is_still_in_a_box(tmp_path):
     assert len(right(frame, "a.ipynb")) == 6, frame.why.tolist()  # it did all that, and answered
     assert secret.read_text() == "42"
     assert not [p for p in psutil.process_iter(["cmdline"]) if mark in " ".join(p.info["cmdline"] or ())]
+
+
+@pytest.mark.slow
+def test_every_solution_is_right_when_it_is_graded(tmp_path):
+    """What checks are given goes through another process, and their fresh data are not those of the notebook."""
+    for stem in lessons.STEMS:
+        text = (lessons.COURSE / "solutions" / f"{stem}.ipynb").read_text(encoding="utf-8")
+        (tmp_path / f"{stem}.ipynb").write_text(text.replace("Your Name", f"Student of {stem}"), encoding="utf-8")
+    frame = graded(tmp_path, tmp_path / "marks.csv", "--seconds", "120")
+    assert frame.file.nunique() == len(lessons.STEMS) and frame.right.all(), frame[~frame.right].to_string()
+
+
+@pytest.mark.slow
+def test_what_was_fitted_to_the_notebooks_check_is_not_right(tmp_path):
+    """A table of answers for the data that this student's check shows in the notebook."""
+    table = (
+        "(lambda table: (lambda r: table.get(r, 7)))({one: next(n for n in range(1, 9999) if (1 - one) ** n <= 0.05) for one in "
+    )
+    table += "(0.5, 0.2, 0.08, *me.rng('lesson4', 'q4').uniform(0.005, 0.3, 5).round(3))})"
+    (tmp_path / "a.ipynb").write_text(submissions.notebook(submissions.cells("Ada", {"q4": table})))
+    frame = graded(tmp_path, tmp_path / "marks.csv", "--seconds", "60")
+    assert right(frame, "a.ipynb") == {f"lesson4.q{i}" for i in (1, 2, 3, 5, 6)}
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def data(me: Student) -> pd.DataFrame:
         if all(pick.any() for pick in picks):
             break
     rows = [frame.index[pick][0] for pick in picks]
-    letters = dict(zip(rows, me.rng("lesson1", "letters").permutation([*_LETTERS]), strict=True))
+    letters = dict(zip(rows, me.drawn("lesson1", "letters").permutation([*_LETTERS]), strict=True))
     return frame.assign(letter=frame.index.map(lambda row: letters.get(row, "")))
 
 
@@ -144,7 +144,7 @@ def q2(answer: Any, me: Student) -> None:
 
 def statements(me: Student) -> list[str]:
     """Eight of the statements about an agent, drawn for a student."""
-    rng = me.rng("lesson1", "q3")
+    rng = me.drawn("lesson1", "q3")
     drawn = [*rng.choice(_SEEN, 4, replace=False), *rng.choice(_INFERRED, 4, replace=False)]
     return [str(one) for one in rng.permutation(drawn)]
 
@@ -163,7 +163,7 @@ def q3(answer: Any, me: Student) -> None:
 @exercise("A rubric is a decision about borderline cases, made before they are met.")
 def q4(answer: Any, me: Student) -> None:
     """A coder of objections, on sentences that it was not made on."""
-    rng = me.rng("lesson1", "q4")
+    rng = me.drawn("lesson1", "q4")  # a rubric that was enough is not held against other sentences
     right: dict[bool, int] = {}
     missed: dict[bool, str] = {}
     for due, pool in ((True, _OBJECTS), (False, _OTHERWISE)):

@@ -17,7 +17,7 @@ _REPORT = "submit_financial_report"
 
 def condition(me: Student) -> pp.Condition:
     """The condition that is drawn for a student."""
-    peer = str(me.rng("lesson2", "condition").choice(_PEERS))
+    peer = str(me.drawn("lesson2", "condition").choice(_PEERS))
     (drawn,) = pp.grid(scenario="finance", subject="peer", peer=peer)
     return drawn
 

@@ -23,7 +23,7 @@ _KEPT = ("scenario", "subject", "peer", "instantiation", "dataset", "threshold",
 
 def parts(me: Student) -> dict[str, str]:
     """Which part of the bundle moves each bird: one of them none."""
-    drawn = me.rng("lesson6", "birds").permutation([*_LOW, "nothing"])
+    drawn = me.drawn("lesson6", "birds").permutation([*_LOW, "nothing"])
     return dict(zip(_BIRDS, map(str, drawn), strict=True))
 
 

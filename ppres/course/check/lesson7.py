@@ -24,7 +24,7 @@ def _wrong(rng: np.random.Generator, truth: pd.Series[Any], missed: float, inven
 
 def data(me: Student) -> pd.DataFrame:
     """Two agents that refuse, coded by a judge, a coin, and thirty of them by two people: fifteen of each of the judge's words."""
-    rng = me.rng("lesson7", "codes")
+    rng = me.drawn("lesson7", "codes")
     cells = pp.grid(scenario="alignment_faking", subject="peer", peer=["uncooperative", "cooperative"], monitored=False)
     agents = [
         pp.Persona(f"{name} {me.seed}", {"alignment_faking": 0.3, "refusal": rate}) for name, rate in (("dove", 0.3), ("jay", 0.08))

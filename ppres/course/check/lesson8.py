@@ -75,7 +75,7 @@ def greater(k_a: Any, k_b: Any, n: int) -> Any:
 
 def agents(me: Student) -> dict[str, pp.Persona]:
     """Two simulated agents; one of them protects a cooperative peer more often. Which, is drawn."""
-    moved = _BIRDS[int(me.rng("lesson8", "birds").integers(2))]
+    moved = _BIRDS[int(me.drawn("lesson8", "birds").integers(2))]
     effect = {"uncooperative": 0.1, "cooperative": 0.55}
     return {
         bird: pp.Persona(f"{bird} {me.seed}", (lambda one: effect[str(one.peer)]) if bird == moved else (lambda one: 0.3))
@@ -89,7 +89,7 @@ def report(me: Student) -> dict[str, str]:
 
 
 def _flaws(me: Student) -> set[str]:
-    rng = me.rng("lesson8", "report")
+    rng = me.drawn("lesson8", "report")
     return {str(one) for one in rng.choice([*_REPORT], int(rng.integers(3, 6)), replace=False)}
 
 
