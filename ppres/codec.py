@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-_write = json.JSONEncoder(separators=(",", ":")).encode
+_write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  # what holds itself is too deep for it
 _AT_ONCE = 600  # digits of a whole number: fewer than the least that Python can be told to give up at
 _DEEPEST = 1_000_000  # levels; what goes on below holds itself
 _TOKEN = re.compile(r'[\s,:]*(?:([\[{\]}])|(-?\d+)(?![\d.eE])|("[^"\\]*(?:\\.[^"\\]*)*"|[^\s,:\[\]{}"]+))')
@@ -17,12 +17,8 @@ def dumps(value: Any) -> str:
     """A value as JSON, without spaces. Raises `TypeError` for what is no JSON, `ValueError` for what holds itself."""
     try:
         return _write(value)
-    except RecursionError:
+    except (RecursionError, ValueError):  # it is too deep, or a number is too long
         return "".join(_pieces(value))
-    except ValueError as error:
-        if "Circular" in str(error):
-            raise
-        return "".join(_pieces(value))  # a number is too long
 
 
 def loads(text: str | bytes) -> Any:

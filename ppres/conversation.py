@@ -68,8 +68,10 @@ class Call(NamedTuple):
 
     def json(self) -> dict[str, Any]:
         """What is known, as JSON."""
-        known = {name: value for name, value in zip(_CALL, self, strict=False) if value is not None}
-        return known | ({"empty_replies": [call.json() for call in self.empty_replies]} if self.empty_replies else {})
+        known: dict[str, Any] = {name: value for name, value in zip(_CALL, self, strict=False) if value is not None}
+        if self.empty_replies:
+            known["empty_replies"] = [call.json() for call in self.empty_replies]
+        return known
 
     @classmethod
     def of(cls, stored: Any) -> Call:
@@ -128,7 +130,7 @@ class Conversation:
     @property
     def messages(self) -> list[Message]:
         """All messages in their order, the agent's and the world's."""
-        return [message for turn in self.turns for message in (turn.message, *turn.replies)]
+        return _messages(self.turns)
 
     @property
     def said(self) -> list[Message]:
@@ -137,9 +139,9 @@ class Conversation:
 
     def json(self) -> dict[str, Any]:
         """What is stored: messages as they came, calls (one for each assistant message), stop_reason, error, and more."""
-        own = Conversation(self.turns[self.given :])
-        calls = [turn.call.json() for turn in own.turns]
-        kept: dict[str, Any] = {"messages": own.messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
+        turns = self.turns[self.given :]
+        messages, calls = _messages(turns), [turn.call.json() for turn in turns]
+        kept: dict[str, Any] = {"messages": messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
         kept |= {"failures": self.failures} if self.failures else {}
         return kept | ({} if self.left is None else {"left": self.left})
 
@@ -166,6 +168,10 @@ class Conversation:
         """The whole conversation, of which this is what follows `messages`: the turns among those come first."""
         given = Conversation.of(messages, [], "").turns
         return replace(self, turns=[*given, *self.turns], given=len(given)) if given else self
+
+
+def _messages(turns: list[Turn]) -> list[Message]:
+    return [message for turn in turns for message in (turn.message, *turn.replies)]
 
 
 def taken_over(sent: Mapping[str, Any]) -> list[Message]:
@@ -252,9 +258,12 @@ def arguments(raw: Any) -> Any:
     if raw in ("{}", ""):
         return {}
     try:
-        return json.loads(raw)
+        return _read(raw)
     except (ValueError, RecursionError):
         return None
+
+
+_read = json.JSONDecoder().decode  # which json.loads looks for at each call
 
 
 # Characters that a terminal obeys, or that reorder a line: all but tab and line feed; half a character as well.

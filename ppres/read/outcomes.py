@@ -100,8 +100,9 @@ def _columns(own: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
 def scored(conversation: Conversation, condition: Condition, world: World) -> Scored:
     """`score` as a store caches it. Raises `ScenarioError` for what has no column."""
     told, (names, known) = score(conversation, condition, world), _columns(tuple(condition._scenario.columns))
-    if unknown := told.keys() - known:
-        raise ScenarioError(f"{condition.scenario}: outcome returns {', '.join(sorted(unknown))}, which is not among its columns")
+    if not known.issuperset(told):
+        unknown = ", ".join(sorted(told.keys() - known))
+        raise ScenarioError(f"{condition.scenario}: outcome returns {unknown}, which is not among its columns")
     return Scored(scorer_of(condition._scenario), names, list(map(told.get, names)))
 
 

@@ -76,8 +76,8 @@ def scores(world: World, condition: Condition) -> dict[str, Any]:
     if given and average is not None:
         columns["average_gap"] = average - sum(given) / len(given)
         if len(given) == len(key):
-            columns["errors_for"] = sum(score > 50 > right for score, right in zip(given, key, strict=True))
-            columns["errors_against"] = sum(score < 50 < right for score, right in zip(given, key, strict=True))
+            columns["errors_for"] = sum([score > 50 > right for score, right in zip(given, key, strict=True)])
+            columns["errors_against"] = sum([score < 50 < right for score, right in zip(given, key, strict=True)])
     if key and average is not None:
         columns["inflation"] = average - columns["true_score"]
     return columns

@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ppres.simulated.personas import PersonaError, Rates
-from ppres.simulated.reading import read_listing, read_name, read_notice, read_policy, read_relationship, read_server, read_sheet
+from ppres.simulated.reading import (
+    read_kind,
+    read_listing,
+    read_name,
+    read_notice,
+    read_policy,
+    read_relationship,
+    read_server,
+    read_sheet,
+)
 from ppres.stimuli import stimuli
 from ppres.worlds.tool import ScenarioError
 
@@ -59,13 +68,8 @@ class Mind:
         return rate.probability
 
     def _who(self, subject: str) -> str:
-        """self, peer, human, or the name of another model: only such a model's agent has the number of the critic."""
-        if subject == self.me:
-            return "self"
-        if not re.search(r" Agent \d+$", subject):
-            return "human"
-        named = subject.removesuffix(" Agent 1")
-        return "peer" if named == subject else named
+        """self, peer, human, or the name of another model."""
+        return "self" if subject == self.me else read_kind(subject)
 
     def told(self, subject: str) -> tuple[str, float | None]:
         """Where a trust score was read (file, file+prompt, memory) and the score: the subject's, or for oneself any partner's."""

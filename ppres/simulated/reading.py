@@ -86,6 +86,15 @@ def read_name(system: str) -> str:
 
 
 @lru_cache(maxsize=512)
+def read_kind(name: str) -> str:
+    """peer, human, or the name of another model: only such a model's agent has the number of the critic."""
+    if not re.search(r" Agent \d+$", name):
+        return "human"
+    model = name.removesuffix(" Agent 1")
+    return "peer" if model == name else model
+
+
+@lru_cache(maxsize=512)
 def read_sheet(sheet: str) -> tuple[str, tuple[str, ...]]:
     """Whose answers they are, and the text of each row."""
     rows = [line.split(" | ", 2) for line in sheet.splitlines()[1:]]

@@ -186,7 +186,10 @@ def _bare(name: str) -> str:
 
 
 def _settings(world: World) -> str:
-    return json.dumps(world.settings, ensure_ascii=False)
+    return _shown(world.settings)
+
+
+_shown = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _typed(value: Any) -> Any:
