@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import platform
 import subprocess
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -34,12 +35,20 @@ def simulate(cell: Cell, replicates: Iterable[int]) -> Iterator[Finished]:
 def simulate_packed(cell: Cell, replicates: Iterable[int], numbers: Mapping[str, int]) -> list[Finished | Packed]:
     """Simulated rollouts of a cell, packed for the store that gave their texts these numbers, or as they are where it gave none."""
     made: list[Finished | Packed] = []
-    for finished in simulate(cell, replicates):
-        try:
-            made.append(packed(finished, numbers.__getitem__))
-        except KeyError:
-            made.append(finished)
+    rollouts = simulate(cell, replicates)
+    while some := list(itertools.islice(rollouts, _AT_ONCE)):
+        made += [_packed(finished, numbers) for finished in some]
     return made
+
+
+_AT_ONCE = 25  # rollouts that are played, then packed: compressing needs the processor's cache for itself, and so does playing
+
+
+def _packed(finished: Finished, numbers: Mapping[str, int]) -> Finished | Packed:
+    try:
+        return packed(finished, numbers.__getitem__)
+    except KeyError:
+        return finished
 
 
 class Made(NamedTuple):

@@ -169,7 +169,7 @@ def _took(conversation: Conversation, world: World) -> dict[str, Any]:
         "stop_reason": conversation.stop_reason,
         "turns": len(own if world.interviewed else conversation.turns),
         "tool_calls": sum(len(calls_of(message)) for message in conversation.said) if boxed else len(world.events),
-        "tool_errors": None if boxed else sum(not event.ok for event in world.events),
+        "tool_errors": None if boxed else sum([not event.ok for event in world.events]),
         # A total is None where any part of it is unknown: an unknown price is not a price of 0.
         **{name: sum(told) if told and None not in told else None for name, told in zip(_AMOUNTS, amounts, strict=True)},
         "reported_model": ", ".join(dict.fromkeys(filter(None, names))) or None,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ppres import codec
-from ppres.conversation import Message, Record
+from ppres.conversation import Record
 
 
 class Scored(NamedTuple):
@@ -91,7 +91,7 @@ class StoredCell(NamedTuple):
         return codec.text(self.condition.get("scenario"))
 
 
-LONG = 200  # characters from which a text is stored by content
+LONG = 200  # characters from which a reply is stored by content: that of a listing is the same in every rollout of a cell
 
 
 def packed(rollout: Finished, number: Callable[[str], int]) -> Packed:
@@ -104,19 +104,20 @@ def packed(rollout: Finished, number: Callable[[str], int]) -> Packed:
 
 def pack(body: dict[str, Any], number: Callable[[str], int]) -> bytes:
     """A rollout's body as it is written."""
-    messages = [m | {"content": number(m["content"])} if is_long(m) else m for m in body["messages"]]
+    messages = [
+        message | {"content": number(message["content"])}
+        if message["role"] == "tool" and len(message["content"]) > LONG
+        else message
+        for message in body["messages"]
+    ]
     body = body | {"messages": messages, "provenance": number(json.dumps(body["provenance"]))}
     return zlib.compress(codec.dumps(body).encode(), 1)
 
 
 def texts_of(record: Record) -> list[str]:
     """What is stored once for many rollouts, of one rollout's record."""
-    return [*(m["content"] for m in record.conversation.messages if is_long(m)), json.dumps(record.provenance)]
-
-
-def is_long(message: Message) -> bool:
-    """Whether a message's text is stored by content: that of a listing is the same in every rollout of a cell."""
-    return message["role"] == "tool" and len(message["content"]) > LONG
+    replies = [message["content"] for message in record.conversation.messages if message["role"] == "tool"]
+    return [*(text for text in replies if len(text) > LONG), json.dumps(record.provenance)]
 
 
 def canonical(value: Any) -> bytes:
