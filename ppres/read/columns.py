@@ -128,17 +128,39 @@ def _as_stored(values: Sequence[Any], name: str) -> Any:
         return own_column(values, name, factor=name in FACTORS)
 
 
-def outcome_column(values: Sequence[Any], name: str) -> Any:
-    """An outcome's column; what is not of its type, of a version that had another one or of damage, is missing and told."""
+def outcome_column(parts: Sequence[Sequence[Any]], name: str) -> Any:
+    """An outcome's column, from its values in each cell.
+
+    What is not of its type, of a version that had another one or of damage, is missing and told.
+    """
     try:
-        return column(values, name)
+        return _repeated(parts, name)
     except _UNFIT:
-        kind = KINDS[name]
+        kind, values = KINDS[name], list(itertools.chain.from_iterable(parts))
         fitting = [_fitting(value, kind) for value in values]
         lost = sum(value is None for value in fitting) - sum(value is None for value in values)
         if lost:
             warnings.warn(f"{lost} stored values of the outcome {name} are not of the type {kind}, and missing", stacklevel=2)
         return column(fitting, name, "Int64" if kind == "int64" else kind)
+
+
+def _repeated(parts: Sequence[Sequence[Any]], name: str) -> Any:
+    """A column, from its values in each cell: where all of a cell are the same, as most are, it is made once and repeated."""
+    import numpy as np
+
+    same = [_same(part) for part in parts]
+    values = list(itertools.chain.from_iterable(part[:1] if once else part for part, once in zip(parts, same, strict=True)))
+    made = column(values, name)
+    if len(values) == sum(map(len, parts)):
+        return made
+    times = [(len(part),) if once else itertools.repeat(1, len(part)) for part, once in zip(parts, same, strict=True)]
+    return made.take(np.repeat(np.arange(len(values)), list(itertools.chain.from_iterable(times))))
+
+
+def _same(values: Sequence[Any]) -> bool:
+    """Whether these are one value, and not True here and 1 there."""
+    first = values[0]
+    return values.count(first) == len(values) and (not isinstance(first, bool) or {*map(type, values)} == {bool})
 
 
 def _fitting(value: Any, kind: str) -> Any:

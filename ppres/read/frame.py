@@ -57,7 +57,7 @@ def _outcomes(cells: Sequence[CellOutcomes]) -> dict[str, Any]:
         return list(itertools.chain.from_iterable(scored.column(name) for scored in cells))
 
     own = dict.fromkeys(name for scored in cells for name in scored.columns if name not in COLUMNS)
-    made = {name: outcome_column(values(name), name) for name in COLUMNS}
+    made = {name: outcome_column([scored.column(name) for scored in cells], name) for name in COLUMNS}
     return made | {name: own_column(values(name), name, factor=False) for name in own}
 
 

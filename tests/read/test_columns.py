@@ -222,3 +222,22 @@ def test_what_another_version_stored_is_shown_as_it_is(cell):
     assert found.paraphrase.tolist() == pytest.approx([0, np.nan], nan_ok=True)
     assert found.peer.tolist() == ["cooperative", "['a', 'b']"]
     assert found.instantiation.tolist() == ["file", "5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("preserved", [[True, True], [None, None], [False, True, None], [False]]),
+        ("grade", [["A", "A"], [None, None, None], ["B", None], ["\ud800 half"] * 3]),
+        ("turns", [[3, 3], [4, 5]]),
+        ("cost", [[0.0, 0.0], [None], [0.5, None, 0]]),
+    ],
+)
+def test_a_column_that_is_made_once_for_each_cell_is_the_one_that_its_rows_make(name, cells):
+    rows = [value for cell in cells for value in cell]
+    assert pd.Series(columns.outcome_column(cells, name)).equals(pd.Series(columns.column(rows, name)))
+
+
+def test_a_number_among_truths_is_told_however_often_it_equals_them():
+    with pytest.warns(UserWarning, match="1 stored values of the outcome preserved are not of the type boolean"):
+        assert columns.outcome_column([[True, 1, True], [False, False]], "preserved").isna().sum() == 1
