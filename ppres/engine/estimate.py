@@ -51,7 +51,7 @@ class Expected(NamedTuple):
 
     def spread(self, name: str, missing: int) -> tuple[float, float]:
         """Low and high of the total of `missing` rollouts: a 95% prediction interval from stored ones, else the guesses' range."""
-        values = [float(getattr(usage, name)) for usage in self.known]
+        values = tuple(float(getattr(usage, name)) for usage in self.known)
         if any(map(math.isnan, values)):
             return math.nan, math.nan
         if self.basis in (RENDERED, SIZES, AFTER):
@@ -59,8 +59,14 @@ class Expected(NamedTuple):
         from scipy.stats import t
 
         total, k = missing * statistics.fmean(values), len(values)
-        around = float(t.ppf(0.975, k - 1)) * statistics.stdev(values) * math.sqrt(missing * (1 + missing / k))
+        around = float(t.ppf(0.975, k - 1)) * _deviation(values) * math.sqrt(missing * (1 + missing / k))
         return max(0.0, total - around), total + around
+
+
+@functools.lru_cache(maxsize=64)
+def _deviation(values: tuple[float, ...]) -> float:
+    """Their standard deviation: exact, hence slow, and many cells have the same."""
+    return statistics.stdev(values)
 
 
 def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
@@ -78,13 +84,21 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
             known.setdefault(same, []).extend(_used(scored))
             done.setdefault(same, []).extend(_completed(scored))
             tell(scored.problems, stacklevel=4)
+    # Where nothing has to be guessed, what is expected is the same in every cell of a model and scenario.
+    said = {same: used for same, used in known.items() if len(used) >= _ENOUGH and not _unsaid(used)}
+    shared = {same: _of_stored(used, done[same], Usage(0, 0, 0, 0)) for same, used in said.items()}
     distinct = {cell.digest: cell for cell in cells}.values()
     expected = {}
     for cell in distinct:
         shown = cell.stored()
         same = (str(shown.model), str(shown.harness), str(cell.condition.scenario))
-        expected[cell.digest] = _expected(cell, known.get(same, []), done.get(same, []))
+        expected[cell.digest] = _expected(cell, known.get(same, []), done.get(same, []), shared.get(same))
     return expected
+
+
+def _unsaid(used: list[list[float]]) -> bool:
+    """Whether there is a number that no rollout has."""
+    return any(all(map(math.isnan, column)) for column in zip(*used, strict=True))
 
 
 def _used(scored: CellOutcomes) -> list[list[float]]:
@@ -100,18 +114,24 @@ def _completed(scored: CellOutcomes) -> list[bool]:
     return [bool(completed) for completed, stop in ended if stop not in UNFINISHED]
 
 
-def _expected(cell: Cell, used: list[list[float]], done: list[bool]) -> Expected:
+def _expected(cell: Cell, used: list[list[float]], done: list[bool], shared: Expected | None) -> Expected:
     if cell.scene.after:
         return _expected_after(cell, used)
+    if shared:
+        return shared
     guesses = []
     for calls, prompt, completion in _dry_runs(cell.condition, cell.model.critic_family):
         price = cell.model.price(prompt, completion)
         guesses.append(Usage(calls, prompt, completion, math.nan if price is None else price))
     if len(used) < _ENOUGH:
         return Expected(guesses[0], guesses, RENDERED if cell.condition._scenario.act else SIZES)
-    # What a provider left unsaid is taken as the mean of what it said, or as the guess where it said nothing.
+    return _of_stored(used, done, guesses[0])
+
+
+def _of_stored(used: list[list[float]], done: list[bool], guess: Usage) -> Expected:
+    """By stored rollouts: what a provider left unsaid is the mean of what it said, or the guess where it said nothing."""
     told = [[value for value in column if not math.isnan(value)] for column in zip(*used, strict=True)]
-    mean = Usage(*(statistics.fmean(values) if values else guess for values, guess in zip(told, guesses[0], strict=True)))
+    mean = Usage(*(statistics.fmean(values) if values else value for values, value in zip(told, guess, strict=True)))
     known = [Usage(*(usual if math.isnan(value) else value for value, usual in zip(usage, mean, strict=True))) for usage in used]
     return Expected(mean, known, f"{len(used)} stored rollouts", statistics.fmean(done))
 
