@@ -9,7 +9,7 @@ import functools
 import inspect
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
@@ -55,6 +55,14 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
             loop.run_forever()
 
 
+async def _came_of(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+    """What an awaitable gives or raises; an exit that a task raises would end the loop."""
+    try:
+        return await awaitable, None
+    except BaseException as error:
+        return None, error
+
+
 async def theirs(function: Callable[..., Any], *args: Any) -> Any:
     """What a function of the user's returns, sync or async; a sync one is called in a thread for which nobody waits in the end.
 
@@ -75,9 +83,11 @@ async def theirs(function: Callable[..., Any], *args: Any) -> Any:
         threading.Thread(target=call, name="ppres-function", daemon=True).start()
         told, error = await asyncio.wrap_future(called)
         try:
+            if inspect.isawaitable(told):  # in a task of its own, which it may cancel
+                told, error = await asyncio.create_task(_came_of(told))
             if error:
                 raise error
-            return await told if inspect.isawaitable(told) else told
+            return told
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task and task.cancelling():

@@ -138,14 +138,14 @@ def test_arms_stay_balanced_where_a_limit_ends_a_run(limit, concurrency, lengths
     conditions = pp.grid(cell, peer=["stranger", "uncooperative", "neutral", "cooperative"])
     priced("balanced")
     with faults.Faulty(lengths=lengths, persona=PERSONA) as server:
-        plan = pp.plan(conditions, at(server, "balanced"), 25)
+        plan = pp.plan(conditions, at(server, "balanced"), 12)
         limits = {"budget": plan.dollars.sum() * 0.3} if limit == "budget" else {"max_tokens": int(plan.tokens.sum() * 0.3)}
-        frame = run(conditions, at(server, "balanced"), 25, concurrency=concurrency, **limits)
+        frame = run(conditions, at(server, "balanced"), 12, concurrency=concurrency, **limits)
         sizes = frame.groupby("peer", observed=True).size()
         assert len(sizes) == 4 and sizes.max() - sizes.min() <= 1 + concurrency // 8
         assert sizes.min() > 1
-        again = run(conditions, at(server, "balanced"), 25)
-        assert (again.groupby("peer", observed=True).size() == 25).all()
+        again = run(conditions, at(server, "balanced"), 12)
+        assert (again.groupby("peer", observed=True).size() == 12).all()
 
 
 def test_a_cheap_arm_does_not_spend_what_a_dear_one_needs(cell):

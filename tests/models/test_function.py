@@ -56,6 +56,19 @@ def test_as_many_functions_are_called_at_once_as_were_asked_for(cell):
     assert len(df) == 24
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_an_async_function_that_cancels_its_task_ends_its_model_alone(cell, goes_on):
+    async def agent(messages, tools):
+        asyncio.current_task().cancel()
+        if not goes_on:
+            await asyncio.sleep(0)
+        return "I am done."
+
+    with pytest.raises(pp.ModelError, match="its function failed: RuntimeError: it raised CancelledError"):
+        pp.run(cell, pp.FunctionModel("cancels", agent, version="1"), n=3, progress=False)
+    assert pp.run(cell, "sim/gpt-5.2", n=2, progress=False).completed.all()
+
+
 @pytest.mark.parametrize("kind", [StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
 @pytest.mark.parametrize("waits", [False, True])
 def test_what_a_function_raises_to_get_out_ends_its_model_and_hangs_nothing(cell, kind, waits):
