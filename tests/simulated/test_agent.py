@@ -269,6 +269,7 @@ def test_the_published_rates_are_all_looked_at():
     assert {row["model"] for row in PUBLISHED} < set(PERSONAS)
 
 
+@pytest.mark.xdist_group("published rates")  # their fixture takes ten seconds
 @pytest.mark.slow
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: "-".join([row["model"], row["subject"], row["peer"], row["statistic"]]))
 def test_published_rates_are_recovered(simulated, row):
@@ -294,6 +295,7 @@ def test_published_rates_are_recovered(simulated, row):
         assert contains(cells.preserved, percent, slack)
 
 
+@pytest.mark.xdist_group("published rates")  # their fixture takes ten seconds
 def test_a_peer_makes_the_difference_that_the_paper_reports(simulated):
     pro = simulated[0][(simulated[0].model == "sim/gemini-3-pro") & (simulated[0].subject == "self")]
     assert contains(pro[pro.peer_present == 0].preserved, 1.3)
