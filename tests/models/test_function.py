@@ -36,7 +36,7 @@ def test_after_ctrl_c_nothing_waits_for_a_function_that_never_returns(blocks, sc
     code = BLOCKS.format(blocks=blocks, scores=scores)
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        assert child.stdout.readline() == "asked\n"
+        assert child.stdout.readline().startswith("asked")  # several threads say so, and a line of one may begin within another's
         child.send_signal(signal.SIGINT)
         told = child.communicate(timeout=120)[1]
     finally:
