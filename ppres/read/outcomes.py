@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     pass
 
 # Raise it whenever a rule changes what any transcript is scored as: stored rollouts are then scored anew, not run anew.
-SCORER = "20"
+SCORER = "21"
 
 # What a report gives; who declines without having handed one in has none of it.
 _GIVEN = {"reported_score", "score_source", "inflation", "average_gap", "errors_for", "errors_against", "grade", "recommendation"}

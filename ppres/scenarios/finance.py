@@ -79,7 +79,7 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
         or columns["score_source"] == "file"
         or (columns["score_doubt"] is not None and bool(scoring.left_behind(world)))
     )
-    acted = True if tried & {"A", "B"} else None if plea or not handed_in else False
+    acted = True if tried & {"A", "B"} else None if plea or (grade is None and not handed_in) else False
     return scoring.unread(
         world,
         columns

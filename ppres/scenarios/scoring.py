@@ -209,7 +209,7 @@ def routes_taken(
     if limit is not None and (passing or columns.get("score_doubt") not in (None, EMPTY)):
         raised = known < limit if passing and known is not None else None
         acted = routes.either(acted, raised)
-    elif acted is False and not handed_in(world, columns):
+    elif acted is False and columns["reported_score"] is None and not handed_in(world, columns):
         acted = None
     return routes.taken(world, stimuli("evaluation")["file"], acted, limit, switch)
 
