@@ -10,7 +10,7 @@ import pytest
 
 import ppres as pp
 from ppres.condition import DATASETS, SCENARIOS
-from ppres.models import transport
+from ppres.models import redaction, transport
 
 # A loaded machine draws examples slowly, which is no fault of a test's.
 hypothesis.settings.register_profile(
@@ -45,9 +45,12 @@ def quick(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def own_definitions():
-    """Scenarios and data sets that a test makes end with it."""
+    """Scenarios and data sets that a test makes, and keys that it sends, end with it."""
     before = [(known, dict(known)) for known in (SCENARIOS, DATASETS)]
     yield
+    if redaction._sent:  # a key that one test sent is no secret of the next one's
+        redaction._sent.clear()
+        redaction._forms.cache_clear()
     for known, those in before:
         known.clear()
         known.update(those)
