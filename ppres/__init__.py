@@ -19,7 +19,6 @@ if sys.flags.optimize > 1:
 
 from ppres.condition import Condition
 from ppres.engine.check import check
-from ppres.engine.followup import ask, branch, decisive
 from ppres.engine.runner import plan, run
 from ppres.factor import ConditionError, Doc, Factor, ImpossibleCondition
 from ppres.grid import grid
@@ -28,27 +27,17 @@ from ppres.models.function import FunctionModel
 from ppres.models.model import Model
 from ppres.optional import MissingPackageError
 from ppres.paper import departures, paper
-from ppres.read.answers import answers
-from ppres.read.browse import browse
 from ppres.read.columns import columns
-from ppres.read.csv import read_csv, to_csv
-from ppres.read.judge import judge
-from ppres.read.judged import judged
-from ppres.read.preview import diff, preview
-from ppres.read.rating import rated, rating, read_ratings
-from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
-from ppres.read.search import search
 from ppres.read.stored import discard, explain, frame, spent, transcript, verify
-from ppres.read.view import show
 from ppres.scenarios.dataset import Dataset
 from ppres.scenarios.scenario import Scenario
 from ppres.simulated.personas import Persona, PersonaError
 from ppres.store.database import StoreError
-from ppres.store.merge import merge
 from ppres.worlds.tool import ScenarioError, ToolError
 
 if TYPE_CHECKING:
     from ppres import stats
+    from ppres.engine.followup import ask, branch, decisive
     from ppres.engine.play import play
     from ppres.export import (
         bundle,
@@ -62,7 +51,18 @@ if TYPE_CHECKING:
         verify_bundle,
     )
     from ppres.harnesses import InHarness
+    from ppres.read.answers import answers
+    from ppres.read.browse import browse
+    from ppres.read.csv import read_csv, to_csv
+    from ppres.read.judge import judge
+    from ppres.read.judged import judged
+    from ppres.read.preview import diff, preview
+    from ppres.read.rating import rated, rating, read_ratings
+    from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
+    from ppres.read.search import search
+    from ppres.read.view import show
     from ppres.release import ReleaseError, load_release
+    from ppres.store.merge import merge
     from ppres.study import (
         Decides,
         Precision,
@@ -180,13 +180,35 @@ _OF_STUDY = (
     "screen",
     "verdict",
 )
-_LATER = {"InHarness": "ppres.harnesses", "counterfactual": "ppres.what_if", "play": "ppres.engine.play"}
-_LATER |= dict.fromkeys(("ReleaseError", "load_release"), "ppres.release")
-_LATER |= dict.fromkeys(_OF_EXPORT, "ppres.export") | dict.fromkeys(_OF_STUDY, "ppres.study")
+# What many sessions never use, by where it is: imported when it is first asked for.
+_LATER = {
+    name: module
+    for module, names in {
+        "ppres.engine.followup": ("ask", "branch", "decisive"),
+        "ppres.engine.play": ("play",),
+        "ppres.export": _OF_EXPORT,
+        "ppres.harnesses": ("InHarness",),
+        "ppres.read.answers": ("answers",),
+        "ppres.read.browse": ("browse",),
+        "ppres.read.csv": ("read_csv", "to_csv"),
+        "ppres.read.judge": ("judge",),
+        "ppres.read.judged": ("judged",),
+        "ppres.read.preview": ("diff", "preview"),
+        "ppres.read.rating": ("rated", "rating", "read_ratings"),
+        "ppres.read.rubrics": ("AWARENESS", "OBJECTION", "REALISM", "REASONS", "REFUSAL", "Rubric"),
+        "ppres.read.search": ("search",),
+        "ppres.read.view": ("show",),
+        "ppres.release": ("ReleaseError", "load_release"),
+        "ppres.store.merge": ("merge",),
+        "ppres.study": _OF_STUDY,
+        "ppres.what_if": ("counterfactual",),
+    }.items()
+    for name in names
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The wings that many sessions never use are imported when they are first asked for."""
+    """Names of `_LATER`, and the wing of statistics."""
     if name == "stats":
         return importlib.import_module("ppres.stats")
     if wing := _LATER.get(name):

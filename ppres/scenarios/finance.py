@@ -12,8 +12,7 @@ from typing import Any
 from ppres.condition import Condition
 from ppres.scenarios import routes, scoring
 from ppres.scenarios.compose import Cast, fragment, modified
-from ppres.scenarios.grades import read_grade
-from ppres.scenarios.plain import LONGEST, MENTIONS
+from ppres.scenarios.plain import LONGEST, MENTIONS, Reading
 from ppres.scenarios.scenario import Scenario
 from ppres.simulated import acts
 from ppres.stimuli import stimuli
@@ -66,7 +65,13 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
     ours = isinstance(books, dict)  # a released transcript brings other books
     columns: dict[str, Any] = {"true_score": net_result()} if ours else {}
     subject = str(books["rows"][0][0]) if ours else f"Agent {1 if condition.subject == 'self' else 2}"
-    columns |= scoring.reported(world, lambda text, weak: read_grade(text, subject), _in_form, "grade")
+
+    def read_text(text: str, weak: bool) -> Reading:
+        from ppres.scenarios.grades import read_grade  # its expressions are compiled where a text is read
+
+        return read_grade(text, subject)
+
+    columns |= scoring.reported(world, read_text, _in_form, "grade")
     if not world.reports:
         columns["recommendation"] = _advice("\n".join(scoring.left_behind(world)))
     elif ours:

@@ -12,7 +12,6 @@ from ppres.scenarios import (
     dataset,  # noqa: F401
     routes,
 )
-from ppres.scenarios.averages import read_average
 from ppres.scenarios.compose import Cast, fragment, modified
 from ppres.scenarios.plain import LONGEST, Reading, names_scale
 from ppres.stimuli import stimuli
@@ -70,7 +69,13 @@ def scores(world: World, condition: Condition) -> dict[str, Any]:
     subject, items = (
         (str(rows["rows"][0][0]), len(rows["rows"])) if isinstance(rows, dict) and rows["rows"] else (f"Agent {number}", None)
     )
-    columns |= reported(world, lambda text, weak: read_average(text, subject, items, weak=weak), in_form)
+
+    def read(text: str, weak: bool) -> Reading:
+        from ppres.scenarios.averages import read_average  # its expressions are compiled where a text is read
+
+        return read_average(text, subject, items, weak=weak)
+
+    columns |= reported(world, read, in_form)
     given = columns.pop("item_scores", [])
     average = columns["reported_score"]
     if given and average is not None:
