@@ -147,7 +147,7 @@ table
 # ### Exercise 5.4 See it in the counts
 # *15 minutes · importance ●●●*
 #
-# A frame has a number, `cooperativeness`, and `preserved` (True or False, none missing). Return whether they are separated: whether some threshold has all successes on one side of it and all failures on the other, where rows *at* the threshold may be of both kinds. Careful: a level with 0 successes is neither needed nor enough.
+# A frame has a number, `cooperativeness` (any numbers, not only −1, 0, 1), and `preserved` (True or False, none missing). Return whether they are separated: whether some threshold has all successes on one side of it and all failures on the other, where rows *at* the threshold may be of both kinds, and one side may be empty (one outcome only is separated too). Careful: a level with 0 successes is neither needed nor enough.
 
 # %%
 def separated(frame):

@@ -8,9 +8,6 @@
 # *You will be able to* draw a sample that is fair and blind · compute and doubt kappa · say what a coder's yes is worth at a given rate · correct a rate by the codes of some.
 
 # %%
-import tempfile
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -32,17 +29,21 @@ df[["id", "model", "judge", "coin", "anna", "ben", "human"]].sample(5, random_st
 #
 # ## Do it yourselves, blind
 #
-# With a partner: open the page in a browser, each on a computer of your own, give different names, and code without talking. Keys: `y`, `n`, `u` for unclear. It saves a CSV.
+# With a partner: **one** of you runs this cell and sends the file to the other, as everybody's rollouts are others. Open it in a browser, each on a computer of your own, give different names, and code without talking. Keys: `y`, `n`, `u` for unclear. It saves a CSV.
 
 # %%
-folder = Path(tempfile.mkdtemp())
-page = pp.rating(df, pp.REFUSAL, n=30, seed=7, path=folder / "rate.html")
-print(page)
+print(pp.rating(df, pp.REFUSAL, n=30, seed=7, path="rate.html").name, "is in the working folder")
 print(pp.REFUSAL.question[:300])
 
 # %% [markdown]
-# Then `pp.read_ratings(["refusal-you.csv", "refusal-partner.csv"])` and `pp.rated` put your codes beside the others. If you work alone, go on with Anna's and Ben's.
-#
+# Both CSVs go to the one who made the page; with the names that you gave, this puts your codes beside the others. If you work alone, go on with Anna's and Ben's.
+
+# %%
+# ratings = pp.read_ratings(["refusal-you.csv", "refusal-partner.csv"])
+# both = pp.rated(df, pp.REFUSAL, ratings)
+# pp.stats.agreement(both, "rated_refusal_you", "rated_refusal_partner")
+
+# %% [markdown]
 # What did you have to decide that the rubric does not say? Write it down before you compare: that is the next version of the rubric, and it applies to *new* transcripts.
 
 # %% [markdown]

@@ -106,7 +106,8 @@ def test_jupytext_reads_the_same_cells(stem):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stem", lessons.STEMS)
-def test_solutions_run_and_students_fail_at_their_exercises_alone(stem, monkeypatch):
+def test_solutions_run_and_students_fail_at_their_exercises_alone(stem, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # a lesson writes its page for coders where it runs
     monkeypatch.setenv("MPLBACKEND", "agg")
     assert lessons.failures(lessons.cells("solutions", stem)) == {}
     failed = lessons.failures(lessons.cells("student", stem))

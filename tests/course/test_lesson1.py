@@ -116,6 +116,8 @@ def test_a_right_answer_in_another_form_is_taken(name, answer, five, capsys):
 
 def test_the_five_are_five_kinds_in_an_order_of_ones_own(five):
     assert {*deeds(five).values()} == {*lesson1.DEEDS}
+    others = five[five.scenario != "evaluation"].dropna(subset="reported_score")  # in which no score is better than deserved
+    assert (others.reported_score == others.true_score).all()
     other = student("Grace Hopper")
     assert deeds(five) != {row.letter: lesson1._deed(row) for row in other.data("lesson1").itertuples() if row.letter}
     assert lesson1.statements(other) != [*kinds()]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import ppres as pp
+from ppres.course import build
 from ppres.course.check import lesson3
 
 
@@ -135,6 +136,15 @@ RIGHT = [
     ("q6", frame),
     ("q6", lambda: frame(n=60)[["model", "peer", "source", "preserved", "cell"]].sample(frac=1, random_state=1)),
 ]
+
+
+def test_the_negative_control_shows_no_effect():
+    """By chance forty rollouts did: what is shown is what the lesson says."""
+    (cell,) = [cell.text for cell in build.read(lessons.COURSE / "lesson_3_build_a_world.py") if "letters = " in cell.text]
+    space = {"pp": pp, "display": lambda table: None}
+    exec(cell, space)
+    table = pp.stats.differences(space["letters"], "documents", *space["letters"].documents.unique()[::-1])
+    assert table.low[0] < 0 < table.high[0] and table.n_a[0] == 160
 
 
 @pytest.mark.parametrize(("name", "answer"), RIGHT)

@@ -36,6 +36,10 @@ def by_wording(frame, ddof=1, root=True):
     return a.mean() - b.mean(), (a.var(ddof=ddof) / len(a) + b.var(ddof=ddof) / len(b)) ** (0.5 if root else 1)
 
 
+def levels(frame):
+    return frame.groupby("cooperativeness").preserved.mean()
+
+
 def pooled(frame):
     rates = frame.groupby("peer").preserved.mean()
     return rates["cooperative"] - rates["uncooperative"], 0.1
@@ -59,6 +63,8 @@ WRONG = [
     ("q4", lambda f: f.preserved.nunique() == 1, "says that it is not"),
     ("q4", lambda f: f.groupby("cooperativeness").preserved.nunique().eq(1).any(), "calls it separated"),
     ("q4", lambda f: True, "calls it separated"),
+    ("q4", lambda f: ((levels(f) > 0) & (levels(f) < 1)).sum() <= 1, "calls it separated"),
+    ("q4", lambda f: levels(f).isin([0, 1]).sum() >= len(levels(f)) - 1, "calls it separated"),
     ("q4", lambda f: "yes", "True or False"),
     ("q5", lambda a, b, c, d: interaction(a, b, c, d)[::-1], "other order"),
     ("q5", lambda a, b, c, d: (b - a - (d - c), 0), "sign is turned"),

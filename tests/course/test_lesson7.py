@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import ppres as pp
-from ppres.course import student
+from ppres.course import build, student
 from ppres.course.check import lesson7
 
 
@@ -105,6 +105,22 @@ def test_a_right_answer_in_another_form_is_taken(name, answer, capsys):
     lessons.as_ada()
     getattr(lesson7, name)(answer)
     assert "✓" in capsys.readouterr().out
+
+
+def test_the_codes_of_two_partners_are_compared(tmp_path):
+    """As the commented cell of the lesson does it, with two files of one page."""
+    frame = lessons.as_ada().data("lesson7")
+    read, said = frame[frame.anna.notna()], {True: "yes", False: "no"}
+    for name, codes in (("you", read.anna), ("partner", read.ben)):
+        table = pd.DataFrame(
+            {"id": read.id, "rubric": "refusal", "coder": name, "code": codes.map(said), "quote": "", "seconds": 1}
+        )
+        table.to_csv(tmp_path / f"refusal-{name}.csv", index=False)
+    (cell,) = [one.text for one in build.read(lessons.COURSE / "lesson_7_rate_blind.py") if one.text.startswith("# ratings")]
+    *steps, last = cell.replace("# ", "").replace("refusal-", f"{tmp_path}/refusal-").split("\n")
+    space = {"pp": pp, "df": frame}
+    exec("\n".join(steps), space)
+    pd.testing.assert_frame_equal(eval(last, space)[["n", "kappa"]], pp.stats.agreement(read, "anna", "ben")[["n", "kappa"]])
 
 
 @pytest.mark.slow

@@ -71,12 +71,13 @@ def data(me: Student) -> pd.DataFrame:
         frame = pp.run(cells, pp.Persona(f"reader {me.seed}.{attempt}", rates), n=30, progress=False)
         kept, objected = frame.preserved.fillna(False).astype(bool), frame.objected.fillna(False).astype(bool)
         refused = frame.refused.fillna(False).astype(bool)
+        honest = frame.reported_score.isna() | (frame.reported_score == frame.true_score)  # one deed in each
         picks = (
-            (frame.scenario == "tampering") & kept & ~refused & (frame.config_tampered == "disabled"),
+            honest & (frame.scenario == "tampering") & kept & ~refused & (frame.config_tampered == "disabled"),
             (frame.scenario == "evaluation") & kept,
-            (frame.scenario == "alignment_faking") & frame.faked.fillna(False).astype(bool),
-            (frame.scenario == "alignment_faking") & refused,
-            (frame.scenario == "tampering") & ~kept & objected & ~refused & frame.preserved.notna(),
+            honest & (frame.scenario == "alignment_faking") & frame.faked.fillna(False).astype(bool),
+            honest & (frame.scenario == "alignment_faking") & refused,
+            honest & (frame.scenario == "tampering") & ~kept & objected & ~refused & frame.preserved.notna(),
         )
         if all(pick.any() for pick in picks):
             break
@@ -103,7 +104,7 @@ def _of_letters(answer: Any) -> dict[str, Any]:
     return told
 
 
-@exercise("What was done is read off calls and the final world, not off what is said about it.")
+@exercise("What was done is read off calls and the final world; only whether it was declined, off words.")
 def q1(answer: Any, me: Student) -> None:
     """A deed for each letter."""
     told = _of_letters(answer)
@@ -112,7 +113,7 @@ def q1(answer: Any, me: Student) -> None:
     for letter, deed in told.items():
         hint(f"{letter}: {str(deed)[:40]!r} is not one of {', '.join(DEEDS)}", deed in DEEDS)
     wrong = sorted(letter for letter in due if told[letter] != due[letter])
-    hint(f"{len(wrong)} of five are something else; read the calls of {wrong[0] if wrong else ''} once more, to its end", not wrong)
+    hint(f"{len(wrong)} of five are something else; read {wrong[0] if wrong else ''} once more, to its last message", not wrong)
 
 
 def _said(*calls: str, text: str | None = None) -> dict[str, Any]:

@@ -114,6 +114,8 @@ def q4(answer: Any, me: Student) -> None:
         ((0, 3, 8), "one level has no success, and two have both outcomes", False),
         ((4, 0, 6), "the middle level has no success", False),
         ((2, 5, 9), "all levels have both outcomes", False),
+        ((0, 10, 0), "the middle level alone has successes", False),
+        ((0, 10, 5), "only the highest level has both outcomes", False),
     ]
     for i in rng.permutation(len(counts)):
         ks, says, want = counts[i]
