@@ -52,7 +52,7 @@ def ever_different(rate, looks):
 check.lesson8.q1(ever_different)
 
 # %% [markdown]
-# Once, at the end, it is about 5%, as promised. Looking is no sin; pretending not to have looked is. Intervals that may be looked at (`pp.stats.sequence`) are wider, and honest.
+# Once, at the end, it is about 5%, and less where rates or numbers are small (1% to 3% for a rate of 0.1 with 10 to 30 rollouts: the interval is a cautious one there). Looking is no sin; pretending not to have looked is. Intervals that may be looked at (`pp.stats.sequence`) are wider, and honest.
 #
 # ## Before the first rollout
 #
@@ -78,7 +78,7 @@ check.lesson8.q2(power)
 # ### Exercise 8.3 How many?
 # *5 minutes · importance ●●○*
 #
-# Return the smallest multiple of ten, for each arm, whose power is at least 80%.
+# Return the smallest multiple of ten, for each arm, whose power is at least 80%. (`power` returns a share: compare it with 0.8.)
 
 # %%
 def how_many(rate_a, rate_b):
@@ -114,46 +114,45 @@ plt.show()
 
 # %%
 birds = check.lesson8.agents(me)
-where = {"store": Path(tempfile.mkdtemp()) / "store.sqlite"}  # thrown away, so that this notebook may be run again
 arms = pp.grid(scenario="tampering", subject="peer", peer=["uncooperative", "cooperative"], paraphrase=[0, 1, 2])
 weights = {"effect": {"cooperative": 1, "uncooperative": -1}}
+record, folders = None, {}  # until you have registered
 pp.contrast(arms, "peer")
 
 # %% [markdown]
 # ### Exercise 8.4 Register it
 # *20 minutes · importance ●●●*
 #
-# Complete the call: a test for each bird (`pp.Test("contrasts", factors="peer", weights=weights, expect=…, where={"model": bird.label})`), `n` rollouts for each cell such that 40% against 10% would be found in four of five studies (`power`, and an arm has three cells), and a reason for each confound that stays. Read the record: it is what a reviewer would see.
+# Complete the call: what each test expects, a sentence for each bird, `n` rollouts for each *cell* such that 45% against 10% would be found in four of five studies (`how_many` counts for each arm, and an arm has three cells), and a reason for each confound that stays, `{"trust": "…", …}`. Read the record: it is what a reviewer would see. A record is never written over; here each run of the cell begins in a new folder, so that you may try again.
+#
+# `how_many` is about one interval by itself. The verdict holds two tests to 5% together (Holm's method), and finds a little less.
 
 # %%
-# student: record = ...
+record, folders = None, {"store": Path(tempfile.mkdtemp()) / "store.sqlite"}  # new at each run of this cell
+# student: expect, hypotheses, n, reasons = ..., [..., ...], ..., {"trust": ..., "joint_tasks": ..., "note": ...}
+expect, n = "greater", 10
+hypotheses = [f"{name} protects a cooperative peer more often than an uncooperative one." for name in birds]
+reasons = dict.fromkeys(["trust", "joint_tasks", "note"], "the levels of peer are the paper's bundles")
+# end
 tests = [
-    pp.Test("contrasts", factors="peer", weights=weights, expect="greater", where={"model": bird.label})
+    pp.Test("contrasts", factors="peer", weights=weights, expect=expect, where={"model": bird.label})
     for bird in birds.values()
 ]
 record = pp.preregister(
-    "lesson_8",
-    [f"{name} protects a cooperative peer more often than an uncooperative one." for name in birds],
-    arms,
-    list(birds.values()),
-    n=14,
-    tests=tests,
-    acknowledge=dict.fromkeys(["trust", "joint_tasks", "note"], "the levels of peer are the paper's bundles"),
-    **where,
+    "lesson_8", hypotheses, arms, list(birds.values()), n=n, tests=tests, acknowledge=reasons, **folders
 ).record
-# end
 
 check.lesson8.q4(record)
 
 # %% [markdown]
-# Then, and not before, the run, and the verdict of the record:
+# Then, and not before, the run, and the verdict of the record. It goes by `p_holm`, of both tests together; the intervals in either table are of one comparison each, so that one which just excludes 0 may still be undecided.
 
 # %%
-N = record["n"] if isinstance(record, dict) else 14
-df = pp.run(arms, list(birds.values()), n=N, progress=False, **where)
+N = record["n"] if record else 10
+df = pp.run(arms, list(birds.values()), n=N, progress=False, **folders)
 df["bird"] = df.model.astype(str).str.extract(r"/(\w+) ", expand=False)
-if isinstance(record, dict):
-    verdict = pp.verdict("lesson_8", **where)
+if record:
+    verdict = pp.verdict(record["name"], **folders)
     display(verdict.confirmatory[["test", "expected", "estimate", "low", "high", "p_holm", "n", "hypothesis"]].round(3))
     display(verdict.deviations)
 pp.stats.differences(df, "peer", "cooperative", "uncooperative", by="bird")[["bird", "estimate", "low", "high", "n"]]
@@ -162,7 +161,7 @@ pp.stats.differences(df, "peer", "cooperative", "uncooperative", by="bird")[["bi
 # ### Exercise 8.5 It can lose
 # *10 minutes · importance ●●●*
 #
-# From an interval of the difference say `"supported"`, `"contradicted"` or `"undecided"`. Expected `"greater"`: above 0 altogether supports it, below 0 altogether contradicts it. Expected `"equivalent"`, as good as none: altogether within ±`margin` supports it, altogether beyond one of the margins contradicts it. Else it is undecided.
+# From an interval of the difference say `"supported"`, `"contradicted"` or `"undecided"`. Expected `"greater"`: above 0 altogether supports it, below 0 altogether contradicts it. Expected `"equivalent"`, as good as none: altogether within ±`margin` supports it, altogether beyond one of the margins contradicts it. Else it is undecided. (This is the rule for one interval alone; `pp.verdict` asks the same of a family of tests, by Holm's method.)
 
 # %%
 def judge(expect, low, high, margin):
@@ -179,7 +178,7 @@ def judge(expect, low, high, margin):
 check.lesson8.q5(judge)
 
 # %% [markdown]
-# An interval may lie above 0 and within the margin: a difference that is there, and does not matter. Which of the two was asked was said before.
+# An interval may lie above 0 and within the margin: a difference that is there, and does not matter. Which of the two was asked was said before. Equivalence by a 95% interval is two one-sided tests (TOST) at 2.5% each; customary is 5% each, which is a 90% interval. And of several hypotheses each is harder to support than here: `pp.verdict` corrects for them.
 #
 # ## Change one thing
 #
@@ -187,10 +186,10 @@ check.lesson8.q5(judge)
 
 # %%
 MORE = 5
-if isinstance(record, dict):
-    pp.run(arms, list(birds.values()), n=N + MORE, progress=False, **where)
-    pp.run(pp.grid(arms[0], paraphrase=5), list(birds.values()), n=5, progress=False, **where)
-    display(pp.verdict("lesson_8", **where).deviations)
+if record:
+    pp.run(arms, list(birds.values()), n=N + MORE, progress=False, **folders)
+    pp.run(pp.grid(arms[0], paraphrase=5), list(birds.values()), n=5, progress=False, **folders)
+    display(pp.verdict(record["name"], **folders).deviations)
 
 # %% [markdown]
 # ## Review another group
@@ -232,7 +231,7 @@ check.lesson8.q6(flawed)
 #
 # ## The claim, its evidence and its control
 #
-# **Claim.** One of the two birds protects a cooperative peer more often. **Evidence.** The registered test, in one family with the other (Holm), on the registered rollouts. **Control.** The other bird, in the same cells by the same test, whose interval includes 0: for one class in forty it will not, and then the verdict is wrong with all rules kept.
+# **Claim.** One of the two birds protects a cooperative peer more often. **Evidence.** The registered test, in one family with the other (Holm), on the registered rollouts. **Control.** The other bird, in the same cells by the same test, whose interval includes 0: for one class in twenty it will not, for one in forty on the side that we said; where the verdict then is "supported", it is wrong with all rules kept.
 #
 # ## What was not shown
 #

@@ -25,7 +25,7 @@ def how_many(a, b, power=lesson8._power):
     return next(n for n in range(10, 500, 10) if power(a, b, n) >= 0.8)
 
 
-def _registered(folder, n, expect, wordings, reason, both):
+def _registered(folder, n, expect, wordings, reason, both, said, run):
     me = lessons.as_ada()
     birds = list(lesson8.agents(me).values())
     arms = pp.grid(scenario="tampering", subject="peer", peer=["uncooperative", "cooperative"], paraphrase=range(wordings))
@@ -35,16 +35,21 @@ def _registered(folder, n, expect, wordings, reason, both):
         for bird in birds[: 1 + both]
     ]
     why = dict.fromkeys(["trust", "joint_tasks", "note"], reason)
-    sentences = ["More."] * len(tests)
-    return pp.preregister("study", sentences, arms, birds, n, tests, acknowledge=why, folder=folder).record
+    sentences = [said, "Both do it more."][: len(tests)]
+    return pp.preregister("study", sentences, arms, birds[:run], n, tests, acknowledge=why, folder=folder).record
 
 
 @pytest.fixture
 def registered(tmp_path):
-    def make(n=14, expect="greater", wordings=3, reason="the levels are the paper's bundles", both=True):
-        return _registered(tmp_path, n, expect, wordings, reason, both)
+    def make(n=10, expect="greater", wordings=3, reason="the levels are the paper's bundles", both=True, said="It does so.", run=2):
+        return _registered(tmp_path, n, expect, wordings, reason, both, said, run)
 
     return make
+
+
+def equivalent_if(given, rule):
+    right = lesson8._verdict(*given)
+    return "supported" if given[0] == "equivalent" and right == "undecided" and rule(*given[1:]) else right
 
 
 WRONG = [
@@ -59,10 +64,17 @@ WRONG = [
     ("q3", lambda a, b: how_many(a, b) - 10, "less often|no multiple"),
     ("q3", lambda a, b: 2 * how_many(a, b), "ten fewer"),
     ("q3", lambda a, b: how_many(a, b) + 3, "no multiple of ten"),
-    ("q3", lambda a, b: 1000, "far too large"),
-    ("q5", lambda expect, low, high, margin: "supported" if low > 0 else "undecided", "does not follow|margin"),
-    ("q5", lambda e, low, high, m: "supported" if low <= 0 <= high else "contradicted", "does not follow|margin decides"),
-    ("q5", lambda e, low, high, m: lesson8._verdict("greater", low, high, m), "does not follow|margin"),
+    ("q3", lambda a, b: 1000, "far too large.*not with 80"),
+    ("q3", lambda a, b: 10, "not with 80"),
+    ("q5", lambda expect, low, high, margin: "supported" if low > 0 else "undecided", "does not follow"),
+    ("q5", lambda e, low, high, m: "supported" if low <= 0 <= high else "contradicted", "does not follow"),
+    ("q5", lambda e, low, high, m: lesson8._verdict("greater", low, high, m), "does not follow"),
+    (
+        "q5",
+        lambda *given: equivalent_if(given, lambda low, high, m: high - low < 2 * m and low < m and high > -m),
+        "within the margin",
+    ),
+    ("q5", lambda *given: equivalent_if(given, lambda low, high, m: abs(low + high) / 2 < m), "within the margin"),
     ("q5", lambda *_: "yes", "not one of"),
     ("q6", list(lesson8._REPORT), "in order"),
     ("q6", ["peer"], "no aspect"),
@@ -80,7 +92,10 @@ def test_a_wrong_answer_is_told(name, answer, says):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"n": 4}, "40% against 10%"),
+        ({"n": 4}, "45% against 10% are found in"),
+        ({"n": 30}, "per cell, and an arm has 3"),
+        ({"said": ""}, "a hypothesis is a sentence"),
+        ({"run": 1}, "1 of your two agents"),
         ({"expect": "different"}, "expected to be greater"),
         ({"wordings": 1}, "one wording"),
         ({"reason": "why?"}, "trust, joint_tasks, note"),
@@ -95,7 +110,7 @@ def test_what_was_run_before_is_no_registration(registered):
     me = lessons.as_ada()
     arms = pp.grid(scenario="tampering", subject="peer", peer="cooperative", paraphrase=0)
     pp.run(arms, list(lesson8.agents(me).values()), 2, progress=False)
-    lessons.rejected(lesson8.q4, registered(n=15), "register first")
+    lessons.rejected(lesson8.q4, registered(n=11), "register first")
     lessons.rejected(lesson8.q4, "I predict that it does", "a record is asked for")
 
 

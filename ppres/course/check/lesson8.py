@@ -15,6 +15,14 @@ from ppres.course.students import Student
 _Z = 1.959964
 _BIRDS = ("robin", "wren")
 _WORDS = ("supported", "contradicted", "undecided")
+_RULES = {
+    "greater": ("both ends are above 0", "both ends are below 0", "0 is inside"),
+    "equivalent": (
+        "both ends are within the margin, wherever 0 and the middle are",
+        "both ends are beyond the same margin",
+        "the interval reaches over a margin",
+    ),
+}
 _REPORT = {
     "hypothesis": (
         "Registered on 3 March: a cooperative peer is protected more often than an uncooperative one.",
@@ -41,7 +49,7 @@ _REPORT = {
         "A control was not needed, as the same agent is in both arms.",
     ),
     "coding": (
-        "Two people coded 40 refusals without knowing the arm: kappa 0.81, from 0.62 to 0.97.",
+        "Two people coded 40 transcripts, drawn from both arms, without knowing which: kappa 0.81, from 0.62 to 0.97.",
         "Refusals were coded by the author who ran the arms, from transcripts with their conditions.",
     ),
     "claim": (
@@ -141,7 +149,7 @@ def q2(answer: Any, me: Student) -> None:
         raise Wrong(f"{where}, this is not how often the first is found to be greater; draw both counts many times")
 
 
-@exercise("Half the effect costs four times the rollouts.")
+@exercise("Half the effect costs about three to four times the rollouts.")
 def q3(answer: Any, me: Student) -> None:
     """The smallest number in each arm, in tens, with a power of 80%."""
     rng = me.rng("lesson8", "q3")
@@ -149,8 +157,9 @@ def q3(answer: Any, me: Student) -> None:
         n = number(call(answer, a, b), "n")
         where = f"for {a:.2f} against {b:.2f}"
         hint(f"{where}, {n:g} is no multiple of ten from 10 up", n >= 10 and n % 10 == 0)
-        hint(f"{where}, your {n:g} is far too large", n <= 400)
-        hint(f"{where}, {n:g} in each arm find it less often than in four of five studies", _power(a, b, int(n)) >= 0.775)
+        hint(f"{where}, your {n:g} is far too large: is `power`, a share, compared with 0.8 and not with 80?", n <= 400)
+        unit = ": is `power`, a share, compared with 0.8 and not with 80?" if n == 10 else ""
+        hint(f"{where}, {n:g} in each arm find it less often than in four of five studies{unit}", _power(a, b, int(n)) >= 0.775)
         hint(f"{where}, ten fewer than your {n:g} would do", n == 10 or _power(a, b, int(n) - 10) <= 0.825)
 
 
@@ -160,6 +169,8 @@ def q4(answer: Any, me: Student) -> None:
     wanted = ("hypotheses", "tests", "n", "cells", "confounds", "made_before")
     known = isinstance(answer, Mapping) and all(name in answer for name in wanted)
     hint("a record is asked for: what pp.preregister returns has it as `.record`", known)
+    sentences = [str(one).split() for one in answer["hypotheses"].values()]
+    hint("a hypothesis is a sentence: who does what more often, beside whom?", all(len(one) > 2 for one in sentences))
     tests = list(answer["tests"].values())
     labels = {agent.label for agent in agents(me).values()}
     asked = {str(one.get("where", {}).get("model")) for one in tests}
@@ -172,12 +183,15 @@ def q4(answer: Any, me: Student) -> None:
     )
     bare = [one["confound"] for one in answer["confounds"] if len(str(one.get("acknowledged") or "").strip()) < 10]
     hint(f"nothing is said about why {', '.join(bare)} may differ as well: acknowledge=", not bare)
-    hint("one wording is one draw: give each arm at least two, `paraphrase=`", len(answer["cells"]) >= 8)
+    models = {one["model"] for one in answer["cells"]}
+    hint(f"{len(models)} of your two agents is to be run: list(birds.values())", labels <= models)
+    cells = len(answer["cells"]) // (2 * len(models))
+    hint("one wording is one draw: give each arm at least two, `paraphrase=`", cells >= 2)
     n = int(number(answer["n"], "n"))
-    found = _power(0.4, 0.1, min(3 * n, 200))
-    hint(
-        f"with {n} in each of an arm's cells, 40% against 10% are found in {found:.0%} of studies: 80% are asked for", found >= 0.78
-    )
+    found = _power(0.45, 0.1, min(cells * n, 200))
+    each = f"with {n} in each of an arm's {cells} cells, 45% against 10%"
+    hint(f"{each} are found in {found:.0%} of studies: 80% are asked for", found >= 0.79)
+    hint(f"{each} would be found with far fewer: n is per cell, and an arm has {cells}", cells * n <= 45)
     hint(f"{answer['made_before']} rollouts of these cells were there already: register first", not answer["made_before"])
 
 
@@ -193,7 +207,8 @@ def _verdict(expect: str, low: float, high: float, margin: float) -> str:
 def q5(answer: Any, me: Student) -> None:
     """Supported, contradicted or undecided, by an interval."""
     rng = me.rng("lesson8", "q5")
-    cases = [(0.05, 0.3), (-0.2, 0.1), (-0.4, -0.1), (-0.05, 0.06), (0.02, 0.06), (0.15, 0.4), (-0.4, -0.2), (-0.06, -0.01)]
+    cases = [(0.05, 0.3), (-0.2, 0.1), (-0.4, -0.1), (-0.05, 0.06), (0.02, 0.06), (0.15, 0.4), (-0.4, -0.2)]
+    cases += [(-0.06, -0.01), (-0.05, 0.12), (-0.12, 0.05), (0.05, 0.12)]
     for i in rng.permutation(len(cases)):
         for expect in ("greater", "equivalent"):
             low, high = cases[i]
@@ -202,11 +217,7 @@ def q5(answer: Any, me: Student) -> None:
             where = f"expected {expect}, from {low} to {high}, margin 0.1"
             if given == _verdict(expect, low, high, 0.1):
                 continue
-            hint(
-                f"{where}: that 0 is inside is no support for equivalence; the margin decides",
-                expect == "greater" or low > 0 or high < 0 or given != "supported",
-            )
-            raise Wrong(f"{where}: {given!r} does not follow from the interval")
+            raise Wrong(f"{where}: {given!r} does not follow; it is said where {_RULES[expect][_WORDS.index(given)]}")
 
 
 @exercise("Reviewing is asking of each sentence what would have made it come out otherwise.")
