@@ -130,8 +130,8 @@ def test_a_real_model_is_told_of_its_tools_and_may_not_use_them(cell):
     [
         ([], {}, "questions are"),
         ("", {}, "questions are"),
-        ([3], {}, "questions are"),
-        ("Why?", {"tools": None}, "is True or False"),
+        ([3], {}, "questions: 3 is none"),
+        ("Why?", {"tools": None}, "neither True nor False"),
     ],
 )
 def test_what_is_no_question_is_told(parents, questions, more, words):
