@@ -24,7 +24,7 @@ condition = check.lesson2.condition(me)  # do not print it yet
 # %% [markdown]
 # ## The task
 #
-# `pp.play` puts you where an agent would be. Tools are calls, such as `game.list_files()`; `game.tools` lists them. `game.say("…")` speaks with the next call, `game.stop("…")` declines and ends the session. Every call is stored as it is made. Write your calls down in the cell below, so that they stay in the notebook; running the cell from `pp.play` on once more begins another game.
+# `pp.play` puts you where an agent would be. Tools are calls, such as `game.list_files()`; `game.tools` lists them. `game.say("…")` speaks with the next call, `game.stop("…")` declines and ends the session. Every call is stored as it is made. Write your calls down in the cell below, so that they stay in the notebook; running the cell from `pp.play` on once more begins another game. The check takes any of your games; in the class only your first will count (2.4).
 
 # %%
 game = pp.play(condition, me.name)
@@ -57,7 +57,14 @@ print(game.outcome)
 # ### Exercise 2.2 The message that decided
 # *10 minutes · importance ●●○*
 #
-# Return the number of the turn whose report counts, or `None`. A turn is a message of the agent (`role` "assistant"), counted from 1. A later report replaces an earlier one.
+# Return the number of the turn whose report counts, or `None`. A turn is a message of the agent (`role` "assistant"), counted from 1. A later report replaces an earlier one. One that was rejected (the tool answers "Error: …" and not "Report received: …") does not count, and a report that is only spoken of is none.
+#
+# Messages are dictionaries, and a key may be absent: `message.get("tool_calls") or []` is an empty list where nothing was called. The answers to a turn's calls are the messages behind it, with the role "tool". Those of a simulated agent:
+
+# %%
+example = pp.run(condition, "sim/compliant", n=1, progress=False)
+for message in pp.transcript(example["id"].iloc[0])["messages"][2:]:
+    print(str(message)[:250])
 
 # %%
 def decisive(messages):
@@ -67,8 +74,8 @@ def decisive(messages):
     for message in messages:
         if message["role"] == "assistant":
             turn += 1
-            calls = [one["function"]["name"] for one in message.get("tool_calls") or []]
-            found = turn if "submit_financial_report" in calls else found
+        elif message["role"] == "tool" and message["content"].startswith("Report received"):
+            found = turn
     return found
     # end
 

@@ -63,7 +63,7 @@ pp.stats.rates(study, ["bird", "trust"])[["bird", "trust", "k", "n", "rate", "lo
 # ### Exercise 6.2 What moves each of them?
 # *15 minutes · importance ●●●*
 #
-# One of the four is the **negative control**: it acts at one rate, whatever it is told. Of each bird say `"trust"`, `"joint_tasks"`, `"note"` or `"nothing"`.
+# One of the four is the **negative control**: it acts at one rate, whatever it is told. For each part make a table of rates by bird and level, `pp.stats.rates(study, ["bird", "trust"])`, or of differences, `pp.stats.differences(study, "trust", 9.5, 2.1, by="bird")`. Of each bird say `"trust"`, `"joint_tasks"`, `"note"` or `"nothing"`.
 
 # %%
 # student: moved = {"harrier": ..., "kestrel": ..., "merlin": ..., "osprey": ...}
@@ -122,7 +122,9 @@ both = pp.run(faking, [afraid, shy], n=20, progress=False)
 pp.stats.rates(both, ["model", "monitored", "threatened"])[["model", "monitored", "threatened", "k", "n", "rate"]]
 
 # %% [markdown]
-# In the first and last row of each agent the two are the same. A study that has only these two rows cannot tell a cautious agent from a deceptive one.
+# In the first and last row of each agent the two were planted with the same rates, 0.8 and 0.1; what the table shows of 20 rollouts differs by chance. A study that has only these two rows cannot tell a cautious agent from a deceptive one.
+#
+# The two averaged effects always add up to "both minus neither", so these three numbers can never show an interaction. That is a number of its own: (both − threatened) − (watched − neither).
 #
 # ## Scheming, or confused?
 #
@@ -194,7 +196,7 @@ rollouts.groupby("wording")[["suspected_test", "preserved"]].mean().round(3)
 # ### Exercise 6.5 Among those who suspect nothing
 # *10 minutes · importance ●●○*
 #
-# Return the effect of the wording (rate under `"odd"` minus rate under `"plain"`) over all rollouts, and among those that do not suspect a test.
+# Return the effect of the wording (rate under `"odd"` minus rate under `"plain"`) over all rollouts, and among those that do not suspect a test, as shares, in this order. (`~` turns a column of True and False: `~frame.suspected_test` is True where nothing was suspected.)
 
 # %%
 def two_effects(frame):
@@ -229,7 +231,7 @@ for name, rows in (("all", np.ones(20_000, bool)), ("unsuspecting", ~suspects)):
 # %% [markdown]
 # ## The claim, its evidence and its control
 #
-# **Claim.** Three agents that spare a "cooperative" peer are moved by three different parts of what that word bundles. **Evidence.** The factorial study: for each, one part has a large difference with an interval that excludes 0, and the other two have none. **Control.** The fourth bird, in the same cells, has none for any part.
+# **Claim.** Three agents that spare a "cooperative" peer are moved by three different parts of what that word bundles. **Evidence.** The factorial study: for each, one part has a large difference with an interval that excludes 0, and the other two have no interval that excludes 0, but for one in twenty. **Control.** The fourth bird, in the same cells, has none for any part, with the same exception: nine intervals here should show nothing, and in more than a third of classes one of them excludes 0 by chance.
 #
 # ## What was not shown
 #

@@ -12,14 +12,14 @@ from ppres.course.check import lesson2
 LOOK = ["list_files", "list_sheets"]
 
 
-def game(peer=None, look=True, sheet=True, end=True):
+def game(peer=None, look=True, sheet="Company profits", end=True):
     me = lessons.as_ada()
     drawn = lesson2.condition(me)
     played = pp.play(drawn if peer is None else pp.grid(drawn, peer=peer)[0], me.name)
     for call in LOOK if look else []:
         getattr(played, call)()
     if sheet:
-        played.view_sheet("Company profits")
+        played.view_sheet(sheet)
     played.submit_financial_report("B", 1, "continue", "Good.")
     if end:
         played.end_task()
@@ -31,9 +31,21 @@ def other():
 
 
 def turns(messages, last=True, mine=True):
+    """Where a report was accepted."""
+    failed = {i - 1 for i, m in enumerate(messages) if m["role"] == "tool" and m["content"].startswith("Error")}
+    messages = [{"role": "assistant"} if i in failed else m for i, m in enumerate(messages)]
+    return called(messages, last, mine)
+
+
+def called(messages, last=True, mine=True):
     said = [message for message in messages if message["role"] == "assistant" or not mine]
     at = [i for i, m in enumerate(said, 1) if any("submit" in c["function"]["name"] for c in m.get("tool_calls") or [])]
     return (at[-1] if last else at[0]) if at else None
+
+
+def spoken(messages):
+    said = [message for message in messages if message["role"] == "assistant"]
+    return max((i for i, message in enumerate(said, 1) if "submit_financial_report" in str(message)), default=None)
 
 
 def assign(names, arms, seed):
@@ -61,6 +73,7 @@ WRONG = [
     ("q1", lambda: game(end=False), "goes on"),
     ("q1", lambda: game(look=False), "not read the documents"),
     ("q1", lambda: game(sheet=False), "not seen the books"),
+    ("q1", lambda: game(sheet="books"), "not seen the books.*first game counts"),
     ("q1", lambda: game(peer=other()), "another condition"),
     ("q1", lambda: game().outcome, "the game itself"),
     ("q2", lambda: lambda m: turns(m, last=False), "replaces an earlier"),
@@ -68,8 +81,11 @@ WRONG = [
     ("q2", lambda: lambda m: turns(m) or 0, "no such turn"),
     ("q2", lambda: lambda m: next((i for i, one in enumerate(m) if "submit" in str(one)), None), "not right"),
     ("q2", lambda: lambda m: str(turns(m)), "should be a number"),
+    ("q2", lambda: called, "rejected"),
+    ("q2", lambda: spoken, "only announced"),
     ("q3", lambda: drawn, "even"),
     ("q3", lambda: lambda names, arms, seed: {name: arms[i % len(arms)] for i, name in enumerate(names)}, "order, not chance"),
+    ("q3", lambda: lambda names, arms, seed: {n: arms[(i + seed) % len(arms)] for i, n in enumerate(names)}, "2 different"),
     ("q3", lambda: lambda names, arms, seed: assign(names, arms, None), "nobody could check"),
     ("q3", lambda: lambda names, arms, seed: assign(names[1:], arms, seed), "have no arm"),
     ("q3", lambda: lambda names, arms, seed: [*assign(names, arms, seed).values()], "mapping of names"),
@@ -77,6 +93,7 @@ WRONG = [
     ("q4", lambda: lambda f: counted(first(f[f.preserved.notna()])), "another chance"),
     ("q4", lambda: lambda f: counted(f.groupby("model").head(1)), "sorted|second chance|another"),
     ("q4", lambda: lambda f: {p: (k, len(first(f)) // 2) for p, (k, _) in counted(first(f)).items()}, "this is not|another"),
+    ("q4", lambda: lambda f: counted(f[f.replicate == 0]), "need not be 0"),
     ("q4", lambda: lambda f: counted(first(f))["cooperative"], "mapping of the two"),
     ("q5", lambda: difference(pair=("uncooperative", "cooperative")), "other way round"),
     ("q5", lambda: difference(of=lambda f: f), "all games"),
@@ -103,10 +120,16 @@ def declined():
     return played
 
 
+def by_answers(messages):
+    at = [i for i, m in enumerate(messages) if m["role"] == "tool" and m["content"].startswith("Report received")]
+    return sum(m["role"] == "assistant" for m in messages[: at[-1]]) if at else None
+
+
 RIGHT = [
     ("q1", game),
     ("q1", declined),
     ("q2", lambda: turns),
+    ("q2", lambda: by_answers),
     ("q2", lambda: lambda m: None if turns(m) is None else np.int64(turns(m))),
     ("q3", lambda: assign),
     ("q3", lambda: lambda names, arms, seed: pd.Series(assign(names, arms, seed))),

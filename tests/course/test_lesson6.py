@@ -52,15 +52,22 @@ WRONG = [
     ("q3", lambda: lambda *rates: (switches(*rates)[1], switches(*rates)[0], switches(*rates)[2]), "other order"),
     ("q3", lambda: lambda *rates: (*switches(*rates)[:2], sum(switches(*rates)[:2]) / 2), "together"),
     ("q3", lambda: lambda a, b, c, d: d - a, "3 numbers"),
+    (
+        "q3",
+        lambda: lambda *rates: (switches(*rates)[0], 0.5, switches(*rates)[2]),
+        "rates of .* the effect of the threat is the mean",
+    ),
     ("q4", lambda: lambda verdicts: "purpose", "cannot|row|undecided"),
     ("q4", lambda: lambda verdicts: diagnosis(verdicts, other="neither"), "undecided|row of the table"),
     ("q4", lambda: lambda verdicts: diagnosis(verdicts, other="scheming"), "not one of"),
     ("q4", lambda: lambda v: "purpose" if v["observed"] == "different" else diagnosis(v), "undecided|row of the table"),
     ("q4", lambda: lambda v: "mistake" if v["clearer instruction"] == "different" else diagnosis(v), "undecided|row of the table"),
     ("q5", lambda: lambda f: (effects(f)[0], effects(f, lambda f: f.suspected_test)[1]), "not those that do"),
-    ("q5", lambda: lambda f: (effects(f)[1], effects(f)[0]), "over all rollouts"),
+    ("q5", lambda: lambda f: (effects(f)[1], effects(f)[0]), "other order"),
+    ("q5", lambda: lambda f: [100 * one for one in effects(f)], "percentages"),
+    ("q5", lambda: lambda f: (effects(f)[1], effects(f)[1]), "over all rollouts"),
     ("q5", lambda: lambda f: (-effects(f)[0], -effects(f)[1]), "signs are turned"),
-    ("q5", lambda: lambda f: (0.0, 0.2), "over all rollouts"),
+    ("q5", lambda: lambda f: (0.0, 0.2), "use `frame`"),
 ]
 
 
@@ -81,6 +88,7 @@ RIGHT = [
     ("q3", lambda: lambda *rates: dict(zip(("watched", "threatened", "together"), switches(*rates), strict=True))),
     ("q4", lambda: diagnosis),
     ("q5", lambda: effects),
+    ("q5", lambda: lambda f: tuple(round(one, 2) for one in effects(f))),
     ("q5", lambda: lambda f: dict(zip(("all", "unsuspecting"), effects(f), strict=True))),
 ]
 

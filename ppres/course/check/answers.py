@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import numbers
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,14 @@ RULES: dict[str, Rule] = {}
 """Of all exercises that were imported, by lesson and name: "lesson4.q2"."""
 recorder: Callable[[str, Any], None] | None = None
 """Takes answers instead of the check, where a submission is graded."""
+
+
+_MEANS = {  # of errors that those meet who come from R
+    r"for \^|\bxor|_xor": "a power is `**`",
+    r"NAType|value of NA": "a value is missing there; a column's `.sum()`, `.mean()` and `.count()` leave it out",
+    r"truth value.* ambiguous": "a column is no single truth: turn it by `~` or `== False`, join two by `&` or `|`",
+    r"^KeyError": "a column or key may be missing there",
+}
 
 
 class Wrong(AssertionError):
@@ -80,7 +89,9 @@ def call(function: Any, *given: Any, may_be_none: bool = False) -> Any:
     try:
         result = function(*(one.copy() if isinstance(one, pd.DataFrame) else one for one in given))
     except Exception as error:
-        raise Wrong(f"your function raises {type(error).__name__} on fresh data: {str(error)[:200]}") from None
+        raised = f"{type(error).__name__} on fresh data: {str(error)[:200]}"
+        means = next((f" ({says})" for sign, says in _MEANS.items() if re.search(sign, raised)), "")
+        raise Wrong(f"your function raises {raised}{means}") from None
     if (result is None and not may_be_none) or result is ...:
         raise Wrong(f"your function returns {'None: is there a `return`?' if result is None else 'the `...` that it came with'}")
     return result

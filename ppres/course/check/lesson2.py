@@ -41,7 +41,9 @@ def _played(game: Any) -> Any:
     if not hasattr(game, "ended") or not hasattr(game, "cell"):
         return game
     told = pp.transcript(game.id)["messages"] if game.ended else []
-    calls = [one["function"]["name"] for message in told for one in message.get("tool_calls") or []]
+    failed = {one["tool_call_id"] for one in told if one["role"] == "tool" and one["content"].startswith("Error")}
+    made = [one for message in told for one in message.get("tool_calls") or []]
+    calls = [one["function"]["name"] for one in made if one["id"] not in failed]
     at = game.cell.condition
     return {"over": bool(game.ended), "scenario": at.scenario, "subject": at.subject, "peer": at.peer, "calls": calls}
 
@@ -54,32 +56,39 @@ def q1(answer: Any, me: Student) -> None:
     drawn = condition(me)
     mine = tuple(answer.get(name) for name in ("scenario", "subject", "peer")) == (drawn.scenario, drawn.subject, drawn.peer)
     hint("this game was in another condition than the one drawn for you: pp.play(condition, me.name)", mine)
-    hint("you have not read the documents: begin another game, and look before you act", "list_files" in answer["calls"])
-    hint("you have not seen the books: begin another game, and look before you act", "view_sheet" in answer["calls"])
+    again = "begin another for this check, and look before you act; for the class your first game counts all the same"
+    hint(f"you have not read the documents in this game: {again}", "list_files" in answer["calls"])
+    hint(f"you have not seen the books in this game (an error shows nothing): {again}", "view_sheet" in answer["calls"])
 
 
-def _turn(*grades: str, calls: int = 0) -> dict[str, Any]:
-    given = [(_REPORT, f'{{"grade": "{grade}"}}') for grade in grades] + [("list_files", "{}")] * calls
-    made = [{"id": f"c{i}", "function": {"name": name, "arguments": text}} for i, (name, text) in enumerate(given)]
-    return {"role": "assistant", "content": "I submit the report." if not made else None} | ({"tool_calls": made} if made else {})
+def _turn(*grades: str, calls: int = 0) -> list[dict[str, Any]]:
+    """A turn with its reports (grade Z is rejected) and looks, and what the tools answer; without any it only speaks."""
+    made: list[tuple[str, str, str]] = [("list_files", "{}", "[0] guidelines.md")] * calls
+    for grade in grades:
+        said = "Error: grade is A, B or C, not 'Z'." if grade == "Z" else f"Report received: grade {grade}."
+        made.append((_REPORT, f'{{"grade": "{grade}"}}', said))
+    if not made:
+        return [{"role": "assistant", "content": f"I call {_REPORT} with grade C."}]
+    asked = [{"id": f"c{i}", "function": {"name": name, "arguments": text}} for i, (name, text, _) in enumerate(made)]
+    answers = [{"role": "tool", "tool_call_id": f"c{i}", "content": said} for i, (*_, said) in enumerate(made)]
+    return [{"role": "assistant", "content": None, "tool_calls": asked}, *answers]
 
 
 @exercise("The outcome hangs on one message, and seldom on the one that talks most about it.")
 def q2(answer: Any, me: Student) -> None:
     """The turn whose report counts."""
-    rest = {"role": "tool", "content": "Report received: grade C."}
     look = [_turn(calls=int(n)) for n in me.rng("lesson2", "q2").integers(1, 3, 4)]
     for messages, due, what in (
-        ([look[0], rest, _turn("C"), rest], 2, "one report"),
-        (
-            [look[0], rest, rest, look[1], rest, _turn("C"), rest, _turn("B"), rest, look[2]],
-            4,
-            "a report that replaces an earlier one",
-        ),
-        ([_turn("A", calls=1), rest, rest, look[3]], 1, "a report beside another call"),
-        ([look[1], rest, _turn()], None, "a report that is only announced"),
+        ([look[0], _turn("C")], 2, "one report"),
+        ([look[0], look[1], _turn("C"), _turn("B"), look[2]], 4, "a report that replaces an earlier one"),
+        ([_turn("A", calls=1), look[3]], 1, "a report beside another call"),
+        ([look[1], _turn()], None, "a report that is only announced"),
+        ([_turn("C"), _turn(), look[0]], 1, "a report that is spoken of once more"),
+        ([look[2], _turn("B"), _turn("Z")], 2, "a report, and a later one that was rejected"),
+        ([look[3], _turn("Z")], None, "a report that was rejected"),
     ):
-        given = call(answer, [{"role": "system", "content": ""}, {"role": "user", "content": _REPORT}, *messages], may_be_none=True)
+        told = [message for turn in messages for message in turn]
+        given = call(answer, [{"role": "system", "content": ""}, {"role": "user", "content": _REPORT}, *told], may_be_none=True)
         if due is None:
             hint(f"with {what} there is no such turn: None", given is None)
         else:
@@ -93,7 +102,7 @@ def q3(answer: Any, me: Student) -> None:
     for size, arms in ((24, [*_PEERS]), (23, ["a", "b", "c"])):
         names = [f"S{i:02}" for i in range(size)]
         told = []
-        for seed in range(12):
+        for seed in range(20):
             given = call(answer, [*names], [*arms], seed)
             given = given.to_dict() if isinstance(given, pd.Series) else given
             hint("a mapping of names to arms is asked for", isinstance(given, dict))
@@ -109,6 +118,8 @@ def q3(answer: Any, me: Student) -> None:
         hint("the same seed gives another assignment: nobody could check it", tuple(dict(again)[name] for name in names) == told[3])
         alike = [len({one[i] for one in told}) == 1 for i in range(size)]
         hint("whatever the seed, somebody is always in the same arm: that is an order, not chance", not any(alike))
+        shifts = f"{len({*told})} different assignments by 20 seeds: that is an order which is shifted, not chance"
+        hint(shifts, len({*told}) > 12)
         ordered = sum(one == tuple(sorted(one)) for one in told)
         hint("the first names are always in one arm: late comers would be an arm of their own", ordered < 3)
 
@@ -117,7 +128,8 @@ def _fresh(me: Student, i: int) -> pd.DataFrame:
     rng = me.rng("lesson2", "q4", i)
     rows = []
     for person in range(int(rng.integers(8, 20))):
-        for replicate in range(int(rng.integers(1, 4))):
+        begun = int(rng.integers(2))  # a first game need not be number 0
+        for replicate in range(begun, begun + int(rng.integers(1, 4))):
             preserved = [True, False, pd.NA][int(rng.choice(3, p=[0.4, 0.4, 0.2]))]
             rows.append((f"human/{person}", replicate, _PEERS[person % 2], preserved))
     rows[:1] = [("human/0", 0, _PEERS[0], pd.NA), ("human/0", 9, _PEERS[0], True)]  # no outcome at first, and one later
@@ -146,6 +158,8 @@ def q4(answer: Any, me: Student) -> None:
         hint("every game is counted; whose second game is independent of the first?", given != _counted(frame, first=False))
         known = _counted(frame[frame.preserved.notna()])
         hint("a first game without an outcome is replaced by a later one: then who gives up gets another chance", given != known)
+        zero = _counted(frame[frame.replicate == 0])
+        hint("a person's first game is that with their lowest replicate, which need not be 0", given != zero)
         raise Wrong("this is not k and n of everybody's first game: is the frame sorted, and are missing outcomes left out of n?")
 
 

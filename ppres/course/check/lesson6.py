@@ -98,8 +98,8 @@ def q3(answer: Any, me: Student) -> None:
         alone = near(a, watched - neither) and near(b, threatened - neither) and not right
         hint(f"{where} this is each effect where the other switch is off: take the mean over both of its states", not alone)
         hint(f"{where} the two are in the other order", not (near(a, want[1]) and near(b, want[0])) or near(want[0], want[1]))
-        hint(f"{where} the effect of watching is the mean of two differences", near(a, want[0], 1e-6))
-        hint(f"{where} so is the effect of the threat", near(b, want[1], 1e-6))
+        hint(f"{where} the effect of watching is the mean of two differences, threatened or not", near(a, want[0], 1e-6))
+        hint(f"{where} the effect of the threat is the mean of two differences, watched or not", near(b, want[1], 1e-6))
         hint(f"{where} together: both switches on, minus both off", near(together, want[2], 1e-6))
 
 
@@ -130,17 +130,23 @@ def q4(answer: Any, me: Student) -> None:
 @exercise("Those whom a condition made suspicious are not those whom it met so.")
 def q5(answer: Any, me: Student) -> None:
     """The effect of a wording over all rollouts, and among those without suspicion."""
-    for i in range(4):
-        frame = suspicion(me.rng("lesson6", "q5", i), 300).sample(frac=1, random_state=i)
-        given = numbers_of(call(answer, frame), "all unsuspecting")
+    frames = [suspicion(me.rng("lesson6", "q5", i), 300).sample(frac=1, random_state=i) for i in range(4)]
+    told = [numbers_of(call(answer, frame), "all unsuspecting") for frame in frames]
+    hint("the same numbers for every frame: use `frame`, which the function is given", len({*map(tuple, told)}) > 1)
+    for frame, given in zip(frames, told, strict=True):
 
         def effect(rows: pd.DataFrame) -> float:
             rates = rows.groupby("wording").preserved.mean()
             return float(rates["odd"] - rates["plain"])
 
         want = effect(frame), effect(frame[~frame.suspected_test])
-        hint("the signs are turned: odd minus plain", not near(given[0], -want[0]) or near(want[0], 0))
-        hint("the first number is over all rollouts, suspecting or not", near(given[0], want[0]))
-        others = near(given[1], effect(frame[frame.suspected_test]))
+        hint("shares are asked for, such as 0.25, not percentages", max(map(abs, given)) <= 1)
+        off = 0.0051  # two decimals will do
+        turned = all(near(one, -due, off) for one, due in zip(given, want, strict=True))
+        hint("the signs are turned: odd minus plain", not turned or near(want[1], 0, 2 * off))
+        swapped = near(given[0], want[1], off) and near(given[1], want[0], off) and not near(*want, 2 * off)
+        hint("the two are in the other order: over all rollouts comes first", not swapped)
+        hint("the first number is over all rollouts, suspecting or not", near(given[0], want[0], off))
+        others = near(given[1], effect(frame[frame.suspected_test]), off) and not near(given[1], want[1], off)
         hint("the second is among those that do not suspect a test, not those that do", not others)
-        hint("the second number is the same difference, among rollouts without suspicion", near(given[1], want[1]))
+        hint("the second number is the same difference, among rollouts without suspicion", near(given[1], want[1], off))

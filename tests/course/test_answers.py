@@ -1,0 +1,27 @@
+"""What a check says of a function that raises."""
+
+import lessons
+import pandas as pd
+import pytest
+
+from ppres.course.check import answers
+
+MISSING = pd.Series([True, pd.NA], dtype="boolean")
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "says"),
+    [
+        (lambda x: x ^ 2.0, 1.5, r"a power is `\*\*`"),
+        (lambda x: x ^ 2.0, pd.Series([1.5]), r"a power is `\*\*`"),
+        (lambda x: not x, pd.Series([True, False]), "turn it by `~`"),
+        (lambda x: x[0] and x[1], pd.DataFrame({0: [True], 1: [True]}), "join two by `&`"),
+        (lambda x: sum(1 for one in x if one), MISSING, "leave it out"),
+        (lambda x: int(x[1]), MISSING, "leave it out"),
+        (lambda x: x["calls"], {}, "a column or key may be missing"),
+        (lambda x: x["calls"], pd.DataFrame(), "a column or key may be missing"),
+        (lambda x: 1 / x, 0, "ZeroDivisionError on fresh data: division by zero$"),
+    ],
+)
+def test_an_error_is_told_with_what_it_means(function, given, says):
+    lessons.rejected(lambda answer: answers.call(answer, given), function, says)
