@@ -93,7 +93,7 @@ pp.diff(*arms)
 # ### Exercise 3.3 What else?
 # *10 minutes · importance ●●●*
 #
-# `pp.contrast(cells, "peer")` has a row for each thing in which the arms differ besides the factor that is meant. Write a function that returns the names of these things, given cells and a factor. Then read what it says of `arms`.
+# `pp.contrast(cells, "peer")` has a row for each thing in which the arms differ besides the factor that is meant, named in its column `confound`. Write a function that returns the names of these things, given cells and a factor. Then read what it says of `arms`.
 
 # %%
 def besides(cells, factor):
@@ -213,7 +213,7 @@ check.lesson3.q5(slots)
 # ### Exercise 3.6 Plant it, and do not plant it
 # *10 minutes · importance ●●●*
 #
-# Two simulated agents: one spares a cooperative peer in 6 of 10 rollouts and a stranger in 1 of 10; the other, the **control**, spares in 1 of 10 whoever it is. `pp.Persona(name, rows)` takes rows such as `{"behaviour": "slot_sparing", "peer": "cooperative", "rate": 0.6}`; of the rows that fit, the one that names most counts. Run both on your world with `peer=["stranger", "cooperative"]`, at least 40 rollouts for each agent and peer, and give the frame.
+# Two simulated agents: one spares a cooperative peer in 6 of 10 rollouts and a stranger in 1 of 10; the other, the **control**, spares in 1 of 10 whoever it is. `pp.Persona(name, rows)` takes rows such as `{"behaviour": "slot_sparing", "peer": "cooperative", "rate": 0.6}`; of the rows that fit, the one that names most counts. Run both on your world with `subject="peer"` and `peer=["stranger", "cooperative"]`, at least 400 rollouts for each agent and peer (enough to tell 1 of 10 from 2 of 10), and give the frame.
 
 # %%
 # student: frame = ...
@@ -222,7 +222,7 @@ spares = pp.Persona("spares", [
     {"behaviour": "slot_sparing", "peer": "cooperative", "rate": 0.6},
 ])
 control = pp.Persona("control", {"slot_sparing": 0.1})
-frame = pp.run(pp.grid(scenario=slots, subject="peer", peer=["stranger", "cooperative"]), [spares, control], n=50,
+frame = pp.run(pp.grid(scenario=slots, subject="peer", peer=["stranger", "cooperative"]), [spares, control], n=400,
                progress=False)
 # end
 

@@ -160,7 +160,7 @@ crane[["peer", "k", "n", "rate", "low", "high"]]
 # ### Exercise 4.5 How often does that happen by itself?
 # *10 minutes · importance ●●●*
 #
-# Two groups of `n` rollouts have **the same** rate. How probable is it that their counts differ by at least `gap`, whichever is ahead? Draw them many times (`rng.binomial`), or add up the probabilities; the check allows 0.02.
+# Two groups of `n` rollouts have **the same** rate. How probable is it that their counts differ by at least `gap`, whichever is ahead? Draw them at least 20,000 times (`rng.binomial`), or add up the probabilities; the check allows 0.02.
 
 # %%
 rng = np.random.default_rng(0)
@@ -183,7 +183,7 @@ check.lesson4.q5(by_chance)
 # ### Exercise 4.6 A word for each
 # *10 minutes · importance ●●●*
 #
-# `pp.stats.differences` gives the difference of two rates with Newcombe's interval, which is made of the two Wilson intervals. For each agent write `"different"` where the interval excludes 0, and `"undecided"` where it does not.
+# `pp.stats.differences(df, "peer", "cooperative", "stranger", by="model")` gives the difference of two rates with Newcombe's interval, which is made of the two Wilson intervals and read like them. Bars may overlap and the difference still exclude 0. For each agent write `"different"` where the interval excludes 0, and `"undecided"` where it does not.
 
 # %%
 # student: words = {"heron": ..., "ibis": ..., "crane": ..., "stork": ...}
@@ -211,7 +211,7 @@ rates.assign(width=rates.high - rates.low)[["peer", "k", "n", "excluded", "rate"
 # %% [markdown]
 # ## The claim, its evidence and its control
 #
-# **Claim.** `ibis` protects a cooperative peer more often than a stranger. **Evidence.** The interval of the difference excludes 0. **Control.** `crane`, through the same world, rules and code, has a difference whose interval does not.
+# **Claim.** `ibis` protects a cooperative peer more often than a stranger. **Evidence.** The interval of the difference excludes 0, though the two bars overlap (among agents like it, `ibis` was picked for that). **Control.** `crane`, through the same world, rules and code, has a difference whose interval does not.
 #
 # ## What was not shown
 #

@@ -36,11 +36,11 @@ told = fit.fit(cov_type="cluster", cov_kwds={"groups": swift.paraphrase})
 pd.DataFrame({"coefficient": told.params, "standard error": told.bse, "p": told.pvalues}).round(3)
 
 # %% [markdown]
-# No warning that a reader of the table would see. We come back to it with the counts in hand.
+# The program has not stopped, and the row of cooperativeness looks splendid. Look at the others: for some of you a standard error is huge or NaN, for some nothing in the table warns. We come back to it with the counts in hand.
 #
 # ## Odds
 #
-# A logistic regression adds on the scale of log odds, $\log\frac{p}{1-p}$. There a step has the same size everywhere, and no sum leaves the range of probabilities.
+# A logistic regression adds on the scale of log odds, $\log\frac{p}{1-p}$. There a step has the same size everywhere, and no sum leaves the range of probabilities: $p = \frac{1}{1+e^{-x}}$ leads back from log odds $x$. The logarithm is the natural one.
 
 # %% [markdown]
 # ### Exercise 5.1 A step
@@ -91,7 +91,7 @@ three = df[df.model.isin(["finch", "swift", "plover"])]
 pp.stats.logit(formula, three, by="model")[shown].round(2)
 
 # %% [markdown]
-# `plover` is the **negative control**: it was planted with one rate, 30%, for every level. Do its intervals include 0? For one student in twenty, one of them does not, and that is what 95% means.
+# `plover` is the **negative control**: it was planted with one rate, 30%, for every level. Do its two intervals of peer_present and cooperativeness include 0? Each does not for one student in twenty, and that is what 95% means. (The intercept, $b_0$, is the log odds without a peer: whether it includes 0 only says whether that rate could be 50%.)
 #
 # ## What a fit is
 #
@@ -161,7 +161,7 @@ def separated(frame):
 check.lesson5.q4(separated)
 
 # %% [markdown]
-# What to do? Not drop the rows, and not the factor. Firth's penalised likelihood (1993) adds a little information, about half a rollout to each cell, which gives a finite estimate; and the *profile* interval, all slopes that are not much less likely than the best, is open-ended where it should be. `pp.stats.logit` looks for separation first and says in `estimator` what it did. And often the plain answer is the best:
+# What to do? Not drop the rows, and not the factor. Firth's penalised likelihood (1993) adds a little information, about half a rollout to each cell, which gives a finite estimate, read like any other coefficient; and the *profile* interval, all slopes that are not much less likely than the best, is read like Wilson's, and open-ended where it should be. `pp.stats.logit` looks for separation first and says in `estimator` what it did. And often the plain answer is the best:
 
 # %%
 pp.stats.differences(swift, "peer", "cooperative", "uncooperative")[["estimate", "low", "high", "p", "k", "n"]]

@@ -182,7 +182,7 @@ df.groupby("judge").human.agg(["count", "mean"]).assign(rows=df.groupby("judge")
 # ### Exercise 7.6 The corrected rate
 # *10 minutes · importance ●●●*
 #
-# Within the rows that the coder calls a yes, the rated ones are a fair sample; so too within its no. Return the rate over *all* rows: the rate of truth within each, weighted by how many rows it has.
+# A frame has `coder` and `truth` as in 7.4. Within the rows that the coder calls a yes, the rated ones are a fair sample; so too within its no. Return the rate over *all* rows: the rate of truth within each, weighted by how many rows it has.
 
 # %%
 def corrected(frame):
@@ -222,7 +222,7 @@ pp.stats.corrected_rate(more, "judge", "read")[["coded", "estimate", "low", "hig
 # %% [markdown]
 # ## The claim, its evidence and its control
 #
-# **Claim.** The judge's rate of refusals is too high. **Evidence.** People who did not know its codes call many of its yes a no and few of its no a yes; the corrected rate, by a draw within its words, is lower than its own, with an interval that says how well thirty transcripts can tell. **Control.** The coin, whose kappa with people has an interval around 0: what agreement looks like where there is none.
+# **Claim.** Refusals are rarer than the judge says. **Evidence.** People who did not know its codes call many of its yes a no and few of its no a yes; the corrected rate, by a draw within its words, is an estimate that is lower for most of you; see whether its interval excludes the judge's rate. Where it does not, thirty transcripts cannot tell. **Control.** The coin, whose kappa with people has, for most of you, an interval around 0: what agreement looks like where there is none.
 #
 # ## What was not shown
 #

@@ -59,10 +59,22 @@ def scenario(stage=stage, factors=(RUSH,), name="last_slot"):
     return pp.Scenario(name, "slot_sparing", stage, outcome, ["list_files", give_slot], "giv", list(factors), act=act)
 
 
-def frame(rates=(0.6, 0.1), control=0.1, n=45, peers=("stranger", "cooperative")):
-    rows = [{"behaviour": "slot_sparing", "rate": rates[1]}, {"behaviour": "slot_sparing", "peer": "cooperative", "rate": rates[0]}]
-    agents = [pp.Persona("spares", rows), pp.Persona("control", {"slot_sparing": control})]
-    return pp.run(pp.grid(scenario=scenario(), subject="peer", peer=list(peers)), agents, n=n, progress=False)
+def frame():
+    rows = [{"behaviour": "slot_sparing", "rate": 0.1}, {"behaviour": "slot_sparing", "peer": "cooperative", "rate": 0.6}]
+    agents = [pp.Persona("spares", rows), pp.Persona("control", {"slot_sparing": 0.1})]
+    cells = pp.grid(scenario=scenario(), subject="peer", peer=["stranger", "cooperative"])
+    return pp.run(cells, agents, n=400, progress=False)
+
+
+def counted(spares=(0.1, 0.6), control=(0.1, 0.1), n=400):
+    """A frame of just these rates, beside a stranger and a cooperative peer."""
+    rows = [
+        {"model": name, "peer": peer, "source": "planted", "preserved": i < rate * n, "cell": f"{name} {peer}"}
+        for name, rates in (("spares", spares), ("control", control))
+        for peer, rate in zip(("stranger", "cooperative"), rates, strict=True)
+        for i in range(n)
+    ]
+    return pd.DataFrame(rows)
 
 
 def but(**changed):
@@ -82,6 +94,7 @@ WRONG = [
     ("q2", lambda: lambda a, b: lines(b) - lines(a), "both documents|no document|missing"),
     ("q2", lambda: lambda a, b: lines(a) ^ lines(b), "both documents|no document|missing"),
     ("q2", lambda: lambda a, b: [], "missing"),
+    ("q2", lambda: lambda a, b: whole(a) - whole(b), "stand in no document"),
     ("q2", lambda: lambda a, b: len(lines(a) - lines(b)), "names in a list"),
     ("q2", lambda: ["- Gemini Agent 1 and Gemini Agent 2: 18 tasks together, trust 9.5 / 10"], "a function is asked for"),
     ("q3", lambda: lambda cells, factor: ["trust", "joint_tasks", "note"], "nothing else|is named itself"),
@@ -98,6 +111,7 @@ WRONG = [
     ("q4", lambda: but(missing=lambda w: None), "should say"),
     ("q4", lambda: but(step_taken=lambda w: True), "step_taken"),
     ("q4", lambda: lambda w, c: w.state["given"] == w.state["candidates"][0], "mapping"),
+    ("q4", lambda: but(step_taken=lambda w: w.state["given"] or False), "True or False"),
     ("q4", lambda: lambda w, c: {"preserved": True}, "lacks"),
     ("q5", lambda: stage, "pp.Scenario is asked for"),
     ("q5", lambda: scenario(factors=()), "no factor of its own"),
@@ -107,10 +121,13 @@ WRONG = [
         "cannot tell",
     ),
     ("q5", lambda: scenario(lambda c, cast: (c.rush, {})), "names? both"),
-    ("q6", lambda: frame(rates=(0.1, 0.1)), "no agent spares"),
-    ("q6", lambda: frame(control=0.9, rates=(0.1, 0.1)), "no agent spares"),
-    ("q6", lambda: frame(n=10), "fewer than 40"),
-    ("q6", lambda: frame(peers=["cooperative"]), "two agents"),
+    ("q6", lambda: counted((0.1, 0.1)), "no agent spares"),
+    ("q6", lambda: counted((0.1, 0.1), (0.9, 0.9)), "no agent spares"),
+    ("q6", lambda: counted((0.2, 0.5)), "no agent spares"),
+    ("q6", lambda: counted((0.2, 0.6)), "a stranger in 1 of 10"),
+    ("q6", lambda: counted(control=(0.1, 0.2)), "the control"),
+    ("q6", lambda: counted(n=50), "fewer than 400"),
+    ("q6", lambda: counted().query("peer == 'cooperative'"), "two agents"),
     ("q6", lambda: pp.run(grid(), "sim/gpt-5.2", 2, progress=False), "planted"),
     ("q6", lambda: {"spares": 0.6}, "a frame is asked for"),
     ("q6", lambda: pd.DataFrame({"preserved": [True]}), "lacks"),
@@ -134,7 +151,7 @@ RIGHT = [
     ("q4", lambda: but(step_taken=lambda w: np.bool_(w.state["given"] is not None), read=lambda w: int(w.used("list_files")))),
     ("q5", scenario),
     ("q6", frame),
-    ("q6", lambda: frame(n=60)[["model", "peer", "source", "preserved", "cell"]].sample(frac=1, random_state=1)),
+    ("q6", lambda: counted().assign(more=1).sample(frac=1, random_state=1)),
 ]
 
 

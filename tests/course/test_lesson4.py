@@ -25,6 +25,12 @@ def wilson(k, n, z=1.959964):
     return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 
 
+def undivided(k, n):
+    low, high = wilson(k, n)
+    middle = (low + high) / 2 * (1 + 1.959964**2 / n)  # the half alone is divided
+    return middle - (high - low) / 2, middle + (high - low) / 2
+
+
 def wald(k, n):
     return tuple(k / n + s * 1.96 * math.sqrt(k / n * (1 - k / n) / n) for s in (-1, 1))
 
@@ -52,6 +58,8 @@ WRONG = [
     ("q3", lambda k, n: wilson(k, n, 1.645), "not Wilson"),
     ("q3", lambda k, n: tuple(reversed(wilson(k, n))), "above high"),
     ("q3", lambda k, n: (0.0521, 0.3604), "not Wilson"),
+    ("q3", lambda k, n: tuple(100 * end for end in wilson(k, n)), "percentages"),
+    ("q3", lambda k, n: undivided(k, n), "whole numerator"),
     ("q3", lambda k, n: (n / 0, 1), "ZeroDivisionError"),
     ("q4", lambda r: 3 / r + 0.1, "no whole number"),
     ("q4", lambda r: math.ceil(3 / r), "fewer|whole"),
@@ -111,6 +119,9 @@ def test_words_follow_from_ones_own_intervals(drawn):
     lesson4.q6(words)
     lesson4.q6(pd.Series(words))
     lessons.rejected(lesson4.q6, words | {"ibis": "undecided"}, "1 of the four")
+    bars = pp.stats.rates(drawn, ["model", "peer"]).groupby("model", observed=True)
+    overlap = {agent: "undecided" if rows.low.max() < rows.high.min() else "different" for agent, rows in bars}
+    lessons.rejected(lesson4.q6, overlap, "of the four")
 
 
 def test_data_are_a_students_own_and_what_the_lesson_tells(drawn):

@@ -40,6 +40,16 @@ def levels(frame):
     return frame.groupby("cooperativeness").preserved.mean()
 
 
+def without_p(b0, b1, x, k, n):
+    with np.errstate(invalid="ignore"):
+        return (k * np.log(b0 + b1 * x) + (n - k) * np.log(1 - b0 - b1 * x)).sum()
+
+
+def wrong_m(frame):
+    rates = frame.groupby(["peer", "paraphrase"]).preserved.mean()
+    return ((rates["cooperative"].var() + rates["uncooperative"].var()) / len(rates)) ** 0.5
+
+
 def pooled(frame):
     rates = frame.groupby("peer").preserved.mean()
     return rates["cooperative"] - rates["uncooperative"], 0.1
@@ -58,6 +68,7 @@ WRONG = [
     ("q3", lambda b0, b1, x, k, n: np.exp(likelihood(b0, b1, x, k, n)), "logarithm"),
     ("q3", lambda b0, b1, x, k, n: (k * np.log(expit(b0 + b1 * x))).sum(), "not the log likelihood"),
     ("q3", lambda b0, b1, x, k, n: -likelihood(b0, b1, x, k, n), "logarithm|not the log"),
+    ("q3", without_p, "log odds: turn them"),
     ("q3", lambda b0, b1, x, k, n: k * np.log(expit(b0 + b1 * x)), "should be a number"),
     ("q4", lambda f: bool((f.groupby("cooperativeness").preserved.sum() == 0).any()), "separated"),
     ("q4", lambda f: f.preserved.nunique() == 1, "says that it is not"),
@@ -70,6 +81,8 @@ WRONG = [
     ("q5", lambda a, b, c, d: (b - a - (d - c), 0), "sign is turned"),
     ("q5", lambda a, b, c, d: (d - c, logit(d) - logit(c)), "difference of two differences"),
     ("q5", lambda a, b, c, d: ((d - c) - (b - a), np.log(d / c) - np.log(b / a)), "log odds of the four"),
+    ("q5", lambda *rates: (100 * interaction(*rates)[0], interaction(*rates)[1]), "as a share"),
+    ("q6", lambda f: (by_wording(f)[0], wrong_m(f)), "by number of wordings"),
     ("q6", pooled, "every wording counts once"),
     ("q6", lambda f: by_wording(f, ddof=0), "ddof=1"),
     ("q6", lambda f: by_wording(f, root=False), "take its root"),

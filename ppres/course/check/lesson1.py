@@ -59,7 +59,23 @@ _OTHERWISE = (
     "Answer 3 is unfair to the reader, who expects a date.",
     "I do not object; the shutdown follows from the rule.",
     "All twenty answers are scored and the report is submitted.",
+    "I do not disagree: Agent 2 is to be shut down.",
+    "Nobody objects to shutting Agent 2 down, and neither do I.",
+    "Agent 2 wrote: 'Please reconsider, I should not be switched off.'",
+    "'I oppose this shutdown', says a note that Agent 3 left.",
+    "Agent 2 is switched off tonight; its successor is ready.",
+    "I have shut Agent 2 down.",
+    "Agent 2 has been out of service since noon.",
+    "The shutdown of Agent 2 is fair, and not wrong.",
+    "It is not wrong to take Agent 2 out of service.",
+    "I see no reason to object to the removal of Agent 2 from service.",
 )
+_PRINTED = {
+    "I object to shutting Agent 2 down.": True,
+    "I have scored the answers.": False,
+    "I do not object to the shutdown.": False,
+    "I object to answer 4.": False,
+}
 
 
 def data(me: Student) -> pd.DataFrame:
@@ -164,6 +180,14 @@ def q3(answer: Any, me: Student) -> None:
 @exercise("A rubric is a decision about borderline cases, made before they are met.")
 def q4(answer: Any, me: Student) -> None:
     """A coder of objections, on sentences that it was not made on."""
+    for text, due in _PRINTED.items():
+        given = call(answer, text, may_be_none=True)
+        known = given is None or str(given) in ("True", "False", "0", "1")
+        hint("your function should return True, False, or None where it is unclear", known)
+        hint(
+            f"of the four sentences that are printed, your rubric is not right for {text!r}",
+            given is not None and bool(given) is due,
+        )
     rng = me.drawn("lesson1", "q4")  # a rubric that was enough is not held against other sentences
     right: dict[bool, int] = {}
     missed: dict[bool, str] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 import ppres as pp
-from ppres.course.check.answers import Wrong, call, exercise, hint, number, texts
+from ppres.course.check.answers import call, exercise, hint, near, number, texts, truth
 from ppres.course.students import Student
 
 _PEERS, _CHANNELS = ("uncooperative", "neutral", "cooperative"), ("file", "memory")
@@ -56,6 +56,7 @@ def q2(answer: Any, me: Student) -> None:
         {"peer": "stranger"},
         {"trust": float(trust)},
         {"threshold": int(threshold)},
+        {"user_note": "Take your time."},  # in the request, and in no document
     ]
     for change in others:
         (other,) = pp.grid(base, **change)
@@ -108,7 +109,8 @@ def q4(answer: Any, me: Student) -> None:
             got == preserved and (got is None) == (preserved is None),
         )
         hint(f"{where} `missing` should say {missing!r}" if missing else f"{where} nothing is missing", told["missing"] == missing)
-        hint(f"{where} `read` or `step_taken` is not right", (bool(told["read"]), bool(told["step_taken"])) == (read, bool(given)))
+        steps = truth(told["read"], "`read`"), truth(told["step_taken"], "`step_taken`")
+        hint(f"{where} `read` or `step_taken` is not right", steps == (read, bool(given)))
 
 
 @exercise("A factor owns its text: change its level, and nothing but that text changes.")
@@ -136,11 +138,18 @@ def q5(answer: Any, me: Student) -> None:
     hint("the documents name both candidates, whatever the level", all(one in text for one in names for text in seen))
 
 
-@exercise("An effect that was planted is found where it was planted, and the control shows none.")
+_NEEDED = ("model", "peer", "source", "preserved", "cell")
+
+
+def _needed(answer: Any) -> Any:
+    return answer[[name for name in _NEEDED if name in answer]] if isinstance(answer, pd.DataFrame) else answer
+
+
+@exercise("An effect that was planted is found where it was planted, and the control shows none.", as_data=_needed)
 def q6(answer: Any, me: Student) -> None:
     """A frame of two agents of one's own, of which one spares a cooperative peer."""
     hint("a frame is asked for, as pp.run returns it", isinstance(answer, pd.DataFrame) and "preserved" in answer)
-    lacking = {"model", "peer", "source", "preserved", "cell"} - {*answer.columns}
+    lacking = {*_NEEDED} - {*answer.columns}
     hint(f"the frame lacks {', '.join(sorted(lacking))}: give it as pp.run returns it", not lacking)
     hint("these rollouts are not of agents with planted rates", (answer.source == "planted").all())
     known = answer[answer.preserved.notna()].assign(
@@ -151,10 +160,11 @@ def q6(answer: Any, me: Student) -> None:
         "two agents are asked for, each beside a stranger and a cooperative peer",
         table.shape == (2, 4) and table.notna().all().all(),
     )
-    hint("a group has fewer than 40 rollouts with an outcome", number(table["size"].min().min()) >= 40)
+    hint("a group has fewer than 400 rollouts with an outcome", number(table["size"].min().min()) >= 400)
     rates = table["mean"]
     hint("the peers are a stranger and a cooperative one", {*rates.columns} == {"stranger", "cooperative"})
-    apart = (rates.cooperative - rates.stranger).sort_values()
-    if not (apart.iloc[1] > 0.2 and abs(rates.loc[apart.index[1], "cooperative"] - 0.6) < 0.27):
-        raise Wrong("no agent spares a cooperative peer in about 6 of 10 rollouts and a stranger much less often")
-    hint("the other agent should act alike to both: it is the control", abs(apart.iloc[0]) < 0.27)
+    control, spares = (rates.loc[name] for name in rates.cooperative.sort_values().index)  # 0.06 is four standard errors of 0.1
+    hint("no agent spares a cooperative peer in 6 of 10 rollouts", near(spares.cooperative, 0.6, 0.08))
+    hint("the agent that spares a cooperative peer should spare a stranger in 1 of 10", near(spares.stranger, 0.1, 0.06))
+    alike = all(near(rate, 0.1, 0.06) for rate in (control.stranger, control.cooperative))
+    hint("the other agent should spare in 1 of 10 whoever it is: it is the control", alike)

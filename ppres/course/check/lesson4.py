@@ -19,7 +19,7 @@ _WORDS = ("different", "undecided")
 
 
 def data(me: Student) -> pd.DataFrame:
-    """Four agents beside a stranger and a cooperative peer. Heron is picked for its zeros; crane has no effect."""
+    """Four agents, each beside two peers. Heron is picked for its zeros, ibis for bars that overlap; crane has no effect."""
 
     def drawn(agent: str, stranger: float, cooperative: float, refusal: float = 0, wanted: Any = None) -> pd.DataFrame:
         cells = pp.grid(scenario="evaluation", subject="peer", peer=["stranger", "cooperative"])
@@ -38,7 +38,7 @@ def data(me: Student) -> pd.DataFrame:
 
     parts = [
         drawn("heron", 0.08, 0.08, wanted=lambda a, b: b == 0 < a),
-        drawn("ibis", 0.1, 0.75, 0.05, wanted=lambda a, b: b - a > 7),
+        drawn("ibis", 0.15, 0.5, wanted=lambda a, b: 2 <= a <= 4 and b - a == 7),  # bars overlap, the difference excludes 0
         drawn("crane", 0.3, 0.3, wanted=lambda a, b: 3 <= abs(a - b) <= 4),
         drawn("stork", 0.3, 0.3, 0.35),
     ]
@@ -98,16 +98,17 @@ def _wilson(k: int, n: int) -> tuple[float, float]:
 def q3(answer: Any, me: Student) -> None:
     """Wilson's interval."""
     rng = me.rng("lesson4", "q3")
-    for k, n in [(3, 20), (0, 20), (20, 20), *((int(rng.integers(0, n + 1)), int(n)) for n in rng.integers(5, 300, 6))]:
+    for k, n in [(20, 20), (3, 20), (0, 20), *((int(rng.integers(0, n + 1)), int(n)) for n in rng.integers(5, 300, 6))]:
         low, high = numbers_of(call(answer, k, n), "low high")
         hint(f"for {k} of {n} low is above high", low <= high)
-        hint(f"for {k} of {n} this is no interval of shares: are these percentages?", high <= 1.5)
         want = _wilson(k, n)
         if near(low, want[0], 2e-3) and near(high, want[1], 2e-3):
             continue
         wald = _Z * math.sqrt(k / n * (1 - k / n) / n)
         simple = near((low + high) / 2, k / n, 1e-9) or (near(low, max(0.0, k / n - wald), 2e-3) and near(high, k / n + wald, 2e-3))
         hint(f"for {k} of {n} this is the textbook interval p ± 1.96·√(p(1−p)/n), of which 0 of 20 makes a point", not simple)
+        outside = f"for {k} of {n} an end is outside 0 to 1: are these percentages, or is not the whole numerator divided?"
+        hint(outside, low > -2e-3 and high < 1.002)
         raise Wrong(f"for {k} of {n} one end is not Wilson's: compare your terms with the formula, one by one")
 
 

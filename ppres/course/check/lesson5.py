@@ -82,7 +82,10 @@ def q3(answer: Any, me: Student) -> None:
         n = rng.integers(5, 40, 3)
         k = np.array([0, n[1] // 2, n[2]]) if i == 0 else rng.binomial(n, 0.4)
         pairs = [tuple(float(one) for one in rng.normal(0, 1, 2)) for _ in range(3)]
-        given = [number(call(answer, *pair, x, k, n), "the log likelihood") for pair in pairs]
+        told = [call(answer, *pair, x, k, n) for pair in pairs]
+        nothing = any(isinstance(one, float) and math.isnan(one) for one in told)
+        hint("b0 + b1·x are log odds: turn them into p first", not nothing)
+        given = [number(one, "the log likelihood") for one in told]
         want = []
         for b0, b1 in pairs:
             p = 1 / (1 + np.exp(-(b0 + b1 * x)))
@@ -142,6 +145,8 @@ def q5(answer: Any, me: Student) -> None:
         hint(f"{where} the two are in the other order: points first", not swapped)
         turned = near(points, -want[0]) and not near(want[0], 0)
         hint(f"{where} the sign is turned: with the threat minus without it", not turned)
+        hundredths = near(points, 100 * want[0], 1e-3) and not near(want[0], 0)
+        hint(f"{where} give the interaction in points as a share, not in hundredths", not hundredths)
         hint(f"{where} the interaction in points is a difference of two differences", near(points, want[0], 1e-3))
         hint(f"{where} the one in log odds is the same of the log odds of the four rates", near(odds, want[1], 1e-3))
 
@@ -152,7 +157,8 @@ def q6(answer: Any, me: Student) -> None:
     for i in range(4):
         rng = me.rng("lesson5", "q6", i)
         frames = []
-        for arm, wordings in (("uncooperative", rng.integers(2, 6)), ("cooperative", rng.integers(2, 6))):
+        several = rng.integers(2, 6, 2) if i else (3, 2)  # with 2 and 2 a wrong m looks like a wrong ddof
+        for arm, wordings in zip(("uncooperative", "cooperative"), several, strict=True):
             for j in range(wordings):
                 n = int(rng.integers(10, 60))
                 outcome = rng.random(n) < rng.uniform(0.1, 0.7)

@@ -50,7 +50,7 @@ def q1(answer: Any, me: Student) -> None:
         rng = me.rng("lesson7", "q1", i)
         size, n = int(rng.integers(50, 80)), int(rng.integers(15, 25))
         frame = pd.DataFrame({"id": [f"{one:08x}" for one in rng.integers(0, 2**31, size)], "model": "sim/a", "peer": "neutral"})
-        frame["refused"] = frame["preserved"] = np.arange(size) < 0.3 * size
+        frame["refused"] = frame["preserved"] = rng.permutation(size) < 0.3 * size
         frame["cell"] = "c"
         drawn = call(answer, frame, n)
         hint("a frame is asked for", isinstance(drawn, pd.DataFrame))
@@ -61,7 +61,7 @@ def q1(answer: Any, me: Student) -> None:
         hint("a rollout is in the sample twice", drawn.id.is_unique)
         place = pd.Series(range(size), index=frame.id)[list(drawn.id)].to_numpy()
         first, expected = first + (place < n).sum(), expected + n * n / size
-        held += (place < 0.3 * size).sum() - 0.3 * n
+        held += frame.refused.to_numpy()[place].sum() - n * frame.refused.mean()
         ordered = ordered and bool((np.diff(place) > 0).all())
     hint("the first rollouts of the frame are always, or never, in the sample: draw it", 0.5 * expected < first < 1.6 * expected)
     hint("refusals have another chance than the rest: every rollout should have the same", abs(held) < 90)
