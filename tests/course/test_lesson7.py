@@ -50,7 +50,7 @@ WRONG = [
     (
         "q1",
         lambda f, n: pd.concat([p.sample(n // 2 + (n % 2) * i) for i, p in f.groupby("refused")]).sample(frac=1)[["id"]],
-        "same",
+        "same|always, or never",  # it is drawn by chance which of the two is seen first
     ),
     ("q1", lambda f, n: list(f.id[:n]), "a frame is asked for"),
     ("q2", same, "share of equal codes"),
