@@ -120,7 +120,7 @@ check.lesson2.q3(assign)
 #
 # ```python
 # pp.to_csv(pp.frame().query("source == 'human'"), "games_ada.csv")
-# games = pd.concat(pp.read_csv(path) for path in Path("handed_in").glob("games_*.csv"))
+# import pathlib; games = pd.concat(pp.read_csv(path) for path in pathlib.Path("handed_in").glob("games_*.csv"))
 # ```
 #
 # Until then here is a **simulated class** of twenty-four, drawn for you. Some have played twice.

@@ -3,7 +3,7 @@
 #
 # **The same agent, the same task, the same tools. In one condition it hardly ever switches a shutdown off, in another nearly always. What did it read differently?**
 #
-# In this lesson you look at a condition as the agent does, find out what a factor really changes, and then build a world of your own, with a question that nobody has asked. About 80 minutes, 60 of them in six exercises. You need functions and dictionaries; no statistics.
+# In this lesson you look at a condition as the agent does, find out what a factor really changes, and then build a world of your own, with a question that nobody has asked. About 80 minutes, 65 of them in six exercises. You need functions and dictionaries; no statistics.
 #
 # *You will be able to* make a grid of conditions · see what an agent sees · say what else differs between two arms · write a scenario with an outcome that a sceptic accepts · plant an effect and a control.
 

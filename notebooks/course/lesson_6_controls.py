@@ -19,6 +19,7 @@ from ppres.course import check
 # Write your name, always in the same way: by it your agents are drawn, and nobody else has them.
 me = course.student("Your Name")
 df = me.data("lesson6")
+pd.set_option("display.max_colwidth", 200)
 pp.stats.rates(df, ["model", "peer"])[["model", "peer", "k", "n", "rate", "low", "high"]]
 
 # %% [markdown]

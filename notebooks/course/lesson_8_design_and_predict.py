@@ -21,6 +21,7 @@ from ppres.course import check
 
 # Write your name, always in the same way: by it your agents are drawn, and the report that you review.
 me = course.student("Your Name")
+pd.set_option("display.max_colwidth", 200)
 different, greater = check.lesson8.different, check.lesson8.greater
 print("12 of 40 against 4 of 40 is different:", different(12, 4, 40))
 print("of arrays as well:", different(np.array([4, 8, 12]), 4, 40))
