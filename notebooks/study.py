@@ -14,6 +14,7 @@ import pandas as pd
 
 import ppres as pp
 from ppres import style
+from ppres.store.database import default_path
 
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "figures"
@@ -196,7 +197,7 @@ def readable(frame):
 
 @functools.cache
 def _kept_transcripts():
-    place = Path(os.environ.get("PPRES_STORE") or ROOT / "data" / "ppres.sqlite").with_name("released.sqlite")
+    place = default_path().with_name("released.sqlite")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of rows that cannot be replayed: they are those that are left out
         kept = pp.load_release(groups=GROUPS, folder=os.environ.get("PPRES_RELEASE_FOLDER"), store=place)

@@ -108,10 +108,10 @@ def branch(
 
 
 def _several(ids: str | Iterable[str]) -> list[str]:
-    found = list(dict.fromkeys(arguments.ids(ids)))
-    if not found:
+    distinct = list(dict.fromkeys(arguments.ids(ids)))
+    if not distinct:
         raise ValueError("no rollout was given")
-    return found
+    return distinct
 
 
 def _made(

@@ -34,7 +34,6 @@ def to_jsonl(frame: pd.DataFrame | Iterable[str], path: str | os.PathLike[str], 
     and calls as they came, stop_reason, outcomes, provenance, and a canary by which it can be kept out of training data.
     `read_jsonl` brings them into a store. Raises `StoreError` for a rollout that is not stored or damaged.
     """
-
     ids = arguments.ids(frame, "frame")
     place = output(path)
     text = "".join(line + "\n" for line in _lines(ids, store)).encode()

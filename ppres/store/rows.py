@@ -99,7 +99,12 @@ def packed(rollout: Finished, number: Callable[[str], int]) -> Packed:
     record, scored = rollout.record, rollout.scored
     cache = (scored.scorer, codec.dumps(scored.values), scored.columns)
     row = Row(rollout.key, rollout.cell, rollout.replicate, rollout.stop_reason, *cache)
-    return Packed(row, pack(record.conversation.json() | {"created": record.created, "provenance": record.provenance}, number))
+    return Packed(row, pack(body_of(record), number))
+
+
+def body_of(record: Record) -> dict[str, Any]:
+    """What is kept of a rollout, as JSON."""
+    return record.conversation.json() | {"created": record.created, "provenance": record.provenance}
 
 
 def pack(body: dict[str, Any], number: Callable[[str], int]) -> bytes:
@@ -112,12 +117,6 @@ def pack(body: dict[str, Any], number: Callable[[str], int]) -> bytes:
     ]
     body = body | {"messages": messages, "provenance": number(json.dumps(body["provenance"]))}
     return zlib.compress(codec.dumps(body).encode(), 1)
-
-
-def texts_of(record: Record) -> list[str]:
-    """What is stored once for many rollouts, of one rollout's record."""
-    replies = [message["content"] for message in record.conversation.messages if message["role"] == "tool"]
-    return [*(text for text in replies if len(text) > LONG), json.dumps(record.provenance)]
 
 
 def canonical(value: Any) -> bytes:

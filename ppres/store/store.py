@@ -19,7 +19,7 @@ from typing import Any
 from ppres import codec
 from ppres.conversation import UNFINISHED, Conversation, Record, counts
 from ppres.store.database import Damaged, Database, StoreError, StorePath
-from ppres.store.rows import Finished, Packed, Row, Scored, cell_digest, pack, packed, texts_of
+from ppres.store.rows import Finished, Packed, Row, Scored, body_of, cell_digest, pack, packed
 
 SCHEMA = 2
 _TABLES = """
@@ -120,7 +120,13 @@ class Store(Database):
 
     def numbers(self, record: Record) -> dict[str, int]:
         """By which numbers the texts of a rollout that is stored here are known; see `Packed`."""
-        return {text: self._text_id(text) for text in texts_of(record)}
+        known: dict[str, int] = {}
+
+        def number(text: str) -> int:
+            return known.setdefault(text, self._text_id(text))
+
+        pack(body_of(record), number)  # which asks for each
+        return known
 
     def _delete(self, key: bytes, stop_reasons: Iterable[str] | None = None) -> int:
         """Delete a rollout, or where it stopped for one of these reasons."""
