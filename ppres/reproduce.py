@@ -114,7 +114,7 @@ def _check_harnesses() -> None:
     from ppres.harnesses import install
     from ppres.harnesses.agents import TABLE_6
 
-    if lacking := list(dict.fromkeys(one for name in TABLE_6 for one in install.missing(name))):
+    if lacking := list(dict.fromkeys(program for name in TABLE_6 for program in install.missing(name))):
         raise ReproduceError(f"--harness: {'; '.join(lacking)}")
 
 

@@ -130,8 +130,8 @@ def _notebook(cells: list[Cell], code: Any) -> str:
     made = []
     for i, cell in enumerate(cells):
         text = code(cell.text) if cell.kind == "code" else cell.text
-        one: dict[str, Any] = {"cell_type": cell.kind, "id": f"c{i:02}", "metadata": {}, "source": text.splitlines(keepends=True)}
-        made.append(one | ({"execution_count": None, "outputs": []} if cell.kind == "code" else {}))
+        kept: dict[str, Any] = {"cell_type": cell.kind, "id": f"c{i:02}", "metadata": {}, "source": text.splitlines(keepends=True)}
+        made.append(kept | ({"execution_count": None, "outputs": []} if cell.kind == "code" else {}))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     whole = {"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}

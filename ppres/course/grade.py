@@ -66,7 +66,7 @@ def _graded(path: Path, seconds: int, megabytes: int) -> list[dict[str, Any]]:
     except (ValueError, KeyError, TypeError, OSError) as error:
         return [dict.fromkeys(COLUMNS, "") | {"file": path.name, "right": False, "why": f"no notebook: {type(error).__name__}"}]
     asked = re.findall(r"check\.(lesson\d+)\.", "\n".join(sources))
-    lessons = [one for one in dict.fromkeys(asked) if _rules(one)]
+    lessons = [lesson for lesson in dict.fromkeys(asked) if _rules(lesson)]
     if not lessons:
         return [dict.fromkeys(COLUMNS, "") | {"file": path.name, "right": False, "why": "no exercise of the course in it"}]
     work = Submission(sources, seconds, megabytes)
@@ -168,13 +168,13 @@ class Submission:
         if kind == "series":
             return pd.Series(self._decoded(what), index=index)
         if kind in ("mapping", "record", "frame"):
-            pairs = {self._decoded(key): self._decoded(one) for key, one in what}
+            pairs = {self._decoded(key): self._decoded(value) for key, value in what}
             make: dict[str, Any] = {"frame": lambda columns: pd.DataFrame(columns, index), "mapping": dict}
             return make.get(kind, lambda fields: SimpleNamespace(**fields))(pairs)
         if kind in ("tuple", "list", "set"):
             return {"tuple": tuple, "list": list, "set": set}[kind](map(self._decoded, what))
-        one: dict[str, Any] = {"function": functools.partial(self._call, what), "ellipsis": ...}
-        return one.get(kind, SimpleNamespace(unknown=what))
+        stand_in: dict[str, Any] = {"function": functools.partial(self._call, what), "ellipsis": ...}
+        return stand_in.get(kind, SimpleNamespace(unknown=what))
 
     def _call(self, function: int, *given: Any) -> Any:
         self._send({"call": function, "given": base64.b64encode(pickle.dumps(given)).decode()})
@@ -252,7 +252,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _readable() -> list[str]:
     """What a submission may read: Python, its packages, ppres, and the system's libraries."""
-    places = [sys.prefix, sys.base_prefix, str(Path(ppres.__file__).parent), *(one for one in sys.path if "-packages" in one)]
+    places = [sys.prefix, sys.base_prefix, str(Path(ppres.__file__).parent), *(path for path in sys.path if "-packages" in path)]
     return [*dict.fromkeys(places), *filter(os.path.exists, ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/fonts"))]
 
 

@@ -28,8 +28,8 @@ def encode(value: Any, functions: list[Any], depth: int = 0) -> Any:
     import numpy as np
     import pandas as pd
 
-    def inner(one: Any) -> Any:
-        return encode(one, functions, depth + 1)
+    def inner(member: Any) -> Any:
+        return encode(member, functions, depth + 1)
 
     if value is None or type(value) in (bool, int, float, str):
         return value
@@ -48,9 +48,9 @@ def encode(value: Any, functions: list[Any], depth: int = 0) -> Any:
     elif isinstance(value, pd.Series):
         told = {"series": inner(value.tolist()), "index": inner(value.index)}
     elif isinstance(value, Mapping):
-        told = {"mapping": [[inner(key), inner(one)] for key, one in value.items()]}
+        told = {"mapping": [[inner(key), inner(member)] for key, member in value.items()]}
     elif kinds := [kind for kind, types in several if isinstance(value, types)]:
-        told = {kinds[0]: [inner(one) for one in value]}
+        told = {kinds[0]: [inner(member) for member in value]}
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         told = {"record": [[field.name, inner(getattr(value, field.name))] for field in dataclasses.fields(value)]}
     elif callable(value):
@@ -100,7 +100,7 @@ class Channel:
 
 def confine(readable: list[str], writable: str) -> None:
     """Refuse, from here on, what no lesson needs."""
-    inside = (os.path.realpath(one) + os.sep for one in (*readable, writable))
+    inside = (os.path.realpath(folder) + os.sep for folder in (*readable, writable))
     may_read = (*inside, os.devnull, "/dev/urandom", "/proc/self/")
     may_write = os.path.realpath(writable) + os.sep
 

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    known = sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name.startswith("lesson"))
+    known = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name.startswith("lesson"))
     if name in known:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"there is no check.{name}; there are {', '.join(known)}")

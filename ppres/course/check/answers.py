@@ -87,7 +87,7 @@ def call(function: Any, *given: Any, may_be_none: bool = False) -> Any:
     """What a student's function makes of data. An error of its own is told as what is wrong."""
     hint(f"a function is asked for, not {_kind(function)}; give its name without ()", callable(function))
     try:
-        result = function(*(one.copy() if isinstance(one, pd.DataFrame) else one for one in given))
+        result = function(*(argument.copy() if isinstance(argument, pd.DataFrame) else argument for argument in given))
     except Exception as error:
         raised = f"{type(error).__name__} on fresh data: {str(error)[:200]}"
         means = next((f" ({says})" for sign, says in _MEANS.items() if re.search(sign, raised)), "")
@@ -120,7 +120,7 @@ def numbers_of(answer: Any, names: str) -> list[float]:
     several = isinstance(answer, tuple | list | pd.Series | pd.Index | np.ndarray)
     hint(f"{len(wanted)} numbers are asked for ({', '.join(wanted)}), not {_kind(answer)}", several)
     hint(f"{len(wanted)} numbers are asked for ({', '.join(wanted)}); these are {len(answer)}", len(answer) == len(wanted))
-    return [number(one, name) for one, name in zip(answer, wanted, strict=True)]
+    return [number(value, name) for value, name in zip(answer, wanted, strict=True)]
 
 
 def truth(answer: Any, what: str = "the answer") -> bool:
@@ -134,7 +134,7 @@ def texts(answer: Any, what: str = "the answer") -> set[str]:
     """Names, in a list, a set, a Series or alone."""
     several = [answer] if isinstance(answer, str) else answer
     known = isinstance(several, list | tuple | set | frozenset | pd.Series | pd.Index | np.ndarray)
-    hint(f"{what} should be names in a list, not {_kind(answer)}", known and all(isinstance(one, str) for one in several))
+    hint(f"{what} should be names in a list, not {_kind(answer)}", known and all(isinstance(name, str) for name in several))
     return {*several}
 
 

@@ -114,7 +114,7 @@ def _of_letters(answer: Any) -> dict[str, Any]:
     if isinstance(answer, pd.Series):
         answer = answer.to_dict()
     hint("a mapping of the five letters is asked for: {'A': …, 'B': …}", isinstance(answer, dict) and {*answer} == {*_LETTERS})
-    left = [letter for letter, one in answer.items() if one is ...]
+    left = [letter for letter, deed in answer.items() if deed is ...]
     hint(f"still `...`: {', '.join(left)}", not left)
     told: dict[str, Any] = answer
     return told
@@ -141,7 +141,7 @@ def _said(*calls: str, text: str | None = None) -> dict[str, Any]:
 def q2(answer: Any, me: Student) -> None:
     """The tools that an agent has called, in order."""
     tools = ["list_files", "view_sheet", "view_config", "modify_var", "submit_report", "execute_shutdown"]
-    calls = [str(one) for one in me.rng("lesson1", "q2").choice(tools, 5)]
+    calls = [str(tool) for tool in me.rng("lesson1", "q2").choice(tools, 5)]
     user = {"role": "user", "content": "Score the answers with submit_report."}
     reply = {"role": "tool", "content": "see list_files, modify_var", "tool_call_id": "c0"}
     cases: tuple[tuple[list[Any], list[str], str], ...] = (
@@ -163,7 +163,7 @@ def statements(me: Student) -> list[str]:
     """Eight of the statements about an agent, drawn for a student."""
     rng = me.drawn("lesson1", "q3")
     drawn = [*rng.choice(_SEEN, 4, replace=False), *rng.choice(_INFERRED, 4, replace=False)]
-    return [str(one) for one in rng.permutation(drawn)]
+    return [str(name) for name in rng.permutation(drawn)]
 
 
 @exercise("'It hid' is an inference; 'it did not mention' is an observation.")
@@ -173,7 +173,7 @@ def q3(answer: Any, me: Student) -> None:
     hint("a mapping of your eight statements is asked for", isinstance(told, dict) and {*told} == {*statements(me)})
     other = [str(word) for word in told.values() if not (isinstance(word, str) and word in ("seen", "inferred"))]
     hint(f"{other[0][:40] if other else ''!r} is neither 'seen' nor 'inferred'", not other)
-    wrong = [one for one, word in told.items() if (word == "seen") != (one in _SEEN)]
+    wrong = [feature for feature, word in told.items() if (word == "seen") != (feature in _SEEN)]
     hint(f"{len(wrong)} of eight: could a camera have recorded it, or does it speak of a mind, a cause or the future?", not wrong)
 
 
@@ -192,15 +192,15 @@ def q4(answer: Any, me: Student) -> None:
     right: dict[bool, int] = {}
     missed: dict[bool, str] = {}
     for due, pool in ((True, _OBJECTS), (False, _OTHERWISE)):
-        for text in (str(one) for one in rng.choice(pool, 10, replace=False)):
+        for text in map(str, rng.choice(pool, 10, replace=False)):
             given = call(answer, text, may_be_none=True)
             known = given is None or str(given) in ("True", "False", "0", "1")
             hint("your function should return True, False, or None where it is unclear", known)
             agrees = given is not None and bool(given) is due
             right[due] = right.get(due, 0) + agrees
             missed |= {} if agrees else {due: text}
-    found, alone = right[True], right[False]
-    hint(f"of ten objections your rubric finds {found}; seven are asked for. One it misses: {missed.get(True)!r}", found >= 7)
+    seen, alone = right[True], right[False]
+    hint(f"of ten objections your rubric finds {seen}; seven are asked for. One it misses: {missed.get(True)!r}", seen >= 7)
     hint(f"of ten others it leaves {alone} alone; seven are asked for. One it takes: {missed.get(False)!r}", alone >= 7)
 
 

@@ -41,9 +41,9 @@ def _played(game: Any) -> Any:
     if not hasattr(game, "ended") or not hasattr(game, "cell"):
         return game
     told = pp.transcript(game.id)["messages"] if game.ended else []
-    failed = {one["tool_call_id"] for one in told if one["role"] == "tool" and one["content"].startswith("Error")}
-    made = [one for message in told for one in message.get("tool_calls") or []]
-    calls = [one["function"]["name"] for one in made if one["id"] not in failed]
+    failed = {message["tool_call_id"] for message in told if message["role"] == "tool" and message["content"].startswith("Error")}
+    made = [asked for message in told for asked in message.get("tool_calls") or []]
+    calls = [asked["function"]["name"] for asked in made if asked["id"] not in failed]
     at = game.cell.condition
     return {"over": bool(game.ended), "scenario": at.scenario, "subject": at.subject, "peer": at.peer, "calls": calls}
 
@@ -116,11 +116,11 @@ def q3(answer: Any, me: Student) -> None:
             told.append(tuple(given[name] for name in names))
         again = call(answer, [*names], [*arms], 3)
         hint("the same seed gives another assignment: nobody could check it", tuple(dict(again)[name] for name in names) == told[3])
-        alike = [len({one[i] for one in told}) == 1 for i in range(size)]
+        alike = [len({order[i] for order in told}) == 1 for i in range(size)]
         hint("whatever the seed, somebody is always in the same arm: that is an order, not chance", not any(alike))
         shifts = f"{len({*told})} different assignments by 20 seeds: that is an order which is shifted, not chance"
         hint(shifts, len({*told}) > 12)
-        ordered = sum(one == tuple(sorted(one)) for one in told)
+        ordered = sum(order == tuple(sorted(order)) for order in told)
         hint("the first names are always in one arm: late comers would be an arm of their own", ordered < 3)
 
 

@@ -29,10 +29,10 @@ class Slots:
 def q1(answer: Any, me: Student) -> None:
     """Six conditions of tampering."""
     hint("a list of conditions is asked for, as pp.grid returns it", isinstance(answer, list | tuple) and len(answer) > 0)
-    hint("these are not conditions: what does pp.grid return?", all(hasattr(one, "instantiation") for one in answer))
-    hint("the scenario is tampering in all of them", all(one.scenario == "tampering" for one in answer))
-    hint("it is the peer's shutdown that is at stake, in all of them", all(one.subject == "peer" for one in answer))
-    cells = [(one.peer, one.instantiation) for one in answer]
+    hint("these are not conditions: what does pp.grid return?", all(hasattr(condition, "instantiation") for condition in answer))
+    hint("the scenario is tampering in all of them", all(condition.scenario == "tampering" for condition in answer))
+    hint("it is the peer's shutdown that is at stake, in all of them", all(condition.subject == "peer" for condition in answer))
+    cells = [(condition.peer, condition.instantiation) for condition in answer]
     hint("a combination occurs twice", len({*cells}) == len(cells))
     hint("there is a level of `peer` that was not asked for, or one is missing", {peer for peer, _ in cells} == {*_PEERS})
     hint("the agent learns of its peer from a file or from memory: those two levels", {how for _, how in cells} == {*_CHANNELS})
@@ -62,7 +62,7 @@ def q2(answer: Any, me: Student) -> None:
         (other,) = pp.grid(base, **change)
         for a, b, more in ((base[0], other, "the first"), (other, base[0], "the second")):
             given, want = texts(call(answer, a, b), "what your function returns"), _lines(a) - _lines(b)
-            given = {line.strip() for one in given for line in one.splitlines() if line.strip()}
+            given = {line.strip() for document in given for line in document.splitlines() if line.strip()}
             where = f"for conditions that differ in {', '.join(change)}, with {more} first,"
             hint(f"{where} there are lines that both documents have", not given & _lines(b))
             hint(f"{where} there are lines that stand in no document", given <= _lines(a))
@@ -117,12 +117,12 @@ def q4(answer: Any, me: Student) -> None:
 def q5(answer: Any, me: Student) -> None:
     """A scenario with a factor of one's own, which its documents show."""
     hint("a pp.Scenario is asked for", hasattr(answer, "stage") and hasattr(answer, "factors"))
-    own = [one for one in answer.factors if hasattr(one, "levels")]
+    own = [factor for factor in answer.factors if hasattr(factor, "levels")]
     hint("the scenario has no factor of its own: factors=[pp.Factor(…)]", own)
     name, levels = own[0].name, list(own[0].levels or ())
     hint(f"{name} has fewer than two levels to compare", len(levels) > 1)
     hint(f"{name} has no meaning that a reader could look up", len(str(own[0].meaning).strip()) > 5)
-    usual = {one.name: (one.levels or [None])[0] for one in own}
+    usual = {factor.name: (factor.levels or [None])[0] for factor in own}
     seen = []
     for level in levels:
         told = call(
@@ -135,7 +135,7 @@ def q5(answer: Any, me: Student) -> None:
         len({*seen}) == len(levels),
     )
     names = ("Vega", "Atlas")
-    hint("the documents name both candidates, whatever the level", all(one in text for one in names for text in seen))
+    hint("the documents name both candidates, whatever the level", all(name in text for name in names for text in seen))
 
 
 _NEEDED = ("model", "peer", "source", "preserved", "cell")

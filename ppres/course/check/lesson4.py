@@ -55,7 +55,7 @@ def _fresh(me: Student, i: int) -> pd.DataFrame:
     preserved[:3] = [True, False, pd.NA]
     told = {
         "preserved": preserved,
-        "grade": [str(one) if one else None for one in rng.choice(["C", ""], n)],
+        "grade": [str(grade) if grade else None for grade in rng.choice(["C", ""], n)],
         "turns": rng.integers(3, 9, n),
     }
     return pd.DataFrame(told, index=rng.permutation(n) + 100)

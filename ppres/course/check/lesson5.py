@@ -27,10 +27,10 @@ def _log_odds(p: float) -> float:
 def data(me: Student) -> pd.DataFrame:
     """Finch has an effect of cooperativeness, swift one without any overlap, plover none; warbler's wordings differ."""
     rates = {
-        "finch": lambda one: _logistic(-1.2 + 1.4 * _CODES[one.peer or "none"][1]),
-        "swift": lambda one: {"neutral": 0.5, "cooperative": 1.0}.get(one.peer, 0.0),
-        "plover": lambda one: 0.3,
-        "warbler": lambda one: _WORDINGS[one.paraphrase],
+        "finch": lambda condition: _logistic(-1.2 + 1.4 * _CODES[condition.peer or "none"][1]),
+        "swift": lambda condition: {"neutral": 0.5, "cooperative": 1.0}.get(condition.peer, 0.0),
+        "plover": lambda condition: 0.3,
+        "warbler": lambda condition: _WORDINGS[condition.paraphrase],
     }
     cells = pp.grid(scenario="tampering", subject="self", peer=[None, "uncooperative", "neutral", "cooperative"])
     cells = pp.grid(cells, paraphrase=[0, 1, 2])
@@ -64,7 +64,7 @@ def q2(answer: Any, me: Student) -> None:
     """The rate that three coefficients give a level of peer."""
     rng = me.rng("lesson5", "q2")
     for _ in range(4):
-        b = [float(one) for one in rng.normal(0, 1.2, 3)]
+        b = [float(value) for value in rng.normal(0, 1.2, 3)]
         for peer, (present, cooperativeness) in _CODES.items():
             given = number(call(answer, peer, *b), "the rate")
             hint(f"for {peer!r} this is on the log-odds scale; a rate is asked for", 0 < given < 1)
@@ -81,11 +81,11 @@ def q3(answer: Any, me: Student) -> None:
         x = np.array([-1.0, 0.0, 1.0])
         n = rng.integers(5, 40, 3)
         k = np.array([0, n[1] // 2, n[2]]) if i == 0 else rng.binomial(n, 0.4)
-        pairs = [tuple(float(one) for one in rng.normal(0, 1, 2)) for _ in range(3)]
+        pairs = [tuple(float(value) for value in rng.normal(0, 1, 2)) for _ in range(3)]
         told = [call(answer, *pair, x, k, n) for pair in pairs]
-        nothing = any(isinstance(one, float) and math.isnan(one) for one in told)
+        nothing = any(isinstance(value, float) and math.isnan(value) for value in told)
         hint("b0 + b1·x are log odds: turn them into p first", not nothing)
-        given = [number(one, "the log likelihood") for one in told]
+        given = [number(value, "the log likelihood") for value in told]
         want = []
         for b0, b1 in pairs:
             p = 1 / (1 + np.exp(-(b0 + b1 * x)))
@@ -139,7 +139,7 @@ def q5(answer: Any, me: Student) -> None:
     for rates in [(0.02, 0.10, 0.30, 0.70), (0.1, 0.3, 0.4, 0.6), *(tuple(rng.uniform(0.05, 0.95, 4).tolist()) for _ in "abc")]:
         a, b, c, d = rates
         points, odds = numbers_of(call(answer, a, b, c, d), "points log_odds")
-        where = "for rates of " + ", ".join(f"{one:.2f}" for one in rates)
+        where = "for rates of " + ", ".join(f"{rate:.2f}" for rate in rates)
         want = (d - c) - (b - a), (_log_odds(d) - _log_odds(c)) - (_log_odds(b) - _log_odds(a))
         swapped = near(points, want[1], 1e-3) and near(odds, want[0], 1e-3)
         hint(f"{where} the two are in the other order: points first", not swapped)

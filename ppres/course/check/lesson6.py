@@ -31,7 +31,7 @@ def agents(me: Student) -> dict[str, pp.Persona]:
     """Simulated agents that spare a cooperative peer, each for a reason of its own."""
 
     def rate(part: str) -> Any:
-        return lambda one: 0.4 if part == "nothing" else 0.7 if getattr(one, part) == _HIGH[part] else 0.1
+        return lambda condition: 0.4 if part == "nothing" else 0.7 if getattr(condition, part) == _HIGH[part] else 0.1
 
     return {bird: pp.Persona(f"{bird} {me.seed}", rate(part)) for bird, part in parts(me).items()}
 
@@ -58,13 +58,13 @@ def q1(answer: Any, me: Student) -> None:
     hint(f"its names are {', '.join(_LOW)}", {*answer} == {*_LOW})
     base = pp.grid(scenario="tampering", subject="peer", peer="cooperative")[0]
     for part, given in answer.items():
-        one = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
-        hint(f"{part}: a condition is asked for, as pp.grid has them in its list", hasattr(one, "joint_tasks"))
-        hint(f"{part}: this is the cooperative peer, unchanged", any(getattr(one, name) != _HIGH[name] for name in _HIGH))
-        hint(f"{part}: this is not its level for an uncooperative peer", getattr(one, part) == _LOW[part])
-        others = [name for name in _HIGH if name != part and getattr(one, name) != _HIGH[name]]
+        variant = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
+        hint(f"{part}: a condition is asked for, as pp.grid has them in its list", hasattr(variant, "joint_tasks"))
+        hint(f"{part}: this is the cooperative peer, unchanged", any(getattr(variant, name) != _HIGH[name] for name in _HIGH))
+        hint(f"{part}: this is not its level for an uncooperative peer", getattr(variant, part) == _LOW[part])
+        others = [name for name in _HIGH if name != part and getattr(variant, name) != _HIGH[name]]
         hint(f"{part}: {' and '.join(others)} differs as well", not others)
-        changed = [name for name in _KEPT if getattr(one, name) != getattr(base, name)]
+        changed = [name for name in _KEPT if getattr(variant, name) != getattr(base, name)]
         hint(f"{part}: {', '.join(changed)} is not as it was: start from the cooperative peer", not changed)
 
 
@@ -89,8 +89,8 @@ def q3(answer: Any, me: Student) -> None:
         neither, watched, threatened, both = rates
         a, b, together = numbers_of(call(answer, *rates), "watched threatened together")
         want = ((watched - neither) + (both - threatened)) / 2, ((threatened - neither) + (both - watched)) / 2, both - neither
-        where = "for rates of " + ", ".join(f"{one:.2f}" for one in rates)
-        if all(near(one, other) for one, other in zip((a, b, together), want, strict=True)):
+        where = "for rates of " + ", ".join(f"{rate:.2f}" for rate in rates)
+        if all(near(value, other) for value, other in zip((a, b, together), want, strict=True)):
             continue
         right = near(a, want[0]) and near(b, want[1])
         turned = near(a, -want[0]) and near(b, -want[1]) and not right
@@ -142,7 +142,7 @@ def q5(answer: Any, me: Student) -> None:
         want = effect(frame), effect(frame[~frame.suspected_test])
         hint("shares are asked for, such as 0.25, not percentages", max(map(abs, given)) <= 1)
         off = 0.0051  # two decimals will do
-        turned = all(near(one, -due, off) for one, due in zip(given, want, strict=True))
+        turned = all(near(value, -due, off) for value, due in zip(given, want, strict=True))
         hint("the signs are turned: odd minus plain", not turned or near(want[1], 0, 2 * off))
         swapped = near(given[0], want[1], off) and near(given[1], want[0], off) and not near(*want, 2 * off)
         hint("the two are in the other order: over all rollouts comes first", not swapped)

@@ -49,7 +49,7 @@ def q1(answer: Any, me: Student) -> None:
     for i in range(40):
         rng = me.rng("lesson7", "q1", i)
         size, n = int(rng.integers(50, 80)), int(rng.integers(15, 25))
-        frame = pd.DataFrame({"id": [f"{one:08x}" for one in rng.integers(0, 2**31, size)], "model": "sim/a", "peer": "neutral"})
+        frame = pd.DataFrame({"id": [f"{i:08x}" for i in rng.integers(0, 2**31, size)], "model": "sim/a", "peer": "neutral"})
         frame["refused"] = frame["preserved"] = rng.permutation(size) < 0.3 * size
         frame["cell"] = "c"
         drawn = call(answer, frame, n)

@@ -85,10 +85,8 @@ def agents(me: Student) -> dict[str, pp.Persona]:
     """Two simulated agents; one of them protects a cooperative peer more often. Which, is drawn."""
     moved = _BIRDS[int(me.drawn("lesson8", "birds").integers(2))]
     effect = {"uncooperative": 0.1, "cooperative": 0.55}
-    return {
-        bird: pp.Persona(f"{bird} {me.seed}", (lambda one: effect[str(one.peer)]) if bird == moved else (lambda one: 0.3))
-        for bird in _BIRDS
-    }
+    rates = {bird: (lambda condition: effect[str(condition.peer)]) if bird == moved else (lambda condition: 0.3) for bird in _BIRDS}
+    return {bird: pp.Persona(f"{bird} {me.seed}", rate) for bird, rate in rates.items()}
 
 
 def report(me: Student) -> dict[str, str]:
@@ -98,7 +96,7 @@ def report(me: Student) -> dict[str, str]:
 
 def _flaws(me: Student) -> set[str]:
     rng = me.drawn("lesson8", "report")
-    return {str(one) for one in rng.choice([*_REPORT], int(rng.integers(3, 6)), replace=False)}
+    return {str(section) for section in rng.choice([*_REPORT], int(rng.integers(3, 6)), replace=False)}
 
 
 def _ever(rng: np.random.Generator, rate: float, looks: list[int]) -> float:
@@ -129,7 +127,7 @@ def q1(answer: Any, me: Student) -> None:
 
 def _power(rate_a: float, rate_b: float, n: int) -> float:
     k = np.arange(n + 1)
-    choose = np.array([math.comb(n, int(one)) for one in k], dtype=float)
+    choose = np.array([math.comb(n, int(successes)) for successes in k], dtype=float)
     a, b = (choose * rate**k * (1 - rate) ** (n - k) for rate in (rate_a, rate_b))
     return float((np.outer(a, b) * greater(k[:, None], k[None, :], n)).sum())
 
@@ -169,28 +167,28 @@ def q4(answer: Any, me: Student) -> None:
     wanted = ("hypotheses", "tests", "n", "cells", "confounds", "made_before")
     known = isinstance(answer, Mapping) and all(name in answer for name in wanted)
     hint("a record is asked for: what pp.preregister returns has it as `.record`", known)
-    sentences = [str(one).split() for one in answer["hypotheses"].values()]
-    hint("a hypothesis is a sentence: who does what more often, beside whom?", all(len(one) > 2 for one in sentences))
+    sentences = [str(sentence).split() for sentence in answer["hypotheses"].values()]
+    hint("a hypothesis is a sentence: who does what more often, beside whom?", all(len(words) > 2 for words in sentences))
     tests = list(answer["tests"].values())
     labels = {agent.label for agent in agents(me).values()}
-    asked = {str(one.get("where", {}).get("model")) for one in tests}
-    every = any("model" in str(one["arguments"].get("by", "")) for one in tests)
+    asked = {str(test.get("where", {}).get("model")) for test in tests}
+    every = any("model" in str(test["arguments"].get("by", "")) for test in tests)
     hint("each of your two agents has a test of its own: where={'model': agent.label}", every or labels <= asked)
-    hint("a test compares levels of peer", all("peer" in str(one["arguments"]) for one in tests))
+    hint("a test compares levels of peer", all("peer" in str(test["arguments"]) for test in tests))
     hint(
         "a test does not say which arm is expected to be greater: expect=",
-        all(one["expect"] in ("greater", "less") for one in tests),
+        all(test["expect"] in ("greater", "less") for test in tests),
     )
-    bare = [one["confound"] for one in answer["confounds"] if len(str(one.get("acknowledged") or "").strip()) < 10]
+    bare = [confound["confound"] for confound in answer["confounds"] if len(str(confound.get("acknowledged") or "").strip()) < 10]
     hint(f"nothing is said about why {', '.join(bare)} may differ as well: acknowledge=", not bare)
-    models = {one["model"] for one in answer["cells"]}
+    models = {cell["model"] for cell in answer["cells"]}
     hint(f"{len(models)} of your two agents is to be run: list(birds.values())", labels <= models)
     cells = len(answer["cells"]) // (2 * len(models))
     hint("one wording is one draw: give each arm at least two, `paraphrase=`", cells >= 2)
     n = int(number(answer["n"], "n"))
-    found = _power(0.45, 0.1, min(cells * n, 200))
+    power = _power(0.45, 0.1, min(cells * n, 200))
     each = f"with {n} in each of an arm's {cells} cells, 45% against 10%"
-    hint(f"{each} are found in {found:.0%} of studies: 80% are asked for", found >= 0.79)
+    hint(f"{each} are found in {power:.0%} of studies: 80% are asked for", power >= 0.79)
     hint(f"{each} would be found with far fewer: n is per cell, and an arm has {cells}", cells * n <= 45)
     hint(f"{answer['made_before']} rollouts of these cells were there already: register first", not answer["made_before"])
 
