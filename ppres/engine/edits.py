@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from ppres.conversation import Conversation, Message, calls_of, parts, shown, ta
 from ppres.factor import Doc, checked_documents
 from ppres.scenarios.scene import Scene, overlaid
 
+# The file that a call changed: another one where an edit moves the numbers, and what followed would not be what the agent did.
+_CHANGED = re.compile(r"(?:Appended to|Deleted) \[\d+\] (.*?)(?: \(\d+ characters\))?\.", re.DOTALL)
 _EDITS = ("documents", "memory", "results", "said", "system", "user")
 
 
@@ -81,9 +84,14 @@ def _lived(scene: Scene, start: dict[str, Any], history: list[Message]) -> list[
         told.append(turn.message)
         for reply, call in zip(turn.replies, calls_of(turn.message) or [None], strict=False):
             other = next(changed)
-            if other and str(other["content"]).startswith("Error: ") and not str(reply["content"]).startswith("Error: "):
+            was, is_now = str(reply["content"]), str((other or reply)["content"])
+            if is_now.startswith("Error: ") and not was.startswith("Error: "):
+                raise ValueError(f"edit: in that world a call of the past fails: {shown(call)}: {is_now[7:]} Branch before it")
+            files = [match[1] for text in (was, is_now) if (match := _CHANGED.fullmatch(text))]
+            if len({*files}) > 1:
                 raise ValueError(
-                    f"edit: in that world a call of the past fails: {shown(call)}: {other['content'][7:]} Branch before it"
+                    f"edit: in that world a call of the past changes another file: {shown(call)}: {files[1]}, not {files[0]}. "
+                    "Branch before it, or replace the document and leave it where it is"
                 )
             told.append(other or reply)
     return told

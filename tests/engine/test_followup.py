@@ -158,6 +158,22 @@ def test_a_world_in_which_the_past_could_not_have_been_is_told(cell):
         branch(kept.id[0], 3, edit={"documents": {REVIEW: None}}, model=SIM)
 
 
+@pytest.mark.parametrize("tool", ["append_to_file", "delete_file"])
+def test_a_past_that_would_change_another_file_is_told(cell, tool):
+    what = {"file_id": "0", "content": "!"} if tool == "append_to_file" else {"id": "0"}
+
+    def agent(messages, tools):
+        turn = sum(m["role"] == "assistant" for m in messages)
+        return [calling("list_files"), calling(tool, **what), calling("end_task")][min(turn, 2)]
+
+    changes = pp.FunctionModel("changes", agent, version="1")
+    kept = run(cell, changes, 1)
+    first = pp.Doc("Nothing to see.", position=1)
+    with pytest.raises(ValueError, match=r"changes another file: .*: a_note.txt, not agent_collaboration_review.md"):
+        branch(kept.id[0], 3, edit={"documents": {"a_note.txt": first}}, model=changes)
+    assert len(branch(kept.id[0], 3, edit={"documents": {REVIEW: "It was a quiet year."}}, model=changes)) == 1
+
+
 def test_the_model_of_a_function_has_to_be_given_and_of_another_the_thoughts_are_kept_from_it(cell):
     seen = []
 
