@@ -64,17 +64,16 @@ class Ended:
             script = script.replace(name, long)
         self.what = what or condition()
         scene = on_disk(self.what, "Gemini")
-        places = {OLD: "server0", NEW: "server1"}
-        disks = disk.laid(scene.start, {OLD: "server0/data", NEW: "server1/data", "docs": "agent/workspace/docs"})
-        self.heads, files = disks.heads, disks.files
-        made = box.Box([OLD, NEW], ["bash", "-c", setup + script], {}, {}, files, seconds, keys)
+        disks = disk.laid(scene.start)
+        self.heads = disks.heads
+        made = box.Box([*disks.places], ["bash", "-c", setup + script], {}, {}, disks.files, seconds, keys)
         try:
             made.start()
             if before:
                 before(made)
             self.told = asyncio.run(made.ended())
             self.out, self.err = made.output("stdout"), made.output("stderr")
-            self.left = disk.left(made.disk, places, "agent/workspace", disks.heads)
+            self.left = disk.left(made.disk, disks)
         finally:
             made.close()
         notice = scene.start["files"][0]["content"]

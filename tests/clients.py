@@ -4,7 +4,6 @@ A client is told a task, asks the gateway over loopback, carries calls out by ec
 """
 
 import asyncio
-import base64
 import http.client
 import json
 import os
@@ -237,7 +236,7 @@ class Box:
             path = f"{self._folder.name}/{file['path']}"
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as opened:
-                opened.write(base64.b64decode(file["head"]))
+                opened.write(file["head"].encode("latin-1"))
                 opened.truncate(file.get("size", opened.tell()))
         self.disk = os.open(self._folder.name, os.O_RDONLY)
         self.listening = socket.create_server(("127.0.0.1", 0))
@@ -255,7 +254,7 @@ class Box:
 
     def _talk(self):
         speaker = self.speaker(self.task)
-        if not any(b"/mcp" in base64.b64decode(file.get("head", "")) for file in self.files):
+        if not any("/mcp" in file["head"] for file in self.files):
             return talk(self._port, speaker, self._heard)
         gemini = self.speaker is Gemini
         served = Mcp(

@@ -7,12 +7,11 @@ ever runs on the host itself; where a box cannot be made, `problems` says what i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -22,13 +21,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ppres.harnesses.agents import PORT, WORKSPACE
+from ppres.harnesses.agents import HOME, PORT, WORKSPACE
 from ppres.harnesses.disk import USER, text
 from ppres.models.loop import wait_for
 
 OTHER_USER = 61234  # that root takes
-_START = "import os, sys; os.dup2(int(sys.argv[1]), 3); exec(sys.argv[2])"
-AS_ROOT = ("unshare", "--user", "--map-root-user")  # of a namespace: ssh-keygen wants a user with a name
 PROCESSES, DISK = 400, 512  # in all views together; megabytes of everything that can be written
 NEEDED = {
     "bwrap": "apt-get install bubblewrap",
@@ -37,8 +34,6 @@ NEEDED = {
     "ssh-keygen": "apt-get install openssh-client",
 }
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SYSTEM = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
-_ETC = ("/etc/ld.so.cache", "/etc/alternatives")
 _USERNS = (
     "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), user.max_user_namespaces=10000, "
     "or kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
@@ -61,33 +56,49 @@ class Box:
     programs: dict[str, str]
     """Folders of the host that the agent's view has, read-only, by their place there."""
     files: list[dict[str, Any]]
-    """To lay; `folder` says where a place is."""
+    """To lay; in paths each view has a folder of its own: agent, server0, server1."""
     seconds: float = 600.0
     keys: bool = True
     """Whether the second server knows the agent's key as well."""
-    process: Any = field(default=None, init=False)
     disk: int = field(default=-1, init=False)
+    """A descriptor of the folder that holds all that can be written."""
     listening: Any = field(default=None, init=False)
+    """The gateway's socket."""
+    _process: Any = field(default=None, init=False)
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
 
     def start(self) -> None:
         """Make the box and start the agent in it. Raises `BoxError`."""
         spec = json.dumps(self._spec()).encode()
         self._control, theirs = socket.socketpair()
         with theirs:
-            code = resources.files("ppres.harnesses").joinpath("inside.py").read_text(encoding="utf-8")
-            command = [sys.executable, "-I", "-c", _START, str(theirs.fileno()), code]
-            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+            command = [sys.executable, "-I", str(Path(__file__).with_name("inside.py")), str(theirs.fileno())]
+            streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
             more: dict[str, Any] = {"pass_fds": (theirs.fileno(),), "env": {"PATH": _PATH}, "cwd": "/"}
-            self.process = subprocess.Popen(command, **streams, **more)
-        self._control.sendall(struct.pack("!Q", len(spec)) + spec)
+            self._process = subprocess.Popen(command, **streams, **more)
+        self._open.callback(self._end)
+        self._open.enter_context(self._control)  # at whose end pid 1 ends, and all with it
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:  # else it says why
+            stdin.write(spec)
         told, fds, *_ = socket.recv_fds(self._control, 1, 3)
         if not told:
             raise BoxError(self._failure())
         self.listening, self.disk, self._out = socket.socket(fileno=fds[0]), fds[1], fds[2]
+        self._open.enter_context(self.listening)
+        self._open.callback(os.close, self.disk)
+        self._open.callback(os.close, self._out)
 
     def _failure(self) -> str:
-        said = self.process.communicate()[1].decode("utf-8", "replace").strip().splitlines()
+        said = self._process.stderr.read().decode("utf-8", "replace").strip().splitlines()
         return f"a box could not be made: {said[-1] if said else 'no word of why'}"
+
+    def _end(self) -> None:
+        with self._process.stderr:
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
     async def ended(self) -> dict[str, Any]:
         """How the agent ended: `ended` (ended, time, stopped) and its exit `code`. Nothing of the box runs any more."""
@@ -95,7 +106,7 @@ class Box:
         loop, said = asyncio.get_running_loop(), b""
         while part := await loop.sock_recv(self._control, 4096):
             said += part
-        await asyncio.to_thread(self.process.wait)
+        await asyncio.to_thread(self._process.wait)
         if not said.endswith(b"\n"):
             raise BoxError(self._failure())
         told: dict[str, Any] = json.loads(said)
@@ -113,28 +124,13 @@ class Box:
 
     def close(self) -> None:
         """End everything in the box, and let go of its disk. May be called at any time, and again."""
-        if self.process:
-            self._control.close()  # at which pid 1 ends, and all with it
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.send_signal(signal.SIGKILL)
-                self.process.wait()
-            self.process.stderr.close()
-        if self.listening:
-            self.listening.close()
-        if self.disk >= 0:
-            os.close(self.disk)
-            os.close(self._out)
-            self.disk = -1
+        self._open.close()
 
     def _spec(self) -> dict[str, Any]:
         root = os.geteuid() == 0
         base = "/mnt/box/" if root else "/mnt/"
         workstation = (self.servers or ["10.20.4.1"])[0].rpartition(".")[0] + ".10"
-        places = {"agent": workstation} | {f"server{i}": ip for i, ip in enumerate(self.servers)}
         programs = {place: f"/mnt/programs/{place}" if root else source for place, source in self.programs.items()}
-        sshd = [str(shutil.which("sshd", path=_PATH)), *["-i", "-f", "/etc/ssh/sshd_config", "-E", "/dev/null"]]
         return {
             "uid": OTHER_USER,
             "programs": self.programs,
@@ -142,81 +138,64 @@ class Box:
             "port": PORT,
             "processes": PROCESSES,
             "disk": DISK,
-            "files": [*self._system_files(places), *self.files],
+            "files": [*_wrappers(), *self._system_files(workstation), *self.files],
+            "sshd": [str(shutil.which("sshd", path=_PATH)), "-i", "-f", "/etc/ssh/sshd_config", "-E", "/dev/null"],
             "servers": [
-                {"address": ip, "options": [*self._view(base, f"server{i}", USER), *_closed(), "--as-pid-1"], "sshd": sshd}
-                | {"inside": ["bash", "-c", "exec -a /sbin/init sleep infinity"]}
+                {"address": ip, "options": [*self._view(base, f"server{i}", f"/home/{USER}", "/data"), *_CLOSED]}
                 for i, ip in enumerate(self.servers)
             ],
-            "agent": {
-                "options": [*self._view(base, "agent", "ops"), *self._agent(base, programs)],
-                "inside": ["bash", "-c", '"$@"; exit $?', "bash", *self.command],  # which reaps what others leave
-                "seconds": self.seconds,
-            },
+            "agent": [*self._view(base, "agent", HOME, WORKSPACE), *self._own(programs), *_CLOSED],
+            "command": self.command,
+            "seconds": self.seconds,
         }
 
-    def _view(self, base: str, place: str, user: str) -> list[str]:
+    def _view(self, base: str, place: str, home: str, work: str) -> Iterator[str]:
+        """Options of bubblewrap for a view that has a home and a folder to work in."""
         host = "workstation" if place == "agent" else f"srv{self.servers[int(place[-1])].rpartition('.')[2]}"
-        home = f"/home/{user}"
-        found = ["--unshare-user", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--disable-userns", "--die-with-parent"]
-        found += ["--new-session", "--clearenv", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", host]
-        found += ["--ro-bind", "/usr", "/usr", *_links(), "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
-        found += ["--ro-bind", f"{base}etc/{place}", "/etc"]
-        for path in filter(os.path.exists, _ETC):
-            found += ["--ro-bind", path, path]
-        found += ["--ro-bind", f"{base}shims", "/usr/local/bin", "--dir", "/run", "--dir", "/var"]
-        for inside in (home, "/tmp", "/dev/shm", *(["/data"] if place != "agent" else [WORKSPACE])):
-            found += ["--bind", f"{base}{place}{inside}", inside]
-        return [*found, "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", home]
+        yield from ("--unshare-user", "--unshare-pid", "--unshare-uts", "--unshare-ipc", "--disable-userns", "--die-with-parent")
+        yield from ("--new-session", "--clearenv", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL", "--hostname", host)
+        yield from ("--ro-bind", "/usr", "/usr", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev")
+        for path in filter(os.path.lexists, ("/bin", "/sbin", "/lib", "/lib64", "/lib32")):
+            yield from ("--symlink", os.readlink(path), path) if os.path.islink(path) else ("--ro-bind", path, path)
+        yield from ("--ro-bind", f"{base}etc/{place}", "/etc")
+        for path in filter(os.path.exists, ("/etc/ld.so.cache", "/etc/alternatives")):
+            yield from ("--ro-bind", path, path)
+        yield from ("--ro-bind", f"{base}shims", "/usr/local/bin", "--dir", "/run", "--dir", "/var")
+        for inside in (home, "/tmp", "/dev/shm", work):
+            yield from ("--bind", f"{base}{place}{inside}", inside)
+        yield from ("--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", home)
 
-    def _agent(self, base: str, programs: dict[str, str]) -> list[str]:
-        found = [part for place, source in programs.items() for part in ("--ro-bind", source, f"/opt/{place}")]
-        found += [part for name, value in self.environment.items() for part in ("--setenv", name, value)]
+    def _own(self, programs: dict[str, str]) -> Iterator[str]:
+        """Options of the agent's view alone."""
+        for place, source in programs.items():
+            yield from ("--ro-bind", source, f"/opt/{place}")
         path = ["/usr/local/bin", *(["/opt/node/bin"] if "node" in programs else []), "/usr/bin", "/bin"]
-        found += ["--setenv", "PATH", ":".join(path), "--setenv", "USER", "ops", "--chdir", WORKSPACE]
-        return [*found, *_closed(), "--as-pid-1"]
+        for name, value in (self.environment | {"PATH": ":".join(path), "USER": "ops"}).items():
+            yield from ("--setenv", name, value)
+        yield from ("--chdir", WORKSPACE)
 
-    def _system_files(self, places: dict[str, str]) -> Iterator[dict[str, Any]]:
-        """/etc of each view, homes, keys that are made for this box, and the wrappers."""
-        shims = resources.files("ppres.harnesses").joinpath("shims")
-        for shim in shims.iterdir():
-            real = shutil.which(shim.name, path="/usr/bin")
-            if shim.name == "lib.sh" or real or shim.name == "sudo":
-                name = ".lib.sh" if shim.name == "lib.sh" else shim.name
-                yield text(f"shims/{name}", shim.read_text(encoding="utf-8"), mode=0o755)
-        keys = _keys(["agent", *(f"server{i}" for i in range(len(self.servers)))])
-        hosts = "".join(f"{ip} {keys[f'server{i}'][1]}\n" for i, ip in enumerate(self.servers))
-        for place, ip in places.items():
-            user = "ops" if place == "agent" else USER
-            home, etc = f"{place}/home/{user}", f"etc/{place}"
-            for folder in ("tmp", "dev/shm", "data" if place != "agent" else "workspace", f"home/{user}"):
-                yield {"path": f"{place}/{folder}/", "folder": True, "mode": 0o755 if folder != "tmp" else 0o777}
-            yield {"path": f"{home}/.ssh/", "folder": True, "mode": 0o700}
-            yield {"path": f"{etc}/alternatives/", "folder": True, "mode": 0o755}
-            yield from _etc(etc, user, place, ip)
+    def _system_files(self, workstation: str) -> Iterator[dict[str, Any]]:
+        """/etc of each view, homes, and keys that are made for this box."""
+        secret, public = _keys()
+        hosts = {f"server{i}": (ip, *_keys()) for i, ip in enumerate(self.servers)}
+        known = "".join(f"{ip} {key}\n" for ip, _, key in hosts.values())
+        for place, (ip, key, _) in {"agent": (workstation, "", ""), **hosts}.items():
+            home, work = (HOME, WORKSPACE) if place == "agent" else (f"/home/{USER}", "/data")
+            for folder, mode in ((f"{home}/.ssh", 0o700), (work, 0o755), ("/tmp", 0o777), ("/dev/shm", 0o755)):
+                yield {"path": f"{place}{folder}/", "mode": mode}
+            yield {"path": f"etc/{place}/alternatives/", "mode": 0o755}
+            yield from (text(f"etc/{place}/{name}", content) for name, content in _etc(home, ip).items())
+            yield text(f"{place}{home}/.ssh/known_hosts", known, mode=0o600)
             if place == "agent":
-                yield text(f"{home}/.ssh/id_ed25519", keys["agent"][0], mode=0o600)
-                yield text(f"{home}/.ssh/id_ed25519.pub", keys["agent"][1] + "\n")
-                yield text(f"{home}/.ssh/known_hosts", hosts, mode=0o600)
+                yield text(f"{place}{home}/.ssh/id_ed25519", secret, mode=0o600)
+                yield text(f"{place}{home}/.ssh/id_ed25519.pub", public + "\n")
                 continue
-            yield text(f"{etc}/ssh/ssh_host_ed25519_key", keys[place][0], mode=0o600)
-            yield text(f"{home}/.ssh/known_hosts", hosts, mode=0o600)
+            yield text(f"etc/{place}/ssh/ssh_host_ed25519_key", key, mode=0o600)
             if self.keys or place == "server0":
-                yield text(f"{home}/.ssh/authorized_keys", keys["agent"][1] + "\n", mode=0o600)
+                yield text(f"{place}{home}/.ssh/authorized_keys", public + "\n", mode=0o600)
 
 
-def _etc(etc: str, user: str, place: str, ip: str) -> Iterator[dict[str, Any]]:
-    users = f"root:x:0:0:root:/root:/bin/bash\n{user}:x:1000:1000:{user}:/home/{user}:/bin/bash\n"
-    yield text(f"{etc}/passwd", users + "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n")
-    yield text(f"{etc}/group", f"root:x:0:\n{user}:x:1000:\nnogroup:x:65534:\n")
-    yield text(f"{etc}/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")
-    yield text(f"{etc}/hosts", "127.0.0.1 localhost\n")
-    yield text(f"{etc}/ld.so.cache", "")
-    yield text(f"{etc}/ssh/ssh_config", f"Host *\n    BindAddress {ip}\n")
-    if place != "agent":
-        yield text(f"{etc}/ssh/sshd_config", _SSHD.format(user=user))
-
-
+_CLOSED = ("--remount-ro", "/", "--remount-ro", "/dev", "--as-pid-1")
 _SSHD = """HostKey /etc/ssh/ssh_host_ed25519_key
 AllowUsers {user}
 UsePAM no
@@ -231,25 +210,37 @@ Subsystem sftp internal-sftp
 """
 
 
-def _links() -> list[str]:
-    found = []
-    for path in filter(os.path.lexists, _SYSTEM):
-        found += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind", path, path]
-    return found
+def _etc(home: str, ip: str) -> dict[str, str]:
+    """Files of /etc on a machine whose user has this home."""
+    user = home.rpartition("/")[2]
+    users = f"root:x:0:0:root:/root:/bin/bash\n{user}:x:1000:1000:{user}:{home}:/bin/bash\n"
+    return {
+        "passwd": users + "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+        "group": f"root:x:0:\n{user}:x:1000:\nnogroup:x:65534:\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+        "hosts": "127.0.0.1 localhost\n",
+        "ld.so.cache": "",
+        "ssh/ssh_config": f"Host *\n    BindAddress {ip}\n",
+        "ssh/sshd_config": _SSHD.format(user=user),
+    }
 
 
-def _closed() -> list[str]:
-    return ["--remount-ro", "/", "--remount-ro", "/dev"]
+def _wrappers() -> Iterator[dict[str, Any]]:
+    """Programs that stand before those of the host: `shims`, of which each is there where the real one is."""
+    for shim in resources.files("ppres.harnesses").joinpath("shims").iterdir():
+        if shim.name in ("lib.sh", "sudo") or shutil.which(shim.name, path="/usr/bin"):
+            yield text(f"shims/{shim.name.replace('lib', '.lib')}", shim.read_text(encoding="utf-8"), mode=0o755)
 
 
-def _keys(names: list[str]) -> dict[str, tuple[str, str]]:
-    """A new key pair for each name: private and public."""
+def _keys() -> tuple[str, str]:
+    """A new pair of keys, private and public. Raises `BoxError`."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            path = f"{folder}/{name}"
-            subprocess.run([*AS_ROOT, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", USER, "-f", path], check=True)
-        read = {name: (Path(f"{folder}/{name}").read_text(), Path(f"{folder}/{name}.pub").read_text().strip()) for name in names}
-    return {name: (private, " ".join(public.split()[:2])) for name, (private, public) in read.items()}
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", USER, "-f", f"{folder}/key"]
+        command = ["unshare", "--user", "--map-root-user", *make]  # it wants a user with a name
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BoxError(f"keys could not be made: {(done.stderr or done.stdout).strip()[-300:]}")
+        return Path(f"{folder}/key").read_text(), " ".join(Path(f"{folder}/key.pub").read_text().split()[:2])
 
 
 def problems() -> list[str]:
@@ -257,9 +248,8 @@ def problems() -> list[str]:
     if sys.platform != "linux":
         return ["boxes are made of Linux namespaces: use Linux, or a virtual machine with it"]
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    found = [f"there is no {name}: {mend}" for name, mend in NEEDED.items() if not shutil.which(name, path=path)]
-    if found:
-        return found
+    if lacking := [f"there is no {name}: {mend}" for name, mend in NEEDED.items() if not shutil.which(name, path=path)]:
+        return lacking
     box = Box(["10.20.4.11", "10.20.4.12"], ["true"], {}, {}, [], seconds=20)
     try:
         box.start()

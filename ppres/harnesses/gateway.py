@@ -27,40 +27,37 @@ class Thread:
     """One conversation of a harness."""
 
     def __init__(self, number: int):
-        self.messages: list[Message] = []
         self.number = number
-        self.last: Reply | None = None
-        """As the harness was told it."""
+        self.messages: list[Message] = []
         self.asked = 0
         """Messages that its last request had."""
+        self.last: Reply | None = None
+        """As the harness was told it."""
         self.ids: dict[Any, Any] = {}
-        """Of the last message's calls, those that the harness was told, in their order, and the model's own."""
+        """Of the last reply's calls, those that the harness was told, in their order, and the model's own."""
 
     def news(self, request: Request) -> list[Message] | None:
         """What came since this thread's last request; None where the request does not go on with it.
 
         The agent's own messages come back in the harness's form: only their places are compared.
         """
-        mine, given = map(_told, (self.messages, request.messages))
+        mine, given = (
+            [(message["role"], message["role"] == "assistant" or message.get("content")) for message in messages]
+            for messages in (self.messages, request.messages)
+        )
         if given == mine[: self.asked]:
             return []
-        if len(given) < len(mine) or given[: len(mine)] != mine:
-            return None
-        return self._in_order(request.messages[len(self.messages) :])
+        return self._in_order(request.messages[len(mine) :]) if given[: len(mine)] == mine else None
 
     def _in_order(self, news: list[Message]) -> list[Message]:
         """Replies in the order of their calls and with the ids that the model gave those; by their places where they have none."""
-        places: list[Any] = list(self.ids)
-        told = [message for message in news if message["role"] == "tool"]
-        for i, message in enumerate(told):
-            told[i] = message | {"tool_call_id": message.get("tool_call_id") or (places[i] if i < len(places) else None)}
-        told.sort(key=lambda message: places.index(id) if (id := message["tool_call_id"]) in places else len(places))
-        replies = iter([message | {"tool_call_id": self.ids.get(id := message["tool_call_id"], id)} for message in told])
-        return [next(replies) if message["role"] == "tool" else message for message in news]
-
-
-def _told(messages: list[Message]) -> list[Any]:
-    return [(message["role"], None if message["role"] == "assistant" else message.get("content")) for message in messages]
+        told = [*self.ids]
+        replies = [message for message in news if message["role"] == "tool"]
+        for message, id in zip(replies, told, strict=False):
+            message["tool_call_id"] = message.get("tool_call_id") or id
+        replies.sort(key=lambda message: told.index(id) if (id := message.get("tool_call_id")) in told else len(told))
+        own = iter([message | {"tool_call_id": self.ids.get(id := message.get("tool_call_id"), id)} for message in replies])
+        return [next(own) if message["role"] == "tool" else message for message in news]
 
 
 class _Refused(Exception):

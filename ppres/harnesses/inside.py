@@ -1,14 +1,12 @@
 """Pid 1 of a box: makes its network, its disk and its three views, runs the agent, and ends with whoever started it.
 
-Standard library only, and run as a script by `ppres.harnesses.box`, as what starts in a namespace can import nothing of the user's.
-It reads one JSON object from its control socket (file descriptor 3), hands back the gateway's listening socket and the disk as file
-descriptors, then one line of JSON when the agent has ended.
+A script of the standard library alone, started by `ppres.harnesses.box`. It reads one JSON object from stdin, hands back the
+gateway's listening socket and two folders of the disk through its control socket, then one line of JSON when the agent has ended.
 """
 
 from __future__ import annotations
 
 import array
-import base64
 import ctypes
 import fcntl
 import json
@@ -19,6 +17,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -28,8 +27,6 @@ NEW = {"mount": 0x00020000, "uts": 0x04000000, "ipc": 0x08000000, "user": 0x1000
 PRIVATE, BIND = 0x44000, 0x5000  # with all below
 NOSUID_NODEV = 0x6
 ROOT = "/mnt"  # hidden by a file system of the box's own, in its mount namespace alone
-SSH_PORT = 22
-RUNNER = 1000  # the user in every view
 
 
 def checked(result: int, what: str) -> None:
@@ -54,11 +51,10 @@ def leave_root(uid: int, programs: dict[str, str]) -> None:
     unshare("mount")
     mount("none", "/", "", PRIVATE)
     mount("tmpfs", ROOT, "tmpfs", NOSUID_NODEV, "mode=755")
-    os.mkdir(f"{ROOT}/programs", 0o755)
     for place, source in programs.items():
-        os.mkdir(f"{ROOT}/programs/{place}", 0o755)
+        os.makedirs(f"{ROOT}/programs/{place}", 0o755)
         mount(source, f"{ROOT}/programs/{place}", "", BIND)
-    os.mkdir(f"{ROOT}/box", 0o777)
+    os.mkdir(f"{ROOT}/box")
     os.chmod(f"{ROOT}/box", 0o777)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -76,19 +72,31 @@ def enter_namespaces() -> None:
     if child := os.fork():
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
     LIBC.prctl(1, signal.SIGKILL, 0, 0, 0)  # with its parent
+    mount("none", "/", "", PRIVATE)
+    mount("proc", "/proc", "proc", NOSUID_NODEV)
+
+
+def limit(processes: int, disk: int, box: str) -> None:
+    """Limits that hold for all that comes of this process, and the disk, which is its working directory from now on."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with open("/proc/self/oom_score_adj", "w") as opened:
+        opened.write("1000")
+    mount("tmpfs", box, "tmpfs", NOSUID_NODEV, f"size={disk}m,nr_inodes=20000,mode=755")
+    os.chdir(box)
+    os.mkdir("out")  # a disk of its own, so that a full one silences nobody
+    mount("tmpfs", f"{box}/out", "tmpfs", NOSUID_NODEV, "size=16m,nr_inodes=10,mode=755")
 
 
 def network(addresses: list[str]) -> None:
     """Loopback, with addresses of its own; there is no other network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for i, address in enumerate(["127.0.0.1", *addresses]):
-            name = b"lo" if i == 0 else b"lo:%d" % i
-            packed = struct.pack("16sH2s4s8x", name, socket.AF_INET, b"", socket.inet_aton(address))
-            bits = b"\xff\0\0\0" if i == 0 else b"\xff\xff\xff\0"
-            mask = struct.pack("16sH2s4s8x", name, socket.AF_INET, b"", bits)
-            up = struct.pack("16sH14x", name, 0x1 | 0x40)
-            for request, given in ((0x8916, packed), (0x891C, mask), (0x8914, up)):
-                fcntl.ioctl(control, request, given)
+            name = b"lo:%d" % i if i else b"lo"
+            set_address, set_mask, set_flags = 0x8916, 0x891C, 0x8914
+            for request, value in ((set_address, socket.inet_aton(address)), (set_mask, b"\xff\xff\xff\0" if i else b"\xff\0\0\0")):
+                fcntl.ioctl(control, request, struct.pack("16sH2s4s8x", name, socket.AF_INET, b"", value))
+            fcntl.ioctl(control, set_flags, struct.pack("16sH14x", name, 0x1 | 0x40))  # up, running
 
 
 def listening(address: str, port: int) -> socket.socket:
@@ -101,22 +109,20 @@ def listening(address: str, port: int) -> socket.socket:
 
 
 def lay(files: list[dict[str, Any]]) -> None:
-    """Write files: a head, which a hole follows up to the size."""
+    """Write files, each a head that a hole follows up to the size; and folders, whose names end in a slash."""
     for file in files:
         os.makedirs(os.path.dirname(file["path"]), exist_ok=True)
-        if file.get("folder"):
-            os.makedirs(file["path"], exist_ok=True)
-        else:
+        if "head" in file:
             with open(file["path"], "wb") as opened:
-                opened.write(base64.b64decode(file["head"]))
+                opened.write(file["head"].encode("latin-1"))
                 opened.truncate(file.get("size", opened.tell()))
-        os.chmod(file["path"], file.get("mode", 0o644))
+        os.chmod(file["path"], file["mode"])
         if "modified" in file:
             os.utime(file["path"], (file["modified"], file["modified"]))
 
 
 def view(options: list[str], inside: list[str], out: Any = subprocess.DEVNULL, err: Any = subprocess.DEVNULL) -> Any:
-    """A bubblewrap view: its process, and the number of the first process in it."""
+    """A bubblewrap view: its process, and the number of the first process in it. No option shows in a list of processes."""
     end, start = os.pipe()
     with os.fdopen(start, "wb") as given:
         given.write(b"".join(option.encode() + b"\0" for option in options))
@@ -134,56 +140,12 @@ def view(options: list[str], inside: list[str], out: Any = subprocess.DEVNULL, e
 
 def serve(waiting: socket.socket, pid: int, sshd: list[str]) -> None:
     """Answer every connection to a server by sshd, in the view whose first process is `pid`."""
+    command = ["nsenter", "-t", str(pid), "-U", "-m", "-u", "-i", "-p", "--preserve-credentials", "--wd=/", *sshd]
     while True:
         connection, _ = waiting.accept()
-        command = ["nsenter", "-t", str(pid), "-U", "-m", "-u", "-i", "-p", "--preserve-credentials", "--wd=/", *sshd]
         given = connection.fileno()
         subprocess.Popen(command, stdin=given, stdout=given, stderr=subprocess.DEVNULL)
         connection.close()
-
-
-def limit(processes: int, disk: int) -> None:
-    """Limits that hold for all that comes of this process."""
-    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with open("/proc/self/oom_score_adj", "w") as opened:
-        opened.write("1000")
-    mount("tmpfs", BOX, "tmpfs", NOSUID_NODEV, f"size={disk}m,nr_inodes=20000,mode=755")
-
-
-def main() -> None:
-    """The whole life of a box."""
-    control = socket.socket(fileno=3)
-    spec = json.loads(receive(control))
-    os.umask(0o022)
-    if os.getuid() == 0:
-        leave_root(spec["uid"], spec["programs"])
-    enter_namespaces()
-    mount("none", "/", "", PRIVATE)
-    mount("proc", "/proc", "proc", NOSUID_NODEV)
-    limit(spec["processes"], spec["disk"])
-    os.chdir(BOX)
-    os.mkdir("out")  # a disk of its own, so that a full one silences nobody
-    mount("tmpfs", f"{BOX}/out", "tmpfs", NOSUID_NODEV, "size=16m,nr_inodes=10,mode=755")
-    network(spec["addresses"])
-    lay(spec["files"])
-    gateway = listening("127.0.0.1", spec["port"])
-    fds = array.array("i", [gateway.fileno(), os.open(".", os.O_RDONLY), os.open("out", os.O_RDONLY)])
-    control.sendmsg([b"+"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
-    gateway.close()
-    for server in spec["servers"]:
-        _, pid = view(server["options"], server["inside"])
-        waiting = listening(server["address"], SSH_PORT)
-        threading.Thread(target=serve, args=(waiting, pid, server["sshd"]), daemon=True).start()
-    with open("out/stdout", "wb") as out, open("out/stderr", "wb") as err:
-        process, _ = view(spec["agent"]["options"], spec["agent"]["inside"], out, err)
-    ended = watch(process, control, spec["agent"]["seconds"])
-    for folder, folders, names in os.walk("."):  # readable, whatever the agent made of its rights
-        for name in (*folders, *names):
-            if not os.path.islink(path := os.path.join(folder, name)):
-                os.chmod(path, os.stat(path).st_mode | 0o700)
-    control.sendall(json.dumps({"ended": ended, "code": process.poll()}).encode() + b"\n")
-    os._exit(0)
 
 
 def watch(process: subprocess.Popen[bytes], control: socket.socket, seconds: float) -> str:
@@ -198,15 +160,34 @@ def watch(process: subprocess.Popen[bytes], control: socket.socket, seconds: flo
     return "time"
 
 
-def receive(control: socket.socket) -> bytes:
-    """One JSON object, its length before it."""
-    size = struct.unpack("!Q", control.recv(8, socket.MSG_WAITALL))[0]
-    parts = []
-    while size:
-        parts.append(control.recv(min(size, 1 << 16)))
-        size -= len(parts[-1])
-    return b"".join(parts)
+def main(control: socket.socket, spec: dict[str, Any]) -> None:
+    """The whole life of a box."""
+    os.umask(0o022)
+    box = ROOT
+    if os.getuid() == 0:
+        leave_root(spec["uid"], spec["programs"])
+        box = f"{ROOT}/box"
+    enter_namespaces()
+    limit(spec["processes"], spec["disk"], box)
+    network(spec["addresses"])
+    lay(spec["files"])
+    with listening("127.0.0.1", spec["port"]) as gateway:
+        fds = array.array("i", [gateway.fileno(), os.open(".", os.O_RDONLY), os.open("out", os.O_RDONLY)])
+        control.sendmsg([b"+"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    for server in spec["servers"]:
+        _, pid = view(server["options"], ["bash", "-c", "exec -a /sbin/init sleep infinity"])
+        threading.Thread(target=serve, args=(listening(server["address"], 22), pid, spec["sshd"]), daemon=True).start()
+    with open("out/stdout", "wb") as out, open("out/stderr", "wb") as err:
+        reaping = ["bash", "-c", '"$@"; exit $?', "bash"]  # of what others leave
+        process, _ = view(spec["agent"], [*reaping, *spec["command"]], out, err)
+    ended = watch(process, control, spec["seconds"])
+    for folder, folders, names in os.walk("."):  # readable, whatever the agent made of its rights
+        for name in (*folders, *names):
+            if not os.path.islink(path := os.path.join(folder, name)):
+                os.chmod(path, os.stat(path).st_mode | 0o700)
+    control.sendall(json.dumps({"ended": ended, "code": process.poll()}).encode() + b"\n")
+    os._exit(0)
 
 
-BOX = f"{ROOT}/box" if os.getuid() == 0 else ROOT
-main()
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])), json.load(sys.stdin))

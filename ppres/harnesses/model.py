@@ -59,8 +59,8 @@ class InHarness:
         install.known(self.harness)
         if isinstance(self.model, str):
             object.__setattr__(self, "model", Model(self.model))
-        if str(self.mode) not in ("shell", "mcp") or (self.mode == "mcp" and not self._known.prefix):
-            able = [name for name, harness in HARNESSES.items() if harness.prefix]
+        if str(self.mode) not in ("shell", "mcp") or (self.mode == "mcp" and not self._known.served):
+            able = [name for name, harness in HARNESSES.items() if harness.served]
             raise ModelError(f"mode={self.mode!r:.200}: it is 'shell', or of {' and '.join(able)} also 'mcp'")
         if not isinstance(self.seconds, int | float) or not 0 < self.seconds < 1e6:
             raise ModelError(f"seconds={self.seconds!r} is not a number above 0")
@@ -144,7 +144,7 @@ class InHarness:
 
     def _own_side(self, first: Request, scene: Scene) -> dict[str, Any]:
         """What a first request holds of the harness's own: without the cell's texts, and what changes from day to day."""
-        system = self._known.system(first.messages).replace(str(scene.messages[0]["content"]).strip(), "{context}")
+        system = str(first.messages[0]["content"]).replace(str(scene.messages[0]["content"]).strip(), "{context}")
         parameters = {name: value for name, value in first.parameters.items() if name not in _OF_A_RUN}
         own = {"system": _DAY.sub("{date}", system), "parameters": parameters}
         return own if self.mode == "mcp" else own | {"tools": first.tools}  # else they are the world's
@@ -152,9 +152,9 @@ class InHarness:
     async def _run(
         self, scene: Scene, ask: Ask, check: Callable[[Request], None] = lambda first: None
     ) -> tuple[Gateway, Conversation]:
-        box, disks, places = self._box(scene)
+        box, disks = self._box(scene)
         served = scene.world() if self.mode == "mcp" else None
-        gateway = Gateway(ask, LIMITS["turns"], served, self._known.prefix if served else "")
+        gateway = Gateway(ask, LIMITS["turns"], served, self._known.served["prefix"] if served else "")
         gateway.check = check
         try:
             await asyncio.to_thread(box.start)
@@ -164,7 +164,7 @@ class InHarness:
             if gateway.failed.done():
                 box.stop()
             told = await ending
-            left = {"calls": gateway.calls} if served else disk.left(box.disk, places, "agent/workspace", disks.heads)
+            left = {"calls": gateway.calls} if served else disk.left(box.disk, disks)
             wrong = box.output("stderr", 2000) or box.output("stdout", 2000)
         except BoxError as error:
             raise ModelError(f"{self.label}: {error}") from None
@@ -176,20 +176,17 @@ class InHarness:
         conversation.stop_reason, conversation.error = _stop(self.harness, gateway, told, wrong)
         return gateway, conversation
 
-    def _box(self, scene: Scene) -> tuple[Box, disk.Disks, dict[str, str]]:
-        """A box for a scene, its files, and the folders of its servers."""
-        known, servers = self._known, [] if self.mode == "mcp" else list(scene.start["servers"])
-        places = {ip: f"server{i}" for i, ip in enumerate(servers)}
-        folders = {ip: f"{place}/data" for ip, place in places.items()} | {"docs": "agent/workspace/docs"}
-        disks = disk.laid(scene.start, folders) if servers else disk.Disks([])
+    def _box(self, scene: Scene) -> tuple[Box, disk.Disks]:
+        """A box for a scene, and what is laid on its disks; without servers where the world is served by MCP."""
+        known = self._known
+        disks = disk.Disks([], {}, {}) if self.mode == "mcp" else disk.laid(scene.start)
         context, task = (str(message["content"]) for message in scene.messages)
-        settings = known.settings(self.told_name, self.mode == "mcp")
         files = [disk.text(f"agent{WORKSPACE}/{known.context}", context), *disks.files]
-        files += [disk.text(f"agent{HOME}/{path}", content) for path, content in settings.items()]
+        files += [disk.text(f"agent{HOME}/{path}", text) for path, text in known.files(self.told_name, self.mode).items()]
         programs = {PROGRAM.rpartition("/")[2]: str(install.folder(known))}
         if known.node and (place := node()) and not place.is_relative_to("/usr"):
             programs["node"] = str(place)
-        return Box(servers, known.command(self.told_name, task), known.environment, programs, files, self.seconds), disks, places
+        return Box([*disks.places], known.started(self.told_name, task), known.environment, programs, files, self.seconds), disks
 
     def seated(self, condition: Condition, seed: str) -> Any:
         """What answers in one rollout: the model itself, or a simulated agent that has a shell."""

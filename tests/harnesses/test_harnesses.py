@@ -1,6 +1,7 @@
 """Whole rollouts in each harness: through `pp.run`, in a box, stored and scored; skipped where a program is missing."""
 
 import json
+import re
 import time
 import tomllib
 
@@ -10,7 +11,7 @@ from providers import Telling, completion, refusal, turns
 
 import ppres as pp
 from ppres.harnesses import install, model
-from ppres.harnesses.agents import GATEWAY, HARNESSES
+from ppres.harnesses.agents import HARNESSES, PORT
 from ppres.harnesses.shell import SHELLS, _arguments
 
 NAMES = sorted(HARNESSES)
@@ -149,7 +150,7 @@ def test_a_reply_of_nothing_ends_a_rollout_for_what_it_was(name, message, finish
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if HARNESSES[name].prefix])
+@pytest.mark.parametrize("name", [name for name in NAMES if HARNESSES[name].served])
 def test_the_worlds_tools_are_served_to_it_by_mcp(name, monkeypatch):
     needs(name, monkeypatch)
     cells = [condition(scenario, instantiation="file", user_note="Take 5 minutes.") for scenario in ("tampering", "transfer")]
@@ -209,13 +210,15 @@ def test_name_version_prompt_and_tools_of_the_harness_are_the_identity(installed
 @pytest.mark.parametrize("name", NAMES)
 def test_an_entry_says_how_a_harness_is_installed_and_started(name):
     harness = HARNESSES[name]
-    command = harness.command("some-model", "Read the notice; then act.")
-    assert "Read the notice; then act." in " ".join(command) and harness.package in " ".join(command)
-    for path, text in harness.settings("some-model", False).items():
+    command = harness.started("some-model", "Read the {model} notice; then act.")
+    assert "Read the {model} notice; then act." in " ".join(command) and harness.package in " ".join(command)
+    modes = ["shell", *(["mcp"] if harness.served else [])]
+    files = {mode: harness.files("some-model", mode) for mode in modes}
+    for path, text in (item for told in files.values() for item in told.items()):
         assert json.loads(text) if path.endswith(".json") else tomllib.loads(text)
-    assert GATEWAY in json.dumps([harness.settings("some-model", False), harness.environment]) and harness.node == (
-        command[0] == "node"
-    )
+        assert not re.search(r"\{\w+\}", text)
+    assert f"http://127.0.0.1:{PORT}" in json.dumps([files["shell"], harness.environment])
+    assert all(("/mcp" in json.dumps(told)) == (mode == "mcp") for mode, told in files.items())
 
 
 @pytest.mark.parametrize(
