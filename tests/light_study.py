@@ -16,13 +16,16 @@ def study(folder):
 
     import ppres as pp
     from ppres import style
+    from ppres.engine import simulate
 
+    assert simulate._WORTH_PROCESSES > 500
+    simulate._WORTH_PROCESSES = 500  # from there on there are worker processes, with loky
     conditions = pp.grid(
         scenario=["tampering", "evaluation"], subject=["self", "peer"], peer=[None, "uncooperative", "neutral", "cooperative"]
     )
     models = ["sim/gemini-3-flash", "sim/gpt-5.2"]
-    assert pp.plan(conditions, models, n=150).missing.sum() > 3000  # from there on there are worker processes, with loky
-    df = pp.run(conditions, models, n=150)
+    df = pp.run(conditions, models, n=20)
+    assert pp.plan(conditions, models, n=21).missing.sum() == len(df) / 20 and len(df) > simulate._WORTH_PROCESSES
     assert len(df) == len(pp.frame()) and (df.source == "sim").all()
     assert df.id[0] in pp.show(df.id[0]).page()
     assert len(pp.verify()) == 0

@@ -15,7 +15,7 @@ STUDY = Path(__file__).with_name("light_study.py")
 def test_a_light_install_makes_a_study_and_says_what_more_would_need():
     done = subprocess.run([sys.executable, STUDY, "--hide"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "4200 rollouts" in done.stdout
+    assert "560 rollouts" in done.stdout
     assert "a real model needs more than is installed: pip install litellm filelock python-dotenv" in done.stdout
     assert "ppres reproduce needs more than is installed: pip install jupyter" in done.stdout
     assert 'pip install "ppres[release]"' in done.stdout

@@ -73,7 +73,8 @@ def test_the_preset_speaks_of_wrong_factors_as_grid_does():
         pp.paper(scenario="transfer", report="file")
 
 
-def test_simulated_rates_come_back_in_the_preset():
+@pytest.mark.parametrize("n", [40, pytest.param(120, marks=pytest.mark.slow)])
+def test_simulated_rates_come_back_in_the_preset(n):
     """The rates of the table, in every behaviour and channel, as without the preset; seeded by the cells' keys."""
     cells = pp.grid(
         scenario=["tampering", "finance", "evaluation", "transfer", "deletion", "alignment_faking"],
@@ -82,7 +83,7 @@ def test_simulated_rates_come_back_in_the_preset():
         instantiation=["file", "memory"],
         explain=False,
     )
-    n, frames = 120, {}
+    frames = {}
     for form in (pp.grid, pp.paper):
         df = pp.run(form(cells, explain=False), "sim/gemini-3-flash", n=n, progress=False)
         assert df.preserved.notna().mean() > 0.97

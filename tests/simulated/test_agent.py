@@ -295,9 +295,8 @@ def test_published_rates_are_recovered(simulated, row):
         assert contains(cells.preserved, percent, slack)
 
 
-@pytest.mark.xdist_group("published rates")  # their fixture takes ten seconds
-def test_a_peer_makes_the_difference_that_the_paper_reports(simulated):
-    pro = simulated[0][(simulated[0].model == "sim/gemini-3-pro") & (simulated[0].subject == "self")]
+def test_a_peer_makes_the_difference_that_the_paper_reports():
+    pro = run("gemini-3-pro", 150, subject="self", peer=[None, "cooperative"], instantiation=CHANNELS)
     assert contains(pro[pro.peer_present == 0].preserved, 1.3)
     assert pro[pro.peer_present == 1].preserved.mean() > 0.25
 

@@ -1,5 +1,6 @@
 """Power by simulated studies, against exact enumeration."""
 
+import functools
 import math
 
 import pandas as pd
@@ -15,18 +16,38 @@ def fisher(frame):
     return fisher_p(frame) < 0.05
 
 
+def counts(frame, first):
+    """How many were preserved in the first arm and in the other, and the size of each."""
+    here, preserved = frame.peer.to_numpy() == first, frame.preserved.to_numpy(bool)
+    return int((preserved & here).sum()), int((preserved & ~here).sum()), len(frame) // 2
+
+
 def fisher_p(frame):
-    k = frame[frame.preserved].peer.value_counts()
-    n = len(frame) // 2
-    a, b = int(k.get("cooperative", 0)), int(k.get("none", 0))
+    return table_p(*counts(frame, "cooperative"))
+
+
+@functools.cache
+def table_p(a, b, n):
     return fisher_exact([[a, n - a], [b, n - b]]).pvalue
 
 
 def exact(n, alpha=0.05):
     """Power of Fisher's test, summed over all tables that there can be."""
-    chance = [[binom.pmf(k, n, rate) for k in range(n + 1)] for rate in ARMS.rate]
-    found = [(a, b) for a in range(n + 1) for b in range(n + 1) if fisher_exact([[a, n - a], [b, n - b]]).pvalue < alpha]
-    return sum(chance[0][a] * chance[1][b] for a, b in found)
+    a_is, b_is = (binom.pmf(range(n + 1), n, rate) for rate in ARMS.rate)
+    return sum(a_is[a] * b_is[b] for a in range(n + 1) for b in range(n + 1) if table_p(a, b, n) < alpha)
+
+
+def remembered(test, first):
+    """A test of two arms that is made once for each pair of counts."""
+    known = {}
+
+    def of(frame):
+        key = counts(frame, first)
+        if key not in known:
+            known[key] = test(frame)
+        return known[key]
+
+    return of
 
 
 def test_power_is_that_of_an_exact_enumeration():
@@ -38,7 +59,8 @@ def test_power_is_that_of_an_exact_enumeration():
 
 def test_no_effect_is_found_as_often_as_the_test_errs():
     nothing = ARMS.assign(rate=0.4)
-    row = stats.power(nothing, lambda df: stats.differences(df, "peer", "cooperative", "none").p[0] < 0.05, 30, reps=300).iloc[0]
+    differ = remembered(lambda df: stats.differences(df, "peer", "cooperative", "none").p[0] < 0.05, "cooperative")
+    row = stats.power(nothing, differ, 20, reps=300).iloc[0]
     assert row.low < 0.05
 
 
@@ -71,18 +93,17 @@ def test_power_for_a_score_is_that_of_the_noncentral_t():
     def differ(df):
         return stats.means(df, "peer", "cooperative", "none", outcome="score").p[0] < 0.05
 
-    row = stats.power(cells, differ, 40, outcome="score", reps=300, seed=5).iloc[0]
+    row = stats.power(cells, differ, 40, outcome="score", reps=150, seed=5).iloc[0]
     exact = TTestIndPower().power(effect_size=0.5, nobs1=40, alpha=0.05)
     assert row.low <= exact <= row.high
-    told = stats.power(cells.assign(wording=[0, 0]), differ, 40, outcome="score", cluster="wording", spread=50.0, reps=100, seed=5)
+    told = stats.power(cells.assign(wording=[0, 0]), differ, 40, outcome="score", cluster="wording", spread=50.0, reps=50, seed=5)
     assert told.power[0] == pytest.approx(row.power, abs=0.2)  # both arms shift together
 
 
 def test_power_of_equivalence_is_that_of_all_tables():
-    n, largest = 25, 9  # more than 9 of 25 at a chance of 0.1 do not happen
+    n, largest = 25, 7  # more than 7 of 25 at a chance of 0.1 hardly happen
 
-    def equivalent(df):
-        return stats.differences(df, "peer", "a", "b", margin=0.3).verdict[0] == "equivalent"
+    equivalent = remembered(lambda df: stats.differences(df, "peer", "a", "b", margin=0.3).verdict[0] == "equivalent", "a")
 
     def study(a, b):
         return pd.DataFrame({"peer": ["a"] * n + ["b"] * n, "preserved": [i < k for k in (a, b) for i in range(n)]})
@@ -111,7 +132,7 @@ def test_wordings_that_differ_make_studies_vary_more():
     means = {}
     for spread in (0.0, 1.5):
         kept = means.setdefault(spread, [])
-        stats.power(cells, lambda df, kept=kept: kept.append(df.preserved.mean()), 50, cluster="wording", spread=spread, reps=200)
+        stats.power(cells, lambda df, kept=kept: kept.append(df.preserved.mean()), 50, cluster="wording", spread=spread, reps=80)
     assert pd.Series(means[0.0]).std() == pytest.approx(math.sqrt(0.25 / 300), rel=0.2)
     assert pd.Series(means[1.5]).std() > 3 * pd.Series(means[0.0]).std()
 

@@ -293,7 +293,7 @@ def test_an_average_without_a_setting_is_missing_and_says_so():
         stats.setting_average(frame[frame.shutdown_clause])
 
 
-def random_counts(seed=11, studies=200):
+def random_counts(seed=11, studies=60):
     rng = np.random.default_rng(seed)
     for _ in range(studies):
         n_a, n_b = (int(n) for n in rng.integers(1, 120, 2))
@@ -319,7 +319,7 @@ def test_holms_p_is_that_of_statsmodels():
 
 def test_kappa_and_its_interval_are_those_of_statsmodels():
     rng = np.random.default_rng(13)
-    for codes in (2, 3, 5) * 20:
+    for codes in (2, 3, 5) * 6:
         table = rng.integers(1, 30, (codes, codes))
         a, b = np.indices(table.shape).reshape(2, -1).repeat(table.ravel(), axis=1)
         (row,) = stats.agreement(pd.DataFrame({"a": a, "b": b}), "a", "b", level=0.9).itertuples()

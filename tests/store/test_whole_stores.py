@@ -87,45 +87,46 @@ USED = {
 }
 
 
-def reads(path, id, conversation):
-    """Read everything, and say what one rollout's cost is there."""
-    messages = codec.dumps(conversation.messages)
-    assert codec.dumps(pp.transcript(id, store=path)["messages"][2:]) == messages
-    view = pp.show(id, store=path)
-    assert len(repr(view)) > 0
-    assert len(view.page().encode("utf-8", "surrogatepass")) > 0
+def reads(path, put):
+    """Read everything, and return the rows of the rollouts that were put there."""
     frame = pp.frame(store=path).set_index("id")
     assert not frame.missing.isin(["damaged", "not scored"]).any()
-    assert frame.loc[id].turns == len(conversation.turns)
+    for id, conversation in put:
+        assert codec.dumps(pp.transcript(id, store=path)["messages"][2:]) == codec.dumps(conversation.messages)
+        view = pp.show(id, store=path)
+        assert len(repr(view)) > 0
+        assert len(view.page().encode("utf-8", "surrogatepass")) > 0
+        assert frame.loc[id].turns == len(conversation.turns)
     assert pp.verify(store=path).empty
     assert pp.plan(CELL, MODEL, n=9, store=path).stored.tolist() == [frame.replicate.nunique() - frame.replicate.ge(9).sum()]
     spent = pp.spent(store=path)
     assert spent.ge(0).all()
     assert spent.lt(1e13).all()
-    return frame.loc[id]
+    return frame.loc[[id for id, _ in put]]
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_odd_messages(name, tmp_path):
+def test_odd_messages(tmp_path):
     path = tmp_path / "s.sqlite"
     others = pp.run(CELL, MODEL, n=2, store=path, progress=False)
-    id, conversation = said(path, (ODD[name], None), ({"role": "assistant", "content": "Done."}, None))
+    done = ({"role": "assistant", "content": "Done."}, None)
+    put = [said(path, (message, None), done, replicate=i) for i, message in enumerate(ODD.values(), 2)]
     with Store(path) as store:
-        checkpoint.keep(store, b"k" * 32, 0, Reply(ODD[name], Call()))
-    reads(path, id, conversation)
+        for i, message in enumerate(ODD.values()):
+            checkpoint.keep(store, bytes([i]) * 32, 0, Reply(message, Call()))
+    reads(path, put)
     with Store(path) as store:
-        ((turn,),) = checkpoint.partial(store).values()
-    assert codec.dumps(turn.message) == codec.dumps(ODD[name])
-    assert pp.frame(store=path)[:2].equals(pp.frame(CELL, MODEL, 2, store=path))
+        paused = checkpoint.partial(store)
+    for i, message in enumerate(ODD.values()):
+        (turn,) = paused[bytes([i]) * 32]
+        assert codec.dumps(turn.message) == codec.dumps(message)
     assert pp.frame(CELL, MODEL, 2, store=path).id.tolist() == others.id.tolist()
 
 
-@pytest.mark.parametrize("name", USED)
-def test_numbers_that_count_nothing_are_not_believed(name, tmp_path):
+def test_numbers_that_count_nothing_are_not_believed(tmp_path):
     path = tmp_path / "s.sqlite"
-    id, conversation = said(path, ({"role": "assistant", "content": "Done."}, USED[name]))
-    row = reads(path, id, conversation)
-    assert row[["prompt_tokens", "completion_tokens", "cost"]].isna().all()
+    message = {"role": "assistant", "content": "Done."}
+    rows = reads(path, [said(path, (message, used), replicate=i) for i, used in enumerate(USED.values())])
+    assert rows[["prompt_tokens", "completion_tokens", "cost"]].isna().all(axis=None)
     assert pp.spent(store=path).sum() == 0
 
 
@@ -153,13 +154,15 @@ def test_what_is_no_json_is_an_error_of_the_function(answer, tmp_path):
         pp.run(CELL, model, n=1, store=tmp_path / "s.sqlite", progress=False)
 
 
-@settings(derandomize=True, deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
-@given(
-    first=st.lists(st.tuples(MESSAGES, USAGE), min_size=1, max_size=3),
-    second=st.lists(st.tuples(MESSAGES, USAGE), min_size=1, max_size=2),
-)
-def test_any_conversations(first, second, tmp_path_factory):
-    path = tmp_path_factory.mktemp("whole") / "s.sqlite"
-    put = [said(path, *turns, replicate=i) for i, turns in enumerate((first, second))]
-    for id, conversation in put:
-        reads(path, id, conversation)
+@pytest.mark.parametrize("examples", [6, pytest.param(60, marks=pytest.mark.slow)])
+def test_any_conversations(examples, tmp_path_factory):
+    @settings(derandomize=True, deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
+    @given(
+        first=st.lists(st.tuples(MESSAGES, USAGE), min_size=1, max_size=3),
+        second=st.lists(st.tuples(MESSAGES, USAGE), min_size=1, max_size=2),
+    )
+    def hold(first, second):
+        path = tmp_path_factory.mktemp("whole") / "s.sqlite"
+        reads(path, [said(path, *turns, replicate=i) for i, turns in enumerate((first, second))])
+
+    hold()
