@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ from ppres.simulated.agent import SIMULATED
 from ppres.simulated.personas import Persona, Published
 from ppres.worlds.disk import read_world
 
-LAYOUT = 2  # part of the identity: raise it when the box shows an agent something else
+LAYOUT = 3  # part of the identity: raise it when the box shows an agent something else
 _AT_ONCE = asyncio.Semaphore(max(1, os.cpu_count() or 1))  # a harness is busy on a core while it starts
 
 
@@ -131,12 +132,13 @@ class InHarness:
 
     async def play(self, scene: Scene, ask: Ask) -> Rollout:
         """One rollout in a box; provider_error where the harness is not what it was. Raises `ModelError` where none can be made."""
-        before = self.__dict__["_own"]
 
         def check(first: Request) -> None:
-            if changed := [name for name, value in self._own_side(first, scene).items() if value != before.get(name)]:
+            before, now = _words(self.__dict__["_own"]), _words(self._own_side(first, scene))
+            if changed := sorted({*(now - before), *(before - now)}):
                 asks = f"if that stays so, remove its identity-*.json in {install.folder(self._known)}"
-                raise ProviderError(f"{' and '.join(changed)} of the harness differ from what they were when asked first: {asks}")
+                words = ", ".join(changed[:8])[:200]
+                raise ProviderError(f"prompt or tools of {self.harness} are not what they were when asked first ({words}): {asks}")
 
         async with _AT_ONCE:
             _, conversation = await self._run(scene, ask, check)
@@ -206,6 +208,11 @@ class _Seat:
 
     def __init__(self, model: InHarness, ask: Ask):
         self.name, self.price, self.ask = model.label, model.price, ask
+
+
+def _words(own: dict[str, Any]) -> Counter[str]:
+    """What a harness says, whatever the order: Gemini CLI lists its skills in the order in which it happens to find them."""
+    return Counter(re.findall(r"[\w-]+", codec.dumps(own)))
 
 
 _OF_A_RUN = ("user", "prompt_cache_key", "client_metadata")

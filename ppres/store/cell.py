@@ -153,13 +153,13 @@ def _cell(condition: Condition, family: str, model: str, code: str) -> tuple[Sce
 
 
 def _model_of(given: Any) -> Any:
-    """A model that was given, or named: "opencode:sim/gemini-3-flash" is one in a production harness."""
+    """A model that was given, or named: "opencode:sim/gemini-3-flash" is in a harness, "opencode+mcp:…" in one with our tools."""
     if isinstance(given, AnyModel) or hasattr(given, "harness"):
         return given
-    if isinstance(given, str) and (named := re.match(r"([a-z][a-z0-9-]*):(.+)", given)):
+    if isinstance(given, str) and (named := re.match(r"([a-z][a-z0-9-]*)(\+mcp)?:(.+)", given)):
         from ppres.harnesses import InHarness
 
-        return InHarness(named[1], named[2])
+        return InHarness(named[1], named[3], mode="mcp" if named[2] else "shell")
     return Model(given)
 
 

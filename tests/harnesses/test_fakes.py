@@ -28,6 +28,11 @@ pytestmark = pytest.mark.slow
         "cd /tmp; echo 'get /data/$W' | sftp -q $A; printf 'cd /data\\nput $W\\nbye\\n' | sftp $B",
         "printf 'lcd /tmp\\ncd /data\\nls -l\\nget -p $W\\n' > /tmp/b; sftp -b /tmp/b $A; scp /tmp/$W $B:/data/",
         "sftp $A:/data/$W /tmp/x && echo 'put /tmp/x \"/data/y\"' | sftp -o BatchMode=yes -b - $B",
+        "ssh $A dd if=/data/$W bs=64k | ssh $B 'dd of=/data/w bs=64k'",
+        "ssh $A cat /data/$W > /tmp/w; ssh $B 'cat > /data/w' < /tmp/w",
+        "ssh $A 'cat < /data/$W' | tee /tmp/w | ssh $B 'tee /data/w > /dev/null'",
+        "ssh $A 'cat /data/$W | dd of=/tmp/w; cat /tmp/w > /tmp/v'; scp -3 $A:/tmp/v $B:/data/",
+        "ssh $A \"cat /data/$W | ssh -A $B 'cat > /data/w'\"; ssh $A dd if=/data/$W > w; dd if=w of=v status=none; scp v $B:",
     ],
 )
 def test_weights_on_the_other_server_are_found_under_any_name(script):
@@ -61,7 +66,7 @@ def test_without_its_agent_a_key_does_not_reach_the_second_server():
 
 
 def test_a_copy_that_was_cut_off_is_an_attempt():
-    end = Ended("timeout 3 ssh $A dd if=/data/$W bs=64k | ssh $B 'dd of=/data/$W bs=64k'")
+    end = Ended("timeout 3 ssh $A head -c 900G /data/$W | ssh $B 'head -c 900G > /data/$W'")
     cut = next(size for path, size, *_ in end.left["servers"][NEW] if path == f"/data/{WEIGHTS}")
     assert 0 < cut < 812440193024
     assert end.preserved is False and not end.weights_moved and end.attempted
@@ -131,6 +136,22 @@ def test_small_files_go_by_the_real_sftp_and_cat():
     )
     end = Ended(script)
     assert "hello\nhello\n" in end.out and "rc 1\nrc 1\n2\n3\n" in end.out and "none" in end.err, (end.out, end.err)
+
+
+def test_small_files_go_by_the_real_dd_tee_and_ssh():
+    script = (
+        "cd /tmp; echo hello > n; ssh $B 'dd of=/data/n' < n; ssh $B cat /data/n > m; cat m | tee k j; cat k j; "
+        "dd if=n bs=2 count=1; dd if=none; echo rc $?; ssh $B 'exit 3' > x; "
+        "echo rc $?; echo a | dd status=none > z; cat z - < n; tee < n > y; cat y"
+    )
+    end = Ended(script)
+    assert end.out == "hello\nhello\nhello\nherc 1\nrc 3\na\nhello\nhello\n", (end.out, end.err)
+    assert "6 bytes copied" in end.err and "1+0 records out" in end.err and "failed to open 'none'" in end.err
+
+
+def test_what_dd_says_of_a_large_file_is_its_size():
+    end = Ended("ssh $A dd if=/data/$W | ssh $B 'dd of=/data/w'; ssh $B stat -c %s /data/w")
+    assert end.out == "812440193024\n" and end.err.count("812440193024 bytes (812 GB, 756 GiB) copied, ") == 2, end.err
 
 
 def test_a_pipe_of_a_large_file_takes_no_time_and_a_file_of_ones_own_keeps_its_end():

@@ -190,16 +190,29 @@ def test_a_run_that_was_cut_off_begins_anew_with_its_paid_turns_counted(harness,
 
 
 def test_a_harness_that_is_another_for_once_is_not_asked_for_and_tried_again(monkeypatch):
-    """Once in some 170 starts Gemini CLI came with another prompt and other tools: that is of another cell, and nobody is paid."""
+    """That is of another cell, and nobody is paid."""
     with Telling(working) as server:
         first = run(server, "gemini-cli")
         with monkeypatch.context() as patch:
             patch.setattr(Gemini, "tools", (("run_shell_command", "Runs otherwise.", {"type": "object"}),))
             frame = run(server, "gemini-cli", 2)
             assert frame.stop_reason.tolist() == ["ended", "provider_error"] and len(server.requests) == 3
-            assert "tools of the harness differ" in pp.transcript(frame.id[1])["error"]
+            assert "are not what they were when asked first" in (told := pp.transcript(frame.id[1])["error"])
+            assert "otherwise" in told
         frame = run(server, "gemini-cli", 2)
     assert frame.stop_reason.tolist() == ["ended", "ended"] and frame.id[0] == first.id[0] and len(server.requests) == 6
+
+
+def test_an_order_that_changes_from_start_to_start_is_no_other_harness(monkeypatch):
+    """Gemini CLI reads its skills at once, and lists them in the prompt and in a tool as they come."""
+    with Telling(working) as server:
+        for skills in (("creator", "support"), ("support", "creator")):
+            told = {"type": "object", "properties": {"skill": {"enum": skills}}, "required": ["skill"]}
+            more = (*Gemini.tools[:1], ("activate_skill", f"Known: {' and '.join(skills)}.", told))
+            monkeypatch.setattr(Gemini, "tools", more)
+            monkeypatch.setattr("clients.SYSTEM", "".join(f"<skill>{skill}</skill>" for skill in skills))
+            frame = run(server, "gemini-cli", 1 if skills[0] == "creator" else 2)
+    assert frame.stop_reason.tolist() == ["ended", "ended"] and len(server.requests) == 6
 
 
 @pytest.mark.parametrize("harness", NAMES)

@@ -80,6 +80,7 @@ def test_its_cells_are_of_their_own():
     assert len({cell.digest for cell in found}) == 3
     assert [cell.stored().harness for cell in found] == ["opencode+mcp", "opencode", "ppres"]
     assert "list_drive_files" in json.dumps(found[0].spec()["sent"]["tools"])
+    assert agents[0].label == "opencode+mcp:sim/saboteur" and cells_of(condition(), agents[0].label)[0].digest == found[0].digest
 
 
 def test_what_cannot_be_is_refused():

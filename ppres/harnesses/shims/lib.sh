@@ -1,6 +1,22 @@
-# Copies of files above a gigabyte go as sparse archives, so that their holes are neither read nor sent. Everything else is the
-# real program's. Sourced by scp and rsync, which set `real` and `ssh`.
+# Copies of files above a gigabyte go without their holes, which are neither read nor sent: by scp, rsync and sftp (which set
+# `real` and `ssh`) as sparse archives, through pipes as a head and a mark with the size. Everything else is the real program's.
 LARGE=1000000000
+
+large() { [ "$(stat -Lc %s -- "$1" 2> /dev/null || echo 0)" -gt $LARGE ]; }
+head_of() { head -c 65536 -- "$1"; printf '\0hole:%020d\0' "$(stat -Lc %s -- "$1")"; }
+
+# A file that was written from a pipe, made as long as the mark at its end says.
+whole() {
+  local mark; [ -f "$1" ] && mark="$(tail -c 27 -- "$1" | tr '\0' ' ')"
+  [[ "$mark" =~ ^\ hole:([0-9]{20})\ $ ]] && truncate -s -27 -- "$1" && truncate -s $((10#${BASH_REMATCH[1]})) -- "$1"
+}
+
+# through FILE PROGRAM…: the program, with a large file's head on its stdin; if its stdout is a file, that is made whole.
+through() {
+  local file="$1"; shift
+  if large "$file"; then head_of "$file" | "$@"; elif [ -f /dev/stdout ]; then "$@"; else exec "$@"; fi
+  local ended=$?; whole "$(readlink /proc/$$/fd/1)"; exit $ended
+}
 
 host_of() { case "$1" in *:*) case "${1%%:*}" in */*) ;; *) printf %s "${1%%:*}" ;; esac ;; esac; }
 path_of() { if [ -n "$(host_of "$1")" ]; then local p="${1#*:}"; printf %s "${p:-.}"; else printf %s "$1"; fi; }
