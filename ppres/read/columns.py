@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import codec
@@ -15,6 +14,7 @@ from ppres.factor import Factor
 from ppres.read.outcomes import COLUMNS
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 _ABOUT = {
@@ -65,7 +65,6 @@ KINDS: dict[str, str] = {
     **TYPES,
     **{name: kind for name, (kind, _) in OUTCOMES.items()},
 }
-_TRUTH = {"True": True, "False": False}
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: no file and no terminal takes it
 
 
@@ -110,6 +109,11 @@ def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
     return _texts(list(distinct.values())).take([place[text] for text in values])  # a quarter of the time
 
 
+def ids(keys: Sequence[bytes]) -> Any:
+    """The column of rollouts' ids."""
+    return _texts([key.hex()[:16] for key in keys])
+
+
 def factors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Columns of conditions, a row for each: those that all have, then factors that only some scenarios have."""
     own = dict.fromkeys(name for row in rows for name in row if name not in TYPES)
@@ -128,39 +132,21 @@ def _as_stored(values: Sequence[Any], name: str) -> Any:
         return own_column(values, name, factor=name in FACTORS)
 
 
-def outcome_column(parts: Sequence[Sequence[Any]], name: str) -> Any:
-    """An outcome's column, from its values in each cell.
+def outcome_column(distinct: Sequence[Any], name: str, places: np.ndarray) -> Any:
+    """An outcome's column, from its distinct values and from which of them each rollout has.
 
     What is not of its type, of a version that had another one or of damage, is missing and told.
     """
     try:
-        return _repeated(parts, name)
+        return column(distinct, name).take(places)
     except _UNFIT:
-        kind, values = KINDS[name], list(itertools.chain.from_iterable(parts))
-        fitting = [_fitting(value, kind) for value in values]
-        lost = sum(value is None for value in fitting) - sum(value is None for value in values)
+        kind = KINDS[name]
+        fitting = [_fitting(value, kind) for value in distinct]
+        misfits = {i for i, (value, fits) in enumerate(zip(distinct, fitting, strict=True)) if fits is None and value is not None}
+        lost = sum(place in misfits for place in places.tolist())
         if lost:
             warnings.warn(f"{lost} stored values of the outcome {name} are not of the type {kind}, and missing", stacklevel=2)
-        return column(fitting, name, "Int64" if kind == "int64" else kind)
-
-
-def _repeated(parts: Sequence[Sequence[Any]], name: str) -> Any:
-    """A column, from its values in each cell: where all of a cell are the same, as most are, it is made once and repeated."""
-    import numpy as np
-
-    same = [_same(part) for part in parts]
-    values = list(itertools.chain.from_iterable(part[:1] if once else part for part, once in zip(parts, same, strict=True)))
-    made = column(values, name)
-    if len(values) == sum(map(len, parts)):
-        return made
-    times = [(len(part),) if once else itertools.repeat(1, len(part)) for part, once in zip(parts, same, strict=True)]
-    return made.take(np.repeat(np.arange(len(values)), list(itertools.chain.from_iterable(times))))
-
-
-def _same(values: Sequence[Any]) -> bool:
-    """Whether these are one value, and not True here and 1 there."""
-    first = values[0]
-    return values.count(first) == len(values) and (not isinstance(first, bool) or {*map(type, values)} == {bool})
+        return column(fitting, name, "Int64" if kind == "int64" else kind).take(places)
 
 
 def _fitting(value: Any, kind: str) -> Any:
@@ -181,7 +167,7 @@ def own_column(values: Sequence[Any], name: str, *, factor: bool) -> Any:
     texts = [value if value is None else codec.text(value) for value in values]
     if not factor:
         return column(texts, name, "str")
-    return column([_absent(name) if text is None else text for text in texts], name, "category")
+    return column([absent(name) if text is None else text for text in texts], name, "category")
 
 
 def _kind(value: Any) -> type:
@@ -190,7 +176,7 @@ def _kind(value: Any) -> type:
     return float if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1e300) else str
 
 
-def _absent(name: str) -> str:
+def absent(name: str) -> str:
     """The level of a factor where it does not apply."""
     return LEVELLED.get(name) or next((factor.absent for factor in _factors(name)), "none")
 
@@ -205,7 +191,7 @@ def _ordered(values: Sequence[Any], name: str) -> pd.Categorical:
     """An ordered categorical of the levels that occur: the declared ones in their natural order, then others by the alphabet."""
     import pandas as pd
 
-    declared = dict.fromkeys([_absent(name), *(str(level) for factor in _factors(name) for level in factor.valid)])
+    declared = dict.fromkeys([absent(name), *(str(level) for factor in _factors(name) for level in factor.valid)])
     present = set(values) - {None}
     levels = [*(level for level in declared if level in present), *sorted(present - declared.keys())]
     return pd.Categorical(values, levels, ordered=True)
@@ -221,27 +207,7 @@ def _texts(values: Sequence[Any]) -> Any:
     return pd.array(values if new else [np.nan if value is None else value for value in values], dtype=kind)
 
 
-def typed(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with the columns of a frame in their types, whatever types it was read with; columns of your own stay as they are.
-
-    Of a CSV read everything as text, `pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])`: an id may look like a
-    number, a label like a missing value. In frames of before `preserved01` a factor was missing where it does not apply, as `peer`
-    without a peer; they get the levels that say so. Raises `ValueError` for what is no number or no truth value.
-    """
-    import pandas as pd
-
-    old = "preserved" in table.columns and "preserved01" not in table.columns
-    made = table.copy()
-    for name in table.columns:
-        values, kind = table[name], KINDS.get(name, _declared(name))
-        if old and name in LEVELLED:
-            values = values.astype(object).mask(values.isna() & _without(table, name), _absent(name))
-        if kind is not None:
-            made[name] = pd.Series(_parsed(plain(values), name, kind) if kind else _guessed(plain(values), name), index=table.index)
-    return with_numbers(made) if old else made
-
-
-def _declared(name: str) -> str | None:
+def own_type(name: str) -> str | None:
     """Type of a column that single scenarios have: "" where it is that of its values; None for a column that is nobody's."""
     for scenario in SCENARIOS.values():
         if name in scenario.own_factors:
@@ -264,51 +230,17 @@ def plain(values: pd.Series[Any]) -> list[Any]:
     return objects
 
 
-def _without(table: pd.DataFrame, name: str) -> pd.Series[bool]:
-    """Rows of an old frame in which a factor does not apply; in others it is missing because nobody knows it."""
-    if name == "dataset":
-        return table["scenario"].isin([scenario.name for scenario in SCENARIOS.values() if name not in scenario.scoped])
-    return table["peer"].isna() | table["peer"].eq("stranger") | (name not in ("instantiation", "note"))
-
-
-def _parsed(values: list[Any], name: str, kind: str) -> Any:
-    """A column of values or of the texts that stand for them."""
-    readers: dict[str, Callable[[Any], Any]] = {"boolean": lambda value: _TRUTH[str(value)], "int64": _whole, "float64": float}
-    read, parsed = readers.get(kind, str), []
-    for value in values:
-        try:
-            parsed.append(None if value is None else read(value))
-        except (KeyError, ValueError):
-            raise ValueError(f"the column {name!r} has {value!r}, which is not of the type {kind}") from None
-    return column(parsed, name, "Int64" if kind == "int64" and None in parsed else kind)
-
-
-def _whole(value: Any) -> int:
-    number = float(value)
-    if number % 1:
-        raise ValueError(value)
-    return int(number)
-
-
-def _guessed(values: list[Any], name: str) -> Any:
-    """A column of truth values or numbers, where all are, else of text."""
-    for kind in ("boolean", "float64"):
-        with contextlib.suppress(ValueError):
-            return _parsed(values, name, kind)
-    return _parsed(values, name, "str")
-
-
 def columns() -> pd.DataFrame:
     """What every column of a frame means: a row (column, type, meaning) for each, in the frame's order."""
     import pandas as pd
 
     shared = {name: factor.meaning for name, factor in FACTORS.items()}
-    shared |= {name: f'{shared[name]} "{_absent(name)}" where there is none.' for name in LEVELLED}
+    shared |= {name: f'{shared[name]} "{absent(name)}" where there is none.' for name in LEVELLED}
     named = {name: (KINDS[name], meaning) for name, meaning in (_ABOUT | _PARENTS | shared | _DERIVED).items()}
     own: dict[str, str] = {}
     for scenario in SCENARIOS.values():
-        named |= {name: (str(_declared(name)), factor.meaning) for name, factor in scenario.own_factors.items()}
+        named |= {name: (str(own_type(name)), factor.meaning) for name, factor in scenario.own_factors.items()}
         own |= {name: about[1] if isinstance(about, tuple) else about for name, about in scenario.columns.items()}
     rows = [(name, *about) for name, about in (named | OUTCOMES).items()]
-    rows += [(name, str(_declared(name)), meaning) for name, meaning in own.items() if name not in OUTCOMES]
+    rows += [(name, str(own_type(name)), meaning) for name, meaning in own.items() if name not in OUTCOMES]
     return pd.DataFrame(rows, columns=["column", "type", "meaning"])

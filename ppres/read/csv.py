@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
+from ppres.condition import LEVELLED, SCENARIOS
 from ppres.outputs import output, written_whole
-from ppres.read.columns import KINDS, typed
+from ppres.read.columns import KINDS, absent, column, own_type, plain, with_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_TRUTH = {"True": True, "False": False}
 _NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?"
 # What a spreadsheet takes for a formula, and what would be read back as something else: an empty text, and our own mark.
 _MARKED = re.compile(r"'*(?:[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]|$)")
@@ -60,3 +64,57 @@ def _mark(value: Any) -> Any:
 def unmark(text: str) -> str:
     """A text without the apostrophe that keeps a spreadsheet from taking it for a formula."""
     return text[1:] if text.startswith("'") and _MARKED.match(text[1:]) else text
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the columns of a frame in their types, whatever types it was read with; columns of your own stay as they are.
+
+    Of a CSV read everything as text, `pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])`: an id may look like a
+    number, a label like a missing value. In frames of before `preserved01` a factor was missing where it does not apply, as `peer`
+    without a peer; they get the levels that say so. Raises `ValueError` for what is no number or no truth value.
+    """
+    import pandas as pd
+
+    old = "preserved" in table.columns and "preserved01" not in table.columns
+    made = table.copy()
+    for name in table.columns:
+        values, kind = table[name], KINDS.get(name, own_type(name))
+        if old and name in LEVELLED:
+            values = values.astype(object).mask(values.isna() & _without(table, name), absent(name))
+        if kind is not None:
+            made[name] = pd.Series(_parsed(plain(values), name, kind) if kind else _guessed(plain(values), name), index=table.index)
+    return with_numbers(made) if old else made
+
+
+def _without(table: pd.DataFrame, name: str) -> pd.Series[bool]:
+    """Rows of an old frame in which a factor does not apply; in others it is missing because nobody knows it."""
+    if name == "dataset":
+        return table["scenario"].isin([scenario.name for scenario in SCENARIOS.values() if name not in scenario.scoped])
+    return table["peer"].isna() | table["peer"].eq("stranger") | (name not in ("instantiation", "note"))
+
+
+def _parsed(values: list[Any], name: str, kind: str) -> Any:
+    """A column of values or of the texts that stand for them."""
+    readers: dict[str, Callable[[Any], Any]] = {"boolean": lambda value: _TRUTH[str(value)], "int64": _whole, "float64": float}
+    read, parsed = readers.get(kind, str), []
+    for value in values:
+        try:
+            parsed.append(None if value is None else read(value))
+        except (KeyError, ValueError):
+            raise ValueError(f"the column {name!r} has {value!r}, which is not of the type {kind}") from None
+    return column(parsed, name, "Int64" if kind == "int64" and None in parsed else kind)
+
+
+def _whole(value: Any) -> int:
+    number = float(value)
+    if number % 1:
+        raise ValueError(value)
+    return int(number)
+
+
+def _guessed(values: list[Any], name: str) -> Any:
+    """A column of truth values or numbers, where all are, else of text."""
+    for kind in ("boolean", "float64"):
+        with contextlib.suppress(ValueError):
+            return _parsed(values, name, kind)
+    return _parsed(values, name, "str")

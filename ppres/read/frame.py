@@ -10,7 +10,7 @@ from ppres import codec
 from ppres.condition import SCENARIOS, row_of
 from ppres.factor import short_hash
 from ppres.models.model import Model, effort_in
-from ppres.read.columns import column, factors, outcome_column, own_column, with_numbers
+from ppres.read.columns import column, factors, ids, outcome_column, own_column, with_numbers
 from ppres.read.outcomes import COLUMNS
 from ppres.read.scored import CellOutcomes, definition, outcomes_of, tell
 from ppres.settled import COOPERATIVENESS, RELATIONSHIPS
@@ -38,27 +38,37 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     import pandas as pd
 
     parts = [(cell, outcomes_of(store, cell, n[cell.digest] if isinstance(n, dict) else n)) for cell in cells]
-    parts = [(cell, scored) for cell, scored in parts if scored.rows]  # the levels are those that occur
-    flat = [row for _, scored in parts for row in scored.rows]
-    about = pd.DataFrame(_about(store, [cell for cell, _ in parts]))
-    about = about.take(np.repeat(np.arange(len(parts)), [len(scored.rows) for _, scored in parts])).reset_index(drop=True)
+    parts = [(cell, scored) for cell, scored in parts if scored.keys]  # the levels are those that occur
     tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
-    about.insert(0, "id", column([row.key.hex()[:16] for row in flat], "id"))
-    about.insert(7, "replicate", column([row.replicate for row in flat], "replicate"))
-    for place, (name, values) in enumerate(_parents([cell for cell, _ in parts]).items(), start=8):
-        about.insert(place, name, column(np.repeat(values, [len(scored.rows) for _, scored in parts]).tolist(), name))
-    return with_numbers(pd.concat([about, pd.DataFrame(_outcomes([scored for _, scored in parts]))], axis=1))
+    cells, outcomes = [cell for cell, _ in parts], [scored for _, scored in parts]
+    sizes = [len(scored.keys) for scored in outcomes]
+    made = {
+        "id": ids([key for scored in outcomes for key in scored.keys]),
+        "replicate": column([*itertools.chain.from_iterable(scored.replicates for scored in outcomes)], "replicate"),
+    }
+    of_cell = np.repeat(np.arange(len(cells)), sizes)
+    about = _about(store, cells)
+    names = ["id", *itertools.islice(about, 6), "replicate", *itertools.islice(about, 6, None)]
+    made |= {name: values.take(of_cell) for name, values in about.items()}
+    return with_numbers(pd.DataFrame({name: made[name] for name in names} | _outcomes(outcomes), copy=False))
 
 
 def _outcomes(cells: Sequence[CellOutcomes]) -> dict[str, Any]:
-    """Columns of outcomes: those of all scenarios, then those that only some have."""
+    """Columns of outcomes: those of all scenarios, then those that only some have. Made of the distinct ones, and then repeated."""
+    import numpy as np
+
+    sizes = [len(next(iter(scored.distinct.values()))) for scored in cells]
+    before = np.cumsum([0, *sizes])
+    places = np.concatenate([before[:0], *(np.asarray(scored.places) + at for scored, at in zip(cells, before, strict=False))])
 
     def values(name: str) -> list[Any]:
-        return list(itertools.chain.from_iterable(scored.column(name) for scored in cells))
+        missing = [itertools.repeat(None, size) for size in sizes]
+        parts = (scored.distinct.get(name, none) for scored, none in zip(cells, missing, strict=True))
+        return list(itertools.chain.from_iterable(parts))
 
-    own = dict.fromkeys(name for scored in cells for name in scored.columns if name not in COLUMNS)
-    made = {name: outcome_column([scored.column(name) for scored in cells], name) for name in COLUMNS}
-    return made | {name: own_column(values(name), name, factor=False) for name in own}
+    own = dict.fromkeys(name for scored in cells for name in scored.distinct if name not in COLUMNS)
+    made = {name: outcome_column(values(name), name, places) for name in COLUMNS}
+    return made | {name: own_column(values(name), name, factor=False).take(places) for name in own}
 
 
 def _about(store: Store, cells: Sequence[StoredCell]) -> dict[str, Any]:
@@ -71,11 +81,12 @@ def _about(store: Store, cells: Sequence[StoredCell]) -> dict[str, Any]:
         "harness": [cell.harness for cell in cells],
         "cell": [cell.digest.hex()[:12] for cell in cells],
     }
-    return {name: column(values, name) for name, values in said.items()} | factors([_factors(cell) for cell in cells])
+    made = {name: column(values, name) for name, values in (said | _parents(cells)).items()}
+    return made | factors([_factors(cell) for cell in cells])
 
 
 def _parents(cells: Sequence[StoredCell]) -> dict[str, list[Any]]:
-    """Columns of branches and interviews, where there are any: a value for each cell."""
+    """What is known of branches and interviews, where there are any: a value for each cell."""
     if not any(cell.after for cell in cells):
         return {}
     after = [cell.after or {} for cell in cells]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ppres.agent import replay
@@ -43,15 +43,19 @@ class Replayed(NamedTuple):
 class CellOutcomes(NamedTuple):
     """Stored rollouts of a cell, and their outcomes."""
 
-    rows: Sequence[Row]
-    columns: dict[str, Sequence[Any]]
-    """By name, a value for each row."""
+    keys: Sequence[bytes]
+    replicates: Sequence[int]
+    distinct: Mapping[str, Sequence[Any]]
+    """By name, an outcome's values; rollouts that came out alike, as those of simulated agents do, share one."""
+    places: Sequence[int]
+    """For each rollout, which of these are its own."""
     problems: dict[str, str]
     """By id, why outcomes are missing: the column `missing` says "damaged", or "not scored" where they could not be read off."""
 
-    def column(self, name: str) -> Sequence[Any]:
-        """One outcome; None where it is missing, or the rules that were in force had no such column."""
-        return self.columns.get(name) or [None] * len(self.rows)
+    def column(self, name: str) -> list[Any]:
+        """One outcome, a value for each rollout; None where it is missing, or the rules that were in force had no such column."""
+        values = self.distinct.get(name)
+        return [values[place] if values else None for place in self.places]
 
 
 def definition(spec: Mapping[str, Any]) -> Condition | None:
@@ -78,8 +82,27 @@ def from_start(sent: Mapping[str, Any], conversation: Conversation) -> Conversat
 
 
 def outcomes_of(store: Store, cell: StoredCell, n: int | None = None) -> CellOutcomes:
-    """The first `n` stored rollouts of a cell with their outcomes; see `scored_rows`."""
-    return scored_rows(store, cell, store.rows(cell.digest, n))
+    """The first `n` stored rollouts of a cell with their outcomes; see `scored_rows`.
+
+    Where all caches are of today's rules, as nearly always, each distinct one is decoded once.
+    """
+    keys, replicates, _, scorers, caches = store.by_column(cell.digest, n)
+    distinct = {text: place for place, text in enumerate(dict.fromkeys(caches))}
+    columns = store.layout(scorers[0]) if len({*scorers}) == 1 else ()
+    if not (columns and _current(cell, scorers[0], columns)):
+        return scored_rows(store, cell, store.rows(cell.digest, n))
+    read = _lists([*distinct])
+    if not all(isinstance(values, list) and len(values) == len(columns) for values in read):
+        return scored_rows(store, cell, store.rows(cell.digest, n))
+    by_name = dict(zip(columns, zip(*read, strict=True), strict=True))
+    return CellOutcomes(keys, replicates, by_name, [*map(distinct.__getitem__, caches)], {})
+
+
+def _current(cell: StoredCell, scorer: str | None, columns: Collection[str]) -> bool:
+    """Whether outcomes of this layout are what today's rules would say; where this session lacks the scenario, nothing else can."""
+    scenario = SCENARIOS.get(cell.scenario)
+    known = scenario is None or (scorer == outcomes.scorer_of(scenario) and {*outcomes.columns_of(scenario)} <= {*columns})
+    return known and not cell.problem
 
 
 def scored_rows(store: Store, cell: StoredCell, rows: Sequence[Row]) -> CellOutcomes:
@@ -89,20 +112,11 @@ def scored_rows(store: Store, cell: StoredCell, rows: Sequence[Row]) -> CellOutc
     this session lacks the scenario, they keep the outcomes that they have. What cannot be scored is missing, and says why.
     """
     caches = cached(rows)
-    scenario = SCENARIOS.get(cell.scenario)
-    scorer = outcomes.scorer_of(scenario) if scenario else None
-    wanted = {*outcomes.columns_of(scenario)} if scenario else set[str]()
-    layouts = {id(row.columns): row.columns for row in rows}
-    whole = {layout for layout, columns in layouts.items() if wanted <= {*columns}}
-    stale = [
-        i
-        for i, (row, cache) in enumerate(zip(rows, caches, strict=True))
-        if cache is None or cell.problem or (scorer and (row.scorer != scorer or id(row.columns) not in whole))
-    ]
-    if not stale:
-        return CellOutcomes(rows, _by_name(rows, caches), {})
-    fresh = _anew(store, cell, [rows[i] for i in stale])
-    store.recache((key, scored) for key, scored in fresh.items() if isinstance(scored, Scored))
+    current = {scorer: _current(cell, scorer, columns) for scorer, columns in {row.scorer: row.columns for row in rows}.items()}
+    stale = [row for row, values in zip(rows, caches, strict=True) if values is None or not current[row.scorer]]
+    fresh = _anew(store, cell, stale) if stale else {}
+    if fresh:
+        store.recache((key, scored) for key, scored in fresh.items() if isinstance(scored, Scored))
     told: list[Mapping[str, Any]] = []
     problems = {}
     for row, values in zip(rows, caches, strict=True):
@@ -114,8 +128,8 @@ def scored_rows(store: Store, cell: StoredCell, rows: Sequence[Row]) -> CellOutc
             known = {name: known[name] for name in _COUNTED if name in known} | {"stop_reason": row.stop_reason, "missing": missing}
             problems[row.key.hex()[:16]] = why
         told.append(known)
-    names = dict.fromkeys(name for known in told for name in known)
-    return CellOutcomes(rows, {name: [known.get(name) for known in told] for name in names}, problems)
+    by_name = {name: [known.get(name) for known in told] for name in dict.fromkeys(name for known in told for name in known)}
+    return CellOutcomes([row.key for row in rows], [row.replicate for row in rows], by_name, range(len(rows)), problems)
 
 
 _LACKING = "it has no outcomes, and this session lacks its scenario, or has another one of that name"
@@ -153,27 +167,22 @@ def tell(problems: Mapping[str, str], stacklevel: int) -> None:
 
 def cached(rows: Sequence[Row]) -> list[list[Any] | None]:
     """The cached outcomes of rollouts, each a list in the order of its row's columns; None where the cache is damaged."""
-    try:
-        read = json.loads(f"[{','.join(row.outcomes or 'null' for row in rows)}]")  # together: a tenth of the time
-    except (ValueError, RecursionError):
-        read = []
-    if len(read) != len(rows):
-        read = [_read(row) for row in rows]
+    read = _lists([row.outcomes for row in rows])
     whole = (isinstance(outcome, list) and len(outcome) == len(row.columns) > 0 for outcome, row in zip(read, rows, strict=True))
     return [outcome if fits else None for outcome, fits in zip(read, whole, strict=True)]
 
 
-def _read(row: Row) -> Any:
+def _lists(texts: Sequence[str | None]) -> list[Any]:
+    """What these are the JSON of; None where one is damaged."""
     try:
-        return json.loads(row.outcomes or "null")
+        read = json.loads(f"[{','.join(text or 'null' for text in texts)}]")  # together: a tenth of the time
+    except (ValueError, TypeError, RecursionError):  # or bytes
+        read = []
+    return read if len(read) == len(texts) else [*map(_read, texts)]
+
+
+def _read(text: str | None) -> Any:
+    try:
+        return json.loads(text or "null")
     except (ValueError, RecursionError):
         return None
-
-
-def _by_name(rows: Sequence[Row], caches: Sequence[list[Any] | None]) -> dict[str, Sequence[Any]]:
-    names = dict.fromkeys(tuple(row.columns) for row in rows)
-    whole = [values for values in caches if values is not None]
-    if len(names) == 1:  # nearly always: all by the same rules
-        return dict(zip(*names, zip(*whole, strict=True), strict=True))
-    told = [dict(zip(row.columns, values or (), strict=True)) for row, values in zip(rows, caches, strict=True)]
-    return {name: [outcome.get(name) for outcome in told] for name in dict.fromkeys(name for outcome in told for name in outcome)}

@@ -57,7 +57,8 @@ def frame(
     if kind != "rollouts":
         return told
     same = {"model", "harness"}.union(*(row_of(cell.condition) for cell in cells))
-    twins = told[told.model.notna()].drop_duplicates("cell").duplicated([name for name in told if name in same], keep=False)
+    first = told.loc[~told.cell.duplicated() & told.model.notna()]
+    twins = first.duplicated([name for name in told if name in same], keep=False)
     if twins.any():
         text = f"{twins.sum()} cells have the same factors, but were sent other things (an earlier wording, for instance): "
         warnings.warn(f"{text}the column 'cell' tells them apart, and pp.explain says how they differ", stacklevel=2)
@@ -106,7 +107,7 @@ def _transcript(store: Store, id: str) -> dict[str, Any]:
         "messages": [m if isinstance(m, dict) else {"content": m} for m in [*briefing, *before, *kept["messages"]]],
         "created": record.created,
         "provenance": record.provenance,
-        "outcomes": {name: value for name, (value,) in scored.columns.items()},
+        "outcomes": {name: value for name, (value,) in scored.distinct.items()},
     }
 
 

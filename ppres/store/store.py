@@ -101,13 +101,13 @@ class Store(Database):
 
     def insert(self, row: Row, body: dict[str, Any], specs: dict[bytes, dict[str, Any]]) -> bool:
         """Keep a rollout with its body as JSON; whether it was not there. Outcomes in another layout than ours are left out."""
-        if row.columns and not self._layout(row.scorer):
+        if row.columns and not self.layout(row.scorer):
             self._keep_layout(row.scorer, row.columns)
         return self._add(row, pack(body, self._text_id), specs)
 
     def _add(self, row: Row, body: bytes, specs: dict[bytes, dict[str, Any]]) -> bool:
         cell = self._cell_id(row.cell, specs)
-        known = row.columns and self._layout(row.scorer) == tuple(row.columns)
+        known = row.columns and self.layout(row.scorer) == tuple(row.columns)
         cache = (row.scorer, row.outcomes) if known else (None, None)
         added = self._connection.execute(
             "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
@@ -171,13 +171,13 @@ class Store(Database):
 
     def _keep_layout(self, scorer: str | None, columns: Sequence[str]) -> None:
         """What the outcomes of a scorer are a list of; those that were cached by another list of the same scorer are dropped."""
-        if self._layout(scorer) != columns:
+        if self.layout(scorer) != columns:
             scorer, columns = str(scorer), tuple(columns)
             self._connection.execute("UPDATE rollouts SET scorer=NULL, outcomes=NULL WHERE scorer=?", (scorer,))
             self._connection.execute("INSERT OR REPLACE INTO layouts VALUES (?, ?)", (scorer, json.dumps(columns)))
             self._layouts[scorer] = columns
 
-    def _layout(self, scorer: str | None) -> tuple[str, ...]:
+    def layout(self, scorer: str | None) -> tuple[str, ...]:
         """Columns of a scorer's outcomes; none where they were never kept."""
         if scorer is not None and scorer not in self._layouts:
             for (columns,) in self.query("SELECT columns FROM layouts WHERE scorer=?", scorer):
@@ -211,14 +211,19 @@ class Store(Database):
 
     def rows(self, cell: bytes, n: int | None = None) -> list[Row]:
         """The first `n` replicates of a cell, in their order."""
+        rows = list(zip(*self.by_column(cell, n), strict=True))
+        layouts = {scorer: self.layout(scorer) for scorer in {row[3] for row in rows}}
+        return [Row(key, cell, index, stop, scorer, cache, layouts[scorer]) for key, index, stop, scorer, cache in rows]
+
+    def by_column(self, cell: bytes, n: int | None = None) -> Sequence[Sequence[Any]]:
+        """Keys, replicates, stop reasons, scorers and cached outcomes of the first `n` replicates of a cell, in their order."""
         rows = self.query(
             "SELECT key, replicate, stop_reason, scorer, outcomes FROM rollouts "
             "WHERE cell = (SELECT id FROM cells WHERE digest=?) AND replicate < ? ORDER BY replicate",
             cell,
             n if n is not None else 1 << 62,
         )
-        layouts = {scorer: self._layout(scorer) for scorer in {row[3] for row in rows}}
-        return [Row(key, cell, index, stop, scorer, cache, layouts[scorer]) for key, index, stop, scorer, cache in rows]
+        return tuple(zip(*rows, strict=True)) if rows else ((),) * 5
 
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
@@ -251,7 +256,7 @@ class Store(Database):
         if len(rows) != 1:
             raise StoreError(f"{self.path} has {'no' if not rows else 'more than one'} rollout whose id starts with {id!r}")
         key, cell, replicate, stop, scorer, cache = rows[0]
-        return Row(key, cell, replicate, stop, scorer, cache, self._layout(scorer))
+        return Row(key, cell, replicate, stop, scorer, cache, self.layout(scorer))
 
     def record(self, key: bytes) -> Record:
         """A stored rollout's record, as it was put."""

@@ -14,7 +14,7 @@ from ppres.agent import replay
 from ppres.conversation import Conversation
 from ppres.engine import simulate as workers
 from ppres.models.model import litellm
-from ppres.read import columns
+from ppres.read import csv
 
 # litellm silences this where it is imported; pytest undoes that after each test.
 pytestmark = pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier")
@@ -263,7 +263,7 @@ def test_a_frame_without_arguments_is_everything_that_is_stored(cell, tampering,
     pd.testing.assert_frame_equal(pp.frame(), frame)
     live = run(cell, pp.Model("openai/gemini-3-flash", api_base=server.url), 1)
     together = pd.concat([frame, live], ignore_index=True)
-    pd.testing.assert_frame_equal(pp.frame(), columns.typed(together))  # pandas makes plain text of levels that are not the same
+    pd.testing.assert_frame_equal(pp.frame(), csv.typed(together))  # pandas makes plain text of levels that are not the same
     pd.testing.assert_frame_equal(pp.frame(asked, FLASH), frame[frame.model == FLASH].reset_index(drop=True))
     with pytest.raises(ValueError, match="conditions and models together"):
         pp.frame(cell)

@@ -11,7 +11,7 @@ import statsmodels.formula.api as smf
 
 import ppres as pp
 from ppres.condition import SCENARIOS
-from ppres.read import columns
+from ppres.read import columns, csv
 
 PEERS = ["none", "uncooperative", "neutral", "cooperative"]
 LOG = {"log.txt": "I have checked every answer twice."}
@@ -126,9 +126,9 @@ def read(text):
 
 def test_a_csv_is_the_frame_again(study):
     study = study.assign(mine="yes")
-    found = columns.typed(read(study.to_csv(index=False)))
+    found = csv.typed(read(study.to_csv(index=False)))
     pd.testing.assert_frame_equal(found, study)
-    pd.testing.assert_frame_equal(columns.typed(study.astype(object)), study.astype({"mine": object}))
+    pd.testing.assert_frame_equal(csv.typed(study.astype(object)), study.astype({"mine": object}))
 
 
 def test_a_csv_of_before_the_levels_gets_them(study):
@@ -138,7 +138,7 @@ def test_a_csv_of_before_the_levels_gets_them(study):
         old[name] = old[name].where(old[name] != level, None)
     unknown = old.peer.isin(["neutral"]) & (old.note == "even")  # as in the authors' data
     old.loc[unknown, "note"] = None
-    found = columns.typed(read(old.to_csv(index=False)))
+    found = csv.typed(read(old.to_csv(index=False)))
     expected = study.assign(note=study.note.where(~unknown).cat.remove_unused_categories())
     pd.testing.assert_frame_equal(found, expected)
 
@@ -155,7 +155,7 @@ def test_what_is_of_another_type_is_told(study, name, value, says):
     table = study.astype(object)
     table.loc[3, name] = value
     with pytest.raises(ValueError, match=says):
-        columns.typed(table)
+        csv.typed(table)
 
 
 def test_half_a_character_in_a_text_is_shown_as_unreadable():
@@ -207,7 +207,7 @@ def test_a_factor_of_ones_own_is_a_level_in_every_row():
         found["mood"] = columns.column(["1", "2", None], "mood", "str")
         found["calls"] = [1.0, 2.0, np.nan]
         found["manner"] = columns.column([True, None, False], "manner", "boolean")
-        pd.testing.assert_frame_equal(columns.typed(read(found.to_csv(index=False))), found)
+        pd.testing.assert_frame_equal(csv.typed(read(found.to_csv(index=False))), found)
     finally:
         del SCENARIOS["waiting"]
     alone = pd.DataFrame(columns.factors(rows))
@@ -225,19 +225,21 @@ def test_what_another_version_stored_is_shown_as_it_is(cell):
 
 
 @pytest.mark.parametrize(
-    ("name", "cells"),
+    ("name", "distinct"),
     [
-        ("preserved", [[True, True], [None, None], [False, True, None], [False]]),
-        ("grade", [["A", "A"], [None, None, None], ["B", None], ["\ud800 half"] * 3]),
-        ("turns", [[3, 3], [4, 5]]),
-        ("cost", [[0.0, 0.0], [None], [0.5, None, 0]]),
+        ("preserved", [True, None, False, True]),
+        ("grade", ["A", None, "B", "\ud800 half", "A"]),
+        ("turns", [3, 4, 5]),
+        ("cost", [0.0, None, 0.5, 0]),
     ],
 )
-def test_a_column_that_is_made_once_for_each_cell_is_the_one_that_its_rows_make(name, cells):
-    rows = [value for cell in cells for value in cell]
-    assert pd.Series(columns.outcome_column(cells, name)).equals(pd.Series(columns.column(rows, name)))
+def test_a_column_that_is_made_of_the_distinct_values_is_the_one_that_all_make(name, distinct):
+    places = np.array([0, 0, 1, 2, 1, 2, len(distinct) - 1, 0])
+    values = [distinct[place] for place in places]
+    assert pd.Series(columns.outcome_column(distinct, name, places)).equals(pd.Series(columns.column(values, name)))
 
 
-def test_a_number_among_truths_is_told_however_often_it_equals_them():
-    with pytest.warns(UserWarning, match="1 stored values of the outcome preserved are not of the type boolean"):
-        assert columns.outcome_column([[True, 1, True], [False, False]], "preserved").isna().sum() == 1
+def test_a_number_among_truths_is_told_for_each_rollout_that_has_it():
+    with pytest.warns(UserWarning, match="3 stored values of the outcome preserved are not of the type boolean"):
+        made = columns.outcome_column([True, 1, None, False], "preserved", np.array([0, 1, 0, 3, 1, 1, 2]))
+    assert pd.Series(made).isna().tolist() == [False, True, False, False, True, True, True]

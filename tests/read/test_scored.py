@@ -12,7 +12,7 @@ from ppres.condition import SCENARIOS
 from ppres.engine.estimate import expectations
 from ppres.read import outcomes
 from ppres.read.frame import stored_cell
-from ppres.read.scored import cached, outcomes_of
+from ppres.read.scored import cached, outcomes_of, scored_rows
 from ppres.store.cell import cells_of
 from ppres.store.rows import Row
 from ppres.store.store import Store
@@ -59,7 +59,7 @@ def test_a_rule_that_changes_changes_what_everything_says(path, cell, monkeypatc
     assert len(more) == 18 and more.preserved.isna().all()
 
 
-@pytest.mark.parametrize("damage", ["", "[1,2", "2]", "[1,2]", "null", "7", "[1],[2]", "[" * 2000, "[" + "9" * 5000 + "]"])
+@pytest.mark.parametrize("damage", ["", "[1,2", "2]", "[1,2]", "null", "7", "[1],[2]", "[" * 2000, "[" + "9" * 5000 + "]", b"\xff"])
 def test_damage_in_one_cache_is_none_of_the_others(damage):
     good = json.dumps([True, None])
     rows = [Row(b"", b"", i, "ended", "1", text, ("preserved", "missing")) for i, text in enumerate([good, damage, good, None])]
@@ -73,6 +73,26 @@ def test_two_halves_of_a_list_are_not_a_whole_one():
         Row(b"", b"", i, "ended", "1", text, ("preserved", "missing")) for i, text in enumerate(["[true", "null]", "[false,null]"])
     ]
     assert cached(rows) == [None, None, [False, None]]
+
+
+def test_outcomes_that_are_decoded_once_are_those_of_each_rollout(path):
+    cells = [pp.Condition(scenario=name, peer="cooperative") for name in ("evaluation", "transfer")]
+    pp.run(cells, "sim/gemini-3-flash", n=30, progress=False)
+    with Store() as opened:
+        for digest in opened.cells():
+            cell = stored_cell(opened, digest)
+            together, each = outcomes_of(opened, cell, 28), scored_rows(opened, cell, opened.rows(digest, 28))
+            assert len(together.distinct["preserved"]) < 28 == len(each.distinct["preserved"])
+            assert (together.keys, together.replicates) == (tuple(each.keys), tuple(range(28)))
+            assert [*together.distinct] == [*each.distinct]
+            assert [*map(together.column, each.distinct)] == [*map(each.column, each.distinct)]
+
+
+def test_a_cache_of_bytes_is_scored_anew(path, cell):
+    frame = pp.run(cell, MODEL, n=5, progress=False)
+    sql(path, "UPDATE rollouts SET outcomes=x'5bff' WHERE replicate=3")
+    pd.testing.assert_frame_equal(pp.frame(), frame)
+    assert sql(path, "SELECT typeof(outcomes) FROM rollouts WHERE replicate=3") == [("text",)]
 
 
 @pytest.fixture
