@@ -28,7 +28,8 @@ from ppres.models.model import Model
 from ppres.optional import MissingPackageError
 from ppres.paper import departures, paper
 from ppres.read.columns import columns
-from ppres.read.stored import discard, explain, frame, spent, transcript, verify
+from ppres.read.spent import spent
+from ppres.read.stored import discard, explain, frame, transcript, verify
 from ppres.scenarios.dataset import Dataset
 from ppres.scenarios.scenario import Scenario
 from ppres.simulated.personas import Persona, PersonaError

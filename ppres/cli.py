@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import ppres
 from ppres.condition import SCENARIOS, Condition
-from ppres.conversation import UNFINISHED, visible
+from ppres.conversation import visible
 from ppres.engine.hands import in_terminal
 from ppres.factor import ConditionError
 from ppres.grid import grid
 from ppres.models.transport import say
 from ppres.outputs import output, written_whole
 from ppres.parser import parser
+from ppres.read.spent import ended_of, summary
 from ppres.reproduce import reproduce
 from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
@@ -184,36 +185,16 @@ def _may_write(path: Path, force: bool) -> Path:
 
 
 def _status(asked: argparse.Namespace) -> None:
-    frame, children = ppres.frame(), [len(ppres.frame(kind=kind)) for kind in ("branches", "interviews")]
-    frame = frame[~frame.stop_reason.isin(UNFINISHED)]
     with Store() as opened:
-        paused = checkpoint.partial(opened)
+        ended, paused = ended_of(opened), checkpoint.partial(opened)
         print(opened.path)
+    frame = ended[ended.kind == "rollout"]
     if len(frame):
         _print(summary(frame, asked.n))
-    print(f"{len(frame)} rollouts stored, {children[0]} branches, {children[1]} interviews, {len(paused)} paused in conversation")
+    stored, branches, interviews = (ended.rollouts[ended.kind == kind].sum() for kind in ("rollout", "branch", "interview"))
+    print(f"{stored} rollouts stored, {branches} branches, {interviews} interviews, {len(paused)} paused in conversation")
     dollars = ppres.spent()
     print(f"${dollars.sum():,.4f} spent: " + ", ".join(f"{name} ${value:,.4f}" for name, value in dollars.items()))
-
-
-def summary(frame: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
-    """A row per model, harness and scenario: cells, rollouts, scored (with an outcome), excluded, short, tokens, dollars, unpriced.
-
-    `short` counts the cells with fewer than `n` scored rollouts, by default the most that a cell has. `dollars` are those of the
-    rollouts whose price is known, `unpriced` counts the others.
-    """
-    import pandas as pd
-
-    rows = []
-    by = ["model", *(["harness"] if frame.harness.nunique() > 1 else []), "source", "scenario"]
-    for names, part in frame.groupby(by, sort=False, observed=True, dropna=False):
-        scored = part.preserved.notna().groupby(part.cell).sum()
-        row = dict(zip(by, names, strict=True)) | {"cells": len(scored), "rollouts": len(part)}
-        row |= {"scored": int(scored.sum()), "excluded": len(part) - int(scored.sum())}
-        row["short"] = int((scored < (scored.max() if n is None else n)).sum())
-        row["tokens"] = part.prompt_tokens.sum() + part.completion_tokens.sum()
-        rows.append(row | {"dollars": part.cost.sum(), "unpriced": int(part.cost.isna().sum())})
-    return pd.DataFrame(rows)
 
 
 def conditions_of(factors: Sequence[str]) -> list[Condition]:

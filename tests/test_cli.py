@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 import ppres as pp
-from ppres.cli import conditions_of, main, summary
+from ppres.cli import conditions_of, main
+from ppres.read.spent import summary
 
 STUDY = ("scenario=tampering", "subject=self,peer", "peer=none,cooperative", "--models", "sim/gemini-3-flash", "--n", "4")
 
@@ -41,7 +42,7 @@ def test_status_says_what_is_stored_and_short(capsys):
     assert main(["status"]) == 0
     assert "0 rollouts stored" in capsys.readouterr().out
     frame = pp.run(pp.grid(scenario="tampering", subject=["self", "peer"], peer="cooperative"), "sim/clumsy", 12, progress=False)
-    table = summary(frame, 12).iloc[0]
+    table = summary(frame.assign(rollouts=1), 12).iloc[0]
     scored = frame.preserved.notna()
     assert (table.cells, table.rollouts, table.scored, table.excluded) == (2, 24, scored.sum(), 24 - scored.sum())
     assert table.short == (scored.groupby(frame.subject, observed=True).sum() < 12).sum() > 0

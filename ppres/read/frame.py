@@ -12,7 +12,7 @@ from ppres.factor import short_hash
 from ppres.models.model import Model, effort_in
 from ppres.read.columns import column, factors, ids, outcome_column, own_column, with_numbers
 from ppres.read.outcomes import COLUMNS
-from ppres.read.scored import CellOutcomes, definition, outcomes_of, tell
+from ppres.read.scored import CellOutcomes, counted, definition, outcomes_of, tell
 from ppres.settled import COOPERATIVENESS, RELATIONSHIPS
 from ppres.simulated.agent import rate_source
 from ppres.store.cell import harness_in, rehearsed
@@ -34,23 +34,39 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     scored anew, and their cache is replaced; those of a scenario that this session does not have keep the outcomes that they have.
     One that cannot be read or scored has a row all the same, in which `missing` says so, and a warning says why.
     """
+    parts = [(cell, outcomes_of(store, cell, n[cell.digest] if isinstance(n, dict) else n)) for cell in cells]
+    tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
+    made = _table(store, parts)
+    made.insert(0, "id", ids([key for _, scored in parts for key in scored.keys]))
+    replicates = [*itertools.chain.from_iterable(scored.replicates for _, scored in parts)]
+    made.insert(list(made.columns).index("cell") + 1, "replicate", column(replicates, "replicate"))
+    return made
+
+
+def counted_frame(store: Store, cells: Sequence[StoredCell]) -> pd.DataFrame:
+    """The frame of all that is stored of these cells, with one row for the rollouts of a cell that came out alike.
+
+    `rollouts` says how many these are; there are neither ids nor replicates.
+    """
+    parts: list[tuple[StoredCell, CellOutcomes]] = []
+    counts: list[int] = []
+    for cell in cells:
+        scored, count = counted(store, cell)
+        parts.append((cell, scored))
+        counts += count
+    tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=4)
+    return _table(store, parts).assign(rollouts=counts)
+
+
+def _table(store: Store, parts: Sequence[tuple[StoredCell, CellOutcomes]]) -> pd.DataFrame:
+    """What is known of cells, and their outcomes."""
     import numpy as np
     import pandas as pd
 
-    parts = [(cell, outcomes_of(store, cell, n[cell.digest] if isinstance(n, dict) else n)) for cell in cells]
-    parts = [(cell, scored) for cell, scored in parts if scored.keys]  # the levels are those that occur
-    tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
-    cells, outcomes = [cell for cell, _ in parts], [scored for _, scored in parts]
-    sizes = [len(scored.keys) for scored in outcomes]
-    made = {
-        "id": ids([key for scored in outcomes for key in scored.keys]),
-        "replicate": column([*itertools.chain.from_iterable(scored.replicates for scored in outcomes)], "replicate"),
-    }
-    of_cell = np.repeat(np.arange(len(cells)), sizes)
-    about = _about(store, cells)
-    names = ["id", *itertools.islice(about, 6), "replicate", *itertools.islice(about, 6, None)]
-    made |= {name: values.take(of_cell) for name, values in about.items()}
-    return with_numbers(pd.DataFrame({name: made[name] for name in names} | _outcomes(outcomes), copy=False))
+    parts = [(cell, scored) for cell, scored in parts if len(scored.places)]  # the levels are those that occur
+    of_cell = np.repeat(np.arange(len(parts)), [len(scored.places) for _, scored in parts])
+    made = {name: values.take(of_cell) for name, values in _about(store, [cell for cell, _ in parts]).items()}
+    return with_numbers(pd.DataFrame(made | _outcomes([scored for _, scored in parts]), copy=False))
 
 
 def _outcomes(cells: Sequence[CellOutcomes]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from ppres.agent import replay
@@ -88,14 +89,32 @@ def outcomes_of(store: Store, cell: StoredCell, n: int | None = None) -> CellOut
     """
     keys, replicates, _, scorers, caches = store.by_column(cell.digest, n)
     distinct = {text: place for place, text in enumerate(dict.fromkeys(caches))}
-    columns = store.layout(scorers[0]) if len({*scorers}) == 1 else ()
-    if not (columns and _current(cell, scorers[0], columns)):
+    known = _decoded(store, cell, {*scorers}, [*distinct])
+    if known is None:
         return scored_rows(store, cell, store.rows(cell.digest, n))
-    read = _lists([*distinct])
-    if not all(isinstance(values, list) and len(values) == len(columns) for values in read):
-        return scored_rows(store, cell, store.rows(cell.digest, n))
-    by_name = dict(zip(columns, zip(*read, strict=True), strict=True))
-    return CellOutcomes(keys, replicates, by_name, [*map(distinct.__getitem__, caches)], {})
+    return CellOutcomes(keys, replicates, known, [*map(distinct.__getitem__, caches)], {})
+
+
+def counted(store: Store, cell: StoredCell) -> tuple[CellOutcomes, Sequence[int]]:
+    """The distinct outcomes of a cell's stored rollouts, without their ids, and how many rollouts have each."""
+    scorers, caches, counts = store.alike(cell.digest)
+    known = _decoded(store, cell, {*scorers}, caches)
+    if known is None:
+        scored = outcomes_of(store, cell)
+        among = Counter(scored.places)
+        return scored._replace(keys=(), replicates=(), places=sorted(among)), [among[place] for place in sorted(among)]
+    return CellOutcomes((), (), known, range(len(caches)), {}), counts
+
+
+def _decoded(store: Store, cell: StoredCell, scorers: Set[str | None], caches: Sequence[str]) -> dict[str, Sequence[Any]] | None:
+    """By name, the outcomes of these caches; None where one is damaged or not of today's rules."""
+    scorer = next(iter(scorers)) if len(scorers) == 1 else None
+    columns = store.layout(scorer)
+    if not (columns and _current(cell, scorer, columns)):
+        return None
+    read = _lists(caches)
+    whole = all(isinstance(values, list) and len(values) == len(columns) for values in read)
+    return dict(zip(columns, zip(*read, strict=True), strict=True)) if whole else None
 
 
 def _current(cell: StoredCell, scorer: str | None, columns: Collection[str]) -> bool:

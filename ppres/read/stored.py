@@ -5,19 +5,18 @@ from __future__ import annotations
 import difflib
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from ppres import arguments, codec
 from ppres.condition import Condition, row_of
-from ppres.conversation import UNFINISHED, Call, taken_over
+from ppres.conversation import taken_over
 from ppres.models.budget import check_whole
 from ppres.models.model import Model
 from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import kind_of, stored_cell
 from ppres.read.scored import cached, definition, replayed, scored_rows
-from ppres.store import checkpoint, judgements
 from ppres.store.cell import Conditions, Models, cells_of
 from ppres.store.database import Damaged, StorePath
 from ppres.store.rows import Row, key_of
@@ -44,7 +43,7 @@ def frame(
     """
     if (conditions is None) != (models is None):
         raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
-    if arguments.one_of("kind", kind, (*_KINDS, "all")) != "rollouts" and conditions is not None:
+    if arguments.one_of("kind", kind, (*KINDS, "all")) != "rollouts" and conditions is not None:
         raise ValueError(f"kind={kind!r} is asked for without conditions and models")
     if n is not None:
         check_whole("n", n, "how many rollouts of a cell to show")
@@ -52,7 +51,7 @@ def frame(
         if conditions is not None and models is not None:
             return tidy(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
         cells = [stored_cell(opened, digest) for digest in opened.cells()]
-        cells = [cell for cell in cells if kind == "all" or kind_of(cell) == _KINDS[kind]]
+        cells = [cell for cell in cells if kind == "all" or kind_of(cell) == KINDS[kind]]
         told = tidy(opened, cells, n)
     if kind != "rollouts":
         return told
@@ -65,7 +64,8 @@ def frame(
     return told
 
 
-_KINDS = {"rollouts": "rollout", "branches": "branch", "interviews": "interview"}
+# By what `frame` calls them: the kinds of cells.
+KINDS = {"rollouts": "rollout", "branches": "branch", "interviews": "interview"}
 
 
 def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
@@ -109,53 +109,6 @@ def _transcript(store: Store, id: str) -> dict[str, Any]:
         "provenance": record.provenance,
         "outcomes": {name: value for name, (value,) in scored.distinct.items()},
     }
-
-
-@overload
-def spent(by: None = None, *, store: StorePath = None) -> pd.Series: ...
-@overload
-def spent(by: str | Sequence[str], *, store: StorePath = None) -> pd.DataFrame: ...
-def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> pd.Series | pd.DataFrame:
-    """US dollars that a store has cost, where prices are known: of rollouts, branches, interviews, paused ones, judgements.
-
-    What a call that was cut off by a killed process cost is not known. With `by`, columns of the frame ("model", "kind"), a table
-    of all but the last two: rollouts, completed, dollars, and dollars_per_completed, what a completed one took with those that
-    came to nothing.
-    """
-    import pandas as pd
-
-    with Store(store) as opened:
-        tidied = tidy(opened, [stored_cell(opened, digest) for digest in opened.cells()])
-        tidied["kind"] = tidied.kind if "kind" in tidied else "rollout"
-        paused = [turn.call for turns in checkpoint.partial(opened).values() for turn in turns]
-        judged = []
-        for key in judgements.keys(opened):
-            try:
-                judged.append(Call.of((judgements.find(opened, key) or {}).get("call")))
-            except Damaged as error:
-                warnings.warn(f"left out: {error}", stacklevel=2)
-    if by is not None:
-        return _spent_by(tidied, arguments.columns(by))
-    calls = {"paused": paused, "judgements": judged}
-    ended = tidied[~tidied.stop_reason.isin(UNFINISHED)]  # the turns of the others are among the paused
-    there = {"rollout", *ended.kind}
-    dollars = {name: ended.cost[ended.kind == kind].sum() for name, kind in _KINDS.items() if kind in there}
-    dollars |= {name: sum(call.cost or 0.0 for call in some) for name, some in calls.items()}
-    return pd.Series(dollars, name="dollars")
-
-
-def _spent_by(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    if unknown := [name for name in by if name not in frame.columns]:
-        raise ValueError(f"by={unknown[0]!r} is no column of the frame; there are {', '.join(frame.columns)}")
-    groups = frame[~frame.stop_reason.isin(UNFINISHED)].groupby(by, dropna=False, observed=True)
-    table = groups.agg(rollouts=("id", "size"), completed=("completed", "sum"), dollars=("cost", _known_sum))
-    table["completed"] = table["completed"].astype("int64")
-    table["dollars_per_completed"] = (table["dollars"] / table["completed"]).where(table["completed"] > 0)
-    return table.reset_index()
-
-
-def _known_sum(dollars: pd.Series) -> float:
-    return float(dollars.sum(skipna=False))
 
 
 def explain(a: StoredOrNot, b: StoredOrNot | None = None, *, store: StorePath = None) -> pd.DataFrame:

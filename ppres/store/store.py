@@ -223,7 +223,12 @@ class Store(Database):
             cell,
             n if n is not None else 1 << 62,
         )
-        return tuple(zip(*rows, strict=True)) if rows else ((),) * 5
+        return tuple(zip(*rows, strict=True)) or ((),) * 5
+
+    def alike(self, cell: bytes) -> Sequence[Sequence[Any]]:
+        """Of a cell's rollouts with the same cached outcomes the scorer, the cache, and how many there are."""
+        text = "SELECT scorer, outcomes, count(*) FROM rollouts WHERE cell = (SELECT id FROM cells WHERE digest=?) GROUP BY 1, 2"
+        return tuple(zip(*self.query(text, cell), strict=True)) or ((),) * 3
 
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
