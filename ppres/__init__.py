@@ -208,13 +208,15 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Names of `_LATER`, and the wing of statistics."""
-    if name == "stats":
-        return importlib.import_module("ppres.stats")
-    if wing := _LATER.get(name):
-        return getattr(importlib.import_module(wing), name)
-    raise AttributeError(f"module 'ppres' has no attribute {name!r}")
+if not TYPE_CHECKING:  # which has the names of above, and finds what is none of them
+
+    def __getattr__(name: str) -> Any:
+        """Names of `_LATER`, and the wing of statistics."""
+        if name == "stats":
+            return importlib.import_module("ppres.stats")
+        if wing := _LATER.get(name):
+            return getattr(importlib.import_module(wing), name)
+        raise AttributeError(f"module 'ppres' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
