@@ -130,6 +130,13 @@ def planted(conditions, agents, n=N, **more):
     return pp.run(conditions, agents, n, progress=_progress(), **more)
 
 
+def inside(conditions, models, n):
+    """Rollouts in production harnesses; as each takes its time, how many there are to make is told before the first is made."""
+    if callable(tell := _progress()):
+        tell(0, len(conditions) * len(models) * n)
+    return pp.run(conditions, models, n, progress=tell or True)
+
+
 def followed(follow, *asked, **more):
     """`pp.ask` or `pp.branch` about stored rollouts, within the budget; transcripts that are not in the store have none."""
     if SOURCE == "release":

@@ -281,7 +281,7 @@ def left(runs: list[Run], places: int, now: float) -> float:
 
     over = [run for run in runs if run.outcome]
     going = [run for run in runs if run.began <= now and not run.outcome]
-    if not over and not any(run.told.exists() for run in going):
+    if not over and not any(run.rollouts()[0] for run in going):
         return math.inf
     usual = max((now - run.began + making(run) for run in going), default=0.0)
     if over:
