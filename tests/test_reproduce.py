@@ -1,5 +1,6 @@
 """`ppres reproduce` on a project of its own, in real processes and kernels."""
 
+import math
 import os
 import re
 import shutil
@@ -238,6 +239,8 @@ def test_where_the_notebooks_are_is_told_by_rollouts_and_by_cells(tmp_path):
 
 def test_the_time_left_is_that_of_the_rollouts_and_of_the_notebooks_to_come(tmp_path):
     going = run(1, tmp_path, began=0.0, cell=(1, 2))
+    going.told.write_text("0 400 0.0")
+    assert left([going], 1, 10.0) == math.inf and where([going], 1, 10.0) == "notebook 1 of 1 (01): 0 of 400 rollouts"
     going.told.write_text("100 400 10.0")
     assert left([going], 1, 10.0) == pytest.approx(30)
     over = run(2, tmp_path, outcome="done", began=0.0)

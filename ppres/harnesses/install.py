@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from ppres.factor import brief
 from ppres.harnesses import box
@@ -20,13 +22,18 @@ def folder(harness: Harness) -> Path:
     return Path(os.environ.get("PPRES_HARNESSES") or Path(cache) / "ppres" / "harnesses") / harness.name
 
 
-def version(harness: Harness) -> str | None:
-    """The version that is installed; None where there is none."""
+def _package(harness: Harness) -> dict[str, Any]:
+    """What npm says of a harness that is installed; nothing where it is not."""
     try:
         told = json.loads((folder(harness) / "node_modules" / harness.package / "package.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return str(told.get("version"))
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def version(harness: Harness) -> str | None:
+    """The version that is installed; None where there is none."""
+    return _package(harness).get("version")
 
 
 def known(name: str) -> Harness:
@@ -53,7 +60,17 @@ def install(name: str) -> str:
 def missing(name: str) -> list[str]:
     """What a harness lacks here, each with what mends it; empty where it can run. Tries an empty box."""
     harness = known(name)
-    found = [] if version(harness) else [f"{name} is not installed: ppres harness install {name}"]
-    if harness.node and not node():
-        found.append(f"there is no node, which {name} runs on: apt-get install nodejs")
-    return [*found, *box.problems()]
+    lacking = [] if version(harness) else [f"{name} is not installed: ppres harness install {name}"]
+    if harness.node and (wrong := _node_lacks(harness)):
+        lacking.append(f"{wrong}, on which {name} runs: apt-get install nodejs, or a newer one from https://nodejs.org/download")
+    return [*lacking, *box.problems()]
+
+
+def _node_lacks(harness: Harness) -> str | None:
+    needs = re.search(r"\d+", str(_package(harness).get("engines")))
+    least = int(needs[0]) if needs else 20
+    if not (place := node()):
+        return f"there is no node, version {least} or later"
+    told = subprocess.run([place / "bin" / "node", "--version"], capture_output=True, text=True, check=False).stdout
+    here = re.match(r"v(\d+)", told)
+    return None if here and int(here[1]) >= least else f"node is {told.strip() or 'broken'}, and not version {least} or later"

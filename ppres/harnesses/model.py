@@ -112,6 +112,7 @@ class InHarness:
         try:
             own = json.loads(place.read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            _check_here(self.harness)
             own = wait_for(self._asked())
             place.write_text(codec.dumps(own), encoding="utf-8")
         self.__dict__["_own"] = own

@@ -170,6 +170,36 @@ def test_a_harness_that_is_not_there_is_named(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A machine where Gemini CLI is installed and no program is, nor a user namespace allowed."""
+    place = tmp_path / "gemini-cli/node_modules/@google/gemini-cli"
+    place.mkdir(parents=True)
+    (place / "package.json").write_text(json.dumps({"version": "1.0", "engines": {"node": ">=20"}}))
+    monkeypatch.setenv("PPRES_HARNESSES", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    model._check_here.cache_clear()
+    (tmp_path / "bin").mkdir()
+    return tmp_path / "bin"
+
+
+def put_program(folder, name, script="exit 1"):
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_a_program_that_is_missing_is_named_with_what_mends_it_before_anything_is_run(bare):
+    with pytest.raises(pp.ModelError, match=r"there is no node, version 20 or later.*there is no bwrap: apt-get install"):
+        pp.run(condition(), "gemini-cli:sim/gpt-5.2", 1)
+    put_program(bare, "node", "echo v18.19.0")
+    for name in ("bwrap", "nsenter", "sshd", "ssh-keygen"):
+        put_program(bare, name)
+    put_program(bare, "unshare", "echo unshare failed: No space left on device >&2; exit 1")
+    problems = "; ".join(install.missing("gemini-cli"))
+    assert "node is v18.19.0, and not version 20 or later" in problems and "nodejs.org" in problems
+    assert "No space left on device" in problems and "max_user_namespaces" in problems
+
+
+@pytest.fixture
 def installed(monkeypatch, tmp_path):
     """A harness that looks installed, and was asked for its prompt and tools before."""
     monkeypatch.setenv("PPRES_HARNESSES", str(tmp_path))
@@ -183,6 +213,7 @@ def installed(monkeypatch, tmp_path):
             return {"system": system, "tools": [{"function": {"name": "bash"}}], "parameters": {}}
 
         monkeypatch.setattr(model.InHarness, "_asked", asked)
+        monkeypatch.setattr(model, "_check_here", lambda name: None)
 
     put()
     return put
