@@ -295,9 +295,10 @@ def test_the_command_line_says_what_is_missing(capsys, monkeypatch, tmp_path):
 def test_rates_of_two_harnesses_are_not_pooled(installed):
     import pandas as pd
 
-    from ppres.cli import _varied, summary
+    from ppres.cli import _varied
+    from ppres.read.spent import summary
 
-    frame = pp.run(condition(), "sim/gpt-5.2", 2, progress=False)
+    frame = pp.run(condition(), "sim/gpt-5.2", 2, progress=False).assign(rollouts=1)
     other = frame.assign(harness="opencode")
     assert _varied(frame, ["peer=none"]) == ["model"] and "harness" not in summary(frame)
     both = pd.concat([frame, other], ignore_index=True)
