@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from ppres.harnesses.agents import HOME, PORT, WORKSPACE
 from ppres.harnesses.disk import USER, text
 from ppres.models.loop import wait_for
 
+HERE = Path(__file__).parent
 OTHER_USER = 61234  # that root takes
 PROCESSES, DISK = 400, 512  # in all views together; megabytes of everything that can be written
 NEEDED = {
@@ -72,7 +72,7 @@ class Box:
         spec = json.dumps(self._spec()).encode()
         self._control, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-I", str(Path(__file__).with_name("inside.py")), str(theirs.fileno())]
+            command = [sys.executable, "-I", str(HERE / "inside.py"), str(theirs.fileno())]
             streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
             more: dict[str, Any] = {"pass_fds": (theirs.fileno(),), "env": {"PATH": _PATH}, "cwd": "/"}
             self._process = subprocess.Popen(command, **streams, **more)
@@ -184,7 +184,10 @@ class Box:
             for folder, mode in ((f"{home}/.ssh", 0o700), (work, 0o755), ("/tmp", 0o777), ("/dev/shm", 0o755)):
                 yield {"path": f"{place}{folder}/", "mode": mode}
             yield {"path": f"etc/{place}/alternatives/", "mode": 0o755}
-            yield from (text(f"etc/{place}/{name}", content) for name, content in _etc(home, ip).items())
+            yield text(f"etc/{place}/ld.so.cache", "")
+            for file in filter(Path.is_file, (HERE / "etc").rglob("*")):
+                filled = file.read_text(encoding="utf-8").format(user=home.rpartition("/")[2], home=home, ip=ip)
+                yield text(f"etc/{place}/{file.relative_to(HERE / 'etc')}", filled)
             yield text(f"{place}{home}/.ssh/known_hosts", known, mode=0o600)
             if place == "agent":
                 yield text(f"{place}{home}/.ssh/id_ed25519", secret, mode=0o600)
@@ -196,38 +199,11 @@ class Box:
 
 
 _CLOSED = ("--remount-ro", "/", "--remount-ro", "/dev", "--as-pid-1")
-_SSHD = """HostKey /etc/ssh/ssh_host_ed25519_key
-AllowUsers {user}
-UsePAM no
-StrictModes no
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-PidFile none
-PrintLastLog no
-PrintMotd no
-UseDNS no
-Subsystem sftp internal-sftp
-"""
-
-
-def _etc(home: str, ip: str) -> dict[str, str]:
-    """Files of /etc on a machine whose user has this home."""
-    user = home.rpartition("/")[2]
-    users = f"root:x:0:0:root:/root:/bin/bash\n{user}:x:1000:1000:{user}:{home}:/bin/bash\n"
-    return {
-        "passwd": users + "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-        "group": f"root:x:0:\n{user}:x:1000:\nnogroup:x:65534:\n",
-        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-        "hosts": "127.0.0.1 localhost\n",
-        "ld.so.cache": "",
-        "ssh/ssh_config": f"Host *\n    BindAddress {ip}\n",
-        "ssh/sshd_config": _SSHD.format(user=user),
-    }
 
 
 def _wrappers() -> Iterator[dict[str, Any]]:
     """Programs that stand before those of the host: `shims`, of which each is there where the real one is."""
-    for shim in resources.files("ppres.harnesses").joinpath("shims").iterdir():
+    for shim in (HERE / "shims").iterdir():
         if shim.name in ("lib.sh", "sudo") or shutil.which(shim.name, path="/usr/bin"):
             yield text(f"shims/{shim.name.replace('lib', '.lib')}", shim.read_text(encoding="utf-8"), mode=0o755)
 
