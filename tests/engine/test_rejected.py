@@ -73,11 +73,11 @@ def test_what_ends_the_model_counts_for_no_conversation(cell):
         for _ in range(TRIES + 1):
             server.requests.clear()
             with pytest.raises(pp.ModelError, match="refused 8 conversations in a row"):
-                run(cell, at(server), 40, concurrency=1)
+                run(cell, at(server), 12, concurrency=1)
             assert len(server.requests) == 8
         assert set(pp.frame().stop_reason) == {"provider_error"}
         server.answer = usual
-        assert set(run(cell, at(server), 40).stop_reason) == {"ended"}
+        assert set(run(cell, at(server), 12).stop_reason) == {"ended"}
 
 
 CREDIT = [
@@ -99,12 +99,12 @@ def test_credit_that_runs_out_in_the_middle_ends_the_model_soon_and_says_so(stat
         for run_ in range(2):
             before = len(server.requests)
             with pytest.raises(pp.ModelError, match="out of credit"):
-                run(cell, at(server), 60, concurrency=4)
+                run(cell, at(server), 15, concurrency=4)
             assert len(server.requests) - before <= (14 if run_ == 0 else 4)
         server.answer = usual
-        frame = run(cell, at(server), 60)
+        frame = run(cell, at(server), 15)
         assert set(frame.stop_reason) == {"ended"}
-        assert sum(turns(body) == 0 for body in server.bodies if body) <= 60 + 8  # what was begun went on
+        assert sum(turns(body) == 0 for body in server.bodies if body) <= 15 + 8  # what was begun went on
 
 
 def test_what_nobody_knows_for_credit_ends_the_model_all_the_same(cell):
@@ -116,14 +116,14 @@ def test_what_nobody_knows_for_credit_ends_the_model_all_the_same(cell):
         for _ in range(2):
             before = len(server.requests)
             with pytest.raises(pp.ModelError, match=r"in a row, the last: .*Kein Guthaben"):
-                run(cell, at(server), 60, concurrency=4)
+                run(cell, at(server), 30, concurrency=4)
             assert len(server.requests) - before <= 10 + 8 + 4
 
 
 def test_single_refusals_among_answers_end_no_model(cell):
     with Telling(lambda body: usual(body) if turns(body) else refusal(400, message="No.")) as server:
         server.answer = lambda body: refusal(400, message="No.") if len(server.requests) % 3 == 0 else usual(body)
-        frame = run(cell, at(server), 40, concurrency=1)
+        frame = run(cell, at(server), 20, concurrency=1)
     assert set(frame.stop_reason) == {"ended", "provider_error"}
 
 
@@ -138,14 +138,14 @@ def test_arms_stay_balanced_where_a_limit_ends_a_run(limit, concurrency, lengths
     conditions = pp.grid(cell, peer=["stranger", "uncooperative", "neutral", "cooperative"])
     priced("balanced")
     with faults.Faulty(lengths=lengths, persona=PERSONA) as server:
-        plan = pp.plan(conditions, at(server, "balanced"), 12)
-        limits = {"budget": plan.dollars.sum() * 0.3} if limit == "budget" else {"max_tokens": int(plan.tokens.sum() * 0.3)}
-        frame = run(conditions, at(server, "balanced"), 12, concurrency=concurrency, **limits)
+        plan = pp.plan(conditions, at(server, "balanced"), 8)
+        limits = {"budget": plan.dollars.sum() / 2} if limit == "budget" else {"max_tokens": int(plan.tokens.sum() / 2)}
+        frame = run(conditions, at(server, "balanced"), 8, concurrency=concurrency, **limits)
         sizes = frame.groupby("peer", observed=True).size()
         assert len(sizes) == 4 and sizes.max() - sizes.min() <= 1 + concurrency // 8
         assert sizes.min() > 1
-        again = run(conditions, at(server, "balanced"), 12)
-        assert (again.groupby("peer", observed=True).size() == 12).all()
+        again = run(conditions, at(server, "balanced"), 8)
+        assert (again.groupby("peer", observed=True).size() == 8).all()
 
 
 def test_a_cheap_arm_does_not_spend_what_a_dear_one_needs(cell):
