@@ -289,5 +289,6 @@ def left(runs: list[Run], places: int, now: float) -> float:
     rest = (len(runs) - len(over) - len(going)) * usual
     for run in going:
         to_go = 1 - (run.cell[0] - 0.5) / run.cell[1] if run.cell[0] else 1.0
-        rest += max(usual - (now - run.began), usual * to_go, making(run))
+        by_cells = usual * to_go if over or not making(run) else 0.0  # else what is usual is a guess from its own rollouts
+        rest += max(usual - (now - run.began), by_cells, making(run))
     return rest / places

@@ -243,6 +243,9 @@ def test_the_time_left_is_that_of_the_rollouts_and_of_the_notebooks_to_come(tmp_
     assert left([going], 1, 10.0) == math.inf and where([going], 1, 10.0) == "notebook 1 of 1 (01): 0 of 400 rollouts"
     going.told.write_text("100 400 10.0")
     assert left([going], 1, 10.0) == pytest.approx(30)
+    long = run(1, tmp_path, began=0.0, cell=(2, 6))  # nearly all of its time is that of these rollouts
+    long.told.write_text("60 80 1500.0")
+    assert left([long], 1, 1510.0) == pytest.approx(500)
     over = run(2, tmp_path, outcome="done", began=0.0)
     assert left([over, run(3, tmp_path), run(4, tmp_path)], 1, 50.0) == pytest.approx(100)
 
