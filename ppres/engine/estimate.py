@@ -8,7 +8,7 @@ import math
 import statistics
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ppres.condition import Condition
 from ppres.conversation import UNFINISHED, counts
@@ -34,7 +34,8 @@ AFTER = "the past that is sent with each question, or each turn that is left"
 SIZES = "sizes of prompt and world alone: the scenario has no act"
 
 
-class Expected(NamedTuple):
+@dataclass(frozen=True)
+class Expected:
     """Usage of a rollout before it is made."""
 
     mean: Usage
@@ -51,22 +52,30 @@ class Expected(NamedTuple):
 
     def spread(self, name: str, missing: int) -> tuple[float, float]:
         """Low and high of the total of `missing` rollouts: a 95% prediction interval from stored ones, else the guesses' range."""
-        values = tuple(float(getattr(usage, name)) for usage in self.known)
-        if any(map(math.isnan, values)):
-            return math.nan, math.nan
-        if self.basis in (RENDERED, SIZES, AFTER):
-            return missing * min(values), missing * max(values)
-        from scipy.stats import t
+        least, most, mean, around = self._of_one[name]
+        if self.basis in (RENDERED, SIZES, AFTER) or math.isnan(mean):
+            return missing * least, missing * most
+        total, wide = missing * mean, around * math.sqrt(missing * (1 + missing / len(self.known)))
+        return max(0.0, total - wide), total + wide
 
-        total, k = missing * statistics.fmean(values), len(values)
-        around = float(t.ppf(0.975, k - 1)) * _deviation(values) * math.sqrt(missing * (1 + missing / k))
-        return max(0.0, total - around), total + around
+    @functools.cached_property
+    def _of_one(self) -> dict[str, tuple[float, float, float, float]]:
+        """Tokens and dollars of one rollout: least, most, mean, and where stored ones tell half the width of its interval.
 
+        Once, however many cells expect the same: an exact deviation is slow. NaN where one is not known.
+        """
+        told = {}
+        for name in ("tokens", "dollars"):
+            values = [float(getattr(usage, name)) for usage in self.known]
+            least, most, mean, around = min(values), max(values), statistics.fmean(values), math.nan
+            if math.isnan(mean):
+                least = most = math.nan
+            elif self.basis not in (RENDERED, SIZES, AFTER):
+                from scipy.stats import t
 
-@functools.lru_cache(maxsize=64)
-def _deviation(values: tuple[float, ...]) -> float:
-    """Their standard deviation: exact, hence slow, and many cells have the same."""
-    return statistics.stdev(values)
+                around = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values)
+            told[name] = least, most, mean, around
+        return told
 
 
 def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
