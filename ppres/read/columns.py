@@ -187,7 +187,7 @@ def _factors(name: str) -> list[Factor]:
     return [FACTORS[name]] if name in FACTORS else own
 
 
-def _ordered(values: Sequence[Any], name: str) -> pd.Categorical:
+def _ordered(values: Sequence[Any], name: str) -> Any:
     """An ordered categorical of the levels that occur: the declared ones in their natural order, then others by the alphabet."""
     import pandas as pd
 
