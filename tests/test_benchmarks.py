@@ -12,7 +12,9 @@ HERE = Path(__file__).parent / "benchmarks"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("small", ["bench_simulated.py --n 1", "bench_release.py --rows 20", "bench_coverage.py --studies 2"])
+@pytest.mark.parametrize(
+    "small", ["bench_simulated.py --n 1", "bench_release.py --rows 20", "bench_coverage.py --studies 2", "bench_size.py --rows 1"]
+)
 def test_a_small_benchmark_prints_figures(small):
     name, *options = small.split()
     printed = subprocess.run([sys.executable, HERE / name, *options], capture_output=True, text=True, check=True).stdout

@@ -60,6 +60,20 @@ def test_the_spread_of_a_plan_is_a_prediction_interval():
     assert ((low + high) / 2, (high - low) / 2) == pytest.approx((30, 2.776 * 2.5**0.5 * 30**0.5), abs=0.01)
 
 
+def test_what_many_cells_expect_is_worked_out_once():
+    class Watched(list):
+        read = 0
+
+        def __iter__(self):
+            self.read += 1
+            return super().__iter__()
+
+    known = Watched([need(1.0), need(2.0), need(4.0)])
+    expected = Expected(need(2.0), known, "3 stored rollouts")
+    told = [expected.spread(name, missing) for missing in range(1, 50) for name in ("tokens", "dollars")]
+    assert len(told) == 98 and known.read == 2  # for tokens, for dollars
+
+
 def test_turns_after_a_damaged_one_are_not_gone_on_from(tmp_path):
     with Store(tmp_path / "store.sqlite") as store:
         for turn in range(3):
