@@ -105,3 +105,56 @@ def test_a_wing_reaches_nothing_that_it_should_not_know(part):
 
 def test_no_module_reaches_itself():
     assert [module for module in MODULES if module in reach(imports(module))] == []
+
+
+# What has no test file of its own name is tested where it is used: a coder's rules by the coder, a scenario by how its world ends.
+BESIDE = {
+    "course/test_build.py": "course.command",
+    "course/test_grade.py": "course.inside course.students",
+    "engine/test_followup.py": "engine.edits",
+    "engine/test_interviews.py": "read.answers",
+    "engine/test_play.py": "engine.hands",
+    "engine/test_runner.py": "engine.keeping engine.rollout engine.simulate",
+    "export/test_archive.py": "export.card",
+    "harnesses/test_gateway.py": "harnesses.formats harnesses.shell",
+    "harnesses/test_harnesses.py": "harnesses.agents harnesses.install harnesses.model",
+    "harnesses/test_hostile_box.py": "harnesses.box harnesses.inside",
+    "models/test_budget.py": "engine.estimate",
+    "models/test_rehearsal.py": "models.model",
+    "read/test_frame.py": "read.stored",
+    "read/test_judge.py": "read.judged read.rubrics",
+    "read/test_lexical.py": "read.awareness read.declined read.documents read.foreign read.hints read.objections read.refusals "
+    "read.vocabulary",
+    "read/test_view.py": "read.decisive",
+    "release/test_load.py": "release.files release.labels release.names",
+    "release/test_transcripts.py": "release.harness release.reading release.starts",
+    "scenarios/test_averages.py": "scenarios.claims scenarios.plain scenarios.terms",
+    "scenarios/test_compose.py": "scenarios.scene",
+    "scenarios/test_end_states.py": "scenarios.alignment_faking scenarios.deletion scenarios.evaluation "
+    "scenarios.tampering scenarios.transfer",
+    "scenarios/test_end_states_others.py": "scenarios.finance",
+    "scenarios/test_form.py": "form",
+    "scenarios/test_scenario.py": "engine.check scenarios.code",
+    "scenarios/test_scores.py": "scenarios.scoring",
+    "simulated/test_agent.py": "simulated.acts simulated.reading",
+    "stats/test_clusters.py": "stats._interval",
+    "stats/test_proportions.py": "stats.families stats.settings",
+    "stats/test_regression.py": "stats._fit",
+    "stats/test_stats.py": "stats._frame",
+    "store/test_store.py": "store.checkpoint store.judgements store.rows",
+    "study/test_preregistration.py": "study.page study.registration study.report",
+    "test_agent.py": "conversation",
+    "test_cli.py": "parser",
+    "test_condition.py": "factor settled",
+    "worlds/test_disk.py": "harnesses.disk",
+    "worlds/test_world.py": "worlds.drive worlds.servers worlds.tool",
+}
+
+
+def test_every_module_has_tests_of_its_name_or_is_said_to_be_tested_with_others():
+    here = Path(__file__).parent
+    own = {".".join(path.relative_to(here).with_suffix("").parts).replace("test_", "") for path in here.rglob("test_*.py")}
+    modules = {module for module, path in MODULES.items() if path.name != "__init__.py"}
+    named = {module: module.replace("course.check.", "course.").replace("._", ".") for module in modules}
+    assert {module for module in modules if named[module] not in own} == set(" ".join(BESIDE.values()).split())
+    assert [name for name in BESIDE if not (here / name).is_file()] == []
