@@ -19,7 +19,9 @@ from scipy.special import expit
 from scipy.stats import t
 
 from ppres.stats._frame import NoOutcome, codes_of, columns_of, counts
+from ppres.stats._interval import ASSUMED
 from ppres.stats._likelihood import Array, Likelihood, Peak, profile
+from ppres.stats._sandwich import wald
 
 probability = expit  # of log odds
 
@@ -188,42 +190,6 @@ def fit(formula: str, frame: pd.DataFrame, cluster: str | Sequence[str] | None =
     return Fit(made, peak, np.asarray(np.linalg.inv(peak.information), dtype=float), label)
 
 
-def wald(fit: Fit, contrasts: Array) -> tuple[Array, Array]:
-    """Standard errors and degrees of freedom of linear combinations of the coefficients.
-
-    With clusters: the bias-reduced variance CR2 of Bell and McCaffrey (2002) on the linearised model, and their Satterthwaite
-    degrees of freedom (Pustejovsky and Tipton 2018, J Bus Econ Stat 36:672), which hold with few clusters and unequal ones. Both
-    NaN where the clusters cannot tell: a term that is constant but in one cluster, or a dummy of the clusters. Of Firth's
-    likelihood never less than if rollouts were independent: where nothing has occurred, residuals say nothing about clusters.
-    """
-    clusters, counted = fit.design.clusters, fit.design.likelihood
-    model = np.einsum("ij,jk,ik->i", contrasts, fit.covariance, contrasts)
-    if clusters is None:
-        return np.sqrt(model), np.full(len(contrasts), np.inf)
-    p = expit(counted.x @ fit.peak.beta)
-    root = np.sqrt(counted.n * p * (1 - p))
-    x, residual = counted.x * root[:, None], (counted.k - counted.n * p) / root
-    lead, within = contrasts @ fit.covariance, np.linalg.cholesky(fit.covariance)
-    scores, size = np.empty((clusters.max() + 1, len(contrasts))), np.empty((clusters.max() + 1, len(contrasts)))
-    loads = np.empty((clusters.max() + 1, *contrasts.shape))
-    order = np.argsort(clusters, kind="stable")
-    for g, rows in enumerate(np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1)):
-        u, s, v = np.linalg.svd(x[rows], full_matrices=False)
-        leverage, axes = np.linalg.eigh((s[:, None] * v) @ fit.covariance @ (s[:, None] * v).T)
-        shrink = np.where(leverage < 1 - 1e-9, 1 / np.sqrt(np.maximum(1 - leverage, 1e-9)), 0)
-        weights = lead @ v.T * s @ (axes * shrink @ axes.T) @ u.T  # contrasts x rows
-        scores[g], size[g], loads[g] = weights @ residual[rows], (weights**2).sum(axis=1), weights @ x[rows] @ within
-    # the variance is a quadratic form with the matrix diag(size) - load @ load.T, clusters x clusters, which need not be made
-    square = (loads**2).sum(axis=2)
-    expected = (size - square).sum(axis=0)  # of the variance, were rollouts independent
-    inner = np.einsum("gci,gcj->cij", loads, loads)
-    norm = (size**2 - 2 * size * square).sum(axis=0) + (inner**2).sum(axis=(1, 2))
-    told = expected > 0.5 * model
-    df = np.where(told, expected**2 / np.maximum(norm, 1e-300), math.nan)
-    variance = np.maximum((scores**2).sum(axis=0), model if counted.firth else 0)
-    return np.where(told, np.sqrt(variance), math.nan), df
-
-
 def rows_of(design: Design, cells: pd.DataFrame | Mapping[str, Any]) -> Array:
     """Design rows of other values of the same columns."""
     try:
@@ -233,37 +199,46 @@ def rows_of(design: Design, cells: pd.DataFrame | Mapping[str, Any]) -> Array:
         raise ValueError(str(error).splitlines()[0]) from None
 
 
-def intervals(fit: Fit, contrasts: Array, estimate: Array, level: float) -> tuple[Array, Array, Array, Array, Array]:
-    """Standard error, degrees of freedom, bounds and p; the normal distribution is t with infinitely many degrees of freedom."""
-    error, df = wald(fit, contrasts)
+def intervals(fit: Fit, contrasts: Array, estimate: Array, level: float) -> tuple[tuple[Array, ...], Any]:
+    """Standard error, degrees of freedom, bounds and p, and what to add to the name of the method.
+
+    The normal distribution is t with infinitely many degrees of freedom.
+    """
+    error, df, assumed = wald(fit, contrasts)
     around = t.ppf((1 + level) / 2, df) * error
-    return error, df, estimate - around, estimate + around, np.asarray(2 * t.sf(np.abs(estimate / error), df))
+    numbers = (error, df, estimate - around, estimate + around, np.asarray(2 * t.sf(np.abs(estimate / error), df)))
+    return numbers, np.where(assumed, f", correlation {ASSUMED} assumed", "")
 
 
 def estimates(fit: Fit, contrasts: Array, terms: Sequence[str], level: float) -> pd.DataFrame:
     """Combinations of coefficients with intervals: CR2 where there are clusters, else profile."""
     estimate = contrasts @ fit.peak.beta
-    error, df, *_ = numbers = intervals(fit, contrasts, estimate, level)
+    numbers, assumed = intervals(fit, contrasts, estimate, level)
+    error, df = numbers[:2]
     firth, by_clusters = fit.design.likelihood.firth, fit.design.clusters is not None
     if by_clusters and not firth:
-        return table(fit, terms, estimate, numbers, "CR2 and t")
+        return table(fit, terms, estimate, numbers, "CR2 and t", assumed)
     stretch = error / np.maximum(np.sqrt(np.einsum("ij,jk,ik->i", contrasts, fit.covariance, contrasts)), 1e-300)
     bounds = [profile(fit.design.likelihood, fit.peak, *told, level) for told in zip(contrasts, stretch, df, strict=True)]
     low, high, p = np.array(bounds).T
     if by_clusters:
-        return table(fit, terms, estimate, (np.full_like(error, math.nan), df, low, high, p), "profile likelihood stretched by CR2")
+        numbers = (np.full_like(error, math.nan), df, low, high, p)
+        return table(fit, terms, estimate, numbers, "profile likelihood stretched by CR2", assumed)
     error = np.full_like(error, math.nan) if fit.design.likelihood.firth else error
     return table(fit, terms, estimate, (error, np.full_like(df, math.nan), low, high, p), "profile likelihood")
 
 
-def table(fit: Fit, terms: Sequence[str], estimate: Array, numbers: tuple[Array, ...], kind: str) -> pd.DataFrame:
-    """Rows as all regressions return them."""
+def table(
+    fit: Fit, terms: Sequence[str], estimate: Array, numbers: tuple[Array, ...], kind: str, more: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Rows as all regressions return them; `more` is said of each behind the estimator."""
     error, df, low, high, p = numbers
     counted = {"k": int(fit.design.likelihood.k.sum()), "n": int(fit.design.likelihood.n.sum())}
     estimate = np.where(np.abs(estimate) < 1e-12, 0.0, estimate)  # what is 0 is 0 on every machine, not 3e-16
     shape = {"term": list(terms), "estimate": estimate, "low": low, "high": high, "p": p} | counted
     behind = {"se": error, "df": df, "excluded": fit.design.excluded}
-    return pd.DataFrame(shape | {"estimator": f"{fit.label}, {kind}"} | behind)
+    told = [f"{fit.label}, {kind}{word}" for word in ([""] * len(terms) if more is None else more)]
+    return pd.DataFrame(shape | {"estimator": told} | behind)
 
 
 def steps(design: Design, name: str) -> list[tuple[str, Any, Any, float]]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ppres.stats._frame import NoOutcome, at_level, by_cluster, check_level, codes_of, columns_of, counts, each
-from ppres.stats._interval import FAR, Interval, check_margin, clustered, equivalence, mover
+from ppres.stats._interval import ASSUMED, FAR, Interval, check_margin, clustered, equivalence, mover
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,8 @@ def contrasts(
 
     Rollouts are taken as independent, unless `cluster` names the columns (wording, condition) whose values, or combinations of
     values, resemble each other: then see `clustered` for the interval, and two more columns say clusters and design_effect. It is
-    NaN where there are too few, which the estimator says.
+    NaN for a single one. Where nothing varies, or an arm has its rarer outcome in fewer than 6 clusters (and not in all), outcomes
+    do not tell how alike a cluster's rollouts are: a correlation of at least 0.3 is assumed, and the estimator says so.
 
     `margin` asks whether the effect is as good as none: see `equivalence` for the columns that it adds.
 
@@ -62,19 +63,19 @@ def contrasts(
             k, n = ([int(arm[column].sum()) for arm in arms] for column in ("k", "n"))
             row: dict[str, Any] = {"term": name} | dict.fromkeys(("estimate", "low", "high", "p"), math.nan)
             interval: Interval = partial(mover, weighing, k, n)
-            effect = math.nan
+            effect, assumed = math.nan, False
             if codes is not None and all(n):
-                interval, effect = clustered(weighing, *by_cluster(arms, [codes.loc[arm.index] for arm in arms]))
+                interval, effect, assumed = clustered(weighing, *by_cluster(arms, [codes.loc[arm.index] for arm in arms]))
             if all(n):
                 row |= _summary(interval, sum(weight * hits / size for weight, hits, size in zip(weighing, k, n, strict=True)), z)
             kind = "MOVER, Wilson" if all(n) else "a cell has no known outcome"
             row |= {"k": sum(k), "n": sum(n), "estimator": kind, "excluded": sum(int(arm["excluded"].sum()) for arm in arms)}
             if codes is not None:
                 number = int(pd.concat([codes.loc[arm.index[arm["n"] > 0]] for arm in arms]).nunique())
-                told = (
-                    f"{kind}, {number} clusters" if not math.isnan(effect) else f"too few clusters ({number})" if all(n) else kind
-                )
-                row |= {"estimator": told, "clusters": number, "design_effect": effect}
+                if all(n):
+                    kind = f"too few clusters ({number})" if math.isnan(effect) else f"{kind}, {number} clusters"
+                    kind += f", correlation {ASSUMED} assumed" if assumed else ""
+                row |= {"estimator": kind, "clusters": number, "design_effect": effect}
             if margin is not None:
                 usable = row["estimate"] if row["low"] == row["low"] else math.nan
                 row |= equivalence(interval, usable, level, margin)

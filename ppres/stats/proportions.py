@@ -32,6 +32,8 @@ def rates(
 
     `cluster` names columns (wording, condition) whose rollouts resemble each other: the interval is then Wilson's of as many fewer
     rollouts as the clusters say, with quantiles of t (see `clustered`), NaN of a single one; columns clusters and design_effect.
+    At floor and ceiling, and where the rarer outcome is in fewer than 6 clusters but not in all (flag "few clusters"), outcomes do
+    not tell how alike a cluster's rollouts are, and a correlation of at least 0.3 is assumed.
 
     Raises `KeyError` for a column that the frame has not, `ValueError` for an outcome that is not true or false, a bad level, or a
     column to group by that is called as one of the result.
@@ -63,12 +65,13 @@ def _by_clusters(
     for group in [counted] if grouped is None else [counted.loc[part.index] for _, part in grouped]:
         known = group[group["n"] > 0]
         if known.empty:
-            rows.append((np.nan, np.nan, 0, np.nan))
+            rows.append((np.nan, np.nan, 0, np.nan, False))
             continue
-        interval, effect = clustered((1.0,), *by_cluster([known], [known["code"]]))
-        rows.append((*interval(z), known["code"].nunique(), effect))
-    low, high, clusters, effects = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return table.assign(low=low, high=high, clusters=clusters, design_effect=effects)
+        interval, *effect = clustered((1.0,), *by_cluster([known], [known["code"]]))
+        rows.append((*interval(z), known["code"].nunique(), *effect))
+    low, high, clusters, effects, assumed = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    flag = table["flag"].mask((table["flag"] == "") & np.array(assumed, dtype=bool), "few clusters")
+    return table.assign(low=low, high=high, flag=flag, clusters=clusters, design_effect=effects)
 
 
 def wilson(k: Any, n: Any, level: float) -> tuple[Any, Any]:

@@ -85,8 +85,8 @@ def margins(
                 effects.append((after - before) / width)
                 slopes.append((slope_after - slope_before) / width)
         estimate = np.array(effects)
-        numbers = _fit.intervals(fit, np.array(slopes).reshape(len(terms), -1), estimate, level)
-        return _fit.table(fit, terms, estimate, numbers, "delta method")
+        numbers, more = _fit.intervals(fit, np.array(slopes).reshape(len(terms), -1), estimate, level)
+        return _fit.table(fit, terms, estimate, numbers, "delta method", more)
 
     return each(frame, by, of_group)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from scipy.special import expit
-from scipy.stats import t
+from scipy.stats import t, ttest_ind
 
 from ppres import stats
 from ppres.stats._interval import clustered, design_effect, mover, wilson_at
@@ -59,10 +59,76 @@ def test_arms_that_share_wordings_are_compared_within_them():
     assert min(abs(at.low), abs(at.high)) == pytest.approx(0, abs=1e-9)
 
 
-def test_arms_with_wordings_of_their_own_have_a_cluster_less_each():
-    k, n = np.array([[3.0, 5, 0, 0], [0, 0, 2, 6]]), np.array([[10.0, 10, 0, 0], [0, 0, 10, 10]])
-    assert design_effect((1, -1), k, n)[1] == 2
-    assert design_effect((1, -1), k[:, [0, 1]] + k[:, [2, 3]], n[:, [0, 1]] + n[:, [2, 3]])[1] == 1
+def test_arms_with_wordings_of_their_own_are_compared_as_welch_does():
+    """Of wordings of equal size: scipy's test of their means has the same error and degrees of freedom."""
+    k, n = np.array([[3.0, 5, 4, 0, 0, 0, 0], [0, 0, 0, 2, 6, 9, 8]]), np.zeros((2, 7))
+    n[0, :3] = n[1, 3:] = 10
+    effect, df, assumed = design_effect((1, -1), k, n)
+    theirs = ttest_ind(k[0, :3] / 10, k[1, 3:] / 10, equal_var=False)
+    rate = k.sum(axis=1) / n.sum(axis=1)
+    error = math.sqrt(effect * (rate * (1 - rate) / n.sum(axis=1)).sum())
+    assert (df, (rate[0] - rate[1]) / error) == (pytest.approx(theirs.df), pytest.approx(theirs.statistic))
+    assert not assumed
+    assert design_effect((1, -1), k[:, [0, 1]] + k[:, [3, 4]], n[:, [0, 1]] + n[:, [3, 4]])[1] == pytest.approx(1)
+
+
+def test_an_arm_with_a_single_wording_of_its_own_is_too_few():
+    frame = study()
+    frame = frame[(frame.peer == "a") | (frame.wording == 0)]
+    frame["wording"] = frame.wording.where(frame.peer == "a", 99)
+    row = stats.differences(frame, "peer", "a", "b", cluster="wording").iloc[0]
+    assert row.estimator == "too few clusters (9)" and math.isnan(row.low)
+
+
+def of_counts(*arms, size=10):
+    """A frame of true outcomes in each wording of each arm, of `size` rollouts."""
+    return pd.DataFrame(
+        [(arm, i, j < k) for arm, counts in enumerate(arms) for i, k in enumerate(counts) for j in range(size)],
+        columns=["arm", "wording", "preserved"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "flag"),
+    [
+        ([0] * 8, "floor"),
+        ([10] * 8, "ceiling"),
+        ([1, 1, 0, 0, 0, 0, 0, 0], "few clusters"),
+        ([9, 9, 10, 10, 10, 10, 10, 10], "few clusters"),
+        ([1, 1, 1, 1, 1, 1, 0, 0], ""),
+        ([1, 1, 1], ""),
+    ],
+)
+def test_where_too_few_wordings_tell_how_alike_rollouts_are_it_is_assumed(counts, flag):
+    row = stats.rates(of_counts(counts), cluster="wording").iloc[0]
+    assert row.flag == flag
+    assert row.design_effect == pytest.approx(1 + 0.3 * 9) if flag else row.design_effect < 1
+    both = stats.differences(of_counts(counts, [5, 6, 7, 4, 5, 3, 4, 6][: len(counts)]), "arm", 0, 1, cluster="wording")
+    assert ("correlation 0.3 assumed" in both.estimator[0]) == (flag == "few clusters")  # at a floor the other arm tells
+
+
+def test_a_logit_says_where_it_assumes_how_alike_rollouts_are():
+    frame = of_counts([2, 0, 1, 0, 0, 0, 0, 0], [5, 6, 7, 4, 5, 3, 4, 6])
+    table = stats.logit("preserved ~ arm", frame, cluster="wording")
+    assert table.estimator.tolist() == ["logit clustered by wording (8), CR2 and t, correlation 0.3 assumed"] * 2
+    alone = stats.logit("preserved ~ arm", frame)
+    assert (table.se**2 >= 3.7 * alone.se**2 * (1 - 1e-9)).all()
+    told = stats.logit("preserved ~ arm", of_counts([2, 1, 1, 1, 1, 1, 0, 0], [5, 6, 7, 4, 5, 3, 4, 6]), cluster="wording")
+    assert not told.estimator.str.contains("assumed").any()
+
+
+def test_an_arm_without_any_takes_the_design_effect_of_the_others():
+    """Residuals of an arm at the floor are nearly 0: its rollouts are taken to resemble each other as those of the others do."""
+    even, odd = [5] * 8, [10, 0, 9, 1, 10, 0, 9, 1]
+    widths = []
+    for base in (even, odd):
+        frame = of_counts(base, [0] * 8)
+        frame["wording"] += 100 * frame.arm  # wordings of their own: nothing cancels
+        row = stats.logit("preserved ~ arm", frame, cluster="wording").iloc[1]
+        assert row.estimator == "Firth clustered by wording (16), profile likelihood stretched by CR2"
+        alone = stats.logit("preserved ~ arm", frame).iloc[1]
+        widths.append((row.high - row.estimate) / (alone.high - alone.estimate))
+    assert widths[1] > 1.4 * widths[0] > 1.4
 
 
 def test_groups_several_columns_and_margins():
