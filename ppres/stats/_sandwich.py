@@ -80,9 +80,8 @@ def _by_directions(fit: Fit, contrasts: Array) -> Array:
     scores = _scores(fit, np.linalg.inv(within))[0]  # of combinations with variance 1, independent of each other
     effects, axes = np.linalg.eigh(scores.T @ scores)
     heard = effects[effects >= _SILENT]
-    silent = (
-        max(1.0, float(heard.mean())) if heard.size else assumed_effect(_sizes(fit, np.full(len(fit.design.likelihood.n), True)))
-    )
+    sizes = _by_cluster(fit, fit.design.likelihood.n)
+    silent = max(1.0, float(heard.mean())) if heard.size else assumed_effect(sizes)
     return np.asarray(((contrasts @ within @ axes) ** 2) @ np.where(effects >= _SILENT, effects, silent))
 
 

@@ -67,8 +67,8 @@ def _by_clusters(
         if known.empty:
             rows.append((np.nan, np.nan, 0, np.nan, False))
             continue
-        interval, *effect = clustered((1.0,), *by_cluster([known], [known["code"]]))
-        rows.append((*interval(z), known["code"].nunique(), *effect))
+        interval, effect, few = clustered((1.0,), *by_cluster([known], [known["code"]]))
+        rows.append((*interval(z), known["code"].nunique(), effect, few))
     low, high, clusters, effects, assumed = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     flag = table["flag"].mask((table["flag"] == "") & np.array(assumed, dtype=bool), "few clusters")
     return table.assign(low=low, high=high, flag=flag, clusters=clusters, design_effect=effects)
