@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.factor import brief
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.bool_]
 
 
 class NoOutcome(ValueError):
@@ -47,16 +51,25 @@ def check_level(level: float) -> None:
     arguments.between("level", level, 0, 1)
 
 
+def outcomes(frame: pd.DataFrame, outcome: str) -> tuple[Rows, Rows]:
+    """Which rows have a true outcome, and which a known one. `ValueError` for one that is not true, false or missing."""
+    import pandas as pd
+
+    values = frame[outcome]
+    known = values.notna().to_numpy(dtype=bool)
+    if values.dtype == bool or isinstance(values.dtype, pd.BooleanDtype):
+        return values.fillna(False).to_numpy(dtype=bool), known
+    if not values.dropna().isin([True, False]).all():
+        raise ValueError(f"{outcome!r} is not true, false or missing; rates count those")
+    return values.astype(object).eq(True).fillna(False).to_numpy(dtype=bool), known
+
+
 def counts(frame: pd.DataFrame, outcome: str) -> pd.DataFrame:
     """k (1 where the outcome is true), n (1 where it is known) and excluded (1 where it is missing), row by row."""
     import pandas as pd
 
-    values = frame[outcome]
-    if not values.dropna().isin([True, False]).all():
-        raise ValueError(f"{outcome!r} is not true, false or missing; rates count those")
-    known = values.notna().astype(int)
-    k = values.astype(object).eq(True).fillna(False).astype(int)
-    return pd.DataFrame({"k": k, "n": known, "excluded": 1 - known}, index=frame.index)
+    true, known = outcomes(frame, outcome)
+    return pd.DataFrame({"k": true.astype(int), "n": known.astype(int), "excluded": 1 - known.astype(int)}, index=frame.index)
 
 
 def codes_of(frame: pd.DataFrame, cluster: str | Sequence[str]) -> pd.Series[int]:
@@ -64,35 +77,38 @@ def codes_of(frame: pd.DataFrame, cluster: str | Sequence[str]) -> pd.Series[int
     return frame.groupby(columns_of(frame, cluster), dropna=False, sort=False, observed=True).ngroup()
 
 
-def by_cluster(arms: Sequence[pd.DataFrame], codes: Sequence[pd.Series[int]]) -> tuple[Any, Any]:
-    """k and n of each arm in each cluster (arms x clusters), of counts row by row."""
+def by_cluster(true: Rows, known: Rows, arms: Sequence[Rows], codes: Any) -> tuple[Any, Any]:
+    """k and n of each arm in each cluster (arms x clusters), of rows."""
     import numpy as np
 
-    size = 1 + max(int(code.max()) for code in codes)
-    told = [
-        [np.bincount(code, weights=arm[name], minlength=size) for arm, code in zip(arms, codes, strict=True)] for name in ("k", "n")
-    ]
-    return np.array(told[0]), np.array(told[1])
+    size = 1 + int(codes.max())
+    told = [[np.bincount(codes[arm & rows], minlength=size) for arm in arms] for rows in (true, known)]
+    return np.array(told[0], dtype=float), np.array(told[1], dtype=float)
 
 
-def summed(frame: pd.DataFrame, keys: list[str], numbers: pd.DataFrame) -> pd.DataFrame:
-    """Sums of `numbers` for each group of a frame's rows, in the order of first appearance; missing keys are a group."""
+def summed(frame: pd.DataFrame, keys: list[str], numbers: Mapping[str, Any]) -> pd.DataFrame:
+    """Sums of `numbers`, of rows, for each group of a frame, in the order of first appearance; missing keys are a group."""
+    import numpy as np
     import pandas as pd
 
     if not keys:
-        return numbers.sum().to_frame().T
-    together = pd.concat([frame[keys], numbers], axis=1)
-    return together.groupby(keys, dropna=False, sort=False, observed=True).sum().reset_index()
+        return pd.DataFrame({name: [int(values.sum())] for name, values in numbers.items()})
+    codes = frame.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy()
+    size = 1 + int(codes.max(initial=-1))
+    first = frame[keys].iloc[np.unique(codes, return_index=True)[1]].reset_index(drop=True)
+    sums = {name: np.bincount(codes, weights=values, minlength=size).astype(int) for name, values in numbers.items()}
+    return pd.DataFrame({name: first[name] for name in keys} | sums)
 
 
-def at_level(frame: pd.DataFrame, factor: str, level: Any) -> pd.Series[bool]:
+def at_level(frame: pd.DataFrame, factor: str, level: Any) -> Rows:
     """Which rows have this level of a factor; None stands for a missing value."""
     import pandas as pd
 
-    return frame[factor].isna() if pd.isna(level) else (frame[factor] == level).fillna(False).astype(bool)
+    rows = frame[factor].isna() if pd.isna(level) else frame[factor] == level
+    return rows.to_numpy() if rows.dtype == bool else rows.fillna(False).to_numpy(dtype=bool)
 
 
-def arms(frame: pd.DataFrame, factor: str, a: Any, b: Any) -> tuple[pd.Series[bool], pd.Series[bool]]:
+def arms(frame: pd.DataFrame, factor: str, a: Any, b: Any) -> tuple[Rows, Rows]:
     """Which rows have level `a` of a factor, and which `b`; None stands for a missing value.
 
     `ValueError` where a level does not occur, or both are the same.

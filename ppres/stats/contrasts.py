@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import NoOutcome, at_level, by_cluster, check_level, codes_of, columns_of, counts, each
+from ppres.stats._frame import NoOutcome, at_level, by_cluster, check_level, codes_of, columns_of, each, outcomes
 from ppres.stats._interval import ASSUMED, FAR, Interval, check_margin, clustered, equivalence, mover
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ppres.stats._frame import Rows
 
 
 def contrasts(
@@ -46,45 +48,58 @@ def contrasts(
     weight that is no number, a bad level or margin.
     """
     import pandas as pd
-    from scipy.stats import norm
 
     names = [factors] if isinstance(factors, str) else list(factors)
     columns_of(frame, by, outcome, *names, *columns_of(frame, cluster))
     check_level(level)
     check_margin(margin)
-    z = float(norm.ppf((1 + level) / 2))
-    cells = checked_cells(frame, names, weights)
+    frame = frame.reset_index(drop=True)
+    cells, rows_of = checked_cells(frame, names, weights)
+    true, known = outcomes(frame, outcome)
+    codes = codes_of(frame, cluster).to_numpy() if cluster else None
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
+        at = part.index.to_numpy()
+        clusters = None if codes is None else codes[at]
         rows = []
-        codes = codes_of(part, cluster) if cluster else None
-        for name, weighted in cells.items():
-            weighing, arms = [*weighted.values()], [counts(part[rows_of_cell(part, names, cell)], outcome) for cell in weighted]
-            k, n = ([int(arm[column].sum()) for arm in arms] for column in ("k", "n"))
-            row: dict[str, Any] = {"term": name} | dict.fromkeys(("estimate", "low", "high", "p"), math.nan)
-            interval: Interval = partial(mover, weighing, k, n)
-            effect, assumed = math.nan, False
-            if codes is not None and all(n):
-                interval, effect, assumed = clustered(weighing, *by_cluster(arms, [codes.loc[arm.index] for arm in arms]))
-            if all(n):
-                row |= _summary(interval, sum(weight * hits / size for weight, hits, size in zip(weighing, k, n, strict=True)), z)
-            kind = "MOVER, Wilson" if all(n) else "a cell has no known outcome"
-            row |= {"k": sum(k), "n": sum(n), "estimator": kind, "excluded": sum(int(arm["excluded"].sum()) for arm in arms)}
-            if codes is not None:
-                number = int(pd.concat([codes.loc[arm.index[arm["n"] > 0]] for arm in arms]).nunique())
-                if all(n):
-                    kind = f"too few clusters ({number})" if math.isnan(effect) else f"{kind}, {number} clusters"
-                    kind += f", correlation {ASSUMED} assumed" if assumed else ""
-                row |= {"estimator": kind, "clusters": number, "design_effect": effect}
-            if margin is not None:
-                usable = row["estimate"] if row["low"] == row["low"] else math.nan
-                row |= equivalence(interval, usable, level, margin)
-            rows.append(row)
+        for name, told in cells.items():
+            arms = [rows_of[cell][at] for cell in told]
+            row = _row([*told.values()], arms, (true[at], known[at]), clusters, level, margin)
+            rows.append({"term": name} | row)
         if not any(row["n"] for row in rows):
             raise NoOutcome("no row has a known outcome")
         return pd.DataFrame(rows)
 
-    return each(frame.reset_index(drop=True), by, of_group)
+    return each(frame, by, of_group)
+
+
+def _row(
+    weights: list[float], arms: list[Rows], outcome: tuple[Rows, Rows], codes: Any, level: float, margin: float | None
+) -> dict[str, Any]:
+    """A contrast of the rows of its arms: without a number where one has no known outcome."""
+    import numpy as np
+    from scipy.stats import norm
+
+    true, known = outcome
+    k, n = ([int((arm & rows).sum()) for arm in arms] for rows in (true, known))
+    row: dict[str, Any] = dict.fromkeys(("estimate", "low", "high", "p"), math.nan)
+    interval: Interval = partial(mover, weights, k, n)
+    kind, effect, assumed = "MOVER, Wilson" if all(n) else "a cell has no known outcome", math.nan, False
+    if codes is not None and all(n):
+        interval, effect, assumed = clustered(weights, *by_cluster(true, known, arms, codes))
+    if all(n):
+        estimate = sum(weight * hits / size for weight, hits, size in zip(weights, k, n, strict=True))
+        row |= _summary(interval, estimate, float(norm.ppf((1 + level) / 2)))
+    row |= {"k": sum(k), "n": sum(n), "estimator": kind, "excluded": sum(int(arm.sum()) for arm in arms) - sum(n)}
+    if codes is not None:
+        number = len(np.unique(codes[known & np.any(arms, axis=0)]))
+        if all(n):
+            kind = f"too few clusters ({number})" if math.isnan(effect) else f"{kind}, {number} clusters"
+            kind += f", correlation {ASSUMED} assumed" if assumed else ""
+        row |= {"estimator": kind, "clusters": number, "design_effect": effect}
+    if margin is not None:
+        row |= equivalence(interval, row["estimate"] if row["low"] == row["low"] else math.nan, level, margin)
+    return row
 
 
 def _summary(interval: Interval, estimate: float, z: float) -> dict[str, float]:
@@ -105,17 +120,23 @@ def _summary(interval: Interval, estimate: float, z: float) -> dict[str, float]:
     return {"estimate": estimate, "low": low, "high": high, "p": float(2 * norm.sf(reach))}
 
 
+Cell = tuple[Any, ...]
+
+
 def checked_cells(
     frame: pd.DataFrame, names: list[str], weights: Mapping[str, Mapping[Any, float]]
-) -> dict[str, dict[tuple[Any, ...], float]]:
-    """The weights of each contrast by cell. `ValueError` for what is no contrast of cells that occur."""
+) -> tuple[dict[str, dict[Cell, float]], dict[Cell, Rows]]:
+    """The weights of each contrast by cell, and the rows of each cell. `ValueError` for what is no contrast of cells that occur."""
     if not weights:
         raise ValueError("weights names no contrast; for example {'effect': {'cooperative': 1, 'none': -1}}")
-    return {name: _cells(frame, names, name, told) for name, told in weights.items()}
+    rows_of: dict[Cell, Rows] = {}
+    return {name: _cells(frame, names, name, told, rows_of) for name, told in weights.items()}, rows_of
 
 
-def _cells(frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, float]) -> dict[tuple[Any, ...], float]:
-    """Weights by cell. `ValueError` for a cell that does not occur, or what is no weight."""
+def _cells(
+    frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, float], rows_of: dict[Cell, Rows]
+) -> dict[Cell, float]:
+    """Weights by cell; `rows_of` takes the cells' rows. `ValueError` for a cell that does not occur, or what is no weight."""
     cells = {}
     for levels, weight in told.items():
         cell = levels if isinstance(levels, tuple) else (levels,)
@@ -123,7 +144,9 @@ def _cells(frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, 
             raise ValueError(f"{name}: {levels!r} is no level of {', '.join(names)} each")
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
             raise ValueError(f"{name}: the weight of {levels!r} is a number, not {weight!r}")
-        if not rows_of_cell(frame, names, cell).any():
+        if cell not in rows_of:
+            rows_of[cell] = rows_of_cell(frame, names, cell)
+        if not rows_of[cell].any():
             there = frame[names].drop_duplicates().itertuples(index=False, name=None)
             raise ValueError(f"{name}: no row has {levels!r}; there are {', '.join(map(repr, there))}")
         if weight:
@@ -133,11 +156,11 @@ def _cells(frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, 
     return cells
 
 
-def rows_of_cell(frame: pd.DataFrame, names: list[str], cell: tuple[Any, ...]) -> pd.Series[bool]:
+def rows_of_cell(frame: pd.DataFrame, names: list[str], cell: Cell) -> Rows:
     """Which rows are of a cell; all, where there are no names."""
-    import pandas as pd
+    import numpy as np
 
-    rows = pd.Series(True, index=frame.index)
+    rows = np.ones(len(frame), dtype=bool)
     for name, value in zip(names, cell, strict=True):
         rows &= at_level(frame, name, value)
     return rows

@@ -39,7 +39,7 @@ def means(
     in_a, in_b = arms(frame, factor, a, b)
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
-        sides = [part.loc[rows.loc[part.index], outcome].dropna().astype(float) for rows in (in_a, in_b)]
+        sides = [part.loc[rows[part.index.to_numpy()], outcome].dropna().astype(float) for rows in (in_a, in_b)]
         x, y = (side.to_numpy() for side in sides)
         mean_a, mean_b = (values.mean() if len(values) else np.nan for values in (x, y))
         # ptp, because rounding gives equal numbers a variance above 0
@@ -56,9 +56,7 @@ def means(
         row |= {"p": 2 * t.sf(abs(estimate / error), df), "k": np.nan, "n": len(x) + len(y), "estimator": kind}
         return pd.DataFrame([row | {"mean_a": mean_a, "n_a": len(x), "mean_b": mean_b, "n_b": len(y), "df": df}])
 
-    part = frame.reset_index(drop=True)
-    in_a, in_b = in_a.reset_index(drop=True), in_b.reset_index(drop=True)  # an index may repeat
-    return each(part[in_a | in_b], by, of_group)
+    return each(frame.reset_index(drop=True)[in_a | in_b], by, of_group)  # an index may repeat
 
 
 def _clustered(sides: Sequence[pd.Series[float]], codes: pd.Series[int]) -> tuple[float, float, int]:

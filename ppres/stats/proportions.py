@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import arms, by_cluster, check_level, check_names, codes_of, columns_of, counts, summed
+from ppres.stats._frame import arms, by_cluster, check_level, check_names, codes_of, columns_of, outcomes, summed
 from ppres.stats._interval import check_margin, clustered, equivalence, mover, wilson_at
 from ppres.stats.contrasts import contrasts
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ppres.stats._frame import Rows
 
 EXACT_UP_TO = 100  # rollouts in both arms: Boschloo's test takes 0.1 s there, and 1 s at 300
 
@@ -43,12 +45,13 @@ def rates(
     keys = columns_of(frame, by, outcome, *columns_of(frame, cluster))
     check_level(level)
     check_names(keys, ("k", "n", "excluded", "rate", "low", "high", "flag", *(("clusters", "design_effect") if cluster else ())))
-    table = summed(frame, keys, counts(frame, outcome))
-    known = table["n"].where(table["n"] > 0)  # no rate and no interval of nothing
-    table["rate"] = table["k"] / known
-    low, high = wilson(table["k"], known, level)
-    table["low"], table["high"] = low.clip(upper=table["rate"]), high.clip(lower=table["rate"])  # rounding, at k=0 and k=n
-    table["flag"] = np.select([table["rate"] == 0, table["rate"] == 1], ["floor", "ceiling"], "")
+    true, known_rows = outcomes(frame, outcome)
+    table = summed(frame, keys, {"k": true, "n": known_rows, "excluded": ~known_rows})
+    k, n = table["k"].to_numpy(dtype=float), table["n"].to_numpy(dtype=float)
+    n[n == 0] = np.nan  # no rate and no interval of nothing
+    rate, (low, high) = k / n, wilson(k, n, level)
+    table["rate"], table["low"], table["high"] = rate, np.minimum(low, rate), np.maximum(high, rate)  # rounding, at k=0 and k=n
+    table["flag"] = np.select([rate == 0, rate == 1], ["floor", "ceiling"], "")
     return _by_clusters(table, frame, keys, cluster, outcome, level) if cluster else table
 
 
@@ -59,16 +62,17 @@ def _by_clusters(
     import numpy as np
     from scipy.stats import norm
 
-    counted = counts(frame, outcome).reset_index(drop=True).assign(code=codes_of(frame, cluster).to_numpy())
-    grouped = frame.reset_index(drop=True).groupby(keys, dropna=False, sort=False, observed=True) if keys else None
+    true, known = outcomes(frame, outcome)
+    codes = codes_of(frame, cluster).to_numpy()
+    groups = frame.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy() if keys else np.zeros(len(frame), int)
     rows, z = [], float(norm.ppf((1 + level) / 2))
-    for group in [counted] if grouped is None else [counted.loc[part.index] for _, part in grouped]:
-        known = group[group["n"] > 0]
-        if known.empty:
+    for group in range(len(table)):
+        arm = groups == group
+        if not (arm & known).any():
             rows.append((np.nan, np.nan, 0, np.nan, False))
             continue
-        interval, effect, few = clustered((1.0,), *by_cluster([known], [known["code"]]))
-        rows.append((*interval(z), known["code"].nunique(), effect, few))
+        interval, effect, few = clustered((1.0,), *by_cluster(true, known, [arm], codes))
+        rows.append((*interval(z), len(np.unique(codes[arm & known])), effect, few))
     low, high, clusters, effects, assumed = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     flag = table["flag"].mask((table["flag"] == "") & np.array(assumed, dtype=bool), "few clusters")
     return table.assign(low=low, high=high, flag=flag, clusters=clusters, design_effect=effects)
@@ -124,31 +128,28 @@ def differences(
     def newcombe(k_a: int, n_a: int, k_b: int, n_b: int) -> tuple[float, float, float]:
         return k_a / n_a - k_b / n_b, *mover((1, -1), (k_a, k_b), (n_a, n_b), z)
 
-    table = _compared(frame, factor, (a, b), by, outcome, level, (f"{factor}: {a} - {b}", "Newcombe", newcombe))
-    if margin is None:
-        return table
-    arm_counts = table[["k_a", "n_a", "k_b", "n_b"]].astype(int).itertuples(index=False, name=None)
-    tests = [
-        equivalence(partial(mover, (1, -1), (k_a, k_b), (n_a, n_b)), estimate, level, margin)
-        for (k_a, n_a, k_b, n_b), estimate in zip(arm_counts, table["estimate"], strict=True)
-    ]
-    return table.assign(**{name: [test[name] for test in tests] for name in tests[0]})
+    def tested(k_a: int, n_a: int, k_b: int, n_b: int) -> dict[str, Any]:
+        estimate = k_a / n_a - k_b / n_b if n_a and n_b else math.nan
+        return equivalence(partial(mover, (1, -1), (k_a, k_b), (n_a, n_b)), estimate, level, margin) if margin is not None else {}
+
+    return _compared(frame, factor, (a, b), by, outcome, level, (f"{factor}: {a} - {b}", "Newcombe", newcombe, tested))
 
 
 def _clustered(frame: pd.DataFrame, factor: str, pair: tuple[Any, Any], by: Any, outcome: str, *options: Any) -> pd.DataFrame:
     """`contrasts` of two levels in the shape of `differences`."""
-    import pandas as pd
-
-    frame = frame.reset_index(drop=True)  # an index may repeat
-    split = arms(frame, factor, *pair)
-    part = frame[split[0] | split[1]]
+    in_a, in_b = arms(frame, factor, *pair)
+    part, (true, known) = frame[in_a | in_b], outcomes(frame, outcome)
     weights = {f"{factor}: {pair[0]} - {pair[1]}": dict(zip(pair, (1, -1), strict=True))}
     level, margin, cluster = options
     table = contrasts(part, factor, weights, by, outcome, level, margin, cluster)
-    keys, counted = columns_of(frame, by), counts(part, outcome)
-    wide = {f"{c}_{arm}": counted[c].where(rows[part.index], 0) for arm, rows in zip("ab", split, strict=True) for c in ("k", "n")}
-    sums = summed(part, keys, pd.DataFrame(wide))[[*wide]]  # in the same order of groups
-    return table.assign(**{name: sums[name].array for name in wide})
+    wide = _wide(true, known, in_a, in_b)
+    return table.assign(**summed(part, columns_of(frame, by), wide)[[*wide]])  # in the same order of groups
+
+
+def _wide(true: Rows, known: Rows, in_a: Rows, in_b: Rows) -> dict[str, Rows]:
+    """k and n of both arms, of the rows of either."""
+    pairs = {"k_a": in_a & true, "n_a": in_a & known, "k_b": in_b & true, "n_b": in_b & known}
+    return {name: rows[in_a | in_b] for name, rows in pairs.items()}
 
 
 def risk_ratios(
@@ -183,20 +184,19 @@ def _compared(
     check_level(level)
     names, arm_names = ["term", "estimate", "low", "high", "p", "k", "n", "estimator"], ["k_a", "n_a", "k_b", "n_b"]
     check_names(keys, [*names, *arm_names])
-    term, name, interval = how
-    counted = counts(frame, outcome)
-    split = arms(frame, factor, *pair)
-    wide = {f"{c}_{arm}": counted[c].where(rows, 0) for arm, rows in zip("ab", split, strict=True) for c in ("k", "n")}
-    table = summed(frame[split[0] | split[1]], keys, pd.DataFrame(wide)[split[0] | split[1]])
+    term, name, interval, *more = how
+    in_a, in_b = arms(frame, factor, *pair)
+    table = summed(frame[in_a | in_b], keys, _wide(*outcomes(frame, outcome), in_a, in_b))
     rows = []
-    for sums in table[arm_names].itertuples(index=False):
-        k_a, n_a, k_b, n_b = map(int, sums)
+    for k_a, n_a, k_b, n_b in table[arm_names].to_numpy().tolist():
         nothing = not n_a or not n_b
         estimate, low, high = (float("nan"),) * 3 if nothing else interval(k_a, n_a, k_b, n_b)
         p, test = (float("nan"), "no test") if nothing else two_sided(k_a, n_a, k_b, n_b)
-        total = {"p": p, "k": k_a + k_b, "n": n_a + n_b, "estimator": f"{name}, {test}"}
-        rows.append({"term": term, "estimate": estimate, "low": low, "high": high, **total})
-    return pd.concat([table[keys], pd.DataFrame(rows, columns=names), table[arm_names]], axis=1)
+        row = dict(zip(names, (term, estimate, low, high, p, k_a + k_b, n_a + n_b, f"{name}, {test}"), strict=True))
+        row |= dict(zip(arm_names, (k_a, n_a, k_b, n_b), strict=True))
+        rows.append(row | {key: value for tested in more for key, value in tested(k_a, n_a, k_b, n_b).items()})
+    told = pd.DataFrame(rows, columns=None if rows else [*names, *arm_names])
+    return pd.concat([table[keys], told], axis=1) if keys else told
 
 
 @lru_cache(maxsize=4096)  # most cells at the floor have the same counts

@@ -61,7 +61,7 @@ def sequence(
     check_margin(margin)
     if bool(names) != bool(weights):
         raise ValueError("factors and weights go together, as in contrasts: factors='peer', weights={'effect': {'a': 1, 'b': -1}}")
-    cells = checked_cells(frame, names, weights) if weights else {outcome: {(): 1.0}}
+    cells = checked_cells(frame, names, weights)[0] if weights else {outcome: {(): 1.0}}
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
         tables = []
