@@ -39,8 +39,8 @@ def contrasts(
 
     Rollouts are taken as independent, unless `cluster` names the columns (wording, condition) whose values, or combinations of
     values, resemble each other: then see `clustered` for the interval, and two more columns say clusters and design_effect. It is
-    NaN for a single one. Where nothing varies, or an arm has its rarer outcome in fewer than 6 clusters (and not in all), outcomes
-    do not tell how alike a cluster's rollouts are: a correlation of at least 0.3 is assumed, and the estimator says so.
+    NaN for a single one. Where nothing varies, or an arm has its rarer outcome in fewer than 6 clusters and fewer than a third,
+    outcomes do not tell how alike a cluster's rollouts are: a correlation of at least 0.3 is assumed, and the estimator says so.
 
     `margin` asks whether the effect is as good as none: see `equivalence` for the columns that it adds.
 

@@ -34,8 +34,8 @@ def rates(
 
     `cluster` names columns (wording, condition) whose rollouts resemble each other: the interval is then Wilson's of as many fewer
     rollouts as the clusters say, with quantiles of t (see `clustered`), NaN of a single one; columns clusters and design_effect.
-    At floor and ceiling, and where the rarer outcome is in fewer than 6 clusters but not in all (flag "few clusters"), outcomes do
-    not tell how alike a cluster's rollouts are, and a correlation of at least 0.3 is assumed.
+    At floor and ceiling, and where the rarer outcome is in fewer than 6 clusters and fewer than a third (flag "few
+    clusters"), outcomes do not tell how alike a cluster's rollouts are, and a correlation of at least 0.3 is assumed.
 
     Raises `KeyError` for a column that the frame has not, `ValueError` for an outcome that is not true or false, a bad level, or a
     column to group by that is called as one of the result.
@@ -110,9 +110,9 @@ def differences(
     between them by their results.
 
     `margin`, the largest difference that is as good as none, adds its test and a verdict, so that "no effect" can be found: columns
-    low_equivalence, high_equivalence, p_equivalence, verdict (two one-sided tests, Schuirmann 1987, by the same interval at
-    2 × `level` − 1). verdict is "equivalent" where all of that interval is within ±margin, else "different" where low to high is
-    without 0, else "undecided".
+    low_equivalence, high_equivalence, p_equivalence, verdict (two one-sided tests, Schuirmann 1987, by Newcombe's interval with
+    continuity correction, method 11, at 2 × `level` − 1). verdict is "equivalent" where all of that interval is within ±margin,
+    else "different" where low to high is without 0, else "undecided".
 
     Raises `KeyError` for a missing column, `ValueError` for an outcome that is not true or false, a level that does not occur, a
     bad margin, or a column to group by that is called as one of the result.

@@ -5,9 +5,12 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import brentq
+from scipy.stats import binom
 from statsmodels.stats.proportion import confint_proportions_2indep, tost_proportions_2indep
 
 from ppres import stats
+from ppres.stats._interval import mover
 
 
 def study(**cells):
@@ -81,12 +84,50 @@ def test_no_effect_is_a_finding_and_its_lack_is_not(counts, verdict):
         stats.differences(frame, "peer", "a", "b", margin=0.1).iloc[0],
         stats.contrasts(frame, "peer", {"a - b": {"a": 1, "b": -1}}, margin=0.1).iloc[0],
     ]
-    inner = stats.differences(frame, "peer", "a", "b", level=0.9).iloc[0]
+    inner = method_11(k_a, n_a, k_b, n_b, 1.644853627)
     score = tost_proportions_2indep(k_a, n_a, k_b, n_b, -0.1, 0.1, method="score").pvalue
     for row in told:
         assert row.verdict == verdict
-        assert (row.low_equivalence, row.high_equivalence) == pytest.approx((inner.low, inner.high))
-        assert row.p_equivalence == pytest.approx(score, abs=0.03)  # another interval, nearly the same test
+        assert (row.low_equivalence, row.high_equivalence) == pytest.approx(inner)
+        assert row.p_equivalence == pytest.approx(score, abs=0.08)  # another interval, nearly the same test
+
+
+def method_11(k_a, n_a, k_b, n_b, z):
+    """Newcombe's (1998, Stat Med 17:873), by roots of the corrected score |p - k/n| - 1/2n = z sqrt(p (1 - p) / n)."""
+
+    def bounds(k, n):
+        def beyond(p, sign):
+            return sign * (p - k / n) - 1 / (2 * n) - z * math.sqrt(p * (1 - p) / n)
+
+        low = brentq(lambda p: beyond(p, -1), 0, k / n) if k else 0.0
+        return low, brentq(lambda p: beyond(p, 1), k / n, 1) if k < n else 1.0
+
+    (low_a, high_a), (low_b, high_b), a, b = bounds(k_a, n_a), bounds(k_b, n_b), k_a / n_a, k_b / n_b
+    return a - b - math.hypot(a - low_a, high_b - b), a - b + math.hypot(high_a - a, b - low_b)
+
+
+@pytest.mark.parametrize(
+    ("counts", "published"),  # Newcombe (1998), Table II, method 11
+    [((56, 70, 48, 80), (0.0428, 0.3422)), ((9, 10, 3, 10), (0.1013, 0.8387))],
+)
+def test_the_interval_for_equivalence_is_newcombes_eleventh(counts, published):
+    k_a, n_a, k_b, n_b = counts
+    row = stats.differences(study(a_yes=(k_a, n_a), b_yes=(k_b, n_b)), "peer", "a", "b", margin=0.1, level=0.975).iloc[0]
+    assert (row.low_equivalence, row.high_equivalence) == pytest.approx(method_11(*counts, 1.959964), abs=1e-6)
+    assert (row.low_equivalence, row.high_equivalence) == pytest.approx(published, abs=6e-5)
+
+
+@pytest.mark.parametrize(("n", "margin"), [(20, 0.2), (60, 0.1), (60, 0.2), (100, 0.1)])
+def test_effects_of_just_the_margin_pass_in_at_most_5_percent_by_exact_enumeration(n, margin):
+    """Without the continuity correction 6.9% (n = 20), 5.3%, 5.5% and 5.8%."""
+    z, ends = 1.644853627, range(n + 1)
+    passed = np.zeros((n + 1, n + 1), dtype=bool)
+    for a in ends:
+        for b in ends:
+            low, high = mover((1, -1), (a, b), (n, n), z, corrected=True)
+            passed[a, b] = -margin < low and high < margin
+    errors = [binom.pmf(ends, n, p + margin) @ passed @ binom.pmf(ends, n, p) for p in np.linspace(0, 1 - margin, 33)]
+    assert max(errors) <= 0.05
 
 
 def test_a_small_effect_that_is_there_is_equivalent_and_its_p_says_so():
