@@ -43,7 +43,7 @@ def mover(
 
 
 def few(k: Any, n: Any) -> bool:
-    """Whether the rarer outcome of an arm is seen in fewer than a third of its clusters, and fewer than `FEWEST`: so they do not tell.
+    """Whether the rarer outcome of an arm is seen in fewer than a third of its clusters, and fewer than `FEWEST`.
 
     k and n are those of its clusters. An arm without it is not meant: there it is for the other arms to tell.
     """

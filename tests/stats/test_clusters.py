@@ -102,7 +102,7 @@ def of_counts(*arms, size=10):
 def test_where_too_few_wordings_tell_how_alike_rollouts_are_it_is_assumed(counts, flag):
     row = stats.rates(of_counts(counts), cluster="wording").iloc[0]
     assert row.flag == flag
-    assert row.design_effect == pytest.approx(1 + 0.3 * 9) if flag else row.design_effect < 1
+    assert row.design_effect == pytest.approx(1 + 0.3 * 9) if flag else row.design_effect < 1.5
     both = stats.differences(of_counts(counts, [5, 6, 7, 4, 5, 3, 4, 6][: len(counts)]), "arm", 0, 1, cluster="wording")
     assert ("correlation 0.3 assumed" in both.estimator[0]) == (flag == "few clusters")  # at a floor the other arm tells
 
