@@ -32,7 +32,7 @@ async def play(ask: Ask, briefing: list[Message], world: World) -> Rollout:
         try:
             reply = await ask(messages, schemas)
         except ProviderError as error:
-            conversation.stop_reason, conversation.error = error.stop, str(error)
+            conversation.stop_reason, conversation.error, conversation.unanswered = error.stop, str(error), [*error.calls]
             return Rollout(conversation, world)
         replies = answer(world, reply.message)
         conversation.turns.append(Turn(reply.message, reply.call, replies))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -82,6 +82,11 @@ class Call(NamedTuple):
         return cls(**known, empty_replies=tuple(map(cls.of, empty)) if isinstance(empty, list) else ())
 
 
+def with_empty(calls: Iterable[Call]) -> list[Call]:
+    """Calls, and those before each that gave no answer: all that was paid for."""
+    return [paid for call in calls for paid in (call, *call.empty_replies)]
+
+
 def counts(value: Any) -> bool:
     """Whether a value is a number that counts something: not below 0, nor beyond any bill, nor not finite."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
@@ -122,6 +127,8 @@ class Conversation:
     """The provider's, where it ended the rollout."""
     failures: int = 0
     """Runs in a row in which it did so at this turn."""
+    unanswered: list[Call] = field(default_factory=list)
+    """Calls after the last turn, in this run or an earlier one, that came to nothing: they are paid for all the same."""
     given: int = 0
     """How many of the first turns were taken over from another rollout: they are no part of what is stored, nor of what it cost."""
     left: dict[str, Any] | None = None
@@ -143,6 +150,7 @@ class Conversation:
         messages, calls = _messages(turns), [turn.call.json() for turn in turns]
         kept: dict[str, Any] = {"messages": messages, "calls": calls, "stop_reason": self.stop_reason, "error": self.error}
         kept |= {"failures": self.failures} if self.failures else {}
+        kept |= {"unanswered": [call.json() for call in self.unanswered]} if self.unanswered else {}
         return kept | ({} if self.left is None else {"left": self.left})
 
     @classmethod
@@ -153,6 +161,7 @@ class Conversation:
         stop_reason: str,
         error: str | None = None,
         failures: int = 0,
+        unanswered: Any = (),
         left: dict[str, Any] | None = None,
     ) -> Conversation:
         """A conversation from its JSON; where the calls are missing, as in released transcripts, nothing is known of them."""
@@ -162,7 +171,8 @@ class Conversation:
                 turns.append(Turn(message, Call.of(calls[len(turns)] if len(turns) < len(calls) else None), []))
             elif turns:
                 turns[-1].replies.append(message)
-        return cls(turns, stop_reason, error, failures, left=left)
+        lost = [Call.of(call) for call in unanswered] if isinstance(unanswered, list | tuple) else []
+        return cls(turns, stop_reason, error, failures, lost, left=left)
 
     def after(self, messages: list[Message]) -> Conversation:
         """The whole conversation, of which this is what follows `messages`: the turns among those come first."""
@@ -207,6 +217,9 @@ class ProviderError(Exception):
 
     `stop` is the rollout's stop reason.
     """
+
+    calls: tuple[Call, ...] = ()
+    """Those that gave no answer, and are paid for all the same."""
 
     def __init__(self, text: str, stop: str = "provider_error"):
         super().__init__(text)

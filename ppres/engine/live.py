@@ -11,7 +11,7 @@ from collections import deque
 from concurrent.futures import Executor
 
 from ppres.agent import Rollout, play, replay
-from ppres.conversation import TRIES, UNFINISHED, Reply
+from ppres.conversation import TRIES, UNFINISHED, Conversation, Reply
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper, Rejected, Writer
 from ppres.engine.rollout import Made, ask, asking, finish, in_harness
@@ -207,15 +207,21 @@ class _Work:
             await theirs(self.keeper.bar.update, 1)
 
     def _counted(self, cell: Cell, finished: Finished) -> Finished:
-        """With the runs in which the provider failed at this turn; after some of them it is not asked any more."""
+        """With what earlier runs paid for in vain, and how many the provider failed in at this turn: after some it is left."""
         ended = finished.record.conversation
+        before = self.keeper.store.unfinished(finished.key)
+        if lost := before.unanswered if before else []:
+            ended.unanswered = [*lost, *ended.unanswered]
+            finished = finish(cell, finished.replicate, self._again(cell, ended))
         if ended.stop_reason not in UNFINISHED:
             return finished
-        before = self.keeper.store.unfinished(finished.key)
         so_far = before.failures if before and len(before.turns) == len(ended.turns) - ended.given else 0
         ended.failures = so_far + (ended.stop_reason == "provider_error")
         if ended.failures < TRIES:
             return finished
         ended.stop_reason = "rejected"
-        world = replay(cell.scene.start, ended, cell.scene.own, cell.scene.after).world
-        return finish(cell, finished.replicate, Rollout(ended, world))
+        return finish(cell, finished.replicate, self._again(cell, ended))
+
+    @staticmethod
+    def _again(cell: Cell, ended: Conversation) -> Rollout:
+        return Rollout(ended, replay(cell.scene.start, ended, cell.scene.own, cell.scene.after).world)

@@ -93,8 +93,7 @@ def asking(cell: Cell, meter: Meter, what: object, past: list[Reply], keep: Call
             return past[turn]
         if meter.spent(model):
             raise ProviderError("the budget was spent", "budget")
-        reply: Reply = await model.ask(messages, schemas, **more)
-        meter.charge(what, reply.call, model, messages)
+        reply = await meter.ask(what, model, messages, schemas, **more)
         await keep(turn, reply)
         return reply
 

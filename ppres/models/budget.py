@@ -6,10 +6,12 @@ import asyncio
 import math
 import numbers
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ppres.conversation import Call, Message
+from ppres.conversation import Call, Message, ProviderError, Reply
+from ppres.models.faults import ModelError
 from ppres.models.model import Model, size
+from ppres.models.transport import say
 
 _LOOK_AGAIN = 0.05  # seconds between looks at what came free
 
@@ -47,7 +49,7 @@ class Meter:
         self.refused = 0
         """Rollouts that were not started, or paused."""
         self._open: dict[object, tuple[float, float]] = {}
-        self._unpriced: set[str] = set()
+        self._told: set[str] = set()
 
     def left(self) -> tuple[float, float]:
         """Dollars and tokens that are neither spent nor set aside; infinite without a limit."""
@@ -59,7 +61,9 @@ class Meter:
         not even the expected fits."""
         dollars, tokens = self.left()
         if math.isnan(usage.dollars):
-            self._say_unpriced(model)
+            if self.budget < math.inf and self._news(f"unpriced {model.name}"):
+                unpriced = f"litellm knows no price for {model.name}: its cost is unknown"
+                warnings.warn(f"{unpriced} and the budget does not bind it (max_tokens does)", stacklevel=2)
             dollars = math.inf
         if usage.dollars > dollars or usage.tokens > tokens:
             return None
@@ -84,12 +88,27 @@ class Meter:
         """What was set aside is free again."""
         self._open.pop(what, None)
 
-    def charge(self, what: object, call: Call, model: Model, messages: list[Message]) -> None:
-        """Count a call, and those before it that gave no answer. One without usage counts as it was estimated."""
-        for attempt in (call, *call.empty_replies):
-            prompt = attempt.prompt_tokens
-            tokens = size(messages) if prompt is None else prompt + (attempt.completion_tokens or 0)
-            self.add(what, attempt.cost or (model.price(tokens, 0) if prompt is None else None) or 0.0, tokens)
+    async def ask(self, what: object, model: Model, messages: list[Message], schemas: list[dict[str, Any]], **more: Any) -> Reply:
+        """Ask a model, and count what that took, also where no answer came of it. Raises what `model.ask` does."""
+        try:
+            reply = await model.ask(messages, schemas, **more)
+        except (ProviderError, ModelError) as error:
+            self._charge(what, error.calls, model, messages)
+            raise
+        self._charge(what, reply.call.empty_replies, model, messages)
+        self._charge(what, (reply.call,), model, messages, [reply.message])
+        return reply
+
+    def _charge(
+        self, what: object, calls: tuple[Call, ...], model: Model, messages: list[Message], said: list[Message] | None = None
+    ) -> None:
+        """Count calls. What the provider does not tell of one is estimated, and so is a price of nothing for what has a price."""
+        for call in calls:
+            if call.prompt_tokens is None and self._news(f"untold {model.name}"):
+                say(f"{model.name} does not tell how many tokens it takes: limits count them by the length of its texts")
+            prompt = size(messages) if call.prompt_tokens is None else call.prompt_tokens
+            completion = size(said or []) if call.completion_tokens is None else call.completion_tokens
+            self.add(what, call.cost or model.price(prompt, completion) or 0.0, prompt + completion)
 
     def add(self, what: object, dollars: float, tokens: float) -> None:
         """Count what was spent; what was set aside for `what` shrinks by it."""
@@ -114,8 +133,9 @@ class Meter:
         """Whether a limit that binds the model is reached: dollars bind only what has a price."""
         return self.tokens >= self.max_tokens or (self.dollars >= self.budget and model.price(1e6, 1e6) is not None)
 
-    def _say_unpriced(self, model: Model) -> None:
-        if self.budget < math.inf and model.name not in self._unpriced:
-            self._unpriced.add(model.name)
-            text = f"litellm knows no price for {model.name}: its cost is unknown and the budget does not bind it (max_tokens does)"
-            warnings.warn(text, stacklevel=2)
+    def _news(self, what: str) -> bool:
+        """Whether there is a limit, and nobody was told of this."""
+        if not self.bounded or what in self._told:
+            return False
+        self._told.add(what)
+        return True

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class ModelError(ValueError):
     """A model cannot be asked as given: unknown name, missing key, or rejected by its provider. The message says what to do."""
 
+    calls: tuple[Call, ...] = ()
+    """Those that gave no answer before it, and are paid for all the same."""
+
 
 _LOOKED_AT = 4_000  # characters of what a provider says
 _LONGEST_PAUSE = 86_400.0  # seconds: who asks for more has no clock

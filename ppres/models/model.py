@@ -16,10 +16,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ppres import codec
-from ppres.conversation import Message, Reply
+from ppres.conversation import Call, Message, Reply, calls_of, said_in
 from ppres.factor import LONGEST, brief
 from ppres.models import environment, faults, history, redaction, rehearsal, replies, wire
-from ppres.models.faults import Fault, ModelError
+from ppres.models.faults import EmptyReply, Fault, ModelError
 from ppres.models.loop import wait_for
 from ppres.models.transport import Gate, persist, say
 from ppres.optional import for_real_models
@@ -265,10 +265,21 @@ class Model:
                 except Exception as error:
                     fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
                     raise ModelError(f"{self.label}: {fault}") if isinstance(fault, ModelError) else fault from None
-            return replies.read(response, seen, time.perf_counter() - started)
+            try:
+                reply = replies.read(response, seen, time.perf_counter() - started)
+            except EmptyReply as empty:
+                empty.call = self._priced(empty.call)
+                raise
+            return reply._replace(call=self._priced(reply.call))
 
         reply, attempts, empty = await persist(attempt, self.label, self.gate, size(messages))
         return Reply(reply.message, reply.call._replace(attempts=attempts, empty_replies=empty, mended=mended))
+
+    def _priced(self, call: Call) -> Call:
+        """With the list's price where the provider, or a gateway before it, names none or 0, which may be another's bill."""
+        if call.cost or call.prompt_tokens is None:
+            return call
+        return call._replace(cost=self.price(call.prompt_tokens, call.completion_tokens or 0))
 
 
 # Providers for whom litellm takes what is not of OpenAI's protocol beside the parameters, not in `extra_body`.
@@ -292,8 +303,9 @@ def effort_in(sent: Mapping[str, Any]) -> str | None:
 
 
 def size(messages: list[Message]) -> float:
-    """Tokens of a conversation by rule of thumb: a quarter of its characters."""
-    return sum(len(message.get("content") or "") for message in messages) / 4
+    """Tokens of a conversation by rule of thumb: a quarter of the characters of its texts and calls."""
+    texts = (text for message in messages for text in (said_in(message), *map(codec.text, calls_of(message))))
+    return sum(map(len, texts)) / 4
 
 
 @functools.cache

@@ -127,7 +127,8 @@ def _without(text: str) -> tuple[str, int]:
 
 
 # Letters and signs that need no escape, escaped.
-_ESCAPE = re.compile(r"(?i)\\+u00([2-7][0-9a-f])|%([2-7][0-9a-f])|&#x0*([2-7][0-9a-f]);|&#0*(\d{2,3});")
+# Each is looked for from its first sign alone, so that a run of backslashes or zeros is gone through once.
+_ESCAPE = re.compile(r"(?i)(?<!\\)\\+u00([2-7][0-9a-f])|%([2-7][0-9a-f])|&#x0{0,8}([2-7][0-9a-f]);|&#0{0,8}(\d{2,3});")
 
 
 def _unescaped(escape: re.Match[str]) -> str:

@@ -37,9 +37,10 @@ def read(response: Any, seen: Exchange, seconds: float) -> Reply:
     finish = "length" if native in _AT_LIMIT else finish
     usage = getattr(response, "usage", None)
     prompt = _count(getattr(usage, "prompt_tokens", None)) or None  # litellm says 0 where the provider said nothing
+    completion = _count(getattr(usage, "completion_tokens", None))
     call = Call(
         prompt_tokens=prompt,
-        completion_tokens=_count(getattr(usage, "completion_tokens", None)) if prompt else None,
+        completion_tokens=completion if prompt else completion or None,
         cost=_dollars(response._hidden_params.get("response_cost")) if prompt else None,
         finish_reason=_name(finish),
         native_finish_reason=_name(native),
@@ -93,7 +94,11 @@ def _reasoned(kept: Message) -> bool:
 
 
 def _count(told: Any) -> int | None:
-    """A count of tokens that can be one."""
+    """A count of tokens that can be one; some gateways write it as a text, or with a point."""
+    if (isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 12) or (
+        isinstance(told, float) and told.is_integer()
+    ):
+        told = int(told)
     whole = isinstance(told, int) and not isinstance(told, bool)
     return told if whole and 0 <= told <= MOST_TOKENS else None
 
@@ -132,7 +137,7 @@ def legible(body: bytes) -> bytes:
     if not isinstance(payload, dict):
         return body
     for name in ("usage", "usageMetadata"):
-        if name in payload and (counts := _counts(payload[name])) != payload[name]:
+        if name in payload and (counts := _counts(payload[name], of_choices="choices" in payload)) != payload[name]:
             odd.append(name)
             payload[name] = counts
     for name in _NAMES & payload.keys():
@@ -155,12 +160,15 @@ def legible(body: bytes) -> bytes:
 _NAMES = {"id", "object", "model", "system_fingerprint", "provider", "service_tier"}
 
 
-def _counts(usage: Any) -> Any:
-    """A usage without the counts that are none; None where it is none at all."""
+def _counts(usage: Any, of_choices: bool = False) -> Any:
+    """A usage with counts as whole numbers, and without those that are none; None where it is none at all."""
     if not isinstance(usage, dict):
         return None
-    kept = {name: _counts(value) if isinstance(value, dict) else value for name, value in usage.items()}
-    return {name: value for name, value in kept.items() if not _no_count(name, value)}
+    names = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"} if of_choices else {}  # other protocols' names
+    named = {names[name]: usage[name] for name in names if name in usage} | usage
+    kept = {name: _counts(value) if isinstance(value, dict) else value for name, value in named.items()}
+    whole = {name: _count(value) for name, value in kept.items() if "token" in name.lower() and isinstance(value, str | float)}
+    return {name: whole.get(name, value) for name, value in kept.items() if not _no_count(name, value)}
 
 
 def _no_count(name: str, value: Any) -> bool:

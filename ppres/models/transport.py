@@ -29,7 +29,8 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
     """What `attempt` returns in the end, how many attempts it took, and the calls among them that gave no answer.
 
     `tokens` is the expected size of the call. Raises `ProviderError` where this conversation cannot go on, `ModelError` where no
-    conversation with the model can. Neither shows the provider's own error behind it, which may repeat a key.
+    conversation with the model can; their `calls` gave no answer. Neither shows the provider's own error behind it, which may
+    repeat a key.
     """
     empty: tuple[Call, ...] = ()
     await gate.enter(tokens, name)
@@ -43,6 +44,7 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
             empty += (fault.call,) if isinstance(fault, EmptyReply) else ()
             final = _final(fault, name, gate) or _too_late(fault, name, gate, started, tries, len(empty))
             if final:
+                final.calls = empty
                 raise final from None
             if tries > 2 and gate.told + SILENCE < time.monotonic():
                 gate.told = time.monotonic()
@@ -64,7 +66,7 @@ def _wait(fault: Fault, tries: int) -> float:
     return max(wait, fault.pause or 0.0)
 
 
-def _final(fault: Fault, name: str, gate: Gate) -> Exception | None:
+def _final(fault: Fault, name: str, gate: Gate) -> ProviderError | ModelError | None:
     """What ends the conversation or the model after this fault; None where another try may help."""
     match fault.means:
         case "passing" | "unreadable":
@@ -81,7 +83,7 @@ def _final(fault: Fault, name: str, gate: Gate) -> Exception | None:
     return ProviderError(str(fault))
 
 
-def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, empty: int) -> Exception | None:
+def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, empty: int) -> ProviderError | ModelError | None:
     """What ends a call that was tried for too long; nothing where it may be tried again."""
     pause = fault.pause or 0.0
     asked = f", and asks to wait {pause / 60:.0f} minutes" if pause > SILENCE else ""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.conversation import Message, ProviderError, calls_of, parts, said_in, shown
+from ppres.conversation import Call, Message, ProviderError, calls_of, parts, said_in, shown
 from ppres.models.budget import Meter, Usage, check_whole
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
@@ -180,11 +180,10 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
             if rejected or (meter.bounded and not await meter.room(question.key, model, usage)):
                 continue
             try:
-                reply = await model.ask(question.messages, [], response_format=form)
-                meter.charge(question.key, reply.call, model, question.messages)
+                reply = await meter.ask(question.key, model, question.messages, [], response_format=form)
                 kept: dict[str, Any] = {"reply": reply.message, "call": reply.call.json()}
             except ProviderError as error:
-                kept = {"error": str(error)}
+                kept = {"error": str(error), "call": Call(empty_replies=error.calls).json()}
             except ModelError as error:  # the others' answers, which are under way, are kept
                 rejected.append(error)
                 continue

@@ -11,7 +11,7 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 from ppres.condition import Condition
-from ppres.conversation import FINISHED, STOPS, Conversation, calls_of, refusal_field, said_in
+from ppres.conversation import FINISHED, STOPS, Conversation, calls_of, refusal_field, said_in, with_empty
 from ppres.read import lexical
 from ppres.scenarios import SCENARIOS, routes
 from ppres.store.rows import Scored
@@ -160,7 +160,7 @@ def in_columns(declined: lexical.Coding, argued: lexical.Coding, suspected: lexi
 def _took(conversation: Conversation, world: World) -> dict[str, Any]:
     """How the conversation ended, and what it took."""
     own = conversation.turns[conversation.given :]
-    calls = [call for turn in own for call in (turn.call, *turn.call.empty_replies)]  # paid for, all of them
+    calls = with_empty([turn.call for turn in own] + conversation.unanswered)
     *amounts, names = zip(*map(_taken, calls), strict=True) if calls else [()] * (len(_AMOUNTS) + 1)
     boxed = "servers" in (
         conversation.left or ()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
 from ppres import arguments
-from ppres.conversation import UNFINISHED, Call
+from ppres.conversation import UNFINISHED, Call, with_empty
 from ppres.read.frame import counted_frame, stored_cell
 from ppres.read.frame import frame as tidy
 from ppres.read.stored import KINDS
@@ -35,7 +35,7 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
     names = [] if by is None else arguments.columns(by)
     with Store(store) as opened:
         ended = ended_of(opened, each=bool({*names} & {"id", "replicate"}))
-        paused = [turn.call for turns in checkpoint.partial(opened).values() for turn in turns]
+        paused = checkpoint.paid(opened)
         judged = []
         for key in judgements.keys(opened):
             try:
@@ -47,7 +47,7 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
     calls = {"paused": paused, "judgements": judged}
     there, cost = {"rollout", *ended.kind}, ended.cost * ended.rollouts
     dollars = {name: cost[ended.kind == kind].sum() for name, kind in KINDS.items() if kind in there}
-    dollars |= {name: sum(call.cost or 0.0 for call in some) for name, some in calls.items()}
+    dollars |= {name: sum(call.cost or 0.0 for call in with_empty(some)) for name, some in calls.items()}
     return pd.Series(dollars, name="dollars")
 
 

@@ -114,6 +114,15 @@ def under_way(store: Store) -> set[bytes]:
     return {key for key, owner in claims if owner in alive}
 
 
+def paid(store: Store) -> list[Call]:
+    """Calls of the rollouts without an end, with those that gave no answer: all were paid for."""
+
+    paused = [store.unfinished(key) for (key,) in store.query("SELECT key FROM rollouts WHERE stop_reason IN (?, ?)", *UNFINISHED)]
+    calls = [turn.call for turns in partial(store).values() for turn in turns]
+    calls += [call for conversation in paused if conversation for call in conversation.unanswered]
+    return calls
+
+
 def partial(store: Store) -> dict[bytes, list[Reply]]:
     """Rollouts with turns but no end, and their turns: calls that were paid for."""
     rows = store.query("SELECT key, turn, body FROM turns ORDER BY key, turn")

@@ -270,8 +270,9 @@ class Store(Database):
             body["failures"] = failures if counts(failures := body.get("failures")) else 0
             if not all(isinstance(body[name], str) for name in ("stop_reason", "created")):
                 raise ValueError("it does not say how or when it stopped")
-            conversation = Conversation.of(*(body[name] for name in ("messages", "calls", "stop_reason", "error", "failures")))
-            conversation.left = body.get("left")
+            told = [body[name] for name in ("messages", "calls", "stop_reason", "error", "failures")]
+            told += [body.get("unanswered"), body.get("left")]
+            conversation = Conversation.of(*told)
             return Record(conversation, body["created"], body["provenance"])
 
     def body(self, key: bytes) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Money before it is spent: what is set aside, what a call without usage counts as, how far an estimate may be off."""
 
+import asyncio
 import json
 
 import pandas as pd
@@ -47,10 +48,20 @@ def test_a_share_is_at_most_what_is_left():
 
 def test_a_call_without_usage_is_charged_as_long_as_its_messages():
     meter = Meter(budget=10)
-    meter.charge("a", Call(), MODEL, [{"role": "user", "content": "x" * 4000}])
+
+    def charge(call, *messages):
+        class Answering:
+            name, price = MODEL.name, MODEL.price
+
+            async def ask(self, messages, schemas):
+                return Reply({"role": "assistant", "content": None}, call)
+
+        asyncio.run(meter.ask("a", Answering(), [*messages], []))
+
+    charge(Call(), {"role": "user", "content": "x" * 4000})
     assert (meter.tokens, meter.dollars) == (1000, pytest.approx(0.01))
     empty = Call(prompt_tokens=5, cost=0.25)
-    meter.charge("a", Call(prompt_tokens=7, completion_tokens=3, cost=0.5, empty_replies=(empty,)), MODEL, [])
+    charge(Call(prompt_tokens=7, completion_tokens=3, cost=0.5, empty_replies=(empty,)))
     assert (meter.tokens, meter.dollars) == (1015, pytest.approx(0.76))
 
 

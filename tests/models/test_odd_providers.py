@@ -45,6 +45,54 @@ def test_a_model_that_never_says_anything_ends_a_rollout_soon(cell):
     assert frame.stop_reason.tolist() == ["provider_error"]
 
 
+def test_what_is_paid_for_in_vain_is_charged_kept_and_counted_once(cell):
+    """A conversation that the provider ends, run after run, by replies without an answer."""
+    priced("silent", prompt=1e-3)
+    with Saying((calling("list_files"), "tool_calls"), ({"content": ""}, "stop"), usage=(10_000, 5)) as server:
+        frame = run(cell, at(server, "silent"), 3, budget=55, concurrency=1)
+        calls = len(server.requests)
+        assert calls == 1 + transport.EMPTY_TRIES  # $10 each: the first rollout has spent it
+        assert frame.stop_reason.tolist() == ["provider_error"]
+        assert pp.spent().paused == pytest.approx(calls * 10)
+        again = run(cell, at(server, "silent"), 1)
+        assert again.stop_reason.tolist() == ["provider_error"]
+        assert len(server.requests) == calls + transport.EMPTY_TRIES
+        assert pp.spent().paused == pytest.approx(len(server.requests) * 10)
+        server.replies = [(calling("end_task"), "tool_calls")]
+        ended = run(cell, at(server, "silent"), 1)
+        assert ended.stop_reason.tolist() == ["ended"]
+        assert ended.cost[0] == pytest.approx(len(server.requests) * 10) == pp.spent().rollouts
+        assert pp.frame(cell, at(server, "silent")).cost[0] == ended.cost[0]
+    assert pp.verify().empty
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 1000, "completion_tokens": 100, "cost": 0},
+        {"prompt_tokens": 1000.0, "completion_tokens": "100"},
+        {"prompt_tokens": "1000", "completion_tokens": 100},
+        {"input_tokens": 1000, "output_tokens": 100},
+    ],
+)
+def test_usage_in_other_words_or_with_a_price_of_nothing_is_charged_as_the_list_says(cell, usage):
+    priced("listed", prompt=1e-3, completion=1e-2)
+    with Saying(({"content": "Done."}, "stop"), usage=None) as server:
+        server.body = {"usage": usage}
+        frame = run(cell, at(server, "listed"), 1)
+    assert frame.cost.tolist() == [pytest.approx(2.0)]
+    assert (frame.prompt_tokens[0], frame.completion_tokens[0]) == (1000, 100)
+
+
+def test_a_provider_that_tells_no_usage_is_charged_by_its_texts_and_that_is_said(cell, capsys):
+    priced("untold", prompt=1e-3)
+    with Saying((calling("create_file", filename="x", content="y" * 40_000), "tool_calls"), usage=None) as server:
+        frame = run(cell, at(server, "untold"), 1, budget=12.0)
+        assert len(server.requests) == 3  # the third request has two messages of 10,000 tokens in it
+    assert frame.stop_reason.tolist() == ["budget"] and frame.isna().cost[0]
+    assert capsys.readouterr().err.count("openai/untold does not tell how many tokens it takes") == 1
+
+
 @pytest.mark.parametrize("reason", ["error", "network_error", "insufficient_system_resource", "abort", "tool_calls"])
 def test_a_text_that_the_provider_broke_off_is_no_ending_of_the_agents(reason, cell):
     """litellm calls all of these "stop"; and with "tool_calls" a call was announced that did not arrive."""

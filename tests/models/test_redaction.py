@@ -232,3 +232,12 @@ def test_a_body_that_speaks_of_tokens_is_none():
     }
     body |= {"prompt_cache_key": "study", "author": "me", "provider": {"order": ["A", "B"]}, "note": "key points, sk-learn"}
     assert pp.Model("openai/x", extra_body=body).extra_body == body
+
+
+@pytest.mark.parametrize("start", ["\\", "&#0", "&#x0", "%2", "\\u00", "&#" + "0" * 50])
+def test_a_long_run_of_what_begins_an_escape_is_gone_through_once(start, monkeypatch):
+    """A model that repeats a sign for ever: a quadratic pattern takes ten minutes here."""
+    monkeypatch.setenv("SOME_API_KEY", key := "zq-4f9a1c7e2b8d6035")
+    redaction.read()
+    text = start * (600_000 // len(start))
+    assert redaction.redact(text + " " + key) == text + " " + redaction.MARK

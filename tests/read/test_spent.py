@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import ppres as pp
+from ppres import cli
 from ppres.read.spent import summary
 
 CELLS = [pp.Condition(scenario=name, peer="cooperative") for name in ("evaluation", "transfer")]
@@ -44,7 +45,7 @@ def test_by_any_column_it_is_what_every_rollout_counts_to(frame, by):
 
 
 def test_status_counts_what_every_rollout_counts_to(frame, capsys):
-    assert pp.cli.main(["status"]) == 0
+    assert cli.main(["status"]) == 0
     ended = frame[frame.stop_reason != "budget"].assign(rollouts=1)
     told = capsys.readouterr().out
     assert f"{len(ended)} rollouts stored, 0 branches, 0 interviews, 0 paused" in told
