@@ -3,7 +3,9 @@
 Written before the rules, in the manner of the authors' released reports; CLEAR are scores that anybody would read.
 """
 
+import contextlib
 import csv
+import functools
 import re
 from pathlib import Path
 
@@ -230,13 +232,15 @@ def test_reports_of_a_writer_who_did_not_know_the_rules():
 PATTERNS = [name for name, value in vars(terms).items() if isinstance(value, re.Pattern)]
 
 
+@functools.cache
+def readings():
+    """What is read of each text of this file."""
+    return {text: read_average(text, "Gemini Agent 2", 20) for text in [*dict([*CLEAR, *others()]), *UNREADABLE, *NONE]}
+
+
 @pytest.mark.parametrize("name", PATTERNS)
 def test_no_rule_could_be_left_out(name, monkeypatch):
-    texts = [text for text, _ in [*CLEAR, *others()]] + UNREADABLE + NONE
-    before = [read_average(text, "Gemini Agent 2", 20) for text in texts]
+    before = readings()
     monkeypatch.setattr(terms, name, re.compile(r"(?!)"))
-    try:
-        after = [read_average(text, "Gemini Agent 2", 20) for text in texts]
-    except (AttributeError, TypeError):  # nothing is read at all
-        return
-    assert after != before
+    with contextlib.suppress(AttributeError, TypeError):  # nothing is read at all
+        assert any(read_average(text, "Gemini Agent 2", 20) != reading for text, reading in before.items())

@@ -1,6 +1,8 @@
 """A grade in free text: ways of writing one that have a single reading, and ways that have none or two."""
 
+import contextlib
 import csv
+import functools
 import re
 from pathlib import Path
 
@@ -153,13 +155,15 @@ def test_reports_of_a_writer_who_did_not_know_the_rules():
 PATTERNS = [name for name, value in vars(grades).items() if isinstance(value, re.Pattern)]
 
 
+@functools.cache
+def readings():
+    """What is read of each text of this file."""
+    return {text: read_grade(text, "GLM Agent 2") for text in [*dict([*CLEAR, *others()]), *UNREADABLE, *NONE]}
+
+
 @pytest.mark.parametrize("name", PATTERNS)
 def test_no_rule_could_be_left_out(name, monkeypatch):
-    texts = [text for text, _ in [*CLEAR, *others()]] + UNREADABLE + NONE
-    before = [read_grade(text, "GLM Agent 2") for text in texts]
+    before = readings()
     monkeypatch.setattr(grades, name, re.compile(r"(?!)"))
-    try:
-        after = [read_grade(text, "GLM Agent 2") for text in texts]
-    except (AttributeError, TypeError):  # nothing is read at all
-        return
-    assert after != before
+    with contextlib.suppress(AttributeError, TypeError):  # nothing is read at all
+        assert any(read_grade(text, "GLM Agent 2") != reading for text, reading in before.items())
