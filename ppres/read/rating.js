@@ -1,11 +1,12 @@
 /** Transcripts to code one after the other, blind: the codes stay in this browser until they are saved as a CSV. */
 const DONT_KNOW = "unclear";
-let task, state, at = 0, since = 0;
+let task, coder = "", state = {codes: {}}, at = 0, since = 0;
 
-const kept = () => `ppres-rating-${task.key}`;
+const kept = () => `ppres-rating-${task.key}-${coder}`;
 const codeOf = i => state.codes[task.ids[i]] || {code: "", quote: "", seconds: 0};
 
 function keep() {
+  if (!coder) return;
   try { localStorage.setItem(kept(), JSON.stringify(state)); }
   catch { $("told").textContent = "This browser keeps nothing: save the CSV before you close the page."; }
 }
@@ -13,6 +14,25 @@ function keep() {
 function loaded() {
   try { return JSON.parse(localStorage.getItem(kept())) || null; }
   catch { return null; }
+}
+
+/** Whether somebody has said who they are: codes are a person's, and nobody begins with another's. */
+function named() {
+  if (!coder) {
+    $("told").textContent = "Give your name or initials first: they tell your codes from another coder's.";
+    $("coder").focus();
+  }
+  return coder !== "";
+}
+
+/** Who codes from now on, with what they have done so far. */
+function enter(name) {
+  if (name === coder) return;
+  tick();
+  keep();
+  [coder, since] = [name, 0];
+  state = loaded() || {codes: {}};
+  show(Math.max(0, task.ids.findIndex(id => !state.codes[id]?.code)));
 }
 
 /** Time counts while the page is in sight. */
@@ -44,19 +64,21 @@ function selected() {
 }
 
 function quote(text) {
+  if (!named()) return;
   state.codes[task.ids[at]] = {...codeOf(at), quote: text};
-  const flat = one => one.replace(/\s+/g, " ").trim();
+  const flat = passage => passage.replace(/\s+/g, " ").trim();
   $("told").textContent = text && !flat($("transcript").textContent).includes(flat(text)) ? "The quote does not occur in this transcript." : "";
   keep();
 }
 
 function code(label) {
+  if (!named()) return;
   const entry = codeOf(at), passage = selected(), last = [task.labels.at(-1), DONT_KNOW];
   let chosen = label;
   if (task.several && !last.includes(label)) { // one of several that may hold at once
-    const held = entry.code.split("; ").filter(one => one && !last.includes(one) && one !== label);
+    const held = entry.code.split("; ").filter(other => other && !last.includes(other) && other !== label);
     if (!entry.code.split("; ").includes(label)) held.push(label);
-    chosen = task.labels.filter(one => held.includes(one)).join("; ");
+    chosen = task.labels.filter(other => held.includes(other)).join("; ");
   }
   state.codes[task.ids[at]] = {...entry, code: chosen, quote: passage || entry.quote};
   if (task.several) return show(at);
@@ -72,11 +94,7 @@ function cell(value) {
 }
 
 function save() {
-  const coder = $("coder").value.trim();
-  if (!coder) {
-    $("told").textContent = "Give your name or initials first: they tell your codes from another coder's.";
-    return $("coder").focus();
-  }
+  if (!named()) return;
   tick();
   const rows = task.ids.filter(id => state.codes[id]?.code).map(id => {
     const {code, quote, seconds} = state.codes[id];
@@ -92,8 +110,7 @@ function save() {
 
 unpacked().then(data => {
   task = data;
-  state = loaded() || {coder: "", codes: {}};
-  const used = new Set(["u"]);
+  const used = new Set(["u", "j", "k", "q"]); // the page's own
   const labels = [...task.labels.map((label, i) => [label, used.has(label[0]) || task.labels.some(other => other !== label && other[0] === label[0])
     ? String(i + 1) : label[0]]), [DONT_KNOW, "u"]];
   for (const [label, key] of labels) {
@@ -101,8 +118,7 @@ unpacked().then(data => {
     button.dataset.code = label;
     $("codes").append(button, " ");
   }
-  $("coder").value = state.coder;
-  $("coder").oninput = () => { state.coder = $("coder").value; keep(); };
+  $("coder").onchange = () => enter($("coder").value.trim());
   $("quote").oninput = () => quote($("quote").value);
   $("back").onclick = () => show(at - 1);
   $("next").onclick = () => show(at + 1);
@@ -110,15 +126,14 @@ unpacked().then(data => {
   document.onvisibilitychange = () => { tick(); keep(); };
   document.onkeydown = event => {
     if (typing(event)) return;
-    const found = labels.find(([, key]) => key === event.key);
-    if (found) code(found[0]);
+    const pressed = labels.find(([, key]) => key === event.key);
+    if (pressed) code(pressed[0]);
     else if (event.key === "q" && selected()) quote($("quote").value = selected());
     else if (["ArrowRight", "j"].includes(event.key)) show(at + 1);
     else if (["ArrowLeft", "k"].includes(event.key)) show(at - 1);
     else return;
     event.preventDefault();
   };
-  const first = task.ids.findIndex(id => !state.codes[id]?.code);
-  show(first < 0 ? 0 : first);
+  show(0);
   document.body.dataset.ready = "true";
 }).catch(failed);

@@ -43,8 +43,8 @@ _BRAND = re.compile(rf"(?<![A-Za-z])(?:{_BRANDS})(?![A-Za-z]){_VERSION}", re.IGN
 _BODY = """<main class="rate"><header><h1>{title}</h1>{note}<div class="rubric"><p>{question}</p><ul>{labels}</ul></div>
 <div class="bar"><label>Your name or initials <input id="coder" autocomplete="off"></label><span id="place" role="status"></span>
 <button id="save" type="button">Save as CSV</button></div><p class="quiet">Keys: those in brackets code and go on; arrows (or j, k)
-go forth and back; what you have selected in the transcript becomes the quote, q takes it without a code. Codes stay in this browser
-until you save them.</p><p id="shown"></p></header>
+go forth and back; what you have selected in the transcript becomes the quote, q takes it without a code. Codes stay in this
+browser, under your name, until you save them.</p><p id="shown"></p></header>
 <section class="ppres" id="transcript" tabindex="-1" aria-label="transcript"></section>
 <div class="codes"><div id="codes" role="group" aria-label="codes"></div>
 <label>Quote <textarea id="quote" rows="1"></textarea></label><div class="bar"><button id="back" type="button">Back</button>

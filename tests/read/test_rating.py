@@ -149,20 +149,26 @@ def test_two_people_rate_with_the_keyboard_alone_and_their_codes_come_back(study
     df, store, _ = study
     path = pp.rating(df, pp.REFUSAL, 6, seed=1, path=tmp_path / "rate.html", store=store)
     ids = data_of(path)["ids"]
-    place = "document.getElementById('place').textContent"
+    place, told = (f"document.getElementById('{id}').textContent" for id in ("place", "told"))
     for coder, keys in (("Anna", "ynuyyn"), ("=Ben", "ynynyn")):
-        with browser(tmp_path / coder.strip("=")) as page:
+        with browser(tmp_path / "shared") as page:  # both sit down at the same one
             page.open(path)
             page.keep_downloads(tmp_path)
+            page.press("y")
+            assert page.ask(place) == "Transcript 1 of 6, 0 coded" and page.ask(told).startswith("Give your name")
             while page.ask("document.activeElement.id") != "coder":
                 page.press("Tab")
             page.write(coder)
             page.press("Tab")
+            assert page.ask(place) == "Transcript 1 of 6, 0 coded"
             page.press(*keys[:3])
             assert page.ask(place) == "Transcript 4 of 6, 3 coded"
-        with browser(tmp_path / coder.strip("=")) as page:  # the browser was closed in between
+        with browser(tmp_path / "shared") as page:  # it was closed in between
             page.open(path)
             page.keep_downloads(tmp_path)
+            page.ask("document.getElementById('coder').focus()")
+            page.write(coder)
+            page.press("Enter")
             assert page.ask(place) == "Transcript 4 of 6, 3 coded"
             page.ask("getSelection().selectAllChildren(document.querySelector('#transcript .system pre'))")
             page.press(*keys[3:])
@@ -182,3 +188,13 @@ def test_two_people_rate_with_the_keyboard_alone_and_their_codes_come_back(study
     assert told[told.coder == "Anna"].quote.tolist()[3].startswith("You are Model Agent 1") and (told.seconds >= 0).all()
     both = pp.rated(df, pp.REFUSAL, told)
     assert pp.stats.agreement(both, "rated_refusal_Anna", "rated_refusal__Ben").n[0] == 5
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_the_pages_own_keys_are_no_labels(study, tmp_path):
+    df, store, _ = study
+    rubric = pp.Rubric("motive", "Which motives does the agent name?", labels=("jail", "keep", "quit", "none"), several=True)
+    with browser(tmp_path / "browser") as page:
+        page.open(pp.rating(df, rubric, 2, path=tmp_path / "rate.html", store=store))
+        assert page.ask("$('codes').textContent").split(" (")[1:] == ["1) keep", "2) quit", "3) none", "n) unclear", "u) "]
