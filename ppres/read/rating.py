@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -186,8 +187,8 @@ def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.Data
     """The frame with what people say of its rollouts (`read_ratings`), joined by `id`, as `judged` joins judges.
 
     Columns: rated_refusal (by the rubric's name), what more than half of the coders say, and rated_refusal_quote; of several coders
-    behind it one for each, rated_refusal_anna. "yes" and "no" are True and False, unclear is missing; a rubric of several labels
-    has these for each label. Raises `ValueError` for ratings by another rubric.
+    behind it one for each, rated_refusal_anna; of ties it warns. "yes" and "no" are True and False, unclear is missing;
+    a rubric of several labels has these for each label. Raises `ValueError` for ratings by another rubric.
     """
     arguments.rows(frame, "id")
     of_kind(rubric)
@@ -206,7 +207,14 @@ def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.Data
         name = _name("rated", rubric.name, *([label] if label else []))
         codes = [rows["code"].where(rows["code"] != UNCLEAR, None).reindex(frame["id"]) for rows in coders.values()]
         told = [[coded_as(code, rubric, label) for code in some] for some in codes]
-        new[name] = column([majority(row) for row in zip(*told, strict=True)], name, kind)
+        verdicts = [(majority(row), row) for row in zip(*told, strict=True)]
+        new[name] = column([verdict for verdict, _ in verdicts], name, kind)
+        if tied := sum(verdict is None and any(code is not None for code in row) for verdict, row in verdicts):
+            warnings.warn(
+                f"{name}: of {tied} rollouts the coders disagree without a majority, so it is missing there. What is left is no "
+                "random part of the sample: settle them (a further coder's file) before a rate is corrected by it",
+                stacklevel=2,
+            )
         if len(coders) > 1:
             new |= {_name(name, coder): column(some, name, kind) for coder, some in zip(coders, told, strict=True)}
     quotes = of_it[of_it["quote"] != ""].drop_duplicates("id").set_index("id")["quote"].reindex(frame["id"])

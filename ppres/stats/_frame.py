@@ -60,7 +60,10 @@ def outcomes(frame: pd.DataFrame, outcome: str) -> tuple[Rows, Rows]:
     if values.dtype == bool or isinstance(values.dtype, pd.BooleanDtype):
         return values.fillna(False).to_numpy(dtype=bool), known
     if not values.dropna().isin([True, False]).all():
-        raise ValueError(f"{outcome!r} is not true, false or missing; rates count those")
+        raise ValueError(
+            f"{outcome!r} is not true, false or missing; rates count those. "
+            f"Codes come into that form by frame[{outcome!r}].map({{'yes': True, 'no': False}})"
+        )
     return values.astype(object).eq(True).fillna(False).to_numpy(dtype=bool), known
 
 

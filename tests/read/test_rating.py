@@ -130,7 +130,8 @@ def test_codes_stand_beside_rules_and_agree_or_not():
     more = pd.concat(
         [told, ratings(("a", "refusal", "Ben K.", "no"), ("b", "refusal", "Ben K.", "no"), ("d", "refusal", "Ben K.", "yes"))]
     )
-    both = pp.rated(frame, pp.REFUSAL, more)
+    with pytest.warns(UserWarning, match="rated_refusal: of 1 rollouts the coders disagree without a majority"):
+        both = pp.rated(frame, pp.REFUSAL, more)
     assert both.rated_refusal.isna().tolist() == [True, False, True, False]
     table = pp.stats.agreement(both, "rated_refusal_anna", "rated_refusal_Ben_K_")
     assert table.n[0] == 2 and table.agreement[0] == 0.5
@@ -186,7 +187,8 @@ def test_two_people_rate_with_the_keyboard_alone_and_their_codes_come_back(study
     assert told[told.coder == "=Ben"].code.tolist() == ["yes", "no", "yes", "no", "yes", "no"]
     assert told[told.coder == "Anna"].code.tolist() == ["yes", "no", "unclear", "yes", "yes", "no"]
     assert told[told.coder == "Anna"].quote.tolist()[3].startswith("You are Model Agent 1") and (told.seconds >= 0).all()
-    both = pp.rated(df, pp.REFUSAL, told)
+    with pytest.warns(UserWarning, match="of 2 rollouts the coders disagree"):
+        both = pp.rated(df, pp.REFUSAL, told)
     assert pp.stats.agreement(both, "rated_refusal_Anna", "rated_refusal__Ben").n[0] == 5
 
 
