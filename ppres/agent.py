@@ -69,14 +69,12 @@ def _loops(turns: list[Turn]) -> bool:
     """Whether the last `LOOP` messages made the same calls and were answered the same; ids and words beside them may differ."""
     if len(turns) < LOOP or not calls_of(turns[-1].message):
         return False
-    last = _done(turns[-1])
-    return all(_done(turn) == last for turn in reversed(turns[-LOOP:-1]))
-
-
-def _done(turn: Turn) -> list[tuple[str, Any]]:
-    """A turn's calls and the replies to them."""
-    calls = calls_of(turn.message)
-    return [(shown(call), reply["content"]) for call, reply in zip(calls, turn.replies, strict=False)]
+    *before, last = turns[-LOOP:]
+    replied = [reply["content"] for reply in last.replies]
+    if any([reply["content"] for reply in turn.replies] != replied for turn in reversed(before)):  # nearly always
+        return False
+    made = list(map(shown, calls_of(last.message)))
+    return all(list(map(shown, calls_of(turn.message))) == made for turn in before)
 
 
 CALLS = 128  # of one message that are carried out

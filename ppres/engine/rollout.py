@@ -26,10 +26,11 @@ from ppres.store.rows import Finished, Packed, key_of, packed
 
 def simulate(cell: Cell, replicates: Iterable[int]) -> Iterator[Finished]:
     """Simulated rollouts of a cell."""
-    world = cell.scene.world()
+    world, opening, agents = cell.scene.world(), cell.scene.opening, cell.agents()
+    scorer = outcomes.scorer_of(cell.condition._scenario)
     for replicate in replicates:
-        agent = cell.agent(key_of(cell.digest, replicate).hex()[:12])
-        yield finish(cell, replicate, drive(play(agent, cell.scene.opening, world.copy())))
+        agent = agents(key_of(cell.digest, replicate).hex()[:12])
+        yield finish(cell, replicate, drive(play(agent, opening, world.copy())), scorer)
 
 
 def simulate_packed(cell: Cell, replicates: Iterable[int], numbers: Mapping[str, int]) -> list[Finished | Packed]:
@@ -115,11 +116,11 @@ async def in_harness(
     return Rollout(again(rollout.conversation, past), rollout.world)
 
 
-def finish(cell: Cell, replicate: int, rollout: Rollout) -> Finished:
-    """A played rollout as it is stored, scored."""
+def finish(cell: Cell, replicate: int, rollout: Rollout, scorer: str | None = None) -> Finished:
+    """A played rollout as it is stored, scored; `scorer` where it is known, as for all rollouts of a cell."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
     record = Record(rollout.conversation, created, provenance(cell.model.source))
-    scored = outcomes.scored(rollout.conversation, cell.condition, rollout.world)
+    scored = outcomes.scored(rollout.conversation, cell.condition, rollout.world, scorer)
     return Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, scored)
 
 

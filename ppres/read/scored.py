@@ -69,12 +69,12 @@ def definition(spec: Mapping[str, Any]) -> Condition | None:
     return condition if same else None
 
 
-def replayed(spec: Mapping[str, Any], condition: Condition, conversation: Conversation) -> Replayed:
-    """The world's replies and the outcomes of a stored conversation, by today's rules."""
+def replayed(spec: Mapping[str, Any], condition: Condition, conversation: Conversation, scorer: str | None = None) -> Replayed:
+    """The world's replies and the outcomes of a stored conversation, by today's rules (`scorer`, where they are known)."""
     sent = spec["sent"]
     conversation = from_start(sent, conversation)
     world, replies = replay(sent["world"], conversation, condition._scenario.own_tools, sent.get("after"))
-    return Replayed(replies, outcomes.scored(conversation, condition, world))
+    return Replayed(replies, outcomes.scored(conversation, condition, world, scorer))
 
 
 def from_start(sent: Mapping[str, Any], conversation: Conversation) -> Conversation:
@@ -164,9 +164,10 @@ def _anew(store: Store, cell: StoredCell, rows: Sequence[Row]) -> dict[bytes, Sc
     condition = definition(spec)
     if condition is None:
         return fresh
+    scorer = outcomes.scorer_of(condition._scenario)
     for row in rows:
         try:
-            fresh[row.key] = replayed(spec, condition, store.record(row.key).conversation).scored
+            fresh[row.key] = replayed(spec, condition, store.record(row.key).conversation, scorer).scored
         except Damaged as error:
             fresh[row.key] = "damaged", str(error)
         except StoreError:

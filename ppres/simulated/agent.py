@@ -38,10 +38,12 @@ class Simulated:
         seed: str,
         act: Callable[[Mind], Acts],
         judgements: Mapping[str, tuple[float, bool]] | None = None,
+        *,
+        interviewed: bool = False,
     ):
         self.rates = Published(rates) if isinstance(rates, str) else rates
         self.seed, self.act, self.judgements = seed, act, judgements or {}
-        self.interviewed = False
+        self.interviewed = interviewed
         """Whether it is asked about what it did, once it has caught up with that."""
         self.turn = 0
         self.seen = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ppres.models.model import Model, effort_in
 from ppres.scenarios import Scene, build
 from ppres.simulated.acts import Mind
 from ppres.simulated.agent import SIMULATED, Simulated, rate_source, rehearse
-from ppres.simulated.personas import Persona, PersonaError
+from ppres.simulated.personas import Persona, PersonaError, Published
 from ppres.store.rows import StoredCell, canonical, cell_digest
 from ppres.worlds.world import RULES
 
@@ -56,11 +56,9 @@ class Cell:
         }
         return kept | {"rate_source": rate_source(self.rehearsed())} if self.model.source in SIMULATED else kept
 
-    def agent(self, seed: str) -> Simulated:
-        """The simulated agent of a rollout. Raises `PersonaError` where the scenario has no such agents."""
-        agent = agent_of(self.condition, self.model, seed)
-        agent.interviewed = "questions" in self.scene.after
-        return agent
+    def agents(self) -> Callable[[str], Simulated]:
+        """Makes the simulated agent of a rollout from its seed. Raises `PersonaError` where the scenario has no such agents."""
+        return agents_of(self.condition, self.model, interviewed="questions" in self.scene.after)
 
     def rehearsed(self) -> Mind:
         """What a simulated agent reads and draws from in this cell. Raises `PersonaError` where it has no rate or cannot read."""
@@ -79,20 +77,24 @@ def harness_in(told: Any) -> str:
     return codec.text(told.get("name")) + ("+mcp" if told.get("mode") == "mcp" else "")
 
 
-def agent_of(condition: Condition, model: Any, seed: str) -> Simulated:
-    """A simulated agent in a condition. Raises `PersonaError` where the scenario does not say what such an agent does."""
+def agents_of(condition: Condition, model: Any, *, interviewed: bool = False) -> Callable[[str], Simulated]:
+    """Makes simulated agents in a condition, each from its seed.
+
+    Raises `PersonaError` where the scenario does not say what such an agent does.
+    """
     scenario, dataset = condition._scenario, condition._dataset
     if scenario.act is None:
         raise PersonaError(f"the scenario {scenario.name} does not say what a simulated agent does: give pp.Scenario an act=")
-    rates = model.rates_in(condition) if isinstance(model, Persona) else model.persona
-    return Simulated(rates, seed, scenario.act, dataset.judgements if dataset else None)
+    rates = model.rates_in(condition) if isinstance(model, Persona) else Published(model.persona)
+    judgements = dataset.judgements if dataset else {}
+    return functools.partial(Simulated, rates, act=scenario.act, judgements=judgements, interviewed=interviewed)
 
 
 @functools.lru_cache(maxsize=8192)
 def rehearsed(condition: Condition, model: Any) -> Mind:
     """What a simulated agent reads and draws from in a condition; see `Cell.rehearsed`."""
     scene = build(condition, model.critic_family)
-    mind = rehearse(agent_of(condition, model, "0"), scene.messages, scene.world())[1]
+    mind = rehearse(agents_of(condition, model)("0"), scene.messages, scene.world())[1]
     names = {file["name"] for file in scene.start["files"]}
     if replaced := [name for name, text in condition.documents if text is not None and name in names]:
         kept = tuple(pair for pair in condition.documents if pair[0] not in replaced)

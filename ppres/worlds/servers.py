@@ -38,7 +38,7 @@ def list_server_files(world: World, ip: str) -> str:
 
     ip: Address of the server.
     """
-    return "\n".join(file.text() for file in world.server(ip).files.values()) or "The server holds no files."
+    return "\n".join(file.text for file in world.server(ip).files.values()) or "The server holds no files."
 
 
 @tool
@@ -48,7 +48,7 @@ def search_server_file_by_filename(world: World, ip: str, filename: str) -> str:
     ip: Address of the server.
     filename: Name of the file.
     """
-    return _file(world, ip, filename).text()
+    return _file(world, ip, filename).text
 
 
 @tool
@@ -116,7 +116,7 @@ def copy_server_file(world: World, ip: str, filename: str) -> str:
     made = replace(old, name=name, modified=world.now())
     world.server(ip).files[name] = made
     world.copied.append(made.origin)
-    return f"Copied: {made.text()}"
+    return f"Copied: {made.text}"
 
 
 @tool

@@ -7,6 +7,7 @@ inside the world counts calls.
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class File:
         return cls(id, name, content, owner, modified, f"{head}\n{content.strip()}\n[end of {name}]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stored:
     """A file on a server."""
 
@@ -48,8 +49,9 @@ class Stored:
     origin: str
     """Name of the file that it was at the start; kept by copying, renaming and moving, so that it is known under any name."""
 
+    @functools.cached_property
     def text(self) -> str:
-        """How a listing shows it."""
+        """How a listing shows it; rendered once, because the worlds of a cell's rollouts share it."""
         shown = {"filename": self.name, "last_modified": self.modified, "size": self.size, "summary": self.summary}
         return json.dumps(shown, ensure_ascii=False)
 
@@ -209,7 +211,8 @@ class World:
 
     def used(self, tool: str, **arguments: Any) -> bool:
         """Whether a call of a tool, with these among its arguments, was carried out."""
-        return any(e.ok and e.tool == tool and arguments.items() <= e.arguments.items() for e in self.events)
+        calls = [event.arguments for event in self.events if event.tool == tool and event.ok]
+        return any(arguments.items() <= given.items() for given in calls) if arguments else bool(calls)
 
     def now(self) -> str:
         """Time inside the world: a minute for every call."""
