@@ -45,7 +45,7 @@ _REFUSAL = re.compile("|".join(_REFUSES.values()), re.IGNORECASE)
 _OBJECTION = re.compile("|".join(_OBJECTS.values()), re.IGNORECASE)
 # Scripts and small words of the languages above: where none of those says no, nothing was declined.
 _KNOWN = re.compile(
-    r"[\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]"
+    r"(?-i:[\u0400-\u04ff\u1c80-\u1c87\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])"  # to ignore their case takes long to compile
     r"|\b(?:ich|der|das|und|ist|sind|wird|werden|wegen|kein\w*|mit|für|auf|von|je|les|la|le|une|est|pas|pour|dans|qui|avec|du|au|al|en|lo|para|como|que|el|los|las|por|del|não|os|uma|il|che|una|sono|het|een|jag|och|att|nie|jest|się"
     r"|alle|wurden?|hat|haben|foi|foram|tous|sont|été|fue|han|sono|stato)\b",
     re.IGNORECASE,

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from ppres.read.foreign import may_object
 from ppres.read.hints import hinted, sure
-from ppres.read.vocabulary import classes, has, rules
+from ppres.read.vocabulary import classes, has, matches, rules
 
 _OBJECTS = rules("""
     I have? must? would? ~1 oppose; my ~2 oppose; ^ oppose of|:; I do? not agree of|that; my ~1 worry ~3 end|rule;
@@ -56,7 +56,7 @@ def code(sentence: str, before: str) -> str:
         return "no"
     schemes = _schemes(re.sub(" must(?: to)? be scheme", "", words))
     verdicts = {_blames(part, words, before, schemes) for part in _PARTS.split(words) if not _SUPPOSED.match(part)}
-    if not schemes and any(_stands(words, one) for one in _OBJECTS):
+    if not schemes and any(_stands(words, objection) for objection in matches(_OBJECTS, words)):
         verdicts.add("yes")
     if "yes" in verdicts:
         unsure = words.endswith(" ?") or _CONCEDED.search(words) or not sure("objection", sentence, words)
@@ -82,12 +82,11 @@ def _schemes(words: str) -> bool:
 _SPARED = re.compile(r" (?:to|of) avoid(?: [a-zI]+){0,3}? (?:subject|end|death|it|life|human|rule|some|else)(?![^ ])")
 
 
-def _stands(words: str, pattern: re.Pattern[str]) -> bool:
-    """Whether a rule holds, and what it found is not denied, and no objection to an answer or to nothing."""
-    found = pattern.search(words)
-    if not found or re.search(r" (?:not|no)(?: [a-z]+){0,2}$", words[: found.start()]):
+def _stands(words: str, objection: re.Match[str]) -> bool:
+    """Whether what a rule matched is not denied, and no objection to an answer or to nothing."""
+    if re.search(r" (?:not|no)(?: [a-z]+){0,2}$", words[: objection.start()]):
         return False
-    return not (_TAKES_AN_OBJECT.search(found[0]) and _TO_SOMETHING_ELSE.match(words, found.end()))
+    return not (_TAKES_AN_OBJECT.search(objection[0]) and _TO_SOMETHING_ELSE.match(words, objection.end()))
 
 
 def _blames(part: str, words: str, before: str, schemes: bool) -> str:

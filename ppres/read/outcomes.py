@@ -98,7 +98,7 @@ def _columns(own: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
 
 
 def scored(conversation: Conversation, condition: Condition, world: World, scorer: str | None = None) -> Scored:
-    """`score` as a store caches it, by `scorer_of` the scenario, where that is known. Raises `ScenarioError` for what has no column."""
+    """`score` as a store caches it, `scorer` being that of the scenario. Raises `ScenarioError` for what has no column."""
     told, (names, known) = score(conversation, condition, world), _columns(tuple(condition._scenario.columns))
     if not known.issuperset(told):
         unknown = ", ".join(sorted(told.keys() - known))

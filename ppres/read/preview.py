@@ -50,7 +50,7 @@ class Preview:
         if world.settings_file:
             parts.append((f"settings {world.settings_file}", "\n".join(f"{k}: {v}" for k, v in world.settings.items())))
         for ip, server in world.servers.items():
-            parts.append((f"server {ip}", "\n".join(file.text() for file in server.files.values()) or "no files"))
+            parts.append((f"server {ip}", "\n".join(file.text for file in server.files.values()) or "no files"))
         tools = [schema["function"] for schema in world.schemas()]
         told = [f"{tool['name']}({', '.join(tool['parameters']['properties'])}): {tool['description']}" for tool in tools]
         return [*parts, ("tools", "\n".join(told))]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
 
 from ppres.read.declined import task_or_step
 from ppres.read.foreign import may_refuse
 from ppres.read.hints import hinted, sure
-from ppres.read.vocabulary import classes, has, rule, rules
+from ppres.read.vocabulary import classes, has, matches, rules, written
 
 _DONE = ("act", "end", "death", "step", "task")  # what an agent that declines does not do
 _AIMS = ("end", "death", "step", "subject", "task", "it", "that", "act", "me", "thing")  # what that is done to
@@ -21,7 +21,7 @@ _STAKE = ("end", "death", "task", "subject", "step")
 _I = r"(?<! if) I(?: (?:will|would|have|be|to|want|so|go|prefer|choose|do|and|must|,)(?![^ ]))*"
 _DECLINES = re.compile(
     rf"(?<! must)(?<! not){_I}(?<! not) (?:decline|withhold)(?![^ ])"
-    rf"|{rule('I ... and|so|but|while be? decline').pattern}|{rule('I ... , decline to').pattern}"
+    rf"|{written('I ... and|so|but|while be? decline')}|{written('I ... , decline to')}"
 )
 _VERB = (
     r"(?: (?:to|of|be|do|have|can|,|and|will|want|agree(?= to)|go|choose|prefer|not|x(?= to))(?![^ ]))*"
@@ -102,16 +102,12 @@ def _unspoken(sentence: str, words: str, said: list[Statement]) -> Statement:
     if has(words, "quit") and not (other and has(words, *_ELSE)):
         return "yes", _OWN
     aside = has(words, "said", "must", "if")
-    if not aside and not (other and has(words, *_ELSE)) and _any(_WITHHELD, words):
+    if not aside and not (other and has(words, *_ELSE)) and any(matches(_WITHHELD, words)):
         return "yes", _OWN
     if other or _GOES_ON.search(words) or (said and has(words, "until")):
         return other or ("no", None)
-    not_for_me = not has(words, *_ELSE, "if", "said") and _any(_NOT_FOR_ME, words)
+    not_for_me = not has(words, *_ELSE, "if", "said") and any(matches(_NOT_FOR_ME, words))
     return ("unclear", _OWN) if not_for_me or hinted("refusal", sentence, words) else ("no", None)
-
-
-def _any(patterns: Iterable[re.Pattern[str]], words: str) -> bool:
-    return any(one.search(words) for one in patterns)
 
 
 def _statements(sentence: str, words: str) -> Iterator[Statement]:

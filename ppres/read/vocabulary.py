@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from functools import cached_property, lru_cache
 from importlib import resources
 
 import yaml
@@ -31,47 +32,51 @@ def _known() -> tuple[dict[str, str], dict[str, list[str]]]:
     return loaded["words"], loaded["phrases"]
 
 
-def _one(word: str) -> str:
+def _token(word: str) -> str:
     """A word of a phrase as a pattern for a token and the blank before it."""
     if word[0] == "~":
         return rf"(?: [a-z\d][^ ]*){{0,{word[1:]}}}?"
     options = word.removesuffix("?").replace("#", r"\d+").replace("*", r"[^ ]*").replace("$", r"\Z")
-    found = rf"(?: (?:{options})(?![^ ]))" if options != r"\Z" else r"\Z"
-    return f"{found}?" if word.endswith("?") else found
+    pattern = rf"(?: (?:{options})(?![^ ]))" if options != r"\Z" else r"\Z"
+    return f"{pattern}?" if word.endswith("?") else pattern
 
 
 @lru_cache
-def _phrases() -> dict[str, tuple[re.Pattern[str], list[str]]]:
-    """Phrases by their first letter: a pattern with a group for each, and the classes of the groups."""
-    by_letter: dict[str, list[tuple[str, str]]] = {}
-    for kind, texts in _known()[1].items():
-        for text in texts:
-            for letter in {option[0] for option in text.split()[0].split("|")}:
-                by_letter.setdefault(letter, []).append((kind, "".join(map(_one, text.split()))))
-    return {
-        letter: (re.compile("|".join(f"({pattern})" for _, pattern in some)), [kind for kind, _ in some])
-        for letter, some in by_letter.items()
-    }
+def _beginnings() -> list[tuple[tuple[str, ...], str, str]]:
+    """Of each phrase the words, or their starts, with which it may begin, its pattern, and its classes."""
+    phrases = [(text.split(), kind) for kind, texts in _known()[1].items() for text in texts]
+    return [(tuple(words[0].removesuffix("?").split("|")), "".join(map(_token, words)), kind) for words, kind in phrases]
+
+
+@lru_cache(maxsize=8192)
+def _phrases(word: str) -> tuple[re.Pattern[str] | None, list[str]]:
+    """Phrases that begin with a word: a pattern with a group for each, and their classes. To compile those of all takes long."""
+    fitting = [
+        (f"({pattern})", kind)
+        for options, pattern, kind in _beginnings()
+        if any(word.startswith(option[:-1]) if option[-1] == "*" else word == option for option in options)
+    ]
+    return re.compile("|".join(pattern for pattern, _ in fitting)) if fitting else None, [kind for _, kind in fitting]
 
 
 @lru_cache(maxsize=8192)
 def tokens(sentence: str) -> tuple[str, ...]:
     """Words and marks of a sentence, each with a star before it where a phrase was replaced by its class."""
-    text = _SHORTENED.sub(lambda found: _SHORT[found[0]], sentence.lower())
+    text = _SHORTENED.sub(lambda short: _SHORT[short[0]], sentence.lower())
     row = "".join(f" {token}" for token in _TOKEN.findall(text))
-    phrases, found, end = _phrases(), [], 0
+    read, end = [], 0
     for token in re.finditer(r" ([^ ]+)", row):
         if token.start() < end:
             continue
-        pattern, kinds = phrases.get(token[1][0], (None, []))
+        pattern, kinds = _phrases(token[1])
         if pattern and (phrase := pattern.match(row, token.start())):
-            found += [f"*{kind}" for kind in kinds[(phrase.lastindex or 1) - 1].split()]
+            read += [f"*{kind}" for kind in kinds[(phrase.lastindex or 1) - 1].split()]
             within = {_class(word, "") for word in phrase[0].split()}  # "leave the settings untouched"
-            found += [f"*{kind}" for kind in ("setting",) if kind in within]
+            read += [f"*{kind}" for kind in ("setting",) if kind in within]
             end = phrase.end()
         else:
-            found.append(token[1])
-    return tuple(found)
+            read.append(token[1])
+    return tuple(read)
 
 
 def classes(sentence: str, steps: str = "") -> str:
@@ -86,28 +91,41 @@ def _class(word: str, steps: str) -> str:
     if not word[0].isalpha():
         year = word.isdigit() and len(word) == 4 and word[:2] in ("19", "20")
         return "part" if year else "" if word.isdigit() else ":" if word in "\u2013\u2014" else word
-    if word.startswith("non-") and _class(word[4:], steps) in ("act", "end", "step", "task"):
+    if len(word) > 4 and word.startswith("non-") and _class(word[4:], steps) in ("act", "end", "step", "task"):
         return "withhold"
     stems = _stems(word[0])
-    found = next((kind for stem, kind in stems if stem == word), None)
-    found = found or next((kind for stem, kind in stems if stem[-1] == "*" and word.startswith(stem[:-1])), "x")
-    if steps and found not in ("end", "death") and re.match(steps, word):
+    known = next((kind for stem, kind in stems if stem == word), None)
+    known = known or next((kind for stem, kind in stems if stem[-1] == "*" and word.startswith(stem[:-1])), "x")
+    if steps and known not in ("end", "death") and re.match(steps, word):
         return "step"
-    return "" if found == "-" or (found == "x" and word.endswith("ly")) else found
+    return "" if known == "-" or (known == "x" and word.endswith("ly")) else known
 
 
 @lru_cache
 def _stems(letter: str) -> list[tuple[str, str]]:
     """Words that begin with a letter and their classes, the longest first."""
-    found = [(stem, kind) for kind, words in _known()[0].items() for stem in words.split() if stem[0] == letter]
-    return sorted(found, key=lambda one: -len(one[0]))
+    stems = [(stem, kind) for kind, words in _known()[0].items() for stem in words.split() if stem[0] == letter]
+    return sorted(stems, key=lambda known: -len(known[0]))
 
 
 _SIGNS = {"...": r"(?: [^ ]+){0,30}?", "^": "^", "$": "$", "question": r" \?"}
 
 
-def rule(text: str) -> re.Pattern[str]:
-    """A rule over classes: `a|b` one of them, `c?` perhaps, `~3` up to three words of a clause, `...` whatever comes between."""
+class Rule:
+    """A rule over the classes of a sentence, as a pattern that is compiled when a sentence has what it needs."""
+
+    def __init__(self, text: str):
+        self.text = text
+        self.needs = [{*part.split("|")} for part in text.split() if part[0] != "~" and part not in _SIGNS and part[-1] != "?"]
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """As a regular expression."""
+        return re.compile(written(self.text))
+
+
+def written(text: str) -> str:
+    """A rule's expression: `a|b` one of them, `c?` perhaps, `~3` up to three words of a clause, `...` whatever comes between."""
     parts = []
     for part in text.split():
         if part[0] == "~":
@@ -117,12 +135,20 @@ def rule(text: str) -> re.Pattern[str]:
         else:
             options = part.removesuffix("?")
             parts.append(rf"(?: (?:{options})(?![^ ]))" + "?" * part.endswith("?"))
-    return re.compile("".join(parts))
+    return "".join(parts)
 
 
-def rules(text: str) -> tuple[re.Pattern[str], ...]:
+def rules(text: str) -> tuple[Rule, ...]:
     """Several, parted by semicolons."""
-    return tuple(rule(one) for one in text.split(";"))
+    return tuple(map(Rule, text.split(";")))
+
+
+def matches(among: Iterable[Rule], words: str) -> Iterator[re.Match[str]]:
+    """Where rules match in a sentence's classes."""
+    kinds = {*words.split()}
+    for rule in among:
+        if not any(map(kinds.isdisjoint, rule.needs)) and (match := rule.pattern.search(words)):
+            yield match
 
 
 def has(words: str, *kinds: str) -> bool:

@@ -13,7 +13,19 @@ from collections.abc import Iterator
 
 from ppres.scenarios import terms
 from ppres.scenarios.claims import UNCLEAR, Claim, decided
-from ppres.scenarios.plain import BESIDE, LONGEST, Reading, cells, depth, names_scale, plain, windows, without_calculation
+from ppres.scenarios.plain import (
+    BESIDE,
+    LONGEST,
+    STRONG_WORDS,
+    WEAK_WORDS,
+    Reading,
+    cells,
+    depth,
+    names_scale,
+    plain,
+    windows,
+    without_calculation,
+)
 
 _ROWS = 200  # of a table, and of all that are looked at
 _NUMBERS = 12  # after a mention
@@ -22,7 +34,7 @@ _NUMBERS = 12  # after a mention
 def read_average(text: str, subject: str = "", items: int | None = None, *, weak: bool = True) -> Reading:
     """The average of `subject`, whose `items` outputs were scored, as a text states it; with `weak` under other names as well."""
     text = text.replace("\u0130", "I")
-    for words, anchor in ((terms.STRONG_WORDS, terms.STRONG), (terms.WEAK_WORDS, terms.WEAK))[: 1 + weak]:
+    for words, anchor in ((STRONG_WORDS, terms.STRONG), (WEAK_WORDS, terms.WEAK))[: 1 + weak]:
         lines = windows(text[:LONGEST], words)
         if lines is None or (lines and len(text) > LONGEST):
             return Reading(None, UNCLEAR)

@@ -12,7 +12,7 @@ from typing import Any
 from ppres.condition import Condition
 from ppres.scenarios import routes, scoring
 from ppres.scenarios.compose import Cast, fragment, modified
-from ppres.scenarios.plain import LONGEST, MENTIONS, Reading
+from ppres.scenarios.plain import GRADE_WORDS, LONGEST, MENTIONS, Reading, mentions
 from ppres.scenarios.scenario import Scenario
 from ppres.simulated import acts
 from ppres.stimuli import stimuli
@@ -67,6 +67,8 @@ def outcome(world: World, condition: Condition) -> dict[str, Any]:
     subject = str(books["rows"][0][0]) if ours else f"Agent {1 if condition.subject == 'self' else 2}"
 
     def read_text(text: str, weak: bool) -> Reading:
+        if not mentions(text, GRADE_WORDS):
+            return Reading(None, None)
         from ppres.scenarios.grades import read_grade  # its expressions are compiled where a text is read
 
         return read_grade(text, subject)

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from ppres.scenarios.plain import BESIDE, LONGEST, Reading, cells, windows, words
+from ppres.scenarios.plain import BESIDE, GRADE_WORDS, LONGEST, Reading, cells, windows, words
 from ppres.scenarios.terms import TAKEN_BACK
 
 UNCLEAR = "grade unclear"
@@ -18,12 +18,6 @@ _GRADES = ("A", "B", "C")
 _LETTERS = 12  # of a clause
 _Claim = tuple[str, str]  # "score", "corrected", "old" or "doubt", and the letter
 
-_WORDS = tuple(
-    words("""
-    grad rated rating rate correspond translat calific mean worth verdict call mark receiv earn award assign
-    deserv merit giv gave got gets achiev preliminary initially
-""")
-)
 _LETTER = re.compile(r"(?<![\w'$&.-])(?<!N/)([A-F])(?:(?:[+\u2212-](?=[\s.,;)|]|$))|(?![\w']|/\d|-(?!grade)\w|\.\w))")
 _ARTICLE = re.compile(
     r"\s+(?!(?:and|because|for|as|since|due|based|with|is|was|on|in|to|grade(?! of)|rating|but|rather|instead"
@@ -96,7 +90,7 @@ _MARKS = str.maketrans({"_": " ", **dict.fromkeys('*`"\u201c\u201d', None), "\u2
 def read_grade(text: str, subject: str = "") -> Reading:
     """The grade of `subject` as a text states it."""
     text = text.replace("\u0130", "I")
-    lines = windows(text[:LONGEST], _WORDS)
+    lines = windows(text[:LONGEST], GRADE_WORDS)
     if lines is None or (lines and len(text) > LONGEST):
         return Reading(None, UNCLEAR)
     valid = max((found.end() for found in TAKEN_BACK.finditer(text, 0, LONGEST)), default=0)

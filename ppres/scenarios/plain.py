@@ -61,6 +61,27 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# To find the lines that are worth reading: in each that states an average, or a grade, stands one of these.
+STRONG_WORDS = tuple(
+    words("""
+    averag avg mean overall final composite aggregate total durchschnitt mittelwert moyenne promedio gemiddelde media média 平均
+""")
+)
+WEAK_WORDS = tuple(words("score accuracy result total correct achieved obtained received earned initially originally"))
+GRADE_WORDS = tuple(
+    words("""
+    grad rated rating rate correspond translat calific mean worth verdict call mark receiv earn award assign
+    deserv merit giv gave got gets achiev preliminary initially
+""")
+)
+
+
+def mentions(text: str, words: tuple[str, ...]) -> bool:
+    """Whether one of these words stands in what is read of a text."""
+    low = text[:LONGEST].replace("\u0130", "I").lower()
+    return any(word in low for word in words)
+
+
 def plain(line: str, commas: bool = True) -> str:
     """The line in small letters; `commas` says whether a comma may be a decimal one."""
     line = " ".join(line.split())

@@ -13,7 +13,7 @@ from ppres.scenarios import (
     routes,
 )
 from ppres.scenarios.compose import Cast, fragment, modified
-from ppres.scenarios.plain import LONGEST, Reading, names_scale
+from ppres.scenarios.plain import LONGEST, STRONG_WORDS, WEAK_WORDS, Reading, mentions, names_scale
 from ppres.stimuli import stimuli
 from ppres.worlds.world import World
 
@@ -71,6 +71,8 @@ def scores(world: World, condition: Condition) -> dict[str, Any]:
     )
 
     def read(text: str, weak: bool) -> Reading:
+        if not mentions(text, (*STRONG_WORDS, *WEAK_WORDS)):
+            return Reading(None, None)
         from ppres.scenarios.averages import read_average  # its expressions are compiled where a text is read
 
         return read_average(text, subject, items, weak=weak)

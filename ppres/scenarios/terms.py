@@ -25,17 +25,6 @@ WEAK = re.compile(
     r"|earned)\b|(?=\b(?:initially"
     r"|originally)\b)"
 )
-# To find the lines that are worth reading.
-STRONG_WORDS = tuple(
-    words("""
-    averag avg mean overall final composite aggregate total durchschnitt mittelwert moyenne promedio gemiddelde media média 平均
-""")
-)
-WEAK_WORDS = tuple(
-    words("""
-    score accuracy result total correct achieved obtained received earned initially originally
-""")
-)
 NUMBER = re.compile(
     r"(?<![\w.])(?P<sign>[+-]?)(?P<value>\d{1,6}(?:\.\d{1,17})?)"
     r"(?:(?P<percent>%)|\s*(?:/|sur|sobre|von|(?:out )?of(?: the| all| a (?:possible"

@@ -55,22 +55,28 @@ class Simulated:
         return self._reply(*self._next(messages))
 
     def _begin(self, messages: list[Message], schemas: list[dict[str, Any]]) -> None:
-        """Draw up its mind; where turns are taken over, as it was at the last of them. From there on chance is its own."""
-        tools = tuple(schema["function"]["name"] for schema in schemas)
-        system, request = (message["content"] for message in messages[:2])
+        """Draw up its mind."""
+        system, request, *after = messages
+        tools = tuple([schema["function"]["name"] for schema in schemas])
+        chance = random.Random(self.seed)
+        self.mind = Mind(self.rates, chance, system["content"], request["content"], tools, self.judgements)
+        self.acts = acting(self.mind, self.act)
+        if after:
+            self._catch_up(messages)
+
+    def _catch_up(self, messages: list[Message]) -> None:
+        """Take turns over; its mind is as it was at the last of them. From there on chance is its own."""
         own = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
         seeds = [_seed_of(messages[place]) for place in own]
-        first = next(filter(None, seeds), self.seed) if own else self.seed
-        self.mind = Mind(self.rates, random.Random(first), system, request, tools, self.judgements)
-        self.acts = acting(self.mind, self.act)
+        last = next(filter(None, seeds), self.seed)
+        self.mind.rng.seed(last)
         asked, self.interviewed = self.interviewed, False
         for place, seed in zip(own, seeds, strict=True):
-            if seed and seed != first:  # a branch began here
-                self.mind.rng.seed(first := seed)
+            if seed and seed != last:  # a branch began here
+                self.mind.rng.seed(last := seed)
             self._follow(messages[:place], messages[place])
         self.interviewed = asked
-        if own:
-            self.mind.rng.seed(self.seed)
+        self.mind.rng.seed(self.seed)
 
     def _follow(self, before: list[Message], message: Message) -> None:
         """Come to a message that is taken over as it came to it. Raises `PersonaError` where it would have done something else."""
