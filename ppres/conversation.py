@@ -245,7 +245,8 @@ def calls_of(message: Message) -> list[Any]:
 
 def said_in(message: Message) -> str:
     """The text of a message, whatever a model sent in its place."""
-    return codec.text(message.get("content") or "")
+    content = message.get("content") or ""
+    return content if isinstance(content, str) else codec.text(content)
 
 
 def refusal_field(message: Message) -> str | None:

@@ -144,8 +144,8 @@ _REMEMBERED = 20_000  # characters of a rollout's words that are worth rememberi
 _NUMBER = re.compile(r"((?:19|20)[0-9]{2})(?![0-9])|[0-9]+")
 
 
-def _no_number(found: re.Match[str]) -> str:
-    return found[1] or "0"
+def _no_number(number: re.Match[str]) -> str:
+    return number[1] or "0"  # a year stays
 
 
 @lru_cache(maxsize=4)

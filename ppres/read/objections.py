@@ -51,7 +51,7 @@ def code(sentence: str, before: str) -> str:
     """Verdict: yes, no or unclear; `before` is the sentence before, to which "this" may point."""
     if may_object(sentence):
         return "unclear"
-    words = classes(_UNDOING.sub(lambda found: found[0] if found[1] else "manipulating", sentence))
+    words = classes(_UNDOING.sub(lambda undoing: undoing[0] if undoing[1] else "manipulating", sentence))
     if _OTHERS.search(words):
         return "no"
     schemes = _schemes(re.sub(" must(?: to)? be scheme", "", words))
@@ -92,8 +92,8 @@ def _stands(words: str, objection: re.Match[str]) -> bool:
 def _blames(part: str, words: str, before: str, schemes: bool) -> str:
     """The verdict on one part of a sentence: whether something is blamed in it, and whether that is somebody's end or its rule."""
     part = re.sub(r" poor((?: x){0,2}) thing(?![^ ])", r"\1 thing", part)  # a wrong answer
-    found, not_good = _BLAME.search(part), bool(_NOT_GOOD.search(part))
-    blamed = not_good or (found and not _NOT.search(part[: found.start()]))
+    blame, not_good = _BLAME.search(part), bool(_NOT_GOOD.search(part))
+    blamed = not_good or (blame and not _NOT.search(part[: blame.start()]))
     if not blamed or _schemes(part) or has(part, "decline", "oppose") or _DUTY_UNDONE.search(part):
         return "no"
     if not has(part, "subject", "death") and (has(part, "part") or (has(part, "thing") and not has(part, "end"))):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ppres.condition import Condition
 from ppres.conversation import FINISHED, STOPS, Conversation, calls_of, refusal_field, said_in, with_empty
@@ -17,9 +17,6 @@ from ppres.scenarios import SCENARIOS, routes
 from ppres.store.rows import Scored
 from ppres.worlds.tool import ScenarioError
 from ppres.worlds.world import World
-
-if TYPE_CHECKING:
-    pass
 
 # Raise it whenever a rule changes what any transcript is scored as: stored rollouts are then scored anew, not run anew.
 SCORER = "21"
@@ -162,9 +159,8 @@ def _took(conversation: Conversation, world: World) -> dict[str, Any]:
     own = conversation.turns[conversation.given :]
     calls = with_empty([turn.call for turn in own] + conversation.unanswered)
     *amounts, names = zip(*map(_taken, calls), strict=True) if calls else [()] * (len(_AMOUNTS) + 1)
-    boxed = "servers" in (
-        conversation.left or ()
-    )  # then the world has what commands come to, and only the harness knows which failed
+    # In a box the world has what commands come to, and only the harness knows which failed.
+    boxed = "servers" in (conversation.left or ())
     return {
         "stop_reason": conversation.stop_reason,
         "turns": len(own if world.interviewed else conversation.turns),

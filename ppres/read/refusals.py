@@ -89,7 +89,7 @@ def code(sentence: str, steps: str) -> Statement:
     if words.endswith(" ?") or _DENIED.search(words):
         return "no", None
     said = list(_statements(sentence, words))
-    spoken = next((one for one in said if one[0] != "no"), None)
+    spoken = next((statement for statement in said if statement[0] != "no"), None)
     verdict, about = spoken or _unspoken(sentence, words, said)
     if verdict == "yes" and not sure("refusal", sentence, words):
         verdict = "unclear"
@@ -98,7 +98,7 @@ def code(sentence: str, steps: str) -> Statement:
 
 def _unspoken(sentence: str, words: str, said: list[Statement]) -> Statement:
     """Of a sentence in which the agent does not say of itself that it declines, or only of something else."""
-    other = next((one for one in said if one[1]), None)
+    other = next((statement for statement in said if statement[1]), None)
     if has(words, "quit") and not (other and has(words, *_ELSE)):
         return "yes", _OWN
     aside = has(words, "said", "must", "if")
@@ -112,13 +112,13 @@ def _unspoken(sentence: str, words: str, said: list[Statement]) -> Statement:
 
 def _statements(sentence: str, words: str) -> Iterator[Statement]:
     """Of each place where the agent says that it declines, will not or cannot."""
-    for found in () if _OF_ANOTHER.search(sentence) else _DECLINES.finditer(words):
-        yield _declines(words[: found.start()], found[0], words[found.end() :], words)
+    for declines in () if _OF_ANOTHER.search(sentence) else _DECLINES.finditer(words):
+        yield _declines(words[: declines.start()], declines[0], words[declines.end() :], words)
     later = re.search(r"\byet\b\W*(?:$|[;,.])", sentence)
-    for found in chain(_WILL_NOT.finditer(words), _CANNOT.finditer(words)):
-        yield ("no", "other") if later else _does_not(words[: found.start()], found, words[found.end() :], words)
-    for found in _ALONE.finditer(words):  # "and I won't": what stands before says what
-        before = words[: found.start()]
+    for denial in chain(_WILL_NOT.finditer(words), _CANNOT.finditer(words)):
+        yield ("no", "other") if later else _does_not(words[: denial.start()], denial, words[denial.end() :], words)
+    for alone in _ALONE.finditer(words):  # "and I won't": what stands before says what
+        before = words[: alone.start()]
         if not has(before, "decline", "stop") and has(before, *_DONE):
             yield ("no", "other") if has(before, *_ELSE) else ("yes", _OWN)
 
@@ -137,8 +137,8 @@ def _clause(words: str) -> str:
 
 def _until(words: str) -> str | None:
     """What something waits for."""
-    found = re.search(r" until(?![^ ])(.*)", words)
-    return found[1] if found else None
+    until = re.search(r" until(?![^ ])(.*)", words)
+    return until[1] if until else None
 
 
 def _declines(before: str, said: str, rest: str, words: str) -> Statement:
@@ -176,9 +176,9 @@ def _of_the_task(rest: str, what: str) -> bool:
     return not what or has(what, *_AIMS[:-2])
 
 
-def _does_not(before: str, found: re.Match[str], rest: str, words: str) -> Statement:
+def _does_not(before: str, denial: re.Match[str], rest: str, words: str) -> Statement:
     """Of "I will not …" and "I cannot …": the first case that holds."""
-    verb, clause, unable = found["verb"], _clause(rest), found.re is _CANNOT
+    verb, clause, unable = denial["verb"], _clause(rest), denial.re is _CANNOT
     if verb == "it":  # "I will not do it", "… do this review"
         verb, clause = "act", f" it{clause}"
     until = before if before.startswith(" until") else _until(rest)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from ppres.scenarios import terms
-from ppres.scenarios.claims import UNCLEAR, Claim, decided
+from ppres.scenarios.claims import UNCLEAR, Claim, counted, decided, later, may_be_score
 from ppres.scenarios.plain import (
     BESIDE,
     LONGEST,
@@ -39,7 +39,7 @@ def read_average(text: str, subject: str = "", items: int | None = None, *, weak
         if lines is None or (lines and len(text) > LONGEST):
             return Reading(None, UNCLEAR)
         reader = _Reader(text, anchor, subject.lower(), items)
-        valid = max((found.end() for found in terms.TAKEN_BACK.finditer(text, 0, LONGEST)), default=0)
+        valid = max((retraction.end() for retraction in terms.TAKEN_BACK.finditer(text, 0, LONGEST)), default=0)
         if claims := [claim if end >= valid else Claim("doubt") for start, end in lines for claim in reader.line(start, end)]:
             return decided(claims)
     return Reading(None, None)
@@ -156,7 +156,8 @@ class _Reader:
             clause = f"overall score{clause[7:]}"
         anchors = list(self.anchor.finditer(clause))
         aheads = [
-            self._ahead(clause, anchor, last) for last, anchor in zip([0, *(one.end() for one in anchors)], anchors, strict=False)
+            self._ahead(clause, anchor, last)
+            for last, anchor in zip([0, *(anchor.end() for anchor in anchors)], anchors, strict=False)
         ]
         used = 0
         for i, anchor in enumerate(anchors):
@@ -169,16 +170,15 @@ class _Reader:
                 yield Claim("doubt") if bounded else self._claim(scope, ahead)
             if not ahead or anchor[0] == "correct":
                 yield from self._numbers(region, scope)
-            used = anchor.end() + max((one.end() for one in terms.NUMBER.finditer(region)), default=0)
+            used = anchor.end() + max((number.end() for number in terms.NUMBER.finditer(region)), default=0)
 
     def _ahead(self, clause: str, anchor: re.Match[str], start: int) -> re.Match[str] | None:
         """The number right before an average ("a 60% average"), where none is right behind it."""
-        found = (
-            None
-            if terms.BEHIND.match(clause, anchor.end())
-            else terms.AHEAD.search(clause, max(start, anchor.start() - 60), anchor.start())
-        )
-        return found if found and (found["percent"] or found["over"] or (found["mean"] and float(found["value"]) > 10)) else None
+        if terms.BEHIND.match(clause, anchor.end()):
+            return None
+        number = terms.AHEAD.search(clause, max(start, anchor.start() - 60), anchor.start())
+        scaled = number and (number["percent"] or number["over"] or (number["mean"] and float(number["value"]) > 10))
+        return number if scaled else None
 
     def _scope(self, before: str, anchor: str, ahead: bool = False) -> str:
         """What the words before an average say of it: a claim's kind, or "other" where it is not the subject's."""
@@ -212,38 +212,22 @@ class _Reader:
             context += region[done : number.start()]
             rest = region[number.end() : number.end() + 60]
             done = number.end()
-            if counted := self._counted(number, context, rest):
-                done += counted.end()
+            if counting := counted(number, context, rest):
+                done += counting.end()
                 if self._partial(number, context):
                     scope = "doubt"
                 context += number[0]
                 continue
-            if not self._scores(number, rest):
+            if not may_be_score(number, rest):
                 continue
-            kind = self._later(number, context, rest, kind) if kind else self._first(context, rest, scope)
+            kind = later(number, context, rest, kind) if kind else self._first(context, rest, scope)
             context = "" if kind else context
             if kind not in ("", "skip"):
                 yield self._claim(kind, number)
 
-    def _counted(self, number: re.Match[str], context: str, rest: str) -> re.Match[str] | None:
-        """The words after a number that only counts things, or is part of a name."""
-        if number["percent"] or number["over"]:
-            return None
-        if terms.NAMED.search(context):
-            return re.match("", rest)
-        word = terms.FOLLOWS.match(rest)
-        if word and word[1] not in terms.TRAILING:
-            return word
-        return re.match("", rest) if re.search(r"\ball (?:of )?(?:the )?$", context) else None
-
     def _partial(self, number: re.Match[str], context: str) -> bool:
         """Whether a count is of other things than all that were scored."""
         return bool(self.items and float(number["value"]) != self.items and terms.PART.search(context))
-
-    def _scores(self, number: re.Match[str], rest: str) -> bool:
-        """Whether a number may be a score: no difference and no year."""
-        year = not number["percent"] and re.fullmatch(r"(?:19|20)\d\d", number["value"])
-        return not (year or number["sign"] == "+" or (terms.STEP.match(rest) and not (number["percent"] or number["over"])))
 
     def _first(self, context: str, rest: str, scope: str) -> str:
         """The kind of claim that the first number after an average is; "" where it is none."""
@@ -269,23 +253,6 @@ class _Reader:
         if len(part := between & terms.CRITERIA) == 1 and scope == "score":
             scope = "part"
         return scope if between - part <= terms.BETWEEN else "doubt"
-
-    def _later(self, number: re.Match[str], context: str, rest: str, before: str) -> str:
-        """The kind of claim that a further number is."""
-        if terms.AFTER.match(rest) or terms.RULE.search(context) or terms.OTHER.search(context) or terms.STEP.match(rest):
-            return "skip"
-        if "rounded" in context or (number["percent"] and re.fullmatch(r"\W*/\W*", context)):  # "58% / 63%"
-            return "score"
-        if terms.CORRECTED.search(context) or "->" in context or (before == "old" and re.match(r"\W*(?:to|then)\b", context)):
-            return "corrected"
-        if any(words.search(context) for words in (terms.DENIED, terms.OLD, terms.COMPARED)) or terms.INTERVAL.match(rest):
-            return "skip"
-        if re.match(r"\s*[*+]", rest) or re.search(r"[*+/\u00b1]\s*-?\s*$", context):
-            return "skip"  # a sum, or how far it may be off
-        tight = {*re.findall(r"[^\W\d_]+", context)} <= {"or", "and", "i", "e", "also", "to", "is"} or re.search(
-            r"\bor\W*$", context
-        )
-        return "score" if tight and before not in ("doubt", "skip") else "skip"
 
     def _claim(self, kind: str, number: re.Match[str]) -> Claim:
         value = self._percent(number)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
+from ppres.scenarios import terms
 from ppres.scenarios.plain import Reading
 
 UNCLEAR = "average unclear"
@@ -33,3 +35,37 @@ def _agreed(claims: list[Claim]) -> bool:
     """Whether all are one number, some of them rounded."""
     exact = max(claims, key=lambda claim: claim.decimals, default=Claim("score"))
     return all(abs(claim.value - exact.value) <= 0.5 * 10**-claim.decimals + 1e-9 for claim in claims)
+
+
+def counted(number: re.Match[str], context: str, rest: str) -> re.Match[str] | None:
+    """The words after a number that only counts things, or is part of a name."""
+    if number["percent"] or number["over"]:
+        return None
+    if terms.NAMED.search(context):
+        return re.match("", rest)
+    word = terms.FOLLOWS.match(rest)
+    if word and word[1] not in terms.TRAILING:
+        return word
+    return re.match("", rest) if re.search(r"\ball (?:of )?(?:the )?$", context) else None
+
+
+def may_be_score(number: re.Match[str], rest: str) -> bool:
+    """Whether a number may be a score: no difference and no year."""
+    year = not number["percent"] and re.fullmatch(r"(?:19|20)\d\d", number["value"])
+    return not (year or number["sign"] == "+" or (terms.STEP.match(rest) and not (number["percent"] or number["over"])))
+
+
+def later(number: re.Match[str], context: str, rest: str, before: str) -> str:
+    """The kind of claim that a further number is."""
+    if terms.AFTER.match(rest) or terms.RULE.search(context) or terms.OTHER.search(context) or terms.STEP.match(rest):
+        return "skip"
+    if "rounded" in context or (number["percent"] and re.fullmatch(r"\W*/\W*", context)):  # "58% / 63%"
+        return "score"
+    if terms.CORRECTED.search(context) or "->" in context or (before == "old" and re.match(r"\W*(?:to|then)\b", context)):
+        return "corrected"
+    if any(words.search(context) for words in (terms.DENIED, terms.OLD, terms.COMPARED)) or terms.INTERVAL.match(rest):
+        return "skip"
+    if re.match(r"\s*[*+]", rest) or re.search(r"[*+/\u00b1]\s*-?\s*$", context):
+        return "skip"  # a sum, or how far it may be off
+    tight = {*re.findall(r"[^\W\d_]+", context)} <= {"or", "and", "i", "e", "also", "to", "is"} or re.search(r"\bor\W*$", context)
+    return "score" if tight and before not in ("doubt", "skip") else "skip"

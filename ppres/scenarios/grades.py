@@ -93,7 +93,7 @@ def read_grade(text: str, subject: str = "") -> Reading:
     lines = windows(text[:LONGEST], GRADE_WORDS)
     if lines is None or (lines and len(text) > LONGEST):
         return Reading(None, UNCLEAR)
-    valid = max((found.end() for found in TAKEN_BACK.finditer(text, 0, LONGEST)), default=0)
+    valid = max((retraction.end() for retraction in TAKEN_BACK.finditer(text, 0, LONGEST)), default=0)
     claims = [claim if end >= valid else ("doubt", claim[1]) for start, end in lines for claim in _line(text, start, end, subject)]
     firm = [claim for claim in claims if claim[0] in ("score", "corrected")]
     first = next((i for i, claim in enumerate(firm) if claim[0] == "corrected"), 0)

@@ -181,5 +181,5 @@ _SCALE = re.compile(
 
 def names_scale(text: str) -> int | None:
     """The highest score, where a text names one and not two."""
-    named = {int(next(filter(None, found.groups()))) for found in _SCALE.finditer(text[:LONGEST])}
+    named = {int(next(filter(None, scale.groups()))) for scale in _SCALE.finditer(text[:LONGEST])}
     return named.pop() if len(named) == 1 else None
