@@ -107,6 +107,8 @@ class Database:
                 f"{self.path} was written by a newer ppres (store version {written}, this one reads {self._version}); "
                 f"upgrade ppres, or {ELSEWHERE}"
             )
+        if ours == APPLICATION_ID:
+            self._check_tables(written)
         if self.read_only:
             migrate(self._connection, written, self._version, read_only=True)
             return
@@ -121,6 +123,18 @@ class Database:
             with self._transaction() as connection:
                 # Another process may have been first.
                 migrate(connection, connection.execute("PRAGMA user_version").fetchone()[0], self._version)
+
+    def _check_tables(self, written: int) -> None:
+        """Whether the file has our tables and nothing else: a view or a trigger of a stranger may run for ever."""
+        ours = {_plain(statement) for statement in self._tables.split(";\n")} - {""}
+        # Indices that come with a table have no text; statistics of SQLite's ANALYZE are harmless.
+        asked = "SELECT type, name, sql FROM sqlite_master WHERE sql NOT LIKE 'CREATE TABLE sqlite~_stat%' ESCAPE '~'"
+        made = self._connection.execute(asked).fetchall()
+        if strange := sorted(f"{kind} {name}" for kind, name, sql in made if _plain(str(sql)) not in ours):
+            raise StoreError(f"{self.path} is no store as ppres makes them: the {strange[0]} in it is not ours; {ELSEWHERE}")
+        if written < 1 or (written == self._version and len(made) < len(ours)):
+            what = f"says that it is of version {written}" if written < 1 else "lacks a table"
+            raise Damaged(f"{self.path} is damaged: it {what}. To do: restore it from a backup, or {ELSEWHERE}")
 
     def _make(self, connection: sqlite3.Connection) -> None:
         for statement in self._tables.split(";\n"):
@@ -287,6 +301,11 @@ def _copied(connection: sqlite3.Connection, into: sqlite3.Connection) -> bool:
         return bool(into.execute("PRAGMA quick_check").fetchone() == ("ok",))
     except sqlite3.DatabaseError:
         return False
+
+
+def _plain(statement: str) -> str:
+    """A statement of SQL in one line, as SQLite keeps it, or as we write it."""
+    return " ".join(statement.split()).rstrip(";")
 
 
 def _legible(text: bytes) -> str:

@@ -310,7 +310,34 @@ def newer(path):
     sql(path, "PRAGMA user_version=99")
 
 
+def changed(*statements):
+    """A store of ours, of which somebody changed the tables."""
+
+    def make(path):
+        pp.run(eval(ONE_CELL), MODEL, n=2, store=path, progress=False)
+        for statement in statements:
+            sql(path, statement)
+
+    return make
+
+
+ENDLESS = "WITH RECURSIVE more(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM more)"
+COLUMNS = "1 AS id, x AS key, 1 AS cell, x AS replicate, 'ended' AS stop_reason, NULL AS scorer, NULL AS outcomes"
 UNUSABLE = {
+    "an endless view": (
+        changed("ALTER TABLE rollouts RENAME TO r2", f"CREATE VIEW rollouts AS {ENDLESS} SELECT {COLUMNS} FROM more"),
+        "the table bodies in it is not ours.*another path",
+    ),
+    "a view beside": (changed("CREATE VIEW more AS SELECT 1"), "the view more in it is not ours.*another path"),
+    "a trigger": (
+        changed("CREATE TRIGGER t AFTER INSERT ON rollouts BEGIN DELETE FROM bodies; END"),
+        "the trigger t in it is not ours.*another path",
+    ),
+    "an index": (changed("CREATE INDEX i ON rollouts (abs(replicate))"), "the index i in it is not ours"),
+    "a computed column": (changed("ALTER TABLE cells ADD COLUMN z AS (id + 1)"), "the table cells in it is not ours"),
+    "another type": (changed("DROP TABLE claims", "CREATE TABLE claims (key TEXT)"), "the table claims in it is not ours"),
+    **{f"no {name}": (changed(f"DROP TABLE {name}"), "lacks a table.*backup") for name in ("bodies", "layouts", "turns")},
+    **{f"version {n}": (changed(f"PRAGMA user_version={n}"), f"of version {n}.*backup") for n in (0, -5)},
     "another program's database": (foreign, "another program.*another path"),
     "newer": (newer, r"newer ppres.*99.*upgrade"),
     "text": (lambda path: path.write_text("id,name\n1,Ada\n" * 500), "not a ppres store.*another path"),
