@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import itertools
+import re
 import uuid
 import zlib
 from collections.abc import Iterable
@@ -58,10 +59,15 @@ class Run:
             if done and done[0] not in UNFINISHED:
                 return "stored"
             claimed = db.execute("SELECT owner FROM claims WHERE key=?", (key,)).fetchone()
-            if claimed and claimed[0] != self.owner and _alive(_lock_of(self.store, claimed[0])):
+            if claimed and claimed[0] != self.owner and _lives(self.store, claimed[0]):
                 return "elsewhere"
             db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (key, self.owner))
             return _turns(db.execute("SELECT turn, body FROM turns WHERE key=? ORDER BY turn", (key,)))
+
+
+def _lives(store: Store, owner: object) -> bool:
+    """Whether a run lives; what is no owner, in a store of a stranger, would name any other file as its lock."""
+    return isinstance(owner, str) and re.fullmatch("[0-9a-f]{32}", owner) is not None and _alive(_lock_of(store, owner))
 
 
 def _lock_of(store: Store, owner: str) -> Path:
@@ -110,7 +116,7 @@ def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
 def under_way(store: Store) -> set[bytes]:
     """Rollouts that a run is at."""
     claims = store.query("SELECT key, owner FROM claims")
-    alive = {owner for owner in {owner for _, owner in claims} if _alive(_lock_of(store, owner))}
+    alive = {owner for owner in {owner for _, owner in claims} if _lives(store, owner)}
     return {key for key, owner in claims if owner in alive}
 
 

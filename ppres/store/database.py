@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.parse
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -283,15 +284,29 @@ class Database:
                 raise
 
     def query(self, sql: str, *values: Any) -> list[Any]:
-        """The rows of a query."""
+        """The rows of a query, without those that are known by nothing that could be a key: these are told."""
         with self._lock, self._explained():
             try:
-                return self._connection.execute(sql, values).fetchall()
+                asked = self._connection.execute(sql, values)
+                rows = asked.fetchall()
             except sqlite3.OperationalError as error:
                 if "decode" not in str(error):
                     raise
-            self._connection.text_factory = _legible  # slower, so not before there is such a text
-            return self._connection.execute(sql, values).fetchall()
+                self._connection.text_factory = _legible  # slower, so not before there is such a text
+                asked = self._connection.execute(sql, values)
+                rows = asked.fetchall()
+        for place, (name, *_) in enumerate(asked.description):
+            kind = _KNOWN_BY.get(name)
+            if kind and not {type(row[place]) for row in rows} <= {kind}:
+                sound = [row for row in rows if type(row[place]) is kind]
+                text = f"{self.path} is damaged: {len(rows) - len(sound)} rows have a {name} of the wrong type, and are left out"
+                warnings.warn(f"{text}. To do: restore the file from a backup, or pp.merge the rest into a new one", stacklevel=2)
+                rows = sound
+        return rows
+
+
+# Columns by which rows are known, and their types: SQLite itself takes any.
+_KNOWN_BY = {"key": bytes, "digest": bytes, "replicate": int}
 
 
 def _copied(connection: sqlite3.Connection, into: sqlite3.Connection) -> bool:

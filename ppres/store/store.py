@@ -153,7 +153,7 @@ class Store(Database):
             return int(added.lastrowid or 0)
         try:
             sound = zlib.decompress(row[1]) == raw
-        except zlib.error:
+        except (zlib.error, TypeError):  # or no bytes
             sound = False
         if not sound:
             self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), row[0]))
@@ -218,10 +218,9 @@ class Store(Database):
     def by_column(self, cell: bytes, n: int | None = None) -> Sequence[Sequence[Any]]:
         """Keys, replicates, stop reasons, scorers and cached outcomes of the first `n` replicates of a cell, in their order."""
         rows = self.query(
-            "SELECT key, replicate, stop_reason, scorer, outcomes FROM rollouts "
-            "WHERE cell = (SELECT id FROM cells WHERE digest=?) AND replicate < ? ORDER BY replicate",
-            cell,
-            n if n is not None else 1 << 62,
+            "SELECT key, replicate, stop_reason, scorer, outcomes FROM rollouts WHERE cell = (SELECT id FROM cells WHERE digest=?) "
+            f"{'' if n is None else 'AND replicate < ?'} ORDER BY replicate",
+            *([cell] if n is None else [cell, n]),
         )
         return tuple(zip(*rows, strict=True)) or ((),) * 5
 
