@@ -49,13 +49,18 @@ class EmptyReply(Fault):
 
 
 def of(error: Exception, seen: Exchange) -> Exception:
-    """What an error of a call is: a `Fault`, or the error itself where it is a bug of ours and not the provider's doing."""
+    """What an error of a call is: a `Fault`, or the error itself where nothing was answered and it is a bug of ours.
+
+    Any error of reading an answer is about that answer, and ends one conversation at most.
+    """
     kinds = {kind.__name__ for kind in type(error).__mro__}  # names: litellm, which has the classes, is slow to import
-    if not {"OpenAIError", "TimeoutError"} & kinds:
+    ours = not {"OpenAIError", "TimeoutError"} & kinds
+    if ours and not _went_well(seen.status):
         return error
     payload = seen.json()
-    if choice_in(payload).get("message"):  # a reply all the same: what the model says in it is no error of the provider
-        return Fault(f"a reply that cannot be read: {plain(error)}", "unreadable", seen.status)
+    if ours or choice_in(payload).get("message"):  # a reply all the same: what the model says in it is no error of the provider
+        why = f"{type(error).__name__}: {plain(error)}" if ours else plain(error)
+        return Fault(f"a reply that cannot be read: {why}", "unreadable", seen.status)
     codes, words = told(payload)
     if not words and not _went_well(seen.status):
         words = seen.body[:_LOOKED_AT].decode("utf-8", "replace") or str(error)

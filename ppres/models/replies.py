@@ -30,6 +30,15 @@ _BROKEN = ("error", "network_error", "abort", "insufficient_system_resource")
 
 def read(response: Any, seen: Exchange, seconds: float) -> Reply:
     """A reply as we keep it. Raises `EmptyReply` where there is none: that is the provider's fault, not the model's behaviour."""
+    try:
+        return _read(response, seen, seconds)
+    except Fault:
+        raise
+    except Exception as error:
+        raise faults.of(error, seen) from None
+
+
+def _read(response: Any, seen: Exchange, seconds: float) -> Reply:
     choices = getattr(response, "choices", None) or [None]
     message = getattr(choices[0], "message", None)
     finish = getattr(choices[0], "finish_reason", None)
@@ -140,6 +149,9 @@ def legible(body: bytes) -> bytes:
         if name in payload and (counts := _counts(payload[name], of_choices="choices" in payload)) != payload[name]:
             odd.append(name)
             payload[name] = counts
+    if "choices" in payload and not payload.keys() <= _READ:  # litellm makes each field an attribute of its own, over what is there
+        odd.append("more")
+        payload = {name: value for name, value in payload.items() if name in _READ}
     for name in _NAMES & payload.keys():
         if not isinstance(payload[name], str | None):
             odd.append(name)
@@ -158,6 +170,7 @@ def legible(body: bytes) -> bytes:
 
 
 _NAMES = {"id", "object", "model", "system_fingerprint", "provider", "service_tier"}
+_READ = _NAMES | {"created", "choices", "usage", "error", "citations", "search_results"}
 
 
 def _counts(usage: Any, of_choices: bool = False) -> Any:

@@ -139,6 +139,42 @@ def test_what_a_model_says_in_a_reply_that_cannot_be_read_is_no_error_of_the_pro
     assert frame.stop_reason.tolist() == ["provider_error"]
 
 
+FIELDS = [
+    "_hidden_params",
+    "hidden_params",
+    "_response_ms",
+    "_response_headers",
+    "stream",
+    "model_dump",
+    "json",
+    "x_groq",
+    "_x",
+    "é",
+]
+
+
+@pytest.mark.parametrize("odd", ["x", 5, [1], {"response_cost": 77.0, "additional_headers": 5}, None], ids=str)
+def test_a_field_that_is_of_no_protocol_says_nothing_to_litellm(odd, cell):
+    """It would stand for what litellm itself knows of the call, as its cost."""
+    with Telling(lambda body: (200, usual(body)[1] | dict.fromkeys(FIELDS, odd))) as server:
+        frame = run(cell, at(server), 1)
+        assert len(server.requests) == 2
+    assert frame.stop_reason.tolist() == ["ended"] and not frame.cost.gt(1).any()
+
+
+@pytest.mark.parametrize("place", ["_hidden_params", "choices"])
+def test_whatever_breaks_when_a_reply_is_read_ends_one_conversation(place, cell, monkeypatch):
+    """Of litellm or of ours: others go on, and the store says what it was."""
+    monkeypatch.setattr(replies, "legible", bytes)
+    if place == "choices":
+        monkeypatch.setattr(replies, "_tidy", lambda message: message["no such field"])
+    odd = lambda body: "Case 1." in str(body["messages"]) or place == "choices"  # noqa: E731
+    with Telling(lambda body: (200, usual(body)[1] | ({"_hidden_params": 5} if odd(body) else {}))) as server:
+        frame = run(pp.grid(cell, user_note=["Case 0.", "Case 1."], explain=False), at(server), 1)
+    assert frame.stop_reason.tolist() == ["provider_error" if place == "choices" else "ended", "provider_error"]
+    assert "cannot be read: " in pp.transcript(frame.id[1])["error"]
+
+
 ABSURD = [-1_000_000, 10**400, 1.5, "lots", math.nan, math.inf, [1], True, 10**10]
 
 
