@@ -50,5 +50,6 @@ def grade(folder: Path, csv: Path | None, seconds: int) -> None:
     if lacking := grading.box()[1]:
         print(f"Not confined: {lacking}")
     if csv:
+        frame = frame.replace(r"^(?=[=+\-@\t\r])", "'", regex=True)  # what a submission calls itself is no formula
         with written_whole(csv) as file:
             frame.to_csv(file, index=False)

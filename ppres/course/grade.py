@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,13 +36,14 @@ from ppres.course.check import answers
 from ppres.course.students import Student
 
 SECONDS, MEGABYTES = 30, 2048  # for a cell, with the check in it; for a process
-_ROUNDS = 12  # processes for one submission, at most
+_ROUNDS, _START = 12, 30  # processes for one submission, at most; seconds for one to start, beside those of a cell
 _LINE = 2_000_000  # characters
+_ODD = "sent the grader what no exercise sends"
 COLUMNS = ["file", "student", "exercise", "right", "why"]
 
 
 class Ended(BaseException):
-    """The submission's process is no more. No rule may take it for a wrong answer."""
+    """The submission's process is no more, or is ended for what it sent. No rule may take it for a wrong answer."""
 
 
 def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> pd.DataFrame:
@@ -63,7 +65,7 @@ def _graded(path: Path, seconds: int, megabytes: int) -> list[dict[str, Any]]:
     try:
         cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
         sources = ["".join(cell["source"]) for cell in cells]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         return [dict.fromkeys(COLUMNS, "") | {"file": path.name, "right": False, "why": f"no notebook: {type(error).__name__}"}]
     asked = re.findall(r"check\.(lesson\d+)\.", "\n".join(sources))
     lessons = [lesson for lesson in dict.fromkeys(asked) if _rules(lesson)]
@@ -74,8 +76,14 @@ def _graded(path: Path, seconds: int, megabytes: int) -> list[dict[str, Any]]:
     rows = []
     for name in (name for lesson in lessons for name in _rules(lesson)):
         why = work.verdicts.get(name, work.why_not(name))
-        rows.append({"file": path.name, "student": work.student, "exercise": name, "right": not why, "why": why})
+        told = {"file": path.name, "student": _legible(work.student), "exercise": name}
+        rows.append(told | {"right": not why, "why": _legible(why)})
     return rows
+
+
+def _legible(text: str) -> str:
+    """What a submission says, as a text that can be written."""
+    return text[:500].encode("utf-8", "replace").decode()
 
 
 def _rules(lesson: str) -> list[str]:
@@ -101,7 +109,9 @@ class Submission:
     _out: Any = None
 
     def run(self) -> None:
-        """Execute it, anew without what ended it until it comes to its end."""
+        """Execute it, anew without what ended it until it comes to its end, or for too long."""
+        whole = _ROUNDS * (self.seconds + _START)
+        self._until = time.monotonic() + whole
         for _ in range(_ROUNDS):
             with _process() as self._process:
                 self._in, self._out = self._process.stdin, self._process.stdout
@@ -109,19 +119,22 @@ class Submission:
                 try:
                     self._converse()
                     return
-                except Ended:
-                    why = f"ended its process, or took more than {self.seconds} s or {self.megabytes} MB"
+                except Ended as end:
+                    why = str(end) or f"ended its process, or took more than {self.seconds} s or {self.megabytes} MB"
                 finally:
                     self._watch.cancel()
+            if time.monotonic() > self._until:
+                break
             if self._exercise:
                 self.verdicts[self._exercise] = f"checking this answer {why}"
                 self.dead.append(self._exercise)
-            elif self._cell in self.skipped or self._cell < 0:
+            elif self._cell < 0:
                 self.failed[-1] = "the submission could not be executed"
                 return
             else:
                 self.failed[self._cell] = f"its cell {why}"
                 self.skipped.append(self._cell)
+        self.failed[-1] = f"the submission ended {_ROUNDS} processes, or took more than {whole:.0f} s in all"
 
     def why_not(self, name: str) -> str:
         """Why an exercise has no answer."""
@@ -131,27 +144,30 @@ class Submission:
 
     def _converse(self) -> None:
         job = {"cells": self.cells, "skipped": self.skipped, "dead": self.dead, "megabytes": self.megabytes}
-        self._send(job | {"seconds": 20 * self.seconds, "readable": _readable()}, more=30)
+        self._send(job | {"seconds": 20 * self.seconds, "readable": _readable()}, more=_START)
+        left = iter([i for i in range(len(self.cells)) if i not in self.skipped])
         while True:
-            told = self._hear()
-            if "cell" in told:
-                self._cell, self._watch = int(told["cell"]), self._alarm(self.seconds)
-            elif "failed" in told:
-                self.failed[int(told["failed"])] = str(told["why"])
-            elif "answer" in told:
-                self._judge(told)
-            elif "end" in told:
-                return
+            match self._hear():
+                case {"cell": number} if number == next(left, None):  # each begins once, in its order: so does its time
+                    self._cell, self._watch = int(number), self._alarm(self.seconds)
+                case {"failed": number, "why": str(why)} if number == self._cell:
+                    self.failed[self._cell] = why
+                case {"answer": str(name), "student": str(student), "value": value}:
+                    self._judge(name, student, value)
+                case {"end": True}:
+                    return
+                case _:
+                    raise Ended(_ODD)
 
-    def _judge(self, told: Any) -> None:
-        name, self.student = str(told["answer"]), str(told["student"])
+    def _judge(self, name: str, student: str, value: Any) -> None:
+        self.student = student
         rule = answers.RULES.get(name)
         if rule and not self.student:
             self.verdicts[name] = "no answer: the submission does not say whose it is (course.student)"
         elif rule:
             self._exercise = name
             try:
-                answers.judge(rule, self._decoded(told["value"]), Student(self.student, graded=True))
+                answers.judge(rule, self._decoded(value), Student(self.student, graded=True))
                 self.verdicts[name] = ""
             except Exception as error:
                 wrong = isinstance(error, answers.Wrong)
@@ -189,7 +205,7 @@ class Submission:
         """End the process after so long, which ends all waiting for it; the alarm before is off."""
         if hasattr(self, "_watch"):
             self._watch.cancel()
-        timer = threading.Timer(seconds, _kill, [self._process])
+        timer = threading.Timer(max(0.0, min(seconds, self._until - time.monotonic())), _kill, [self._process])
         timer.daemon = True
         timer.start()
         return timer
@@ -205,12 +221,14 @@ class Submission:
 
     def _hear(self) -> dict[str, Any]:
         line = self._out.readline(_LINE)
+        if not line.endswith(b"\n") and len(line) < _LINE:
+            raise Ended
         try:
             told = json.loads(line)
-        except ValueError:
-            raise Ended from None
+        except (ValueError, RecursionError):
+            raise Ended(_ODD) from None
         if not isinstance(told, dict):
-            raise Ended
+            raise Ended(_ODD)
         return told
 
 
@@ -262,22 +280,8 @@ def box() -> tuple[list[str], str]:
     bind = [part for place in _readable() for part in ("--ro-bind", place, place)]
     links = [part for place in ("/bin", "/sbin") if os.path.islink(place) for part in ("--symlink", os.readlink(place), place)]
     whole = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    whole += [
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--tmpfs",
-        "/tmp",
-        *bind,
-        *links,
-        "--bind",
-        "{folder}",
-        "{folder}",
-        "--chdir",
-        "{folder}",
-        "--",
-    ]
+    whole += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", *bind, *links]
+    whole += ["--bind", "{folder}", "{folder}", "--chdir", "{folder}", "--"]
     part = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc", "--"]
     ways = (
         (whole, ""),

@@ -1,6 +1,10 @@
 """Grading: each answer counts alone, nothing gets out of a submission's process, and nothing is left running."""
 
+import contextlib
+import json
 import socket
+import subprocess
+import sys
 import time
 
 import lessons
@@ -11,6 +15,7 @@ import submissions
 
 from ppres.cli import main
 from ppres.course import grade
+from ppres.course.check import answers
 
 
 def graded(folder, csv, *more):
@@ -112,3 +117,76 @@ def test_a_folder_without_notebooks_is_told(tmp_path, capsys):
     assert "there is no notebook in" in capsys.readouterr().err
     assert main(["course", "grade"]) == 1
     assert "takes a folder" in capsys.readouterr().err
+
+
+# What each cell sends, beside its answer, instead of executing it: a process of the least that there is.
+SPEAKING = """
+import json, sys, time
+job = json.loads(sys.stdin.buffer.readline())
+tell = lambda line: (sys.stdout.buffer.write(line + bytes([10])), sys.stdout.flush())
+for i, source in enumerate(job["cells"]):
+    if i not in job["skipped"]:
+        tell(json.dumps({"cell": i}).encode())
+        exec(source)
+        tell(json.dumps({"answer": f"odd.q{i}", "value": i, "student": "=1+1"}).encode())
+        sys.stdin.readline()
+tell(b'{"end": true}')
+"""
+
+
+@pytest.fixture
+def speaking(monkeypatch):
+    """Rules for three exercises, and a process that says what its cells say."""
+
+    @contextlib.contextmanager
+    def process():
+        command = [sys.executable, "-I", "-S", "-c", SPEAKING]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+            try:
+                yield process
+            finally:
+                grade._kill(process)
+                process.wait()
+
+    monkeypatch.setattr(answers, "RULES", {f"odd.q{i}": lambda answer, me: None for i in range(3)})
+    monkeypatch.setattr(grade, "_process", process)
+
+
+LINES = [
+    b'{"cell": "abc"}', b'{"cell": 1e999}', b'{"cell": null}', b'{"cell": 7}', b'{"cell": 0}', b'{"cell": [1]}', b'{"failed": {}}',
+    b'{"failed": 0, "why": "x"}', b'{"failed": 1}', b'{"failed": 1, "why": []}', b'{"answer": "odd.q1", "value": 1}',
+    b'{"answer": 5, "value": 1, "student": "Eve"}', b'{"answer": "odd.q1", "value": 1, "student": []}', b'{"end": 1}', b"{}",
+    b'{"x": 1}', b"[1]", b"5", b"null", b'"x"', b"", b"{", b"\xff\xfe", b"[" * 1_000_000, b"[" * 3_000_000, b"9" * 5_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line[:30].decode(errors="replace"))
+def test_a_line_that_no_exercise_sends_costs_the_cell_that_sent_it(line, speaking):
+    byte = next((line[:1] for n in (3_000_000, 1_000_000) if len(line) == n), None)
+    said = f"{byte} * {len(line)}" if byte else repr(line)
+    work = grade.Submission(["", f"tell({said}); time.sleep(60)", ""], 30, 2048)
+    work.run()
+    assert (work.verdicts, work.skipped) == ({"odd.q0": "", "odd.q2": ""}, [1])
+    assert work.failed == {1: "its cell sent the grader what no exercise sends"}
+
+
+def test_no_cell_renews_its_time_and_no_submission_goes_on_for_ever(speaking, monkeypatch):
+    work = grade.Submission(["while True: tell(json.dumps({'cell': 0}).encode())", ""], 30, 2048)
+    work.run()
+    assert (work.verdicts, work.skipped) == ({"odd.q1": ""}, [0])
+    monkeypatch.setattr(grade, "_ROUNDS", 1)
+    monkeypatch.setattr(grade, "_START", 0)
+    through = "for i in range(1, 9): tell(json.dumps({'cell': i}).encode()), time.sleep(0.5)"
+    work = grade.Submission([through, *[""] * 8], 2, 2048)
+    work.run()
+    assert work.failed[-1].endswith("or took more than 2 s in all")
+
+
+def test_what_a_submission_calls_itself_is_neither_a_formula_nor_an_end(speaking, tmp_path, monkeypatch):
+    monkeypatch.setattr(grade, "_rules", lambda lesson: ["odd.q0"])
+    for name, student in (("a", "\\ud800"), ("b", "=1+1")):
+        cell = f'tell(b\'{{"answer": "odd.q0", "value": 1, "student": "{student}"}}\'); sys.stdin.readline(); sys.exit()'
+        (tmp_path / f"{name}.ipynb").write_text(submissions.notebook([cell + "  # check.lesson4.q1("]))
+    (tmp_path / "c.ipynb").write_text("[" * 1_000_000)
+    frame = graded(tmp_path, tmp_path / "marks.csv")
+    assert frame.student.tolist() == ["?", "'=1+1", ""] and json.dumps(frame.why[2]) == '"no notebook: RecursionError"'
