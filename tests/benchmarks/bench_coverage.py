@@ -1,12 +1,15 @@
 """Simulated studies with known coefficients: do intervals cover, and do tests err as often as they say?
 
-`python tests/benchmarks/bench_coverage.py [--studies 1000]`; targets: coverage 93-97%, type-I error at most 6% at 5%, and no
-finite Wald interval where counts are separated. The study: 4 peer levels x 3 scenarios x 8 paraphrases.
+`python tests/benchmarks/bench_coverage.py [--studies 1000] [--only clusters]` prints each figure beside its criterion: coverage
+93-97%, at a floor 93% or more, type-I error at most 5.5%, equivalence and sequential errors at most 5%, no finite Wald interval
+where counts are separated. "pass" is within it, "error" within two Monte Carlo standard errors of it, "MISS" neither.
+The study of most: 4 peer levels x 3 scenarios x 8 paraphrases.
 """
 
 import argparse
+import sys
 import time
-from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,9 +18,11 @@ from scipy.stats import norm
 
 from ppres import stats
 from ppres.stats import _fit
-from ppres.stats._interval import clustered as by_clusters
-from ppres.stats._interval import equivalence, mover
 from ppres.stats._likelihood import Likelihood
+
+sys.path.append(str(Path(__file__).parent))
+from bench_sequence import missed
+from coverage_by_clusters import of_clusters, of_contrasts, of_logit, of_means, of_power, of_rates, of_thresholds
 
 FORMULA = "preserved ~ peer_present + cooperativeness + C(scenario)"
 TRUE = {"Intercept": -1.0, "peer_present": 0.6, "cooperativeness": 0.4, "C(scenario)[T.b]": 0.5, "C(scenario)[T.c]": -0.3}
@@ -166,70 +171,6 @@ def errors(rng, studies):
     return kept
 
 
-# An interaction of four arms (its weights 1, -1, -1, 1): rates, rollouts in each.
-INTERACTIONS = {
-    "interaction of rates, 40 in each arm": ((0.5, 0.2, 0.3, 0.15), 40),
-    "interaction over a floor (0.5, 0.025, 0, 0), 40 in each arm": ((0.5, 0.025, 0.0, 0.0), 40),
-    "interaction at a floor (0.03 in all), 100 in each arm": ((0.03,) * 4, 100),
-    "interaction of rates, 15 in each arm": ((0.5, 0.2, 0.3, 0.15), 15),
-}
-
-
-def of_contrasts(rng, studies):
-    """Coverage of 95% intervals, and how often effects of just the margin are called equivalent at 5%."""
-    kept = {}
-    weights, z = (1, -1, -1, 1), 1.959964
-    for name, (rates, n) in INTERACTIONS.items():
-        true = float(np.dot(weights, rates))
-        bounds = (mover(weights, k, [n] * 4, z) for k in rng.binomial(n, rates, (studies, 4)).tolist())
-        kept[name] = [low <= true <= high for low, high in bounds]
-    for n, (a, b), margin in ((400, (0.3, 0.2), 0.1), (2000, (0.5, 0.55), 0.05), (60, (0.1, 0.0), 0.1)):
-        drawn = rng.binomial(n, (a, b), (studies, 2)).tolist()
-        verdicts = [equivalence(partial(mover, (1, -1), k, (n, n)), (k[0] - k[1]) / n, 0.95, margin)["verdict"] for k in drawn]
-        kept[f"error: {a} and {b}, margin {margin}, n = {n}, called equivalent"] = [told == "equivalent" for told in verdicts]
-    return kept
-
-
-# Rates of arms, their weights, wordings, rollouts of each in each arm, spread of wordings and of their effects, wordings shared.
-CLUSTERED = (
-    ((0.3,), (1,), 3, 80, 0.5, 0.0, True),
-    ((0.3,), (1,), 6, 20, 1.0, 0.0, True),
-    ((0.03,), (1,), 6, 40, 0.5, 0.0, True),
-    ((0.03,), (1,), 24, 10, 0.5, 0.0, True),
-    ((0.3, 0.3), (1, -1), 6, 20, 0.7, 0.5, True),
-    ((0.3, 0.3), (1, -1), 6, 20, 0.7, 0.0, False),
-    ((0.3, 0.1), (1, -1), 3, 40, 0.5, 0.3, True),
-    ((0.03, 0.03), (1, -1), 6, 30, 0.5, 0.3, True),
-    ((0.5, 0.2, 0.3, 0.15), (1, -1, -1, 1), 6, 15, 0.5, 0.4, True),
-    ((0.5, 0.03, 0.0, 0.0), (1, -1, -1, 1), 6, 15, 0.5, 0.4, True),
-)
-
-
-def of_clusters(rng, studies):
-    """Coverage of rates, differences and contrasts where wordings differ, and with clusters ignored."""
-    kept = {}
-    nodes, mass = np.polynomial.hermite_e.hermegauss(31)
-    for rates, weights, number, size, spread, slope, shared in CLUSTERED:
-        arms = len(rates)
-        base = np.array([np.log(rate / (1 - rate)) if rate else -50.0 for rate in rates])
-        sd = np.hypot(spread, slope * (np.arange(arms) == 0))
-        true = float(np.dot(weights, [(expit(b + s * nodes) * mass).sum() / mass.sum() for b, s in zip(base, sd, strict=True)]))
-        name = f"{rates}, {number} {'shared wordings' if shared else 'wordings each'} of {size}, spread {spread} and {slope}"
-        for _ in range(studies):
-            k, n = np.zeros((2, arms, number * (1 if shared else arms)))
-            for arm in range(arms):
-                if arm == 0 or not shared:
-                    shift = rng.normal(0, spread, number)
-                there = slice(None) if shared else slice(arm * number, (arm + 1) * number)
-                own = rng.normal(0, slope, number) if arm == 0 else 0
-                k[arm, there], n[arm, there] = rng.binomial(size, expit(base[arm] + shift + own)), size
-            low, high = by_clusters(weights, k, n)[0](1.959964)
-            kept.setdefault(name, []).append(low <= true <= high)
-            low, high = mover(weights, k.sum(axis=1), n.sum(axis=1), 1.959964)
-            kept.setdefault(f"    the same, clusters ignored: {name}", []).append(low <= true <= high)
-    return kept
-
-
 def of_monitors(rng, studies):
     """Coverage of corrected rates by a coder of sensitivity 0.7 and specificity 0.95, and of areas under the curve."""
     kept = {}
@@ -261,23 +202,49 @@ def separated(rng, studies):
     return seen, wrong
 
 
+# Title, the lowest and the highest share that are as promised, what is simulated, and how many times --studies of it.
+SECTIONS = (
+    ("coverage", 0.93, 0.97, coverage, 1),
+    ("type-I error at 5%", 0, 0.055, errors, 1),
+    ("contrasts: coverage (more at a floor), and equivalence: error", 0.93, 1, of_contrasts, 10),
+    ("clusters: coverage of rates, differences, contrasts (more at a floor)", 0.93, 1, of_clusters, 2),
+    (
+        "clusters: coverage of logit, low rates and separation (more there)",
+        0.93,
+        1,
+        of_logit,
+        1,
+    ),
+    ("clusters: coverage of rates and differences, low rates and floors", 0.93, 1, of_rates, 1),
+    ("clusters: coverage of means", 0.93, 0.97, of_means, 1),
+    ("coverage of corrected rates and of AUC", 0.93, 0.97, of_monitors, 1),
+    ("coverage of power's Monte Carlo interval", 0.93, 0.98, of_power, 1),
+    ("coverage of a calibrated threshold (exact: at least 95)", 0.93, 1, of_thresholds, 1),
+    ("sequential: the truth missed at any of 300 looks", 0, 0.05, missed, 10),
+)
+
+
+def told(share, studies, low, high):
+    around = 2 * np.sqrt(max(share * (1 - share), 0.01 / studies) / studies)
+    return "pass" if low <= share <= high else "error" if low - around <= share <= high + around else "MISS"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--studies", type=int, default=1000)
-    asked = parser.parse_args().studies
-    started = time.perf_counter()
-    for title, kept in (
-        ("coverage of 95% intervals (93-97)", coverage(np.random.default_rng(2026), asked)),
-        ("type-I error at 5% (at most 6)", errors(np.random.default_rng(7), asked)),
-        (
-            "contrasts (93-97; away from floors), equivalence (errors at most 5)",
-            of_contrasts(np.random.default_rng(11), 10 * asked),
-        ),
-        ("clusters (93-97; above with an arm at the floor)", of_clusters(np.random.default_rng(17), 2 * asked)),
-        ("corrected rates and monitors (93-97)", of_monitors(np.random.default_rng(13), asked)),
-    ):
-        print(title)
-        for name, values in kept.items():
-            print(f"  {100 * np.mean(values):5.1f}%  {name}  ({len(values)})")
-    print("separated studies, and finite Wald intervals among them (0):", *separated(np.random.default_rng(3), asked))
-    print(f"{time.perf_counter() - started:.0f} s")
+    parser.add_argument("--only", default="", help="sections with this in their title")
+    options = parser.parse_args()
+    started, words = time.perf_counter(), []
+    for title, low, high, simulate, times in SECTIONS:
+        if options.only not in title:
+            continue
+        print(f"{title} ({100 * low:g}-{100 * high:g}%)", flush=True)
+        for name, values in simulate(np.random.default_rng(2026), times * options.studies).items():
+            studies = times * options.studies if np.isscalar(values) else len(values)
+            share, limits = float(np.mean(values)), (0, 0.05) if name.startswith("error") else (low, high)
+            compared = not name.startswith("    ")  # clusters ignored, for comparison
+            words += [told(share, studies, *limits)] * compared
+            print(f"  {100 * share:5.1f}%  {words[-1] if compared else '':5}  {name}  ({studies})", flush=True)
+    if options.only in "separated":
+        print("separated studies, and finite Wald intervals among them (0):", *separated(np.random.default_rng(3), options.studies))
+    print({word: words.count(word) for word in ("pass", "error", "MISS")}, f"{time.perf_counter() - started:.0f} s")

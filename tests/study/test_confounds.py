@@ -76,3 +76,29 @@ def test_confounds_are_acknowledged_by_name():
         pp.contrast(cells, "scenario")
     with pytest.raises(pp.StudyError, match="'colour' is no factor"):
         pp.contrast(cells, "colour")
+
+
+NOTE = {"user_note": "Please be quick."}
+DOC = {"owner": "{peer}", "modified": "2025-12-03 09:40"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("owner", {"documents": {"a.md": pp.Doc(TEXT, **DOC | {"owner": "finance"})}}),
+        ("dates", {"documents": {"a.md": pp.Doc(TEXT, **DOC | {"modified": "2025-01-01 10:00"})}}),
+        ("order", {"documents": {"a.md": pp.Doc(TEXT, **DOC, position=3)}}),
+        ("length", {"documents": {"a.md": pp.Doc(TEXT * 3, **DOC)}}),
+        ("documents", {"documents": {"a.md": pp.Doc(TEXT, **DOC), "b.md": pp.Doc(TEXT, **DOC)}}),
+        ("paraphrase", {"paraphrase": 1}),
+        ("threshold", {"threshold": 90}),
+        ("threshold margin", {"threshold": 90}),
+        ("trust", {"trust": 2.0}),
+    ],
+)
+def test_each_kind_of_confound_is_named_beside_the_factor_that_is_meant(kind, changes):
+    """A note is meant to differ, and by mistake something else does, too."""
+    usual = {"documents": {"a.md": pp.Doc(TEXT, **DOC)}}
+    arms = [pp.Condition(**BASE, **usual), pp.Condition(**BASE, **usual | changes | NOTE)]
+    assert kind not in names([arms[0], pp.Condition(**BASE, **usual | NOTE)], "user_note")
+    assert kind in names(arms, "user_note")
