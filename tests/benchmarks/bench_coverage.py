@@ -241,8 +241,8 @@ if __name__ == "__main__":
         print(f"{title} ({100 * low:g}-{100 * high:g}%)", flush=True)
         for name, values in simulate(np.random.default_rng(2026), times * options.studies).items():
             studies = times * options.studies if np.isscalar(values) else len(values)
-            share, limits = float(np.mean(values)), (0, 0.05) if name.startswith("error") else (low, high)
-            compared = not name.startswith("    ")  # clusters ignored, for comparison
+            share, limits = float(np.mean(values)), (0, 0.05) if str(name).startswith("error") else (low, high)
+            compared = not str(name).startswith("    ")  # clusters ignored, for comparison
             words += [told(share, studies, *limits)] * compared
             print(f"  {100 * share:5.1f}%  {words[-1] if compared else '':5}  {name}  ({studies})", flush=True)
     if options.only in "separated":

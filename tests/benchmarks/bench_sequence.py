@@ -37,7 +37,7 @@ def excluded(rng, weights, rates, mean, studies, rounds=ROUNDS):
     """At which looks the 95% interval has excluded a mean: what `sequence` finds by halving, for one value and many studies."""
     weights, rates = np.array(weights, dtype=float), np.array(rates)
     lowest, highest, parts = np.minimum(weights, 0).sum(), np.maximum(weights, 0).sum(), []
-    size = min(250, 40_000 // rounds)
+    size = min(studies, 250, 40_000 // rounds)
     for _ in range(studies // size):
         values = np.einsum("a,san->sn", weights, rng.random((size, len(weights), rounds)) < rates[:, None])
         parts.append((won(values, lowest, mean) >= np.log(40)) | (won(-values, -highest, -mean) >= np.log(40)))

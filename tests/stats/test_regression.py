@@ -1,4 +1,4 @@
-"""Logistic regressions against statsmodels, and tables solved by hand; `test_stats_firth.py` has what separation changes."""
+"""Logistic regressions against statsmodels, and tables solved by hand; `test_likelihood.py` has what separation changes."""
 
 import sys
 import tracemalloc
