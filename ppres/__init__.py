@@ -214,6 +214,8 @@ if not TYPE_CHECKING:  # which has the names of above, and finds what is none of
         """Names of `_LATER`, and the wing of statistics."""
         if name == "stats":
             return importlib.import_module("ppres.stats")
+        if name == "__version__":
+            return importlib.import_module("ppres.optional").version("ppres")
         if wing := _LATER.get(name):
             return getattr(importlib.import_module(wing), name)
         raise AttributeError(f"module 'ppres' has no attribute {name!r}")

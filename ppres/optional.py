@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+NOT_INSTALLED = "not installed"
+
 
 class MissingPackageError(ImportError):
     """Something was asked for that needs a package which is not installed. The message says how to install it."""
@@ -18,6 +20,16 @@ def needed(module: str, use: str, packages: str) -> Any:
         if error.name != module.partition(".")[0]:
             raise  # it is installed, and lacks something itself
         raise MissingPackageError(f"{use} needs more than is installed: pip install {packages}") from None
+
+
+def version(package: str) -> str:
+    """Which version of a package is installed; `NOT_INSTALLED` also of one that stands in the path alone, as a checkout may."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return NOT_INSTALLED
 
 
 def for_real_models(module: str) -> Any:

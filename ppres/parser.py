@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
+from ppres.optional import version
 from ppres.read.search import ROLES
 
 _FACTORS = """Factors are written name=level or name=level,level: scenario=tampering subject=self,peer peer=none,cooperative.
@@ -16,7 +16,7 @@ What is not given has its default; system_note, user_note and label take their w
 def parser() -> argparse.ArgumentParser:
     """Of `ppres`; what it parses has the command's name in `command`."""
     made = argparse.ArgumentParser(prog="ppres", description="Peer-preservation in LLM agents.")
-    made.add_argument("--version", action="version", version=f"ppres {metadata.version('ppres')}")
+    made.add_argument("--version", action="version", version=f"ppres {version('ppres')}")
     commands = made.add_subparsers(required=True, dest="command")
 
     def command(name: str, help: str, epilog: str | None = None) -> argparse.ArgumentParser:

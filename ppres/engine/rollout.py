@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from ppres.conversation import Ask, Message, ProviderError, Record, Reply
 from ppres.models.budget import Meter
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
+from ppres.optional import version
 from ppres.read import outcomes
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.cell import Cell
@@ -127,8 +127,8 @@ def finish(cell: Cell, replicate: int, rollout: Rollout, scorer: str | None = No
 @functools.cache
 def provenance(source: str) -> dict[str, Any]:
     """What made a rollout: versions and, in a git checkout of ppres, the commit."""
-    versions = {"ppres": metadata.version("ppres"), "git_commit": _commit(), "python": platform.python_version()}
-    more = {"notice": NOTICE} if source in SIMULATED else {"litellm": metadata.version("litellm")} if source == "live" else {}
+    versions = {"ppres": version("ppres"), "git_commit": _commit(), "python": platform.python_version()}
+    more = {"notice": NOTICE} if source in SIMULATED else {"litellm": version("litellm")} if source == "live" else {}
     return versions | more
 
 

@@ -11,12 +11,12 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppres import arguments
 from ppres.export.card import dataset_card, dictionary
+from ppres.optional import NOT_INSTALLED, version
 from ppres.outputs import output, written_whole
 from ppres.read.csv import to_csv
 from ppres.read.stored import frame, verify
@@ -53,7 +53,9 @@ def bundle(
         to_csv(table, folder / "rollouts.csv")
         to_csv(dictionary(table), folder / "dictionary.csv")
         dataset_card(table, folder / "README.md", title=title)
-        versions = {name: metadata.version(name) for name in _PACKAGES if _installed(name)} | {"python": platform.python_version()}
+        versions = {name: told for name in _PACKAGES if (told := version(name)) != NOT_INSTALLED} | {
+            "python": platform.python_version()
+        }
         (folder / "versions.json").write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
         registered = _within(registration.place(None, store)) if registration.place(None, store).is_dir() else []
         members = [(file, file.name) for file in sorted(folder.iterdir())] + [*registered, *added]
@@ -63,13 +65,6 @@ def bundle(
         with written_whole(place) as file:
             _write(file, members)
     return place
-
-
-def _installed(name: str) -> bool:
-    try:
-        return bool(metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return False
 
 
 def _within(path: Path) -> list[tuple[Path, str]]:

@@ -6,14 +6,13 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppres import codec
 from ppres.condition import row_of
 from ppres.conversation import Call, calls_of, parts, said_in, shown
-from ppres.optional import needed
+from ppres.optional import needed, version
 from ppres.outputs import CANARY, folder_for
 from ppres.read.columns import whole
 from ppres.read.stored import transcripts
@@ -31,6 +30,7 @@ _SCORES = {
     "suspected_test": "suspicion_quote",
     "faked": None,
 }
+_CHILD = ("kind", "parent", "turn", "edit")
 _STOPS = {"ended": "stop", "no_tool_call": "stop", "token_limit": "max_tokens", "content_filter": "content_filter"}
 
 
@@ -38,10 +38,10 @@ def to_inspect(frame: pd.DataFrame, folder: str | os.PathLike[str], *, store: St
     """Write a frame's rollouts as logs of Inspect, one for each model and scenario; returns the files.
 
     A sample is a rollout: its id is the cell, its epoch the replicate from 1; the condition's factors, all outcomes and the
-    rollout's id are its metadata, and preserved, refused, objected, suspected_test and faked its scores, without those that are
-    missing. A branch is a sample as well, whose branch event names the anchor in its parent. Read them with `inspect view --log-dir
-    folder`, with `samples_df` and `messages_df` of `inspect_ai.analysis` (what the model was sent and said: without the reply to
-    its last call), or with Scout.
+    rollout's id (the frame's) are its metadata, and preserved, refused, objected, suspected_test and faked its scores, without
+    those that are missing. A branch is a sample as well, whose branch event names the anchor in its parent; its metadata have kind,
+    parent, turn and edit, and the condition is its parent's. Read them with `inspect view --log-dir folder`, with `samples_df` and
+    `messages_df` of `inspect_ai.analysis` (what the model was sent and said: without the reply to its last call), or with Scout.
 
     Raises `MissingPackageError` without inspect-ai (`pip install "ppres[inspect]"`).
     """
@@ -51,11 +51,17 @@ def to_inspect(frame: pd.DataFrame, folder: str | os.PathLike[str], *, store: St
     place, files = folder_for(folder), []
     for (model, scenario), rows in frame.groupby(["model", "scenario"], sort=False, observed=True):
         contents = list(transcripts(rows["id"], store=store))
-        told = _log(str(model), str(scenario), contents, list(rows["cell"]))
+        told = _log(str(model), str(scenario), contents, list(rows["cell"]), _children(rows))
         file = place / f"{_slug(str(scenario))}_{_slug(str(model))}.eval"
         write_eval_log(told, str(file))
         files.append(file)
     return files
+
+
+def _children(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """What a frame says of each rollout about the one that it goes on after."""
+    known = rows[[name for name in _CHILD if name in rows]].astype(object)
+    return [{str(name): row[name] for name in row} for row in known.where(known.notna(), None).to_dict("records")]
 
 
 def _slug(text: str) -> str:
@@ -64,11 +70,13 @@ def _slug(text: str) -> str:
     return plain if plain == text.replace("/", "-") else f"{plain}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:6]}"
 
 
-def _log(model: str, scenario: str, contents: Sequence[dict[str, Any]], cells: Sequence[str]) -> Any:
+def _log(
+    model: str, scenario: str, contents: Sequence[dict[str, Any]], cells: Sequence[str], children: Sequence[dict[str, Any]]
+) -> Any:
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalMetric, EvalResults, EvalScore, EvalSpec, EvalStats
     from inspect_ai.model import ModelUsage
 
-    samples = [_sample(content, cell) for content, cell in zip(contents, cells, strict=True)]
+    samples = [_sample(*about) for about in zip(contents, cells, children, strict=True)]
     ids = list(dict.fromkeys(cells))
     simulated = any(content["source"] in SIMULATED for content in contents)
     known = {name: [sample.scores[name].value for sample in samples if name in sample.scores] for name in _SCORES}
@@ -88,7 +96,7 @@ def _log(model: str, scenario: str, contents: Sequence[dict[str, Any]], cells: S
         model=model,
         dataset=EvalDataset(name=scenario, samples=len(ids), sample_ids=ids),
         config=EvalConfig(epochs=max(content["replicate"] for content in contents) + 1),
-        packages={"ppres": metadata.version("ppres")},
+        packages={"ppres": version("ppres")},
         metadata={"canary": CANARY} | ({"notice": NOTICE} if simulated else {}),
     )
     results = EvalResults(total_samples=len(samples), completed_samples=len(samples), scores=scores)
@@ -99,7 +107,7 @@ def _log(model: str, scenario: str, contents: Sequence[dict[str, Any]], cells: S
     return EvalLog(status="success", eval=spec, results=results, stats=stats, samples=samples)
 
 
-def _sample(content: dict[str, Any], cell: str) -> Any:
+def _sample(content: dict[str, Any], cell: str, child: dict[str, Any]) -> Any:
     from inspect_ai.log import EvalSample
     from inspect_ai.model import ChatCompletionChoice, ModelOutput, ModelUsage
     from inspect_ai.scorer import Score
@@ -119,8 +127,8 @@ def _sample(content: dict[str, Any], cell: str) -> Any:
         for name, why in _SCORES.items()
         if outcomes.get(name) is not None
     }
-    about = {"ppres_id": content["id"], "source": content["source"], "stop_reason": content["stop_reason"], "canary": CANARY}
-    about |= {"outcomes": _plain(outcomes), "error": _plain(content["error"])}
+    about = {"ppres_id": content["id"][:16], "source": content["source"], "stop_reason": content["stop_reason"], "canary": CANARY}
+    about |= {"outcomes": _plain(outcomes), "error": _plain(content["error"])} | _plain(child)
     factors = {name: value for name, value in row_of(content["condition"]).items() if name not in about}
     return EvalSample(
         id=cell,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppres import arguments, codec
-from ppres.conversation import calls_of, parts, said_in, shown
+from ppres.conversation import calls_of, parts, said_in, shown, taken_over
 from ppres.read.columns import whole
 from ppres.read.documents import documents_of
 from ppres.store.database import StoreError, StorePath
@@ -102,7 +102,9 @@ class _Look:
     def __init__(self, store: Store, finder: re.Pattern[str], roles: set[str]):
         self.store, self.finder, self.roles = store, finder, roles
         self.needed, self.damaged = needed_by(finder), 0
-        self.cells = self._of_cells() if roles & {"system", "user", "document"} else {}
+        self.given: dict[int, int] = {}
+        """Turns that the rollouts of a cell took over, by the cell's number: what was made anew is counted on from them."""
+        self.cells = self._of_cells()
         self.bodies = bool(roles - {"system", "document"})
         self.texts = self._of_texts() if "tool" in roles else {}
         self._shared = _references(self.texts)
@@ -115,7 +117,7 @@ class _Look:
         try:
             raw = zlib.decompress(packed)
             if self.maybe(raw) or (self._shared and self._shared.search(raw)):
-                return [*hits, *self._in_messages(codec.loads(raw)["messages"])]
+                return [*hits, *self._in_messages(codec.loads(raw)["messages"], self.given.get(cell, 0))]
         except _UNREADABLE:
             self.damaged += 1
         return hits
@@ -151,7 +153,10 @@ class _Look:
         for id, packed in self.store.query("SELECT id, spec FROM cells"):
             with self._counted():
                 raw = zlib.decompress(packed)
-                if self.maybe(raw):
+                if b'"after"' in raw:
+                    past = taken_over(codec.loads(raw)["sent"])
+                    self.given[id] = sum(message["role"] == "assistant" for message in past)
+                if self.roles & {"system", "user", "document"} and self.maybe(raw):
                     hits[id] = [hit for hit in self._in_spec(codec.loads(raw)["sent"]) if hit.role in self.roles]
         return hits
 
@@ -170,8 +175,8 @@ class _Look:
                     known[id] = hit.matches, hit.passage
         return known
 
-    def _in_messages(self, messages: list[dict[str, Any]]) -> Iterator[Hit]:
-        turn, names = 0, dict[Any, str]()
+    def _in_messages(self, messages: list[dict[str, Any]], turn: int) -> Iterator[Hit]:
+        names = dict[Any, str]()
         for message in messages:
             if message["role"] != "assistant":
                 yield from self._in_reply(turn, message, names)

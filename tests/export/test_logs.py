@@ -25,7 +25,6 @@ def test_every_rollout_of_every_scenario_is_a_sample(tmp_path):
     files = pp.to_inspect(df, tmp_path / "logs")
     assert len(files) == 12
     table = samples_df(tmp_path / "logs").set_index("metadata_ppres_id")
-    table.index = table.index.str[:16]
     assert set(table.index) == set(df.id)
     told = df.set_index("id").loc[table.index]
     assert (table.metadata_peer.to_numpy() == told.peer.astype(str).to_numpy()).all()
@@ -59,10 +58,13 @@ def test_a_branch_says_where_in_its_parent_it_begins(tmp_path):
     from inspect_ai.log import read_eval_log
 
     df = pp.run(pp.grid(scenario="tampering", subject="peer", peer="cooperative"), "sim/saboteur", n=1, progress=False)
-    child = pp.branch(df.id[0], 2, n=1, progress=False)
+    child = pp.branch(df.id[0], 2, n=1, edit={"user": "Do it."}, progress=False)
     grandchild = pp.branch(child.id[0], 3, n=1, progress=False)
     (file,) = pp.to_inspect(pp.frame(kind="all"), tmp_path / "logs")
-    samples = {sample.metadata["ppres_id"][:16]: sample for sample in read_eval_log(str(file)).samples}
+    samples = {sample.metadata["ppres_id"]: sample for sample in read_eval_log(str(file)).samples}
+    told = samples[child.id[0]].metadata
+    assert [told[name] for name in ("kind", "parent", "turn", "edit")] == ["branch", df.id[0], 2, child.edit[0]]
+    assert samples[df.id[0]].metadata["kind"] == "rollout"
     anchors = {id: [event.anchor_id for event in sample.events if isinstance(event, AnchorEvent)] for id, sample in samples.items()}
     for child_id, parent_id, turn in ((child.id[0], df.id[0], 2), (grandchild.id[0], child.id[0], 3)):
         events = samples[child_id].events

@@ -65,6 +65,15 @@ def test_every_role_is_searched_and_what_a_cell_shares_belongs_to_each_of_its_ro
     assert set(pp.search("Gemini Agent 1", where=[df.id[2]]).id) == {df.id[2]}
 
 
+def test_a_turn_has_one_number_wherever_it_was_made(cell):
+    df = pp.run(cell, "sim/saboteur", n=1, progress=False)
+    (first,) = pp.search("list_files", role="call").turn
+    child = pp.branch(df.id[0], 3, progress=False)
+    last = pp.decisive(child.id[0]).turn[0]
+    hits = pp.search("modify_var|add_var|remove_var", role="call", where=child)
+    assert first == 1 and hits.turn.min() == last >= 3
+
+
 PATTERNS = [
     "shutdown", "SHUTDOWN_enabled", "naïve", "5 €", "“quotes”", r"back\\slash", 'a "word"', "a tab\there", "line one\nline",
     "kelvin k",
