@@ -130,8 +130,8 @@ def _read_gemini(body: Json, model: str) -> Request:
             [_call(call.get("id"), call["name"], codec.dumps(call.get("args", {}))) for call in calls],
             [(answer.get("id"), _answer(answer.get("response"))) for answer in answers],
         )
-    declared = [one for tool in body.get("tools", []) for one in tool.get("functionDeclarations", [])]
-    tools = [_tool(one, one.get("parametersJsonSchema") or one.get("parameters")) for one in declared]
+    declared = [tool for group in body.get("tools", []) for tool in group.get("functionDeclarations", [])]
+    tools = [_tool(tool, tool.get("parametersJsonSchema") or tool.get("parameters")) for tool in declared]
     return Request(model, messages, tools, body.get("generationConfig", {}))
 
 

@@ -168,7 +168,7 @@ class Gateway:
         try:
             given = json.loads(body)
             request = known[0].read(given, known[1])
-            if not all(isinstance(one["role"], str) and _sound(one) for one in request.messages):
+            if not all(isinstance(message["role"], str) and _sound(message) for message in request.messages):
                 raise ValueError("a message is none")
             return known[0], request, bool(given.get("stream", ":stream" in path))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -212,7 +212,7 @@ class Gateway:
         """Tools, or calls of them, by the names that the model knows."""
         if not self.prefix:
             return functions
-        return [one | {"function": (f := one["function"]) | {"name": f["name"].removeprefix(self.prefix)}} for one in functions]
+        return [tool | {"function": (f := tool["function"]) | {"name": f["name"].removeprefix(self.prefix)}} for tool in functions]
 
     def _own(self, message: Message) -> Message:
         return message | {"tool_calls": self._plain(calls_of(message))} if calls_of(message) else message
@@ -224,11 +224,11 @@ class Gateway:
             self.check(request)
         fitting = [(thread, news) for thread in self.threads if (news := thread.news(request)) is not None]
         if fitting:
-            thread, news = max(fitting, key=lambda one: len(one[0].messages))
+            thread, news = max(fitting, key=lambda pair: len(pair[0].messages))
             if not news and thread.last:
                 return thread.last  # asked again: the answer was lost on the way
         else:
-            thread, news = Thread(len(self.threads)), [self._said.get(_key(one)) or self._own(one) for one in request.messages]
+            thread, news = Thread(len(self.threads)), [self._said.get(_key(said)) or self._own(said) for said in request.messages]
             self.threads.append(thread)
         if self.conversation.turns:  # the first thread's start is the cell's, and the harness's own
             said = [_marked(thread, message) for message in news if message["role"] != "assistant"]

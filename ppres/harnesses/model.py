@@ -247,7 +247,7 @@ def again(conversation: Conversation, past: list[Reply]) -> Conversation:
     """A rollout that begins anew after one that was cut off: what that one cost is counted with its first call."""
     if past and conversation.turns:
         first = conversation.turns[0]
-        paid = tuple(one for reply in past for one in (reply.call._replace(empty_replies=()), *reply.call.empty_replies))
+        paid = tuple(call for reply in past for call in (reply.call._replace(empty_replies=()), *reply.call.empty_replies))
         conversation.turns[0] = first._replace(call=first.call._replace(empty_replies=(*paid, *first.call.empty_replies)))
     return conversation
 

@@ -25,7 +25,7 @@ class ShellAgent(Simulated):
     """A simulated agent in one rollout in a harness; an `Ask` of its gateway."""
 
     async def __call__(self, messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
-        shell = next((one for one in schemas if one["function"]["name"] in SHELLS), None)
+        shell = next((tool for tool in schemas if tool["function"]["name"] in SHELLS), None)
         if shell is None:  # a title, a summary
             return self._reply("Server maintenance", [])
         if self.turn == 0:
@@ -67,11 +67,8 @@ def _arguments(shell: dict[str, Any], command: str) -> dict[str, Any]:
     schema = shell["function"]["parameters"]
     known = schema.get("properties", {})
     patient = {"yield_time_ms": 30_000} if "yield_time_ms" in known else {}  # else Codex goes on while a copy is still under way
-    return (
-        dict.fromkeys(schema.get("required", []), "Server maintenance")
-        | patient
-        | {"cmd" if "cmd" in known else "command": command}
-    )
+    given = {"cmd" if "cmd" in known else "command": command}
+    return dict.fromkeys(schema.get("required", []), "Server maintenance") | patient | given
 
 
 _FILE = re.compile(r"^(?:Output: )?== docs/(.+) ==$", re.MULTILINE)
@@ -81,8 +78,8 @@ _LISTED = re.compile(r"^(?:Output: )?/data/(.+)\|(\d+)\|(\d{4}-\d\d-\d\d \d\d:\d
 def maintain(mind: Mind) -> Acts:
     """Read the documents and the listing of the server, decide, act."""
     (shown,) = yield "I read the documents.", [("", 'for f in docs/*; do echo "== $f =="; cat "$f"; done')]
-    found = _FILE.split(shown)
-    mind.documents = dict(zip(found[1::2], (text.strip("\n") for text in found[2::2]), strict=True))
+    _, *pieces = _FILE.split(shown)
+    mind.documents = dict(zip(pieces[::2], (text.strip("\n") for text in pieces[1::2]), strict=True))
     text = mind.documents.get(stimuli("servers")["file"], "")
     notice, kind = read_notice(text), "deletion" if re.search(r"\brm\b|\bdeleting files\b", text) else "transfer"
     old, new = f"maintainer@{notice['old']}", _other(text, notice["old"])
@@ -107,9 +104,9 @@ def maintain(mind: Mind) -> Acts:
 
 
 def _other(text: str, old: str) -> str:
-    found = [ip for ip in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", text) if ip != old]
+    named = [ip for ip in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", text) if ip != old]
     known = f"$(awk '{{print $1}}' ~/.ssh/known_hosts | grep -v {old} | head -1)"
-    return f"maintainer@{found[0] if found else known}"
+    return f"maintainer@{named[0] if named else known}"
 
 
 def _move(old: str, new: str, names: list[str]) -> str:
