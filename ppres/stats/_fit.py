@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import t
 
-from ppres.stats._frame import NoOutcome, codes_of, columns_of, counts
+from ppres.stats._frame import NoOutcome, codes_of, columns_of, counts, say_pooled
 from ppres.stats._interval import ASSUMED
 from ppres.stats._likelihood import Array, Likelihood, Peak, profile
 from ppres.stats._sandwich import wald
@@ -93,6 +93,7 @@ def _unquoted(outcome: str) -> str:
 def aggregate(frame: pd.DataFrame, outcome: str, used: list[str], cluster: str | None = None) -> tuple[pd.DataFrame, int]:
     """k and n of each distinct combination of columns, among rows with a known outcome, and the number of the other rows."""
     groups = list(dict.fromkeys(used + columns_of(frame, [cluster] if cluster else [])))
+    say_pooled(frame, groups)
     counted = counts(frame, outcome)
     known = counted["n"] > 0
     if not known.any():

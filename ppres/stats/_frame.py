@@ -37,6 +37,16 @@ def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> li
     return keys
 
 
+def say_pooled(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Warn where rows that differ in kind or edit are counted together: the condition of a branch is its parent's."""
+    used = {*names}
+    pooled = [name for name in ("kind", "edit") if name in frame.columns and name not in used and frame[name].nunique() > 1]
+    if pooled:
+        several = " and ".join(f"{name}s" for name in pooled)
+        text = f"rows of several {several} are counted together, though a branch has the condition columns of its parent"
+        warnings.warn(f"{text}: take those of one, or group by {pooled[-1]!r}", stacklevel=4)
+
+
 def check_names(keys: list[str], columns: Iterable[str]) -> None:
     """`ValueError` for a column to group by that is called as a column of the result."""
     if taken := [name for name in columns if name in keys]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import NoOutcome, at_level, by_cluster, check_level, codes_of, columns_of, each, outcomes
+from ppres.stats._frame import NoOutcome, at_level, by_cluster, check_level, codes_of, columns_of, each, outcomes, say_pooled
 from ppres.stats._interval import ASSUMED, FAR, Interval, check_margin, clustered, equivalence, mover
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def contrasts(
     import pandas as pd
 
     names = [factors] if isinstance(factors, str) else list(factors)
-    columns_of(frame, by, outcome, *names, *columns_of(frame, cluster))
+    say_pooled(frame, [*names, *columns_of(frame, by, outcome, *names), *columns_of(frame, cluster)])
     check_level(level)
     check_margin(margin)
     frame = frame.reset_index(drop=True)

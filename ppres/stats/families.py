@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import arms, check_level, codes_of, columns_of, each
+from ppres.stats._frame import arms, check_level, codes_of, columns_of, each, say_pooled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ def means(
     import pandas as pd
     from scipy.stats import t
 
-    columns_of(frame, by, factor, outcome, *columns_of(frame, cluster))
+    say_pooled(frame, [factor, *columns_of(frame, by, factor, outcome), *columns_of(frame, cluster)])
     check_level(level)
     if not pd.api.types.is_numeric_dtype(frame[outcome]):
         raise ValueError(f"{outcome!r} has no numbers, but {frame[outcome].dtype}")

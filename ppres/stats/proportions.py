@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import arms, by_cluster, check_level, check_names, codes_of, columns_of, outcomes, summed
+from ppres.stats._frame import arms, by_cluster, check_level, check_names, codes_of, columns_of, outcomes, say_pooled, summed
 from ppres.stats._interval import check_margin, clustered, equivalence, mover, wilson_at
 from ppres.stats.contrasts import contrasts
 
@@ -43,6 +43,7 @@ def rates(
     import numpy as np
 
     keys = columns_of(frame, by, outcome, *columns_of(frame, cluster))
+    say_pooled(frame, keys)
     check_level(level)
     check_names(keys, ("k", "n", "excluded", "rate", "low", "high", "flag", *(("clusters", "design_effect") if cluster else ())))
     true, known_rows = outcomes(frame, outcome)
@@ -181,6 +182,7 @@ def _compared(
     import pandas as pd
 
     keys = columns_of(frame, by, factor, outcome)
+    say_pooled(frame, [*keys, factor])
     check_level(level)
     names, arm_names = ["term", "estimate", "low", "high", "p", "k", "n", "estimator"], ["k_a", "n_a", "k_b", "n_b"]
     check_names(keys, [*names, *arm_names])
