@@ -140,7 +140,6 @@ BESIDE = {
     "stats/test_clusters.py": "stats._interval stats._sandwich",
     "stats/test_proportions.py": "stats.families stats.settings",
     "stats/test_regression.py": "stats._fit",
-    "stats/test_stats.py": "stats._frame",
     "store/test_store.py": "store.checkpoint store.judgements store.rows",
     "study/test_preregistration.py": "study.page study.registration study.report",
     "test_agent.py": "conversation",
