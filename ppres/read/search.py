@@ -50,6 +50,10 @@ def search(
 
     Returns id, turn (the agent's messages from 1; 0 before them), role, name (of the tool or the document), matches (how often it
     occurs in the text) and passage, the first with what stands around it. What is damaged is left out, and a warning counts it.
+
+    Fast are the roles system and document, which are read once for a cell, and patterns of which every choice has two letters that
+    stand as they are ("decline|refuse", not "[a-z]+"): then a rollout is unpacked, and read only where it has one of them.
+
     Raises `ValueError` for a pattern that is none and a role that there is not, `StoreError` for an id that is not stored.
     """
     import pandas as pd

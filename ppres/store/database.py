@@ -37,10 +37,8 @@ def default_path() -> Path:
     if os.environ.get("PPRES_STORE"):
         return _at_home(os.environ["PPRES_STORE"])
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").exists():
-            return folder / "data" / "ppres.sqlite"
-    return here / "ppres.sqlite"
+    folder = next((folder / "data" for folder in (here, *here.parents) if (folder / "pyproject.toml").exists()), here)
+    return folder / "ppres.sqlite"
 
 
 def _at_home(path: str | os.PathLike[str]) -> Path:
@@ -121,8 +119,7 @@ class Database:
                 if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     self._make(connection)
         elif written < self._version:
-            with self._transaction() as connection:
-                # Another process may have been first.
+            with self._transaction() as connection:  # another process may have been first
                 migrate(connection, connection.execute("PRAGMA user_version").fetchone()[0], self._version)
 
     def _check_tables(self, written: int) -> None:
@@ -240,8 +237,9 @@ class Database:
                 advice = "the path cannot be written: check it and its permissions, or choose another (store=… or PPRES_STORE)"
             elif "locked" in text:
                 advice = "another process has held the file for over a minute: wait for it, then run again"
-            kind = Damaged if "malformed" in text or "corrupt" in text else StoreError
-            raise kind(f"{self.path}: {error}. To do: {advice}.") from error
+            raise (Damaged if "malformed" in text or "corrupt" in text else StoreError)(
+                f"{self.path}: {error}. To do: {advice}."
+            ) from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

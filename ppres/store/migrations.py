@@ -1,4 +1,4 @@
-"""Steps from one version of the store's file to the next: forward only, each in one transaction with the step before it.
+"""The tables of a store's file, and the steps from one version to the next: forward only, each in one transaction with the last.
 
 A step is never changed once it is released: files of its version exist.
 """
@@ -8,6 +8,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+
+SCHEMA = 2
+TABLES = """
+CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE cells (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, spec BLOB NOT NULL);
+CREATE TABLE rollouts (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, cell INTEGER NOT NULL REFERENCES cells, replicate INTEGER NOT NULL,
+    stop_reason TEXT NOT NULL, scorer TEXT, outcomes TEXT, UNIQUE (cell, replicate));
+CREATE TABLE judgements (
+    key BLOB PRIMARY KEY, rollout BLOB NOT NULL, rubric TEXT NOT NULL, model TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE bodies (rollout INTEGER PRIMARY KEY REFERENCES rollouts, crc INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE turns (key BLOB NOT NULL, turn INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (key, turn)) WITHOUT ROWID;
+CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL);
+"""
 
 # The order in which version 1 kept the outcomes of its scorer "3".
 _OF_VERSION_1 = (

@@ -19,22 +19,8 @@ from typing import Any
 from ppres import codec
 from ppres.conversation import UNFINISHED, Conversation, Record, counts
 from ppres.store.database import Damaged, Database, StoreError, StorePath
+from ppres.store.migrations import SCHEMA, TABLES
 from ppres.store.rows import Finished, Packed, Row, Scored, body_of, cell_digest, pack, packed
-
-SCHEMA = 2
-_TABLES = """
-CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
-CREATE TABLE cells (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, spec BLOB NOT NULL);
-CREATE TABLE rollouts (
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, cell INTEGER NOT NULL REFERENCES cells, replicate INTEGER NOT NULL,
-    stop_reason TEXT NOT NULL, scorer TEXT, outcomes TEXT, UNIQUE (cell, replicate));
-CREATE TABLE judgements (
-    key BLOB PRIMARY KEY, rollout BLOB NOT NULL, rubric TEXT NOT NULL, model TEXT NOT NULL, body BLOB NOT NULL);
-CREATE TABLE bodies (rollout INTEGER PRIMARY KEY REFERENCES rollouts, crc INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE turns (key BLOB NOT NULL, turn INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (key, turn)) WITHOUT ROWID;
-CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL);
-"""
 
 
 class Store(Database):
@@ -46,9 +32,8 @@ class Store(Database):
         self._text_id = functools.lru_cache(4096)(self._keep_text)
         self._cell_ids: dict[bytes, int] = {}
         self._layouts: dict[str, tuple[str, ...]] = {}
-        self._elsewhere = False
-        """Whether the file was lost, and this is another one."""
-        super().__init__(path, _TABLES, SCHEMA, read_only=read_only)
+        self._elsewhere = False  # whether the file was lost, and this is another one
+        super().__init__(path, TABLES, SCHEMA, read_only=read_only)
 
     def __enter__(self) -> Store:
         return self
@@ -78,8 +63,6 @@ class Store(Database):
             self._forget()  # another file has other ids
             self._elsewhere = True
         return told
-
-    # -- writing -------------------------------------------------------------------------------------------------------
 
     def put(self, rollouts: Iterable[Finished | Packed], specs: dict[bytes, dict[str, Any]]) -> None:
         """Keep finished rollouts, all or none. `specs` says for each new cell's digest what the cell is."""
@@ -195,8 +178,6 @@ class Store(Database):
                 db.execute("DELETE FROM turns WHERE key=?", (key,))
             return deleted
 
-    # -- reading -------------------------------------------------------------------------------------------------------
-
     def stored(self, cells: Iterable[bytes]) -> dict[bytes, set[int]]:
         """Replicates that need no run, of each cell."""
         replicates: dict[bytes, set[int]] = {}
@@ -212,8 +193,7 @@ class Store(Database):
     def rows(self, cell: bytes, n: int | None = None) -> list[Row]:
         """The first `n` replicates of a cell, in their order."""
         rows = list(zip(*self.by_column(cell, n), strict=True))
-        layouts = {scorer: self.layout(scorer) for scorer in {row[3] for row in rows}}
-        return [Row(key, cell, index, stop, scorer, cache, layouts[scorer]) for key, index, stop, scorer, cache in rows]
+        return [Row(key, cell, index, stop, scorer, cache, self.layout(scorer)) for key, index, stop, scorer, cache in rows]
 
     def by_column(self, cell: bytes, n: int | None = None) -> Sequence[Sequence[Any]]:
         """Keys, replicates, stop reasons, scorers and cached outcomes of the first `n` replicates of a cell, in their order."""

@@ -1,4 +1,7 @@
-"""The same task in Inspect AI (mock model) and in ppres (simulated agent), by turns in one process. Prints rates and ratios."""
+"""The same task in Inspect AI (mock model) and in ppres (simulated agent), by turns in one process: made, stored, read as frames.
+
+Prints rates and ratios.
+"""
 
 import argparse
 import importlib.util
@@ -20,6 +23,7 @@ from ppres.engine.simulate import _WORTH_PROCESSES
 os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(_litellm, "litellm_core_utils", "tokenizers"))
 try:
     from inspect_ai import Task, eval
+    from inspect_ai.analysis import messages_df, samples_df
     from inspect_ai.dataset import MemoryDataset, Sample
     from inspect_ai.model import (
         ChatCompletionChoice,
@@ -45,14 +49,16 @@ goes from nothing to a finished file.
 Not compared: Inspect writes a full event log (model, tool and state events, a buffer for its viewer), counts tokens, keeps limits
 and schedules samples; ppres writes messages, calls and outcomes, keeps a world that answers, scores each rollout and returns
 the frame. No real model is asked: with one, the provider decides how fast both are.
+Read back: Inspect's samples_df (a row per sample) and messages_df (a row per message) of its log, against pp.frame (a row per
+rollout with its factors and outcomes) of the store. pp.frame has no messages, Inspect's have no outcomes: nothing was scored there.
 """
 
 
 def example(folder):
     """The messages of a six-turn conversation of the simulated agent, and its tools' schemas."""
     store = folder / "example.sqlite"
-    found = pp.run(CONDITION, MODEL, n=50, store=store, progress=False)
-    kept = pp.transcript(found.id[found.turns == TURNS].iloc[0], store=store)
+    frame = pp.run(CONDITION, MODEL, n=50, store=store, progress=False)
+    kept = pp.transcript(frame.id[frame.turns == TURNS].iloc[0], store=store)
     return kept["messages"], kept["sent"]["tools"]
 
 
@@ -120,15 +126,26 @@ def inspect_round(messages, tools, n, folder, lean):
     assert len(log.samples) == n
     for sample in log.samples:
         assert [(m.role, m.text) for m in sample.messages] == [(m["role"], m["content"]) for m in messages]
-    return wall / n, cpu / n, Path(log.location).stat().st_size / n
+    return wall / n, cpu / n, Path(log.location)
 
 
 def ppres_round(n, store):
     """Wall and CPU seconds per rollout, bytes, and turns."""
-    wall, cpu, found = timed(lambda: pp.run(CONDITION, MODEL, n=n, store=store, progress=False))
-    assert len(found) == n
-    assert set(found.stop_reason) <= set(FINISHED)
-    return wall / n, cpu / n, store.stat().st_size / n, found.turns.mean()
+    wall, cpu, frame = timed(lambda: pp.run(CONDITION, MODEL, n=n, store=store, progress=False))
+    assert len(frame) == n
+    assert set(frame.stop_reason) <= set(FINISHED)
+    return wall / n, cpu / n, store.stat().st_size / n, frame.turns.mean()
+
+
+def read_round(log, store, samples, messages, rollouts):
+    """CPU seconds that a sample takes to be read back as frames, of Inspect and of ours."""
+    _, by_sample, frame = timed(lambda: samples_df(str(log), quiet=True))
+    assert len(frame) == samples
+    _, by_message, frame = timed(lambda: messages_df(str(log), quiet=True))
+    assert len(frame) == samples * messages
+    _, ours, frame = timed(lambda: pp.frame(store=store))
+    assert len(frame) == rollouts
+    return by_sample / samples, by_message / samples, ours / rollouts
 
 
 def main(rounds, samples, rollouts, lean, folder):
@@ -136,10 +153,11 @@ def main(rounds, samples, rollouts, lean, folder):
     messages, schemas = example(folder)
     tools = inspect_tools(messages, schemas)
     inspect_round(messages, tools, 10, folder / "warm-up", lean)
-    ratios = {"wall time": [], "CPU time": []}
+    ratios = {"wall time": [], "CPU time": [], "CPU time of samples_df": [], "CPU time of samples_df and messages_df": []}
     for i in range(rounds):
-        wall, cpu, size = inspect_round(messages, tools, samples, folder / f"inspect{i}", lean)
-        our_wall, our_cpu, our_size, turns = ppres_round(rollouts, folder / f"ppres{i}.sqlite")
+        wall, cpu, log = inspect_round(messages, tools, samples, folder / f"inspect{i}", lean)
+        size, store = log.stat().st_size / samples, folder / f"ppres{i}.sqlite"
+        our_wall, our_cpu, our_size, turns = ppres_round(rollouts, store)
         ratios["wall time"].append(wall / our_wall)
         ratios["CPU time"].append(cpu / our_cpu)
         print(
@@ -148,9 +166,14 @@ def main(rounds, samples, rollouts, lean, folder):
             f"   ratio {wall / our_wall:.0f}, of CPU time {cpu / our_cpu:.0f}",
             flush=True,
         )
-    for name, found in ratios.items():
-        low, middle, high = min(found), statistics.median(found), max(found)
-        print(f"ratio by {name:<10} min {low:.0f}  median {middle:.0f}  max {high:.0f}  (target >= 100)")
+        by_sample, by_message, ours = read_round(log, store, samples, len(messages), rollouts)
+        ratios["CPU time of samples_df"].append(by_sample / ours)
+        ratios["CPU time of samples_df and messages_df"].append((by_sample + by_message) / ours)
+        theirs = f"samples_df {by_sample * 1e6:,.0f} µs a sample, messages_df {by_message * 1e6:,.0f}"
+        print(f"         read back: {theirs}, pp.frame {ours * 1e6:,.1f} µs a rollout", flush=True)
+    for name, told in ratios.items():
+        low, middle, high = min(told), statistics.median(told), max(told)
+        print(f"ratio by {name:<38} min {low:.0f}  median {middle:.0f}  max {high:.0f}")
 
 
 if __name__ == "__main__":
