@@ -58,8 +58,7 @@ class Database:
 
     def __init__(self, path: StorePath, tables: str, version: int, *, read_only: bool = False):
         self.path = _at_home(path) if path is not None else default_path()
-        self._lock = threading.RLock()
-        self._tables, self._version = tables, version
+        self._lock, self._tables, self._version = threading.RLock(), tables, version
         self._file: tuple[int, ...] | None = None
         with self._explained():
             if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):  # it would get a journal beside it
@@ -157,10 +156,9 @@ class Database:
             self._connection.close()
 
     def _state(self) -> tuple[int, ...] | None:
-        """Which file stands under the path, and when and how far it was written; None where none does."""
+        """Which file stands under the path, and when and how far it was written, which Windows tells late; None where none does."""
         with contextlib.suppress(FileNotFoundError):
             status = os.stat(self.path)
-            # Windows tells the time of writing late.
             return status.st_dev, status.st_ino, *((status.st_mtime_ns, status.st_size) if os.name == "posix" else ())
         return None
 
@@ -195,8 +193,7 @@ class Database:
 
         It has all that was stored; but where the file was overwritten, what can be read of it, if that is a sound file.
         """
-        became = self._became()
-        if became is None:
+        if (became := self._became()) is None:
             return None
         beside = self.path.with_name(f"{self.path.stem}-rescued-{uuid.uuid4().hex[:8]}.sqlite")
         beside.parent.mkdir(parents=True, exist_ok=True)
@@ -237,9 +234,8 @@ class Database:
                 advice = "the path cannot be written: check it and its permissions, or choose another (store=… or PPRES_STORE)"
             elif "locked" in text:
                 advice = "another process has held the file for over a minute: wait for it, then run again"
-            raise (Damaged if "malformed" in text or "corrupt" in text else StoreError)(
-                f"{self.path}: {error}. To do: {advice}."
-            ) from error
+            kind = Damaged if "malformed" in text or "corrupt" in text else StoreError
+            raise kind(f"{self.path}: {error}. To do: {advice}.") from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
