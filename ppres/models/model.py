@@ -111,9 +111,10 @@ class Model:
             raise ModelError(f"api_base must not hold {secret}, because it is stored; put the key into the environment")
         try:
             body = json.loads(json.dumps(self.extra_body, allow_nan=False))
-        except (TypeError, ValueError) as error:
+            field = redaction.in_fields(body)
+        except (TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"extra_body is not JSON: {error}") from None
-        if field := redaction.in_fields(body):
+        if field:
             raise ModelError(f"extra_body must not hold {field!r}, because it is stored; put secrets into the environment")
         if redaction.clear(body)[1]:
             raise ModelError("extra_body holds a secret of the environment; it must not, because it is stored")
