@@ -289,7 +289,7 @@ class Database:
                 self._connection.text_factory = _legible  # slower, so not before there is such a text
                 asked = self._connection.execute(sql, values)
                 rows = asked.fetchall()
-        for place, (name, *_) in enumerate(asked.description):
+        for place, (name, *_) in enumerate(asked.description or ()):  # VACUUM and its like have none
             kind = _KNOWN_BY.get(name)
             if kind and not {type(row[place]) for row in rows} <= {kind}:
                 sound = [row for row in rows if type(row[place]) is kind]
