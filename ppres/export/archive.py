@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import tempfile
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from ppres import arguments
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SUMS = "SHA256SUMS"
+_MOST, _RATIO = 256 * 2**20, 100  # bytes of all members; more, where the archive itself has a hundredth of them
+_LONGEST_SUMS = 16 * 2**20
+_SLACK = 2**20  # bytes by which a table may be longer than the one of its store
 _PACKAGES = ("ppres", "pandas", "numpy", "scipy", "statsmodels", "litellm")
 
 
@@ -89,30 +94,49 @@ def _write(place: Path, members: list[tuple[Path, str]]) -> None:
 def verify_bundle(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Whether a bundle is what it says: a row (what, problem) for each thing that is not; none where all is well.
 
-    Checksums are compared, every rollout of its store is replayed (`verify`) and scored again by this version's rules: an outcome
-    that is not the one of rollouts.csv is told. Only its store and that table are unpacked, into a folder that goes away.
+    Checksums are compared, every rollout of its store is replayed (`verify`) and scored again by this version's rules: rows and
+    columns that are not those of rollouts.csv are told. Only its store and that table are unpacked, into a folder that goes away.
     """
     import pandas as pd
 
     place, problems = arguments.place(path), list[tuple[str, str]]()
     try:
         with zipfile.ZipFile(place) as archive, tempfile.TemporaryDirectory() as made:
-            problems += _sums(archive)
-            for name in ("store.sqlite", "rollouts.csv"):
-                if name not in archive.namelist():
-                    problems.append((name, "it is not there"))
-                    break
-                (Path(made) / name).write_bytes(archive.read(name))
-            else:
-                problems += _rollouts(Path(made))
-    except (zipfile.BadZipFile, StoreError, OSError, ValueError, KeyError, RuntimeError, zlib.error) as error:  # whatever is in it
+            problems += _odd(archive, place.stat().st_size)
+            if not problems:
+                problems += _sums(archive)
+                problems += _unpacked(archive, Path(made))
+    except _UNREADABLE as error:
         problems.append((place.name, f"{type(error).__name__}: {error}"))
     return pd.DataFrame(problems, columns=["what", "problem"])
+
+
+# Whatever is in it.
+_UNREADABLE = (zipfile.BadZipFile, StoreError, OSError, ValueError, KeyError, RuntimeError, EOFError, zlib.error)
+
+
+def _odd(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, str]]:
+    """What no bundle has, and other programs would unpack in another way or without an end: such an archive is not read on."""
+    members = archive.infolist()
+    for name, count in Counter(member.filename for member in members).items():
+        if count > 1:
+            yield name, f"{count} members have this name"
+        if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or "\\" in name or ".." in PurePosixPath(name).parts:
+            yield name, "its name leads out of the folder into which it would be unpacked"
+    for member in members:
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            yield member.filename, "it is packed in another way than the members of a bundle, which has no bound"
+    whole = sum(member.file_size for member in members)
+    if whole > max(_MOST, _RATIO * size):
+        yield "all members", f"they would have {whole} bytes, unpacked from {size}"
 
 
 def _sums(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
     if _SUMS not in archive.namelist():
         yield _SUMS, "it is not there"
+        return
+    if archive.getinfo(_SUMS).file_size > _LONGEST_SUMS:
+        yield _SUMS, f"it has more than {_LONGEST_SUMS} bytes"
         return
     lines = archive.read(_SUMS).decode(errors="replace").splitlines()
     told = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
@@ -130,20 +154,46 @@ def _digest(archive: zipfile.ZipFile, name: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:
-    """What does not replay, and outcomes that are not those of the table."""
-    import pandas as pd
+def _unpacked(archive: zipfile.ZipFile, folder: Path) -> Iterator[tuple[str, str]]:
+    """What is wrong with the store, and with the table of it."""
+    for name in ("store.sqlite", "rollouts.csv"):
+        if name not in archive.namelist():
+            yield name, "it is not there"
+            return
+        with archive.open(name) as packed, (folder / name).open("wb") as file:
+            shutil.copyfileobj(packed, file)
+    yield from _rollouts(folder)
 
-    store = folder / "store.sqlite"
+
+def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:
+    """What does not replay, and what in the table is not as it is read off the store."""
+    store, given, again = (folder / name for name in ("store.sqlite", "rollouts.csv", "again.csv"))
     with warnings.catch_warnings():  # what they say of single rollouts stands in the rows
         warnings.simplefilter("ignore", UserWarning)
         yield from verify(store=store).itertuples(index=False, name=None)
-        to_csv(frame(store=store), folder / "again.csv")
-    tables = [pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in ("rollouts.csv", "again.csv")]
-    before, after = (table.drop_duplicates("id").set_index("id") for table in tables)
+        to_csv(frame(store=store), again)
+    if given.stat().st_size > 2 * again.stat().st_size + _SLACK:
+        yield given.name, f"it has {given.stat().st_size} bytes, and the table of its store {again.stat().st_size}"
+        return
+    before, after = map(_as_written, (given, again))
+    more, less = Counter(before.columns) - Counter(after.columns), Counter(after.columns) - Counter(before.columns)
+    yield from ((given.name, f"its column {name!r} is none of its store's table") for name in more)
+    yield from ((given.name, f"it has no column {name!r}, as its store's table has") for name in less)
+    if "id" not in before or not before.columns.is_unique:
+        return
+    yield from ((id, f"it is {count} times in rollouts.csv") for id, count in Counter(before["id"]).items() if count > 1)
+    before, after = (table.drop_duplicates("id").set_index("id") for table in (before, after))
     yield from ((id, "it is in rollouts.csv, and not in the store") for id in before.index.difference(after.index))
     yield from ((id, "it is in the store, and not in rollouts.csv") for id in after.index.difference(before.index))
     same = before.index.intersection(after.index)
     for name in before.columns.intersection(after.columns):
         old, new = before.loc[same, name], after.loc[same, name]
         yield from ((id, f"{name} is {new[id] or 'missing'}, and was {old[id] or 'missing'}") for id in same[old != new])
+
+
+def _as_written(path: Path) -> pd.DataFrame:
+    """A table as texts, with the names of its columns as they stand there; no row may be longer than that line."""
+    import pandas as pd
+
+    lines = pd.read_csv(path, header=None, dtype=str, keep_default_na=False)
+    return lines.iloc[1:].set_axis(lines.iloc[0], axis=1)

@@ -10,14 +10,14 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ppres import arguments, codec
 from ppres.optional import needed
 from ppres.outputs import CANARY, output, written_whole
 from ppres.store.database import StorePath, default_path
 from ppres.store.merge import merge
-from ppres.store.rows import Row, cell_digest, key_of
+from ppres.store.rows import MOST, Row, cell_digest, key_of
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -69,12 +69,21 @@ def read_jsonl(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.D
     Raises `ValueError` for a line that is no such record, or that holds another rollout than its id says, and adds none then.
     """
     place = arguments.place(path)
-    raw = place.read_bytes()
+    with place.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        return _brought(place, _bounded(place, gzip.GzipFile(fileobj=file) if packed else file), store)
+
+
+def _bounded(place: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    """Lines, one at a time: unpacked from a small file they may be endless."""
     try:
-        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        while line := file.readline(MOST + 1):
+            if len(line) > MOST:
+                raise ValueError(f"{place} has a line of more than {MOST // 2**20} MB: that is no rollout")
+            yield line
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{place} is damaged: {error}") from None
-    return _brought(place, text.splitlines(), store)
 
 
 def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.DataFrame:

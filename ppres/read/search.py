@@ -14,6 +14,7 @@ from ppres.conversation import calls_of, parts, said_in, shown, taken_over
 from ppres.read.columns import whole
 from ppres.read.documents import documents_of
 from ppres.store.database import StoreError, StorePath
+from ppres.store.rows import unpack
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class _Look:
         if not self.bodies:
             return hits
         try:
-            raw = zlib.decompress(packed)
+            raw = unpack(packed)
             if self.maybe(raw) or (self._shared and self._shared.search(raw)):
                 return [*hits, *self._in_messages(codec.loads(raw)["messages"], self.given.get(cell, 0))]
         except _UNREADABLE:
@@ -156,7 +157,7 @@ class _Look:
         hits: dict[int, list[Hit]] = {}
         for id, packed in self.store.query("SELECT id, spec FROM cells"):
             with self._counted():
-                raw = zlib.decompress(packed)
+                raw = unpack(packed)
                 if b'"after"' in raw:
                     past = taken_over(codec.loads(raw)["sent"])
                     self.given[id] = sum(message["role"] == "assistant" for message in past)
@@ -175,7 +176,7 @@ class _Look:
         known = {}
         for id, packed in self.store.query("SELECT id, body FROM texts"):
             with self._counted():
-                for hit in self.hit(0, "tool", None, zlib.decompress(packed).decode("utf-8", "surrogatepass")):
+                for hit in self.hit(0, "tool", None, unpack(packed).decode("utf-8", "surrogatepass")):
                     known[id] = hit.matches, hit.passage
         return known
 

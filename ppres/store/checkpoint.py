@@ -21,6 +21,7 @@ from ppres import codec
 from ppres.conversation import UNFINISHED, Call, Reply
 from ppres.optional import for_real_models
 from ppres.store.database import StoreError
+from ppres.store.rows import unpack
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _turns(rows: Iterable[tuple[int, bytes]]) -> list[Reply]:
     turns: list[Reply] = []
     for place, body in rows:
         with contextlib.suppress(ValueError, TypeError, zlib.error):
-            message, call = codec.loads(zlib.decompress(body))
+            message, call = codec.loads(unpack(body))
             if place == len(turns) and isinstance(message, dict):
                 turns.append(Reply(message, Call.of(call)))
                 continue

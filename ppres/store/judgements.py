@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 from ppres import codec
+from ppres.store.rows import unpack
 from ppres.store.store import Store
 
 
@@ -20,7 +21,7 @@ def find(store: Store, key: bytes) -> dict[str, Any] | None:
     """A judge's stored reply. Raises `Damaged`."""
     for (body,) in store.query("SELECT body FROM judgements WHERE key=?", key):
         with store.readable(f"the judgement {key.hex()[:16]}", "pp.judge asks it again"):
-            return dict(codec.loads(zlib.decompress(body)))
+            return dict(codec.loads(unpack(body)))
     return None
 
 

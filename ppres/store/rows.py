@@ -91,6 +91,7 @@ class StoredCell(NamedTuple):
         return codec.text(self.condition.get("scenario"))
 
 
+MOST = 256 * 2**20  # bytes of what is stored of a rollout, a text or a cell, unpacked: some MB are the most that one has
 LONG = 200  # characters from which a reply is stored by content: that of a listing is the same in every rollout of a cell
 
 
@@ -117,6 +118,15 @@ def pack(body: dict[str, Any], number: Callable[[str], int]) -> bytes:
     ]
     body = body | {"messages": messages, "provenance": number(json.dumps(body["provenance"]))}
     return zlib.compress(codec.dumps(body).encode(), 1)
+
+
+def unpack(packed: bytes) -> bytes:
+    """What was stored compressed. Raises `zlib.error` where it is damaged, or would take memory without bound."""
+    unpacker = zlib.decompressobj()
+    raw = unpacker.decompress(packed, MOST)
+    if not unpacker.eof:
+        raise zlib.error(f"it is cut off, or of more than {MOST // 2**20} MB")
+    return raw
 
 
 def canonical(value: Any) -> bytes:

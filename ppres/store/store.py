@@ -20,7 +20,7 @@ from ppres import codec
 from ppres.conversation import UNFINISHED, Conversation, Record, counts
 from ppres.store.database import Damaged, Database, StoreError, StorePath
 from ppres.store.migrations import SCHEMA, TABLES
-from ppres.store.rows import Finished, Packed, Row, Scored, body_of, cell_digest, pack, packed
+from ppres.store.rows import Finished, Packed, Row, Scored, body_of, cell_digest, pack, packed, unpack
 
 
 class Store(Database):
@@ -135,7 +135,7 @@ class Store(Database):
             added = self._connection.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", (digest, zlib.compress(raw)))
             return int(added.lastrowid or 0)
         try:
-            sound = zlib.decompress(row[1]) == raw
+            sound = unpack(row[1]) == raw
         except (zlib.error, TypeError):  # or no bytes
             sound = False
         if not sound:
@@ -217,7 +217,7 @@ class Store(Database):
         """What a cell is: condition, model, source, and all that is sent."""
         ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
         try:
-            spec: dict[str, Any] = codec.loads(zlib.decompress(body))
+            spec: dict[str, Any] = codec.loads(unpack(body))
             if not isinstance(spec["sent"], dict) or cell_digest(spec["sent"]) != cell:
                 raise ValueError("it belongs to another cell")
         except _UNREADABLE:
@@ -263,7 +263,7 @@ class Store(Database):
             ((crc, packed),) = rows
             if zlib.crc32(packed) != crc:
                 raise ValueError("its checksum does not match")
-            body: dict[str, Any] = codec.loads(zlib.decompress(packed))
+            body: dict[str, Any] = codec.loads(unpack(packed))
             for message in body["messages"]:
                 if message["role"] == "tool" and isinstance(message["content"], int):
                     message["content"] = self._text(message["content"])
@@ -278,7 +278,7 @@ class Store(Database):
 
     def _read_text(self, id: int) -> str:
         ((digest, body),) = self.query("SELECT digest, body FROM texts WHERE id=?", id)
-        raw = zlib.decompress(body)
+        raw = unpack(body)
         if hashlib.sha256(raw).digest()[:16] != digest:
             raise ValueError("the checksum of one of its texts does not match")
         return raw.decode("utf-8", "surrogatepass")

@@ -94,6 +94,61 @@ def test_an_outcome_that_is_not_the_store_s_is_told(df, bundled):
     assert len(told) == 1 and told.what[0] in set(df.id) and told.problem[0].endswith("is False, and was True")
 
 
+def forged(path, name, change):
+    """With sums that fit, by whoever changes a member."""
+    changed(path, name, change)
+    with zipfile.ZipFile(path) as archive:
+        sums = [f"{hashlib.sha256(archive.read(one)).hexdigest()}  {one}\n" for one in archive.namelist() if one != "SHA256SUMS"]
+    changed(path, "SHA256SUMS", lambda raw: "".join(sums).encode())
+
+
+FORGED = [
+    (lambda lines: lines + [lines[1].replace(b"False", b"True")] * 5, "is 6 times in rollouts.csv"),
+    (lambda lines: [lines[0].replace(b",preserved,", b",preserved ,"), *lines[1:]], "no column 'preserved'"),
+    (lambda lines: [lines[0].replace(b",preserved,", b",Preserved,"), *lines[1:]], "'Preserved' is none of"),
+    (lambda lines: [lines[0].replace(b",peer,", b",preserved,"), *lines[1:]], "'preserved' is none of"),
+    (lambda lines: [lines[0] + b",mine", *(line + b",1" for line in lines[1:])], "'mine' is none of"),
+    (lambda lines: [lines[0], *(line + b",1" for line in lines[1:])], "Expected"),
+    (lambda lines: [lines[0].replace(b"id,", b"key,", 1), *lines[1:]], "no column 'id'"),
+    (lambda lines: [*lines, b" " * 3_000_000], "bytes, and the table of its store"),
+]
+
+
+@pytest.mark.parametrize(("change", "problem"), FORGED, ids=[problem for _, problem in FORGED])
+def test_a_table_that_is_not_exactly_its_store_s_is_told(bundled, change, problem):
+    forged(bundled, "rollouts.csv", lambda raw: b"\n".join(change(raw.splitlines())) + b"\n")
+    told = pp.verify_bundle(bundled)
+    assert any(problem in text for text in told.problem), told.problem.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("rollouts.csv", "2 members have this name"),
+        *((name, "leads out") for name in ("../../evil", "/etc/evil", "C:evil", "a\\..\\evil", "figures/../../evil")),
+    ],
+)
+def test_a_member_that_others_would_unpack_in_another_way_is_told(bundled, name, problem):
+    with zipfile.ZipFile(bundled, "a") as archive:
+        archive.writestr(name, "id,preserved\nx,True\n")
+    told = pp.verify_bundle(bundled)
+    assert told.what[0] == name and problem in told.problem[0]
+
+
+def test_what_unpacks_without_bound_is_not_unpacked(bundled, monkeypatch):
+    raw = bundled.read_bytes()
+    with zipfile.ZipFile(bundled, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("b", "w") as member:
+        for _ in range(260):
+            member.write(bytes(2**20))
+    assert "unpacked from" in pp.verify_bundle(bundled).problem[0]
+    for kind in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        bundled.write_bytes(raw)
+        with zipfile.ZipFile(bundled, "a", kind) as archive:
+            archive.writestr("b", bytes(2**20))
+        assert "packed in another way" in pp.verify_bundle(bundled).problem[0]
+
+
 def test_the_command_line_bundles_and_exports(df, tmp_path, capsys):
     assert main(["bundle", str(tmp_path / "b.zip")]) == 0 == main(["bundle", "--verify", str(tmp_path / "b.zip")])
     assert (

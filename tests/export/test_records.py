@@ -11,6 +11,7 @@ from stores import planted, said
 
 import ppres as pp
 from ppres.conversation import Call
+from ppres.export import records
 from ppres.outputs import CANARY
 from ppres.store.store import Store
 
@@ -133,3 +134,13 @@ def test_a_cut_file_says_so(store, tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "c.parquet")
     with pytest.raises(ValueError, match="no column 'record'"):
         pp.read_parquet(tmp_path / "c.parquet", store=tmp_path / "to.sqlite")
+
+
+def test_a_line_without_an_end_is_no_rollout_and_nothing_is_added(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "MOST", 2**20)
+    raw = pp.to_jsonl(pp.frame(store=store), tmp_path / "a.jsonl", store=store).read_bytes()
+    for name, pack in (("a.jsonl", bytes), ("a.jsonl.gz", gzip.compress)):
+        (tmp_path / name).write_bytes(pack(raw + b" " * 2**21))
+        with pytest.raises(ValueError, match="a line of more than 1 MB"):
+            pp.read_jsonl(tmp_path / name, store=tmp_path / "to.sqlite")
+    assert not (tmp_path / "to.sqlite").exists()

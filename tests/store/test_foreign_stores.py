@@ -18,7 +18,7 @@ import ppres as pp
 from ppres import codec
 from ppres.cli import main
 from ppres.conversation import Call, Reply
-from ppres.store import checkpoint, judgements
+from ppres.store import checkpoint, judgements, rows
 from ppres.store.rows import cell_digest
 from ppres.store.store import Store
 
@@ -235,3 +235,22 @@ def test_other_columns_under_the_same_rules_are_scored_anew(whole, tmp_path):
             file.execute("UPDATE layouts SET columns=? WHERE scorer=?", (json.dumps(names), scorer))
     after = pp.frame(store=path)
     pd.testing.assert_frame_equal(after, before)
+
+
+@pytest.mark.parametrize(("table", "column"), [("bodies", "body"), ("texts", "body"), ("cells", "spec"), ("turns", "body")])
+def test_what_unpacks_without_bound_is_damaged_and_hides_nothing_else(whole, table, column, tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "MOST", 2**20)
+    path = shutil.copy(whole, tmp_path / "s.sqlite")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as file:
+        ((raw,),) = file.execute(f"SELECT {column} FROM {table} LIMIT 1")
+        bomb = zlib.compress(zlib.decompress(raw) + b" " * 2**21)
+        first = f"WHERE {column} = (SELECT {column} FROM {table} LIMIT 1)"
+        file.execute(f"UPDATE {table} SET {column}=? {first}", (bomb,))
+        if table == "bodies":
+            file.execute("UPDATE bodies SET crc=? WHERE body=?", (zlib.crc32(bomb), bomb))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frame, told = pp.frame(store=path), pp.verify(store=path)
+    assert len(frame) == 3 and (table == "turns" or "of more than 1 MB" in str(told.problem.tolist()))
+    with Store(path) as store:
+        assert not (table == "turns" and checkpoint.partial(store).get(b"k" * 32))
