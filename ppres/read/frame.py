@@ -36,10 +36,12 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     """
     parts = [(cell, outcomes_of(store, cell, n[cell.digest] if isinstance(n, dict) else n)) for cell in cells]
     tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
+    id = ids([key for _, scored in parts for key in scored.keys])
+    replicate = column([*itertools.chain.from_iterable(scored.replicates for _, scored in parts)], "replicate")
+    parts = [(cell, scored._replace(keys=(), replicates=())) for cell, scored in parts]
     made = _table(store, parts)
-    made.insert(0, "id", ids([key for _, scored in parts for key in scored.keys]))
-    replicates = [*itertools.chain.from_iterable(scored.replicates for _, scored in parts)]
-    made.insert(list(made.columns).index("cell") + 1, "replicate", column(replicates, "replicate"))
+    made.insert(0, "id", id)
+    made.insert(list(made.columns).index("cell") + 1, "replicate", replicate)
     return made
 
 
