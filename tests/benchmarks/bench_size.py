@@ -79,14 +79,14 @@ def plot(took, path):
     """CPU seconds against rollouts, both logarithmic, beside a line that is proportional."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(6, 4.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for way in WAYS:
         points = [(rows, seconds) for (name, rows), (seconds, _) in took.items() if name == way]
         axes.loglog(*zip(*points, strict=True), marker="o", label=way)
     ends = [min(rows for _, rows in took), max(rows for _, rows in took)]
     axes.loglog(ends, [rows * 1e-5 for rows in ends], color="0.6", linestyle=":", label="10 µs a rollout")
     axes.set(xlabel="stored rollouts (simulated)", ylabel="CPU seconds")
-    axes.legend(frameon=False)
+    figure.legend(loc="outside right upper", frameon=False)
     figure.savefig(path, dpi=150)
 
 
