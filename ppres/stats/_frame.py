@@ -30,6 +30,12 @@ def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> li
             raise ValueError(f"{brief(name)} is no name of a column")
         if name not in frame.columns:
             raise KeyError(f"the frame has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
+    for name in keys:
+        if frame[name].dtype == object and (
+            kinds := {kind for kind in map(type, frame[name]) if getattr(kind, "__hash__", None) is None}
+        ):
+            told = f"{name!r} has a {kinds.pop().__name__} in some rows, by which nothing can be grouped"
+            raise ValueError(f"{told}: make it a text, frame.assign({name}=frame[{name!r}].astype(str))")
     if "stopping" in frame.columns and frame["stopping"].notna().any():
         rules = ", ".join(map(str, frame["stopping"].dropna().unique()))
         text = f"how many of these rollouts there are was decided by their outcomes ({rules}): intervals and tests for a fixed n do"

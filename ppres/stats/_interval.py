@@ -9,6 +9,7 @@ from typing import Any
 Interval = Callable[..., tuple[float, float]]
 """Low and high by z, the normal quantile of the level, and `corrected`."""
 FAR = 40.0  # of a normal quantile: p is 0 there
+LEAST = 0.25  # of a design effect: by few clusters it may come out as 0
 FEWEST, ASSUMED = 6, 0.3  # clusters with the rarer outcome that tell their correlation; what is assumed where fewer have it
 
 
@@ -79,7 +80,7 @@ def design_effect(weights: Sequence[float], k: Any, n: Any) -> tuple[float, floa
     parts = clusters / free * np.array([(scores[of == i].sum(axis=0) ** 2).sum() for i in range(number)])
     total = float(parts.sum())
     df = total**2 / float((parts**2 / free).sum()) if total > 0 else float(free.sum())
-    effect = max(total / usual, 0.25) if usual > 0 else 1.0  # by few clusters it may come out as 0
+    effect = max(total / usual, LEAST) if usual > 0 else 1.0
     assumed = usual <= 0 or any(few(*arm) for arm in zip(k, n, strict=True))
     return max(effect, *(assumed_effect(arm) for arm in n)) if assumed else effect, df, assumed
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ppres.stats._interval import assumed_effect, few
+from ppres.stats._interval import LEAST, assumed_effect, few
 
 if TYPE_CHECKING:
     from ppres.stats._fit import Fit
@@ -49,7 +49,8 @@ def wald(fit: Fit, contrasts: Array) -> Errors:
     if fit.design.likelihood.firth:
         variance = np.maximum(_by_directions(fit, contrasts), model)
     least = np.array([_assumed(fit, contrast) for contrast in contrasts])
-    return Errors(np.where(told, np.sqrt(np.maximum(variance, least * model)), math.nan), df, told & (least > 0))
+    variance = np.maximum(variance, np.maximum(least, LEAST) * model)
+    return Errors(np.where(told, np.sqrt(variance), math.nan), df, told & (least > 0))
 
 
 def _scores(fit: Fit, contrasts: Array) -> tuple[Array, Array, Array]:

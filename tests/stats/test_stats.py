@@ -159,3 +159,20 @@ def test_an_outcome_is_counted_whatever_its_type(kind):
         values = values.astype(kind)
     (row,) = stats.rates(pd.DataFrame({"preserved": values}), []).itertuples()
     assert (row.k, row.n, row.excluded) == (2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda df: stats.rates(df, "steps"),
+        lambda df: stats.rates(df, cluster="steps"),
+        lambda df: stats.contrasts(df, "peer", {"effect": {"a": 1, "b": -1}}, cluster="steps"),
+        lambda df: stats.logit("preserved ~ peer", df, cluster="steps"),
+        lambda df: stats.bootstrap(df, lambda part: part.preserved.mean(), ["peer", "steps"], reps=2),
+    ],
+)
+def test_a_column_of_lists_is_no_group_and_no_cluster_and_it_is_said_what_to_do(call):
+    df = pd.DataFrame({"peer": ["a", "a", "b", "b"], "preserved": [True, False, True, False], "steps": [[1], [2], [1], [2]]})
+    with pytest.raises(ValueError, match=r"'steps' has a list in some rows.*make it a text, frame.assign\(steps="):
+        call(df)
+    assert call(df.assign(steps=df.steps.astype(str))) is not None
