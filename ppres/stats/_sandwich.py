@@ -49,7 +49,8 @@ def wald(fit: Fit, contrasts: Array) -> Errors:
     if fit.design.likelihood.firth:
         variance = np.maximum(_by_directions(fit, contrasts), model)
     least = np.array([_assumed(fit, contrast) for contrast in contrasts])
-    variance = np.maximum(variance, np.maximum(least, LEAST) * model)
+    variance = np.where(variance > 1e-9 * model, variance, LEAST * model)  # by few clusters it may come out as 0
+    variance = np.maximum(variance, least * model)
     return Errors(np.where(told, np.sqrt(variance), math.nan), df, told & (least > 0))
 
 
