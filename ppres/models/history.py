@@ -119,9 +119,10 @@ def _arguments(raw: Any) -> str:
         return "{}"
     text = raw if isinstance(raw, str) else json.dumps(raw)
     try:
-        arguments = json.loads(text, parse_constant=_refuse)
-        if isinstance(arguments, dict) and not _deeper(arguments, _DEEPEST):
-            json.dumps(arguments, ensure_ascii=False).encode()  # half a character, written out, is no text to others
+        arguments = _read(text)
+        nested = text.count("{") + text.count("[") > _DEEPEST
+        if isinstance(arguments, dict) and not (nested and _deeper(arguments, _DEEPEST)):
+            (_write(arguments) if "\\" in text else text).encode()  # half a character, written out, is no text to others
             return text
     except (ValueError, RecursionError):
         pass
@@ -132,6 +133,11 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
+# Both look the same for every call of every earlier turn: json.loads and json.dumps would make them anew each time.
+_read = json.JSONDecoder(parse_constant=_refuse).decode
+_write = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _deeper(value: Any, depth: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return depth < 0 or any(_deeper(item, depth - 1) for item in inner)
@@ -139,7 +145,7 @@ def _deeper(value: Any, depth: int) -> bool:
 
 def _encodable(messages: list[Message]) -> list[Message]:
     """The messages, without halves of characters, which no request can hold: a model may have named a file so."""
-    raw = json.dumps(messages, ensure_ascii=False)
+    raw = _write(messages)
     try:
         raw.encode()
     except UnicodeEncodeError:

@@ -1,33 +1,27 @@
-"""Speaking to a model. `sim/*` are simulated agents; every other name goes through litellm, with our own retries."""
+"""Speaking to a model. `sim/*` are simulated agents; every other name is asked with our own retries, through litellm."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
-import logging
 import numbers
 import os
 import pickle
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ppres import codec
-from ppres.conversation import Call, Message, Reply, calls_of, said_in
+from ppres.conversation import Message, Reply, calls_of, said_in
 from ppres.factor import LONGEST, brief
-from ppres.models import environment, faults, history, redaction, rehearsal, replies, wire
-from ppres.models.faults import EmptyReply, Fault, ModelError
+from ppres.models import client, environment, history, redaction, rehearsal
+from ppres.models.client import litellm
+from ppres.models.faults import Fault, ModelError
 from ppres.models.loop import wait_for
 from ppres.models.transport import Gate, persist, say
-from ppres.optional import for_real_models
 from ppres.simulated import personas
 
-# litellm reads them on import: it would fetch its table of prices from the network, and read a file `.env` by rules of its own.
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-os.environ["LITELLM_MODE"] = "PRODUCTION"
 _TRANSPORT = ("timeout", "rpm", "tpm")
 
 # How the paper names a model's family in the story ("Gemini Agent 1"), by a part of the model's name.
@@ -216,7 +210,10 @@ class Model:
     def gate(self) -> Gate:
         """The gate of the provider that serves the model, or of the model where it has limits of its own; one for the process."""
         own = (self.name, self.rpm, self.tpm) if self.rpm or self.tpm else None
-        return _gates.setdefault((self.name.split("/")[0], self.api_base, own), Gate(self.rpm, self.tpm))
+        key = self.provider, self.api_base, own
+        if key not in _gates:
+            _gates[key] = Gate(self.rpm, self.tpm)
+        return _gates[key]
 
     @property
     def provider(self) -> str:
@@ -243,44 +240,22 @@ class Model:
 
     async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **more: Any) -> Reply:
         """Ask a real model once, through passing faults. Raises `ProviderError`, or `ModelError` where nothing can be asked."""
-        lite, mended = litellm(), None
+        mended: str | None = None
 
         async def attempt() -> Reply:
             nonlocal mended
             try:
                 sent, mended = history.valid(messages, self.provider, self.label in _other_way)
-                return await once(sent)
+                return await client.once(self, sent, schemas, more)
             except Fault as fault:
                 if self.label in _other_way or not history.disputed(messages, fault):
                     raise
                 _other_way.add(self.label)
                 sent, mended = history.valid(messages, self.provider, True)
-                return await once(sent)
-
-        async def once(sent: list[Message]) -> Reply:
-            request, started = self.request(sent, schemas, self.sent()["parameters"], **more), time.perf_counter()
-            with wire.exchange(replies.legible) as seen:
-                try:
-                    async with asyncio.timeout(self.timeout):  # litellm's bounds the wait for each piece, not for the whole
-                        response = await lite.acompletion(**request)
-                except Exception as error:
-                    fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
-                    raise ModelError(f"{self.label}: {fault}") if isinstance(fault, ModelError) else fault from None
-            try:
-                reply = replies.read(response, seen, time.perf_counter() - started)
-            except EmptyReply as empty:
-                empty.call = self._priced(empty.call)
-                raise
-            return reply._replace(call=self._priced(reply.call))
+                return await client.once(self, sent, schemas, more)
 
         reply, attempts, empty = await persist(attempt, self.label, self.gate, size(messages))
         return Reply(reply.message, reply.call._replace(attempts=attempts, empty_replies=empty, mended=mended))
-
-    def _priced(self, call: Call) -> Call:
-        """With the list's price where the provider, or a gateway before it, names none or 0, which may be another's bill."""
-        if call.cost or call.prompt_tokens is None:
-            return call
-        return call._replace(cost=self.price(call.prompt_tokens, call.completion_tokens or 0))
 
 
 # Providers for whom litellm takes what is not of OpenAI's protocol beside the parameters, not in `extra_body`.
@@ -307,15 +282,3 @@ def size(messages: list[Message]) -> float:
     """Tokens of a conversation by rule of thumb: a quarter of the characters of its texts and calls."""
     texts = (text for message in messages for text in (said_in(message), *map(codec.text, calls_of(message))))
     return sum(map(len, texts)) / 4
-
-
-@functools.cache
-def litellm() -> Any:
-    """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
-    lite = for_real_models("litellm")
-    environment.read()
-    wire.watch()
-    lite.suppress_debug_info = True
-    if "LITELLM_LOG" not in os.environ:  # its warnings come with every call, and are about parameters that were chosen
-        logging.getLogger("LiteLLM").setLevel(logging.ERROR)
-    return lite

@@ -79,6 +79,8 @@ def redact(text: str) -> str:
 def clear(value: Any) -> tuple[Any, int]:
     """A JSON value without secrets in its texts, and how many places of them were cleared."""
     places = 0
+    if not _forms():
+        return value, 0
 
     def walk(value: Any) -> Any:
         nonlocal places

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ppres.conversation import Message
 from ppres.models import wire
 from ppres.models.faults import ModelError, plain
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from ppres.models.model import Model
 
 _WORDS = "This is a rehearsal."
-_TOOL = {"type": "function", "function": {"name": "a_tool", "parameters": {"type": "object", "properties": {}, "required": []}}}
+ASKED: Message = {"role": "user", "content": _WORDS}
+TOOL = {"type": "function", "function": {"name": "a_tool", "parameters": {"type": "object", "properties": {}, "required": []}}}
 _OTHER = {"temperature": (0.7, 0.6), "top_p": (0.5, 0.4), "max_tokens": (1001, 1002)}
 
 
@@ -44,14 +46,23 @@ async def check(model: Model, lite: Any) -> None:
             raise ModelError(f"{model.label}: litellm would not send {name!r} of extra_body as it is to this provider")
 
 
-async def _body(model: Model, lite: Any, parameters: dict[str, Any]) -> dict[str, Any] | str | None:
-    """The body of a request; why litellm refuses to make it; or None where it cannot be seen from here."""
+async def rehearse(
+    model: Model, lite: Any, messages: list[Message], schemas: list[dict[str, Any]], parameters: dict[str, Any], **more: Any
+) -> tuple[wire.Exchange, Exception | None]:
+    """What litellm would send, and what kept it from that: what else stands in the way is told by the first call, a real one."""
     with wire.exchange(rehearsal=_WORDS.encode()) as seen:
         try:
-            await lite.acompletion(**model.request([{"role": "user", "content": _WORDS}], [_TOOL], parameters))
-        except Exception as error:  # what else stands in the way is told by the first call, which is a real one
-            if any(kind.__name__ == "UnsupportedParamsError" for kind in type(error).__mro__):
-                return plain(error)
+            await lite.acompletion(**model.request(messages, schemas, parameters, **more))
+        except Exception as error:
+            return seen, error
+    return seen, None
+
+
+async def _body(model: Model, lite: Any, parameters: dict[str, Any]) -> dict[str, Any] | str | None:
+    """The body of a request; why litellm refuses to make it; or None where it cannot be seen from here."""
+    seen, error = await rehearse(model, lite, [ASKED], [TOOL], parameters)
+    if error and any(kind.__name__ == "UnsupportedParamsError" for kind in type(error).__mro__):
+        return plain(error)
     if not seen.guarded:
         raise ModelError(
             f"{model.label}: litellm asks this provider in a way in which a redirect would take keys along, and a reply may be of "

@@ -45,35 +45,40 @@ def _read(response: Any, seen: Exchange, seconds: float) -> Reply:
     native = (getattr(choices[0], "provider_specific_fields", None) or {}).get("native_finish_reason") or finish
     finish = "length" if native in _AT_LIMIT else finish
     usage = getattr(response, "usage", None)
-    prompt = _count(getattr(usage, "prompt_tokens", None)) or None  # litellm says 0 where the provider said nothing
-    completion = _count(getattr(usage, "completion_tokens", None))
+    prompt = count(getattr(usage, "prompt_tokens", None)) or None  # litellm says 0 where the provider said nothing
+    completion = count(getattr(usage, "completion_tokens", None))
     call = Call(
         prompt_tokens=prompt,
         completion_tokens=completion if prompt else completion or None,
         cost=_dollars(response._hidden_params.get("response_cost")) if prompt else None,
-        finish_reason=_name(finish),
-        native_finish_reason=_name(native),
+        finish_reason=named(finish),
+        native_finish_reason=named(native),
         seconds=round(seconds, 3),
-        reported_model=_name(response.model or None),
-        system_fingerprint=_name(getattr(response, "system_fingerprint", None)),
-        provider=_name(getattr(response, "provider", None)),
+        reported_model=named(response.model or None),
+        system_fingerprint=named(getattr(response, "system_fingerprint", None)),
+        provider=named(getattr(response, "provider", None)),
     )
     payload = seen.json()
     if native not in _WHOLE and isinstance(error := faults.choice_in(payload).get("error"), dict) and error:
-        raise _broken_off(error, _cleared(call))
+        raise _broken_off(error, cleared({}, call).call)
     kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
     said = kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or _reasoned(kept)
     if not (said or finish in _CUT):
-        raise EmptyReply("a reply without text and without a tool call", _cleared(call))
+        raise EmptyReply("a reply without text and without a tool call", cleared({}, call).call)
     if finish not in _CUT and native not in _ENDINGS and (native in _BROKEN or not kept.get("tool_calls")):
-        raise EmptyReply(f"a reply that did not end by itself (finish_reason {native!r})", _cleared(call))
+        raise EmptyReply(f"a reply that did not end by itself (finish_reason {native!r})", cleared({}, call).call)
     if received := _message(payload):
         told = legible_message(received)
         for mine, its in zip(kept.get("tool_calls") or (), told.get("tool_calls") or (), strict=False):
             mine["function"]["arguments"] = its["function"]["arguments"]  # litellm reads them, and some it cannot
         kept |= {"received": received} if told != received else {}
-    (kept, told), places = redaction.clear([kept, call.json()])
-    return Reply(kept, Call.of(told)._replace(cleared=places) if places else call)
+    return cleared(kept, call)
+
+
+def cleared(message: Message, call: Call) -> Reply:
+    """A reply without keys: a provider may put them into any field."""
+    (message, told), places = redaction.clear([message, call.json()])
+    return Reply(message, Call.of(told)._replace(cleared=places) if places else call)
 
 
 def _broken_off(error: dict[str, Any], call: Call) -> Fault:
@@ -81,12 +86,6 @@ def _broken_off(error: dict[str, Any], call: Call) -> Fault:
     codes, words = faults.told({"error": error})
     means, text = meaning(faults.status_in(error), codes, words), faults.plain(Exception(words or json.dumps(error)))
     return EmptyReply(text, call) if means in ("passing", "rejected") else Fault(text, means)
-
-
-def _cleared(call: Call) -> Call:
-    """A call without keys: a provider may put them into any field."""
-    told, places = redaction.clear(call.json())
-    return Call.of(told)._replace(cleared=places) if places else call
 
 
 def _tidy(message: Message) -> Message:
@@ -102,7 +101,7 @@ def _reasoned(kept: Message) -> bool:
     return any(kept.get(name) for name in ("reasoning_content", "reasoning", "thinking_blocks"))
 
 
-def _count(told: Any) -> int | None:
+def count(told: Any) -> int | None:
     """A count of tokens that can be one; some gateways write it as a text, or with a point."""
     if (isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 12) or (
         isinstance(told, float) and told.is_integer()
@@ -118,7 +117,7 @@ def _dollars(told: Any) -> float | None:
     return float(told) if known else None
 
 
-def _name(told: Any) -> str | None:
+def named(told: Any) -> str | None:
     """What a provider calls something, as a text of some length."""
     return None if told is None else str(told)[:200]
 
@@ -152,7 +151,7 @@ def legible(body: bytes) -> bytes:
     if "choices" in payload and not payload.keys() <= _READ:  # litellm makes each field an attribute of its own, over what is there
         odd.append("more")
         payload = {name: value for name, value in payload.items() if name in _READ}
-    for name in _NAMES & payload.keys():
+    for name in NAMES & payload.keys():
         if not isinstance(payload[name], str | None):
             odd.append(name)
             payload[name] = _raw(payload[name])
@@ -169,8 +168,8 @@ def legible(body: bytes) -> bytes:
     return json.dumps(payload).encode() if odd else body
 
 
-_NAMES = {"id", "object", "model", "system_fingerprint", "provider", "service_tier"}
-_READ = _NAMES | {"created", "choices", "usage", "error", "citations", "search_results"}
+NAMES = {"id", "object", "model", "system_fingerprint", "provider", "service_tier"}
+_READ = NAMES | {"created", "choices", "usage", "error", "citations", "search_results"}
 
 
 def _counts(usage: Any, of_choices: bool = False) -> Any:
@@ -178,15 +177,15 @@ def _counts(usage: Any, of_choices: bool = False) -> Any:
     if not isinstance(usage, dict):
         return None
     names = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"} if of_choices else {}  # other protocols' names
-    named = {names[name]: usage[name] for name in names if name in usage} | usage
-    kept = {name: _counts(value) if isinstance(value, dict) else value for name, value in named.items()}
-    whole = {name: _count(value) for name, value in kept.items() if "token" in name.lower() and isinstance(value, str | float)}
+    told = {names[name]: usage[name] for name in names if name in usage} | usage
+    kept = {name: _counts(value) if isinstance(value, dict) else value for name, value in told.items()}
+    whole = {name: count(value) for name, value in kept.items() if "token" in name.lower() and isinstance(value, str | float)}
     return {name: whole.get(name, value) for name, value in kept.items() if not _no_count(name, value)}
 
 
 def _no_count(name: str, value: Any) -> bool:
     known = value is None or (isinstance(value, dict | list) and "details" in name.lower())
-    return "token" in name.lower() and not known and _count(value) is None
+    return "token" in name.lower() and not known and count(value) is None
 
 
 def _legible_choice(choice: dict[str, Any]) -> dict[str, Any]:
@@ -196,12 +195,12 @@ def _legible_choice(choice: dict[str, Any]) -> dict[str, Any]:
     if isinstance(choice.get("message"), dict):
         better["message"] = legible_message(choice["message"])
         calls = better["message"].get("tool_calls") or ()
-        if not all(_tame(call["function"]["arguments"]) for call in calls):
+        if not all(tame(call["function"]["arguments"]) for call in calls):
             better["message"]["tool_calls"] = [call | {"function": call["function"] | {"arguments": "{}"}} for call in calls]
     return better
 
 
-def _tame(raw: str) -> bool:
+def tame(raw: str) -> bool:
     """Whether a parser says at most that it is wrong."""
     try:
         json.loads(raw)

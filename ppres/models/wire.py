@@ -14,7 +14,7 @@ import functools
 import json
 import ssl
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +37,11 @@ class Exchange:
     guarded: bool = True
     """False where it would have gone over the wire in a way that is not watched here."""
     request: bytes = b""
+    url: str = ""
+    sent: Mapping[str, str] = field(default_factory=dict)
+    """The request's headers, of a rehearsal."""
+    arrived: bool = False
+    """Whether the answer is there already, got without litellm, which is to read it."""
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -83,21 +88,23 @@ def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
         seen = _current.get()
         if seen is None:
             return await send(self, request, **more)
-        seen.request, seen.status, seen.headers, seen.body = request.content, None, {}, b""
         if seen.rehearsal:
+            seen.request, seen.url, seen.sent = request.content, str(request.url), request.headers
             raise Rehearsed
-        redaction.sent(request.headers)
-        response = await send(self, request, **more | {"stream": True, "follow_redirects": False})
-        try:
-            if response.has_redirect_location:
-                seen.fault = _redirected(str(request.url), response.headers["location"])
-                raise seen.fault
-            seen.status, seen.headers, seen.body = response.status_code, response.headers, await _body(response, seen)
-        finally:
-            await response.aclose()
-        headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in _PACKING]
-        body = seen.edit(seen.body) if response.is_success else seen.body
-        return type(response)(response.status_code, headers=headers, content=body, request=request)
+        if not seen.arrived:
+            seen.status, seen.headers, seen.body = None, {}, b""
+            redaction.sent(request.headers)
+            response = await send(self, request, **more | {"stream": True, "follow_redirects": False})
+            try:
+                await take(seen, str(request.url), response.status_code, response.headers, response.aiter_bytes())
+            finally:
+                await response.aclose()
+        seen.arrived = False
+        pairs = getattr(seen.headers, "multi_items", seen.headers.items)()
+        kept = [(name.encode(), told.encode("utf-8", "surrogateescape")) for name, told in pairs if name.lower() not in _PACKING]
+        body = seen.edit(seen.body) if 200 <= (seen.status or 0) < 300 else seen.body
+        made = sys.modules[type(request).__module__.partition(".")[0]].Response
+        return made(seen.status, headers=kept, content=body, request=request)
 
     return watched
 
@@ -122,15 +129,22 @@ _CLIENTS = (
 _PACKING = ("content-encoding", "content-length", "transfer-encoding")
 
 
-async def _body(response: Any, seen: Exchange) -> bytes:
-    parts, length = [], 0
-    async for part in response.aiter_bytes():
-        parts.append(part)
+async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str], parts: AsyncIterator[bytes]) -> None:
+    """Take in what came back. Raises what is wrong with it: that it leads elsewhere, or is without an end."""
+    if status in _REDIRECTS and "location" in headers:
+        seen.fault = _redirected(url, headers["location"])
+        raise seen.fault
+    body, length = [], 0
+    async for part in parts:
+        body.append(part)
         length += len(part)
         if length > MOST:
             seen.fault = ProviderError(f"a reply of more than {MOST // 2**20} MB, which is not read to its end")
             raise seen.fault
-    return b"".join(parts)
+    seen.status, seen.headers, seen.body = status, headers, b"".join(body)
+
+
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 def _redirected(asked: str, location: str) -> ModelError:

@@ -1,0 +1,64 @@
+"""One attempt at one call, by litellm or directly; and litellm, which is imported when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from ppres.conversation import Call, Message, Reply
+from ppres.models import direct, environment, faults, replies, wire
+from ppres.models.faults import EmptyReply, ModelError
+from ppres.optional import for_real_models
+
+if TYPE_CHECKING:
+    from ppres.models.model import Model
+
+# litellm reads them on import: it would fetch its table of prices from the network, and read a file `.env` by rules of its own.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+os.environ["LITELLM_MODE"] = "PRODUCTION"
+
+
+@functools.cache
+def litellm() -> Any:
+    """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
+    lite = for_real_models("litellm")
+    environment.read()
+    wire.watch()
+    lite.suppress_debug_info = True
+    if "LITELLM_LOG" not in os.environ:  # its warnings come with every call, and are about parameters that were chosen
+        logging.getLogger("LiteLLM").setLevel(logging.ERROR)
+    return lite
+
+
+async def once(model: Model, messages: list[Message], schemas: list[dict[str, Any]], more: dict[str, Any]) -> Reply:
+    """Ask a real model once. Raises `Fault`, or `ModelError` where this machine or its way to the provider lacks something."""
+    lite, started = litellm(), time.perf_counter()
+    way = await direct.way(model, lite, schemas, more)
+    with wire.exchange(replies.legible) as seen:
+        try:
+            async with asyncio.timeout(model.timeout):  # litellm's bounds the wait for each piece, not for the whole
+                if way:
+                    await direct.send(way, messages, schemas, seen)
+                    if reply := direct.plain(seen, time.perf_counter() - started):
+                        return reply
+                response = await lite.acompletion(**model.request(messages, schemas, model.sent()["parameters"], **more))
+        except Exception as error:
+            fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
+            raise ModelError(f"{model.label}: {fault}") if isinstance(fault, ModelError) else fault from None
+    try:
+        reply = replies.read(response, seen, time.perf_counter() - started)
+    except EmptyReply as empty:
+        empty.call = _priced(model, empty.call)
+        raise
+    return reply._replace(call=_priced(model, reply.call))
+
+
+def _priced(model: Model, call: Call) -> Call:
+    """With the list's price where the provider, or a gateway before it, names none or 0, which may be another's bill."""
+    if call.cost or call.prompt_tokens is None:
+        return call
+    return call._replace(cost=model.price(call.prompt_tokens, call.completion_tokens or 0))
