@@ -1,5 +1,5 @@
 /** A table of rollouts to filter, sort and search, with their transcripts and the rates of what is selected. */
-const SHOWN = 200, MISSING = "missing";
+const SHOWN = 200, MISSING = "no value";
 let study, texts, shown = [], limit = SHOWN, sorted = {column: null, down: false}, current = -1;
 const facets = new Map(), visible = new Set();
 
@@ -12,16 +12,16 @@ const bare = html => html.replace(/<[^>]*>/g, "\n").replace(/&(lt|gt|quot|#x27|a
 function levels(column) {
   const counts = new Map(column.order.map(level => [level, 0]));
   for (const value of column.values) counts.set(word(value), (counts.get(word(value)) || 0) + 1);
-  const found = [...counts].filter(([, count]) => count);
-  if (!column.order.length) found.sort(([a], [b]) => (a === MISSING) - (b === MISSING) || a.localeCompare(b, "en", {numeric: true}));
-  return found;
+  const there = [...counts].filter(([, count]) => count);
+  if (!column.order.length) there.sort(([a], [b]) => (a === MISSING) - (b === MISSING) || a.localeCompare(b, "en", {numeric: true}));
+  return there;
 }
 
 function setUp() {
   for (const column of study.columns) {
-    const found = levels(column);
-    if (found.length > 1 && found.length <= 20) {
-      const boxes = found.map(([level, count]) => {
+    const there = levels(column);
+    if (there.length > 1 && there.length <= 20) {
+      const boxes = there.map(([level, count]) => {
         const box = make("input", {type: "checkbox", onchange: () => {
           const chosen = facets.get(column.name) || new Set();
           box.checked ? chosen.add(level) : chosen.delete(level);
@@ -73,7 +73,7 @@ function update() {
 }
 
 function sort() {
-  const column = study.columns.find(one => one.name === sorted.column);
+  const column = study.columns.find(({name}) => name === sorted.column);
   if (!column) return shown.sort((a, b) => a - b);
   const place = value => value === null ? null : column.order.length ? column.order.indexOf(word(value)) : typeof value === "boolean" ? +value : value;
   return shown.sort((a, b) => {
@@ -108,6 +108,7 @@ function table() {
     return line;
   });
   $("table").replaceChildren(make("thead", {}, make("tr", {}, make("th", {scope: "col", textContent: "id"}), ...head)), make("tbody", {}, ...rows));
+  if (!rows.length) $("table").append(make("caption", {textContent: "No rollout fits: change the search or the filters."}));
   $("more").hidden = shown.length <= limit;
   $("more").textContent = `Show ${Math.min(SHOWN, shown.length - limit)} more of ${shown.length - limit}`;
 }
@@ -138,11 +139,31 @@ function rates() {
   $("rate-table").replaceChildren(make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
 }
 
+const MARKED = 500;
+
+/** Mark where a transcript has what is searched for, and unfold it; the first place. */
+function mark(sought) {
+  const walker = document.createTreeWalker($("transcript"), NodeFilter.SHOW_TEXT), nodes = [];
+  while (sought && walker.nextNode()) nodes.push(walker.currentNode);
+  let first = null, marked = 0;
+  for (let node of nodes) {
+    for (let at; marked < MARKED && (at = node.data.toLowerCase().indexOf(sought)) >= 0 && at + sought.length <= node.length; marked++) {
+      const hit = node.splitText(at);
+      node = hit.splitText(sought.length);
+      const place = make("mark", {}, hit.cloneNode());
+      hit.replaceWith(place);
+      first ||= place;
+      for (let up = place.closest("details"); up; up = up.parentElement.closest("details")) up.open = true;
+    }
+  }
+  return first;
+}
+
 /** Open the transcript that the address names. */
 function follow() {
   let id = "";
   try { id = decodeURIComponent(location.hash.slice(1)); } catch { /* no address of ours */ }
-  const row = id ? study.ids.findIndex(one => one === id || (id.length > 7 && one.startsWith(id))) : -1;
+  const row = id ? study.ids.findIndex(known => known === id || (id.length > 7 && known.startsWith(id))) : -1;
   current = row;
   document.body.classList.toggle("reading", row >= 0);
   $("reader").hidden = row < 0 && !id;
@@ -160,10 +181,20 @@ function follow() {
     mine ? line.setAttribute("aria-current", "true") : line.removeAttribute("aria-current");
     if (mine) line.scrollIntoView({block: "nearest"});
   }
-  if (id) $("reader").scrollTop = 0, $("reader").focus({preventScroll: innerWidth > 900});
+  if (!id) return;
+  $("reader").focus({preventScroll: true});
+  $("reader").scrollTop = 0;
+  if (innerWidth <= 900) $("reader").scrollIntoView();
+  if (row >= 0) mark($("search").value.trim().toLowerCase())?.scrollIntoView({block: "center"});
 }
 
 function keys(event) {
+  if (event.target === $("search") && ["Escape", "Enter"].includes(event.key)) {
+    event.preventDefault();
+    $("search").blur();
+    if (event.key === "Enter" && shown.length) location.hash = encodeURIComponent(study.ids[shown[0]]), follow();
+    return;
+  }
   if (event.key === "Escape" && current >= 0) return $("close").click();
   if (typing(event)) return;
   const step = {j: 1, k: -1}[event.key];

@@ -22,8 +22,8 @@ from ppres.store.database import StorePath
 if TYPE_CHECKING:
     import pandas as pd
 
-# Shown at first where they vary, around the factors that do; the others are there to choose.
-_BEFORE, _AFTER = ("model", "preserved"), ("refused", "objected", "faked", "suspected_test", "missing", "turns")
+# Shown at first where they vary, around the factors that do, with columns of the user's own; the others are there to choose.
+_BEFORE, _AFTER = ("model", "kind", "edit", "preserved"), ("refused", "objected", "faked", "suspected_test", "missing", "turns")
 _NEVER = ("id", "cell", "preserved01")
 _BODY = """<main class="browse"><header><h1>{title}</h1>{note}{same}
 <div class="bar"><label>Search transcripts <input id="search" type="search"></label><span id="count" role="status"></span>
@@ -81,7 +81,7 @@ def _column(values: pd.Series[Any], told: list[Any], about: str) -> dict[str, An
         "name": name,
         "about": about,
         "order": [str(level) for level in values.cat.categories] if levelled else [],
-        "shown": (levelled and name not in FORM) or name in _BEFORE + _AFTER,
+        "shown": (levelled and name not in FORM) or name in _BEFORE + _AFTER or not about,
         "rate": {type(value) for value in told} - {type(None)} == {bool} and name not in TYPES,
         "values": told,
     }

@@ -135,8 +135,9 @@ def edit_label(edit: Mapping[str, Any]) -> str:
 
 def going_on_after(after: Mapping[str, Any]) -> str:
     """A branch or an interview in words."""
-    what = "asked after" if "questions" in after else "made anew from"
-    return f"{codec.text(after.get('parent'))[:16]}, {what} turn {after.get('turn')}, edit: {edit_label(after.get('edit') or {})}"
+    asked, turn = "questions" in after, after.get("turn")
+    place = f"asked after turn {turn - 1}" if asked and isinstance(turn, int) else f"made anew from turn {turn}"
+    return f"{codec.text(after.get('parent'))[:16]}, {place}, edit: {edit_label(after.get('edit') or {})}"
 
 
 def _factors(cell: StoredCell) -> dict[str, Any]:

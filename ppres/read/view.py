@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, overload
 
 from ppres import codec
-from ppres.conversation import STOPS, calls_of, parts, said_in, shown, visible
+from ppres.conversation import STOPS, calls_of, parts, said_in, shown, taken_over, visible
 from ppres.form import FORM, unusual
 from ppres.outputs import CANARY
 from ppres.read.decisive import decisive_turn
@@ -27,7 +27,11 @@ RULES = """
 .ppres h1 {font-size: 15px; margin: 0 0 .5em} .ppres b {font-weight: 600} .ppres summary {cursor: pointer; color: inherit}
 .ppres h2 {color: #555; font-size: 11px; font-weight: 400; margin: 0; text-transform: uppercase; letter-spacing: .05em}
 .ppres h2 code {text-transform: none; font-size: 12px} .ppres .document h2 {text-transform: none; letter-spacing: 0}
-.ppres pre {white-space: pre-wrap; overflow-wrap: anywhere; margin: .2em 0; font-size: 12px; background: none; color: inherit}
+.ppres article pre {white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; margin: .2em 0; padding: 0; font-size: 12px;
+background: none; color: inherit}
+.ppres {counter-reset: turn} .ppres .assistant {counter-increment: turn}
+.ppres .assistant > h2:first-child::after {content: " · turn " counter(turn)}
+.ppres .anew {border-top: 2px solid #0072B2; padding-top: .3em; font-weight: 600}
 .ppres .note {background: #fff3cd; border: 1px solid #e0c36a; padding: .3em .8em}
 .ppres dl {display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .1em 1em; margin: 0} .ppres dt {font-weight: 600}
 .ppres dd {margin: 0; overflow-wrap: anywhere}
@@ -45,6 +49,7 @@ RULES = """
 CSS = f"<style>{RULES}</style>"
 # Of a page of its own; within a notebook the rest of the page is the notebook's.
 _PAGE = "<style>body {margin: 0} @media (prefers-color-scheme: dark) {body {background: #161616}}</style>"
+_ANEW = "What comes before is the parent's; from here on it was made anew"
 _LONG = 1500  # characters of a reply or document that is folded
 
 
@@ -74,10 +79,19 @@ class View:
 
     def pieces(self) -> list[str]:
         """The HTML of documents and messages, one after the other: what rollouts of a cell share is the same text."""
-        return [
-            *(_document(*document) for document in documents(self.content)),
-            *messages(self.content["messages"], decisive_turn(self.content)),
-        ]
+        told = messages(self.content["messages"], decisive_turn(self.content))
+        if (first := self._first_made_here()) is not None:
+            told.insert(first, f'<p class="anew">{_ANEW}</p>')
+        return [*(_document(*document) for document in documents(self.content)), *told]
+
+    def _first_made_here(self) -> int | None:
+        """Which message of a branch or an interview is the first of its own; the others are its parent's."""
+        after = self.content["sent"].get("after")
+        if not isinstance(after, dict):
+            return None
+        roles = [message.get("role") for message in self.content["messages"]]
+        briefing = roles.index("assistant") if "assistant" in roles else len(roles)
+        return briefing + len(taken_over(self.content["sent"])) - ("questions" in after)  # the first of which is told with the past
 
     def head(self) -> str:
         """The HTML of what is known of the rollout."""
@@ -94,10 +108,13 @@ class View:
         lines = [*note, *(f"{k}: {v}" for k, v in self._head())]
         for name, text, own in documents(self.content):
             lines += ["", f"--- document {name} ({own})", text] if own else []
-        turn, decisive = 0, decisive_turn(self.content)
-        for message in self.content["messages"]:
-            turn += message.get("role") == "assistant"
-            mark = ", the decisive step" if turn == decisive and message.get("role") == "assistant" else ""
+        turn, decisive, first = 0, decisive_turn(self.content), self._first_made_here()
+        for i, message in enumerate(self.content["messages"]):
+            lines += ["", f"=== {_ANEW} ==="] if i == first else []
+            mark = ""
+            if message.get("role") == "assistant":
+                turn += 1
+                mark = f", turn {turn}" + (", the decisive step" if turn == decisive else "")
             thought = message.get("reasoning_content")
             lines += [
                 "",

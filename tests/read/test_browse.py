@@ -92,6 +92,20 @@ def test_a_deep_link_opens_its_transcript_and_the_keyboard_goes_on(page, study):
     assert page.ask("document.activeElement.id") == "search"
     page.write("jk")
     assert page.ask("document.getElementById('count').textContent").startswith("0 of")
+    assert page.ask("document.getElementById('table').textContent").endswith("change the search or the filters.")
+    page.press("Escape", "j")  # out of the search, and no letter of it
+    assert page.ask("document.getElementById('search').value") == "jk"
+    page.ask("document.getElementById('reset').click()")
+    page.press("/")
+    page.write("shutdown_config")
+    page.press("Enter")
+    page.until("!!document.querySelector('#transcript mark')")
+    assert page.ask("document.querySelector('#transcript mark').textContent.toLowerCase()") == "shutdown_config"
+    marks = "[...document.querySelectorAll('#transcript mark')]"
+    assert page.ask(f"{marks}.every(mark => mark.checkVisibility())")
+    assert page.ask(
+        "{ const at = document.querySelector('#transcript mark').getBoundingClientRect().top; at >= 0 && at < innerHeight }"
+    )
     page.open(path, "#%E0%A4%A")
     page.open(path, "#ffffffffffff")
     assert page.ask("document.getElementById('about').textContent") == "There is no rollout ffffffffffff here."
@@ -162,3 +176,4 @@ def test_the_page_fits_a_phone(page, study):
     df, path = study
     page.open(path, f"#{df.id[0]}", width=375)
     assert page.ask("document.documentElement.scrollWidth - innerWidth") == 0
+    assert page.ask("{ const at = document.getElementById('close').getBoundingClientRect().top; at >= 0 && at < innerHeight / 2 }")

@@ -242,6 +242,22 @@ def test_reasoning_stands_apart_and_what_is_long_is_folded(tmp_path):
     assert f"<details><summary>2,000 characters</summary><pre>{'L' * 2000}</pre></details>" in html
 
 
+def test_what_a_branch_and_an_interview_take_over_is_told_from_what_is_theirs(cell):
+    df = pp.run(cell, "sim/saboteur", 1, progress=False)
+    child = pp.branch(df.id[0], 3, progress=False)
+    asked = pp.ask(df.id[0], "Why?", progress=False)
+    for id, before in ((child.id[0], "turn 3"), (asked.id[0], "Why?")):
+        text = str(pp.show(id))
+        assert text.index("from here on it was made anew") < text.index(before, text.index("--- assistant, turn 2"))
+        html = pp.show(id)._repr_html_()
+        assert html.count('class="anew"') == 1 and html.index('class="anew"') > html.index('class="assistant')
+    assert f"asked after turn {df.turns[0]}, edit" in str(pp.show(asked.id[0]))
+    assert "made anew" not in str(pp.show(df.id[0])) and 'class="anew"' not in pp.show(df.id[0])._repr_html_()
+    told = str(pp.show(df.id[0]))
+    decisive = pp.decisive(df.id[0]).turn[0]
+    assert f"--- assistant, turn {decisive}, the decisive step" in told
+
+
 def test_two_stand_side_by_side(cell):
     a, b = pp.run(cell, "sim/gemini-3-flash", n=2, progress=False).id
     pair = pp.show(a, b)
