@@ -52,7 +52,7 @@ def _said_by_rule() -> Iterator[str]:
     by_class = _words()
     hints = refusals._NOT_FOR_ME
     for pattern in (*refusals._WITHHELD, *objections._OBJECTS, *hints):
-        (text,) = {_text(parser.parse(pattern.pattern))}
+        (text,) = {_text(parser.parse(getattr(pattern.pattern, "pattern", pattern.pattern)))}
         yield " ".join(by_class.get(kind, kind) for kind in text.split())
     for phrases in vocabulary._known()[1].values():
         yield from (re.sub(r"~\d|[?*#$]|\|\S*", "", phrase) for phrase in phrases)
