@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STATISTICS = ("differences", "contrasts", "means", "logit", "margins", "lr_test")
 EXPECTED = ("different", "greater", "less", "equivalent")
+_NAMING = {"by", "factors", "formula", "formula_large", "formula_small", "outcome"}  # arguments that name columns
 _OF_PEER = ("peer_present", "cooperativeness")
 
 
@@ -51,6 +52,10 @@ class Test:
         mapping("where", where, "of columns to levels")
         self.statistic, self.expect, self.term = statistic, expect, term
         self.where, self.arguments = dict(where or {}), dict(arguments)
+        for name in _NAMING & self.arguments.keys():
+            given, lists = self.arguments[name], name in ("by", "factors")
+            if not all(isinstance(text, str) for text in (given if lists and isinstance(given, list | tuple) else [given])):
+                raise StudyError(f"{name}={brief(given)} is not a text{', nor a list of texts' if lists else ''}")
         takes = inspect.signature(self._function())
         try:
             takes.bind(frame=None, **self.arguments)
@@ -158,6 +163,8 @@ def matching(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.Series[bool]:
         if name not in frame:
             raise StudyError(f"the frame has no column {name!r}")
         several = levels if isinstance(levels, list | tuple) else [levels]
+        if any(isinstance(level, dict | list) for level in several):
+            raise StudyError(f"{brief(levels)} is no level of {name!r}, nor a list of levels")
         rows &= frame[name].astype(object).isin(several) | (frame[name].isna() if None in several else False)
     return rows
 

@@ -65,7 +65,7 @@ def _power(rows: list[Mapping[str, Any]]) -> str:
     names, reps = [name for name in rows[0] if name != "reps"], rows[0]["reps"]
     around = 1.96 * max((row["power"] * (1 - row["power"]) / reps) ** 0.5 for row in rows)
     told = f"By {reps} simulated studies with the expected rates and all tests at once; Monte Carlo error up to ±{around:.2f}."
-    return f"{told}\n\n{_table(names, ([row[name] for name in names] for row in rows))}"
+    return f"{told}\n\n{_table(names, ([row.get(name) for name in names] for row in rows))}"
 
 
 def framed(frame: pd.DataFrame) -> str:

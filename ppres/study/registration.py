@@ -26,6 +26,7 @@ from ppres.store.store import Store
 from ppres.study.confounds import acknowledged, of_test
 from ppres.study.hypothesis import StudyError, Test, decided, matching
 from ppres.study.page import registered
+from ppres.study.record import check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,14 +153,11 @@ def read(path: Path) -> dict[str, Any]:
         raise StudyError(f"there is no registration {path.stem!r} in {path.parent}; there are: {known}")
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] > FORMAT:
-            raise StudyError(f"{path} is of a later version of ppres (format {record['format']}): update ppres to read it")
-        for key in ("tests", "hypotheses", "cells", "n", "alpha", "created", "sha256"):
-            record[key]
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, StudyError):
-            raise
-        raise StudyError(f"{path} is no registration: {type(error).__name__}: {error}") from error
+        if isinstance(record, dict) and isinstance(later := record.get("format"), int) and later > FORMAT:
+            raise StudyError(f"it is of a later version of ppres (format {later}): update ppres to read it")
+        check(record)
+    except (ValueError, OSError, RecursionError) as error:
+        raise StudyError(f"{path} is no registration: {error}") from None
     return record
 
 

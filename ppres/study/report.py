@@ -116,7 +116,7 @@ def _of_record(record: Mapping[str, Any], markdown: Path, published: str | None)
         yield "record", "it was changed after it was written: its contents are not those of its hash"
     if published is not None and published != record["sha256"]:
         yield "record", f"it is not the one that was published: its hash is {record['sha256']}"
-    text = markdown.read_text(encoding="utf-8") if markdown.exists() else ""
+    text = markdown.read_text(encoding="utf-8", errors="replace") if markdown.exists() else ""
     if text != page.registered(record):
         yield "record", f"the readable record {markdown.name} is {'not that of the JSON' if text else 'gone'}"
 
