@@ -115,6 +115,8 @@ def _session() -> tuple[Any, type[Exception]]:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT),
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept-Encoding": wire.ENCODINGS},
+            auto_decompress=False,
         )
         atexit.register(_close, os.getpid(), loop)
     return _sessions[loop], aiohttp.ClientError

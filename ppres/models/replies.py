@@ -127,10 +127,7 @@ def named(told: Any) -> str | None:
 
 def legible(body: bytes) -> bytes:
     """The body of a reply in OpenAI's format, so that litellm can read it; any other body as it is."""
-    odd = []
-
-    def no_number(text: str) -> None:
-        odd.append(text)
+    odd: list[str] = []
 
     def whole(digits: str) -> int | None:
         if len(digits) <= 300:
@@ -139,7 +136,7 @@ def legible(body: bytes) -> bytes:
         return None
 
     try:
-        payload = json.loads(body, parse_int=whole, parse_constant=no_number)
+        payload = json.loads(body, parse_int=whole, parse_constant=odd.append)
     except (ValueError, RecursionError):
         return body
     if not isinstance(payload, dict):
@@ -158,8 +155,7 @@ def legible(body: bytes) -> bytes:
     if not isinstance(payload.get("created"), int | None):
         odd.append("created")
         payload["created"] = None
-    choices = payload.get("choices")
-    better = choices
+    choices = better = payload.get("choices")
     if isinstance(choices, list):
         better = [_legible_choice(choice) if isinstance(choice, dict) else choice for choice in choices]
     if better != choices:
@@ -180,7 +176,22 @@ def _counts(usage: Any, of_choices: bool = False) -> Any:
     told = {names[name]: usage[name] for name in names if name in usage} | usage
     kept = {name: _counts(value) if isinstance(value, dict) else value for name, value in told.items()}
     whole = {name: count(value) for name, value in kept.items() if "token" in name.lower() and isinstance(value, str | float)}
-    return {name: whole.get(name, value) for name, value in kept.items() if not _no_count(name, value)}
+    counts = {name: whole.get(name, value) for name, value in kept.items() if not _no_count(name, value)}
+    return _within(counts) if of_choices else counts
+
+
+def _within(usage: dict[str, Any]) -> dict[str, Any]:
+    """Without parts of more tokens than there are of all: a cost would be counted by them. Some providers count parts beside."""
+    prompt, completion, total = (usage.get(f"{name}_tokens") or 0 for name in ("prompt", "completion", "total"))
+    most = {"prompt": max(prompt, total - completion), "completion": max(completion, total - prompt)}
+    parts = {f"{name}_tokens_details": most[name] for name in most} | {n: most["prompt"] for n in usage if "cache" in n}
+    return {name: _at_most(value, parts[name]) if name in parts else value for name, value in usage.items()}
+
+
+def _at_most(part: Any, most: int) -> Any:
+    if isinstance(part, dict):
+        return {name: kept for name, value in part.items() if (kept := _at_most(value, most)) is not None}
+    return None if isinstance(part, int) and part > most else part
 
 
 def _no_count(name: str, value: Any) -> bool:

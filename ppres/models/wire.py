@@ -14,16 +14,18 @@ import functools
 import json
 import ssl
 import sys
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ppres.conversation import ProviderError
 from ppres.models import loop, redaction
-from ppres.models.faults import ModelError
+from ppres.models.faults import Fault, ModelError
 
 MOST = 64 * 2**20  # bytes of a reply, unpacked; the longest that a model writes is a hundredth of it
+_LAYERS = 3  # times that a reply may be packed
 
 
 @dataclass(slots=True)
@@ -94,9 +96,15 @@ def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
         if not seen.arrived:
             seen.status, seen.headers, seen.body = None, {}, b""
             redaction.sent(request.headers)
-            response = await send(self, request, **more | {"stream": True, "follow_redirects": False})
+            request.headers["accept-encoding"] = ENCODINGS
             try:
-                await take(seen, str(request.url), response.status_code, response.headers, response.aiter_bytes())
+                response = await send(self, request, **more | {"stream": True, "follow_redirects": False})
+            except Exception as error:
+                if "location header" in str(error):  # httpx looks where it leads, and finds no address
+                    seen.fault = _redirected(str(request.url), None)
+                raise
+            try:
+                await take(seen, str(request.url), response.status_code, response.headers, response.aiter_raw())
             finally:
                 await response.aclose()
         seen.arrived = False
@@ -130,7 +138,7 @@ _PACKING = ("content-encoding", "content-length", "transfer-encoding")
 
 
 async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str], parts: AsyncIterator[bytes]) -> None:
-    """Take in what came back. Raises what is wrong with it: that it leads elsewhere, or is without an end."""
+    """Take in what came back, as it came, and unpack it. Raises what is wrong: that it leads elsewhere, or is without an end."""
     if status in _REDIRECTS and "location" in headers:
         seen.fault = _redirected(url, headers["location"])
         raise seen.fault
@@ -139,23 +147,53 @@ async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str]
         body.append(part)
         length += len(part)
         if length > MOST:
-            seen.fault = ProviderError(f"a reply of more than {MOST // 2**20} MB, which is not read to its end")
-            raise seen.fault
-    seen.status, seen.headers, seen.body = status, headers, b"".join(body)
+            raise _too_long(seen)
+    encodings = [name.strip().lower().removeprefix("x-") for name in headers.get("content-encoding", "").split(",")]
+    layers = [_BITS[name] for name in reversed(encodings) if name in _BITS]
+    if len(layers) > _LAYERS:
+        raise _too_long(seen)
+    raw = b"".join(body)
+    for bits in layers:
+        raw = _unpacked(raw, bits, seen)
+    seen.status, seen.headers, seen.body = status, headers, raw
 
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+_BITS = {"gzip": 31, "deflate": 47}  # for zlib
+ENCODINGS = ", ".join(_BITS)  # that are asked for: they can be unpacked within a bound
 
 
-def _redirected(asked: str, location: str) -> ModelError:
-    """Where it points is said without what may be a secret in it."""
-    here, there = urlsplit(asked), urlsplit(location)
-    place = f"{there.scheme or here.scheme}://{there.hostname or here.hostname}"
-    place = redaction.redact(f"{place}:{there.port}{there.path}" if there.port else place + there.path)
-    return ModelError(
-        f"{here.scheme}://{here.netloc.rpartition('@')[2]} redirects to {place}, and keys are not sent on: if that is "
-        "the right place, set api_base to it"
-    )
+def _unpacked(packed: bytes, bits: int, seen: Exchange) -> bytes:
+    """As far as it goes: whether a reply is whole is seen when it is read."""
+    unpacker = zlib.decompressobj(bits)
+    try:
+        raw = unpacker.decompress(packed, MOST + 1)
+    except zlib.error as error:
+        if bits == _BITS["deflate"]:  # some leave out its head
+            return _unpacked(packed, -15, seen)
+        seen.fault = Fault(f"a reply that is not packed as it says: {error}")
+        raise seen.fault from None
+    if len(raw) > MOST:
+        raise _too_long(seen)
+    return raw
+
+
+def _too_long(seen: Exchange) -> ProviderError:
+    seen.fault = ProviderError(f"a reply of more than {MOST // 2**20} MB, which is not read to its end")
+    return seen.fault
+
+
+def _redirected(asked: str, location: str | None) -> ModelError:
+    """Where it points is said without what may be a secret in it. `location` is None where it is no address."""
+    here, place = urlsplit(asked), None
+    with contextlib.suppress(ValueError):
+        there = urlsplit(urljoin(asked, location or "http://["))
+        host = f"{there.scheme}://{there.netloc.rpartition('@')[2]}"
+        place = next((told for told in (host + there.path, host) if not redaction.in_address(told)), "an address that holds a key")
+    server = f"{here.scheme}://{here.netloc.rpartition('@')[2]}"
+    if place is None:
+        return ModelError(f"{server} redirects to what is no address: check api_base, or tell who runs that server")
+    return ModelError(f"{server} redirects to {place}, and keys are not sent on: if that is the right place, set api_base to it")
 
 
 def fault_of(error: BaseException) -> ModelError | None:

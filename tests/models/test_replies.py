@@ -199,6 +199,38 @@ def test_counts_that_are_none_are_left_out_and_the_others_stay(cell):
     assert (frame.prompt_tokens[0], frame.completion_tokens[0]) == (24, 6)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 10**8}},
+        {"prompt_tokens_details": {"cache_creation_token_details": {"ephemeral_5m_input_tokens": 10**8}, "audio_tokens": 10**8}},
+        {"completion_tokens_details": {"reasoning_tokens": 10**8, "audio_tokens": 10**8, "text_tokens": 10**8}},
+        {"cache_read_input_tokens": 10**8},
+        {"cache_creation_input_tokens": 10**8, "prompt_cache_hit_tokens": 10**8},
+    ],
+    ids=str,
+)
+def test_a_part_of_more_tokens_than_the_whole_costs_nothing(more, cell):
+    import litellm
+
+    dear = {name: 1e-5 for name in litellm.model_cost["gpt-4o"] if name.endswith("_cost_per_token")}
+    dear |= dict.fromkeys(("cache_read_input_token_cost", "cache_creation_input_token_cost", "input_cost_per_token"), 1e-5)
+    dear |= dict.fromkeys(("output_cost_per_token", "output_cost_per_reasoning_token", "output_cost_per_audio_token"), 1e-5)
+    litellm.register_model({"openai/parts": dear | {"litellm_provider": "openai", "mode": "chat"}})
+    usage = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105} | more
+    with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:
+        frame = run(cell, at(server, "parts"), 1)
+    assert (frame.prompt_tokens[0], frame.completion_tokens[0]) == (200, 10)
+    assert 0 < frame.cost[0] < 0.01
+
+
+def test_parts_that_a_provider_counts_beside_the_whole_stay():
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 315}
+    usage |= {"completion_tokens_details": {"reasoning_tokens": 300}, "prompt_tokens_details": {"cached_tokens": 10}}
+    body = json.dumps({"choices": [], "usage": usage, "created": None}).encode()
+    assert json.loads(replies.legible(body))["usage"] == usage
+
+
 @pytest.mark.parametrize("usage", ["lots", [1], 5, None, {}])
 def test_a_usage_that_is_none_at_all_is_unknown(usage, cell):
     with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:

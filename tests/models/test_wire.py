@@ -1,5 +1,6 @@
 """What goes over the wire: no key to another place, no reply without an end, and what this machine lacks is said at once."""
 
+import gzip
 import http.client
 import json
 import ssl
@@ -8,11 +9,12 @@ import sys
 import textwrap
 import threading
 import time
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psutil
 import pytest
-from providers import Telling, at, run, usual
+from providers import PERSONA, Telling, at, priced, run, usual
 from server import StandIn
 
 import ppres as pp
@@ -84,6 +86,39 @@ def test_no_key_follows_a_redirect(name, status, cell, monkeypatch):
     assert key not in str(caught.value)
 
 
+UNKNOWN = "Abc12345678901234defGHI98"
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("http://[::1", "what is no address"),
+        ("http://127.0.0.1:99999/v1", "what is no address"),
+        ("http://127.0.0.1:x/v1", "what is no address"),
+        ("http://a b/v1", "what is no address"),
+        ("ftp://127.0.0.1/v1", "what is no address"),
+        (f"http://127.0.0.1:9/{UNKNOWN}/v1", "http://127.0.0.1:9, and"),
+        (f"http://u:{UNKNOWN}@127.0.0.1:9/v1?k={UNKNOWN}", "http://127.0.0.1:9/v1, and"),
+        ("/v2/chat", "/v2/chat, and"),
+        ("http://[::1]:9/v1", r"http://\[::1\]:9/v1, and"),
+    ],
+)
+def test_a_redirect_is_final_at_once_wherever_it_leads(location, told, cell):
+    def away(handler):
+        handler.send_response(307)
+        handler.send_header("Location", location)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    priced("dear")  # which is asked by litellm
+    with Raw(away) as server:
+        for name in (PERSONA, "dear"):
+            with pytest.raises(pp.ModelError, match="redirects to .*" + told) as caught:
+                run(cell, at(server, name), 1)
+        assert len(server.seen) == 2
+    assert UNKNOWN not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["aiohttp_openai/m", "amazon_nova/m", "maritalk/m", "oobabooga/m"])
 def test_nobody_is_asked_in_a_way_that_is_not_watched(name, cell, monkeypatch):
     """litellm has clients that are neither of the two: one of aiohttp, and one that blocks."""
@@ -98,8 +133,6 @@ def test_nobody_is_asked_in_a_way_that_is_not_watched(name, cell, monkeypatch):
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_reply_without_an_end_is_not_read_to_its_end(packed, cell, monkeypatch):
     monkeypatch.setattr(wire, "MOST", 2**20)
-    import zlib
-
     sent = []
 
     def endless(handler):
@@ -121,6 +154,54 @@ def test_a_reply_without_an_end_is_not_read_to_its_end(packed, cell, monkeypatch
     assert frame.stop_reason.tolist() == ["provider_error"]
     assert "more than 1 MB" in pp.transcript(frame.id[0])["error"]
     assert packed or sum(sent) < 100 * 2**20
+
+
+def answering(raw, *encodings):
+    """Sends these bytes, which are packed as it says."""
+
+    def answer(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Encoding", ", ".join(encodings))
+        handler.send_header("Content-Length", str(len(raw)))
+        handler.end_headers()
+        handler.wfile.write(raw)
+
+    return answer
+
+
+@pytest.mark.parametrize("encodings", [("gzip",), ("gzip", "gzip"), ("deflate", "GZIP"), ("gzip",) * 4, ("x-gzip",) * 9])
+def test_what_is_packed_in_itself_takes_no_more_than_the_bound(encodings, cell, monkeypatch):
+    monkeypatch.setattr(wire, "MOST", 2**20)
+    longest = []
+    unpacked = wire._unpacked
+    monkeypatch.setattr(wire, "_unpacked", lambda *given: longest.append(len(raw := unpacked(*given))) or raw)
+    raw = b" " * 2**23
+    for name in encodings:
+        raw = zlib.compress(raw) if name == "deflate" else gzip.compress(raw, mtime=0)
+    priced("dear")  # which is asked by litellm
+    with Raw(answering(raw, *encodings)) as server:
+        frame = run(cell, [at(server), at(server, "dear")], 1)
+        assert len(server.seen) == 2
+        for _, headers in server.seen:
+            assert {name.lower(): told for name, told in headers.items()}["accept-encoding"] == "gzip, deflate"
+    assert all("more than 1 MB" in pp.transcript(id)["error"] for id in frame.id)
+    assert max(longest, default=0) <= 2**20
+
+
+PACKERS = {"gzip": gzip.compress, "x-gzip": gzip.compress, "deflate": zlib.compress, "raw": lambda raw: zlib.compress(raw)[2:-4]}
+
+
+@pytest.mark.parametrize("encodings", ["gzip, gzip", "deflate", "raw", "x-gzip, deflate, gzip", "identity", "br"])
+def test_what_is_packed_as_it_says_is_read(encodings, cell):
+    raw = json.dumps(usual({"messages": [{"role": "assistant"}], "model": "m"})[1]).encode()
+    for name in encodings.split(", "):
+        raw = PACKERS.get(name, bytes)(raw)
+    priced("dear")  # which is asked by litellm
+    with Raw(answering(raw, encodings.replace("raw", "deflate"))) as server:
+        frame = run(cell, [at(server), at(server, "dear")], 1)
+        assert len(server.seen) == 2
+    assert frame.stop_reason.tolist() == ["ended"] * 2
 
 
 def test_the_memory_for_a_reply_is_bounded():
