@@ -30,6 +30,9 @@ def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> li
             raise ValueError(f"{brief(name)} is no name of a column")
         if name not in frame.columns:
             raise KeyError(f"the frame has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
+        for given, names in (("the frame has", frame.columns), ("by= or cluster= names", keys)):
+            if [*names].count(name) > 1:
+                raise ValueError(f"{given} the column {name!r} more than once")
     for name in keys:
         if frame[name].dtype == object and (
             kinds := {kind for kind in map(type, frame[name]) if getattr(kind, "__hash__", None) is None}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.stats._frame import NoOutcome, at_level, by_cluster, check_level, codes_of, columns_of, each, outcomes, say_pooled
 from ppres.stats._interval import ASSUMED, FAR, Interval, check_margin, clustered, equivalence, mover
 
@@ -49,7 +50,7 @@ def contrasts(
     """
     import pandas as pd
 
-    names = [factors] if isinstance(factors, str) else list(factors)
+    names = arguments.several(factors, "factors", arguments.COLUMNS)
     say_pooled(frame, [*names, *columns_of(frame, by, outcome, *names), *columns_of(frame, cluster)])
     check_level(level)
     check_margin(margin)

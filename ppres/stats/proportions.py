@@ -138,13 +138,14 @@ def differences(
 
 def _clustered(frame: pd.DataFrame, factor: str, pair: tuple[Any, Any], by: Any, outcome: str, *options: Any) -> pd.DataFrame:
     """`contrasts` of two levels in the shape of `differences`."""
+    keys = columns_of(frame, by, factor, outcome)
     in_a, in_b = arms(frame, factor, *pair)
     part, (true, known) = frame[in_a | in_b], outcomes(frame, outcome)
     weights = {f"{factor}: {pair[0]} - {pair[1]}": dict(zip(pair, (1, -1), strict=True))}
     level, margin, cluster = options
     table = contrasts(part, factor, weights, by, outcome, level, margin, cluster)
     wide = _wide(true, known, in_a, in_b)
-    return table.assign(**summed(part, columns_of(frame, by), wide)[[*wide]])  # in the same order of groups
+    return table.assign(**summed(part, keys, wide)[[*wide]])  # in the same order of groups
 
 
 def _wide(true: Rows, known: Rows, in_a: Rows, in_b: Rows) -> dict[str, Rows]:

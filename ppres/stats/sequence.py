@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.stats._frame import NoOutcome, check_level, columns_of, counts, each
 from ppres.stats._interval import check_margin, verdict
 from ppres.stats.contrasts import checked_cells, rows_of_cell
@@ -54,8 +55,8 @@ def sequence(
     """
     import pandas as pd
 
-    names = [factors] if isinstance(factors, str) else list(factors)
-    frame = frame.drop(columns="stopping", errors="ignore")  # a rule that stopped them is no matter here
+    names = arguments.several(factors, "factors", arguments.COLUMNS)
+    frame = arguments.rows(frame).drop(columns="stopping", errors="ignore")  # a rule that stopped them is no matter here
     columns_of(frame, by, outcome, *names, *filter(None, [order]))
     check_level(level)
     check_margin(margin)

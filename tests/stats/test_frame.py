@@ -19,3 +19,54 @@ def test_rows_of_several_edits_are_not_counted_together_in_silence():
     stats.rates(made, "edit")
     stats.rates(made[made.edit == "none"], "peer")
     stats.differences(made, "edit", "none", "-a.md", cluster="parent", by="peer")
+
+
+MADE = pd.DataFrame({"peer": ["a", "b"] * 20, "model": ["m", "n"] * 20, "wording": [0, 1, 2, 3] * 10, "replicate": range(40)})
+MADE["preserved"], MADE["score"] = [True, False, False, True, True] * 8, range(40)
+STATISTICS = {
+    "rates": lambda frame, by=(), **more: stats.rates(frame, by, **more),
+    "differences": lambda frame, by=(), **more: stats.differences(frame, "peer", "a", "b", by, **more),
+    "contrasts": lambda frame, by=(), **more: stats.contrasts(frame, "peer", {"x": {"a": 1, "b": -1}}, by, **more),
+    "means": lambda frame, by=(), **more: stats.means(frame, "peer", "a", "b", by, "score", **more),
+    "logit": lambda frame, by=(), **more: stats.logit("preserved ~ peer", frame, by=by, **more),
+    "sequence": lambda frame, by=(): stats.sequence(frame, by),
+}
+TWICE = pd.concat([MADE, MADE[["model", "wording"]]], axis=1)
+ODD = {
+    "a column twice in by": (MADE, ["model", "model"], {}, "names the column 'model' more than once"),
+    "two columns of a name": (
+        pd.concat([MADE, MADE[["model"]]], axis=1),
+        "model",
+        {},
+        "frame has the column 'model' more than once",
+    ),
+    "two outcomes": (pd.concat([MADE, MADE[["preserved", "score"]]], axis=1), (), {}, "frame has the column '.*' more than once"),
+    "lists": (MADE.assign(model=[[1]] * 40), "model", {}, "'model' has a list in some rows"),
+    "no frame": ([1], (), {}, r"frame=\[1\] is no frame"),
+    "no frame, with clusters": (None, (), {"cluster": "wording"}, "frame=None is no frame"),
+    "a cluster twice": (MADE, (), {"cluster": ["wording", "wording"]}, "names the column 'wording' more than once"),
+    "two clusters of a name": (
+        pd.concat([MADE, MADE[["wording"]]], axis=1),
+        (),
+        {"cluster": "wording"},
+        "column 'wording' more than",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize("odd", ODD)
+def test_frames_and_columns_that_cannot_be_used_are_named(name, odd):
+    frame, by, more, says = ODD[odd]
+    if name == "sequence" and more:
+        return
+    with pytest.raises(ValueError, match=says):
+        STATISTICS[name](frame, by, **more)
+    if isinstance(frame, pd.DataFrame):
+        STATISTICS[name](MADE)  # which is none of these
+
+
+def test_factors_that_are_no_names_are_told():
+    for statistic in (stats.contrasts, stats.sequence):
+        with pytest.raises(ValueError, match="factors=None: it is a column"):
+            statistic(MADE, factors=None, weights={"x": {"a": 1, "b": -1}})
