@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -36,7 +37,10 @@ def default_path() -> Path:
     """`PPRES_STORE`, else data/ppres.sqlite of the project around the working directory, else ./ppres.sqlite."""
     if os.environ.get("PPRES_STORE"):
         return _at_home(os.environ["PPRES_STORE"])
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise StoreError(f"the working directory was deleted: change to one that is there, or {ELSEWHERE}") from None
     folder = next((folder / "data" for folder in (here, *here.parents) if (folder / "pyproject.toml").exists()), here)
     return folder / "ppres.sqlite"
 
@@ -224,8 +228,10 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             text = str(error).lower()
             advice = "try again; if it stays, copy the file to a safe place and report the error"
-            if "full" in text or getattr(error, "errno", 0) == 28:
+            if "full" in text or getattr(error, "errno", 0) == errno.ENOSPC:
                 advice = "the disk is full: free some space and run again. What was stored before is safe"
+            elif (most := _largest_file()) and (getattr(error, "errno", 0) == errno.EFBIG or "i/o error" in text):
+                advice = f"files may have {most} bytes at most here: raise that limit (ulimit -f), or {ELSEWHERE}"
             elif "malformed" in text or "corrupt" in text:
                 advice = "the file is damaged: restore it from a backup, or save what is readable with the sqlite3 tool's .recover"
             elif "not a database" in text:
@@ -324,6 +330,16 @@ def _legible(text: bytes) -> str:
 
 def _connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None, uri=uri)
+
+
+def _largest_file() -> int:
+    """How large a file may grow in this process; 0 where nothing limits it, or nobody says."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return 0
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return 0 if most == resource.RLIM_INFINITY else most
 
 
 def _writable(path: Path) -> bool:

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -164,6 +165,44 @@ def test_of_a_log_that_cannot_be_read_here_it_is_said_what_to_do(study, reading)
     told = reading()
     assert "s.sqlite-wal" in told
     assert "copy both files" in told
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such limit here")
+def test_a_limit_on_the_size_of_files_is_called_that(tmp_path):
+    code = """
+        import resource, sys
+        import ppres as pp
+        cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
+        pp.run(cell, "sim/gemini-3-flash", n=2, store=sys.argv[1], progress=False)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
+        try:
+            pp.run(cell, "sim/gemini-3-flash", n=300, store=sys.argv[1], progress=False)
+        except pp.StoreError as error:
+            print(error)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        print(len(pp.frame(store=sys.argv[1])))
+    """
+    told = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), tmp_path / "s.sqlite"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "files may have 150000 bytes at most here: raise that limit (ulimit -f)" in told.stdout, told.stderr
+    assert int(told.stdout.splitlines()[-1]) >= 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder in use cannot be deleted there")
+def test_a_working_directory_that_was_deleted_is_told(tmp_path, cell, monkeypatch):
+    monkeypatch.delenv("PPRES_STORE")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for use in (pp.frame, lambda: pp.run(cell, MODEL, n=1, progress=False)):
+        with pytest.raises(pp.StoreError, match=r"working directory was deleted.*PPRES_STORE"):
+            use()
 
 
 def test_a_store_opened_for_reading_is_not_made(tmp_path):
