@@ -33,7 +33,7 @@ from ppres.read.stored import discard, explain, frame, transcript, verify
 from ppres.scenarios.dataset import Dataset
 from ppres.scenarios.scenario import Scenario
 from ppres.simulated.personas import Persona, PersonaError
-from ppres.store.database import StoreError
+from ppres.store.errors import StoreError
 from ppres.worlds.tool import ScenarioError, ToolError
 
 if TYPE_CHECKING:

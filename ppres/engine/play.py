@@ -23,7 +23,8 @@ from ppres.models.function import FunctionModel
 from ppres.optional import needed
 from ppres.store import checkpoint
 from ppres.store.cell import cells_of
-from ppres.store.database import StoreError, StorePath
+from ppres.store.database import StorePath
+from ppres.store.errors import StoreError
 from ppres.store.rows import Finished, key_of
 from ppres.store.store import Store
 from ppres.worlds.tool import in_words

@@ -22,7 +22,8 @@ from ppres.optional import NOT_INSTALLED, version
 from ppres.outputs import output, written_whole
 from ppres.read.csv import to_csv
 from ppres.read.stored import frame, verify
-from ppres.store.database import StoreError, StorePath
+from ppres.store.database import StorePath
+from ppres.store.errors import StoreError
 from ppres.store.store import Store
 from ppres.study import registration
 

@@ -16,7 +16,7 @@ from ppres.read.scored import CellOutcomes, counted, definition, outcomes_of, te
 from ppres.settled import COOPERATIVENESS, RELATIONSHIPS
 from ppres.simulated.agent import rate_source
 from ppres.store.cell import harness_in, rehearsed
-from ppres.store.database import Damaged
+from ppres.store.errors import Damaged
 from ppres.store.rows import StoredCell
 from ppres.store.store import Store
 

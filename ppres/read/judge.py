@@ -27,7 +27,8 @@ from ppres.read.columns import whole
 from ppres.read.rubrics import Rubric, of_kind
 from ppres.read.scored import from_start
 from ppres.store import judgements
-from ppres.store.database import Damaged, StorePath
+from ppres.store.database import StorePath
+from ppres.store.errors import Damaged
 from ppres.store.rows import canonical
 from ppres.store.store import Store
 

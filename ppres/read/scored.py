@@ -14,7 +14,7 @@ from ppres.condition import SCENARIOS, Condition
 from ppres.conversation import Conversation, Message, taken_over
 from ppres.factor import ConditionError
 from ppres.read import outcomes
-from ppres.store.database import Damaged, StoreError
+from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import Row, Scored, StoredCell
 from ppres.store.store import Store
 from ppres.worlds.world import RULES

@@ -13,7 +13,8 @@ from ppres import arguments, codec
 from ppres.conversation import calls_of, parts, said_in, shown, taken_over
 from ppres.read.columns import whole
 from ppres.read.documents import documents_of
-from ppres.store.database import StoreError, StorePath
+from ppres.store.database import StorePath
+from ppres.store.errors import StoreError
 from ppres.store.rows import unpack
 from ppres.store.store import Store
 

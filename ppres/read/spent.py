@@ -12,7 +12,8 @@ from ppres.read.frame import counted_frame, stored_cell
 from ppres.read.frame import frame as tidy
 from ppres.read.stored import KINDS
 from ppres.store import checkpoint, judgements
-from ppres.store.database import Damaged, StorePath
+from ppres.store.database import StorePath
+from ppres.store.errors import Damaged
 from ppres.store.store import Store
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from ppres.read.frame import frame as tidy
 from ppres.read.frame import kind_of, stored_cell
 from ppres.read.scored import cached, definition, replayed, scored_rows
 from ppres.store.cell import Conditions, Models, cells_of
-from ppres.store.database import Damaged, StorePath
+from ppres.store.database import StorePath
+from ppres.store.errors import Damaged
 from ppres.store.rows import Row, key_of
 from ppres.store.store import Store
 

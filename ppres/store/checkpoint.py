@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ppres import codec
 from ppres.conversation import UNFINISHED, Call, Reply
 from ppres.optional import for_real_models
-from ppres.store.database import StoreError
+from ppres.store.errors import StoreError
 from ppres.store.rows import unpack
 from ppres.store.store import Store
 

@@ -1,9 +1,8 @@
-"""One SQLite file that is ours: opening it, transactions, and errors that say what to do."""
+"""One SQLite file that is ours: opening it, and transactions."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
 import threading
@@ -16,21 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ppres import arguments
+from ppres.store.errors import ELSEWHERE, Damaged, StoreError, explained
 from ppres.store.migrations import migrate
 
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
 _PATIENCE = 60  # seconds to wait for another process
 _STILL = 2.0  # seconds for which nobody writes to a file that is overwritten
-ELSEWHERE = "choose another path (store=… or PPRES_STORE)"
 StorePath = str | os.PathLike[str] | None  # None: `default_path`
-
-
-class StoreError(Exception):
-    """The store cannot be used as asked. The message says what is wrong and what to do; what is stored stays as it was."""
-
-
-class Damaged(StoreError):
-    """Something that is stored cannot be read; the rest can."""
 
 
 def default_path() -> Path:
@@ -64,7 +55,7 @@ class Database:
         self.path = _at_home(path) if path is not None else default_path()
         self._lock, self._tables, self._version = threading.RLock(), tables, version
         self._file: tuple[int, ...] | None = None
-        with self._explained():
+        with explained(self.path):
             if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):  # it would get a journal beside it
                 raise StoreError(f"{self.path} is a device or a pipe, and no file; {ELSEWHERE}")
             self.read_only = read_only or (self.path.exists() and not _writable(self.path))
@@ -221,29 +212,6 @@ class Database:
         return text
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn SQLite's errors into ones that say what to do."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            text = str(error).lower()
-            advice = "try again; if it stays, copy the file to a safe place and report the error"
-            if "full" in text or getattr(error, "errno", 0) == errno.ENOSPC:
-                advice = "the disk is full: free some space and run again. What was stored before is safe"
-            elif (most := _largest_file()) and (getattr(error, "errno", 0) == errno.EFBIG or "i/o error" in text):
-                advice = f"files may have {most} bytes at most here: raise that limit (ulimit -f), or {ELSEWHERE}"
-            elif "malformed" in text or "corrupt" in text:
-                advice = "the file is damaged: restore it from a backup, or save what is readable with the sqlite3 tool's .recover"
-            elif "not a database" in text:
-                advice = "the file is not a ppres store: choose another path (store=… or PPRES_STORE)"
-            elif "readonly" in text or "read-only" in text or "unable to open" in text or isinstance(error, OSError):
-                advice = "the path cannot be written: check it and its permissions, or choose another (store=… or PPRES_STORE)"
-            elif "locked" in text:
-                advice = "another process has held the file for over a minute: wait for it, then run again"
-            kind = Damaged if "malformed" in text or "corrupt" in text else StoreError
-            raise kind(f"{self.path}: {error}. To do: {advice}.") from error
-
-    @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of what is written inside, or none of it; inside another one of the same thread it is part of that.
 
@@ -256,18 +224,18 @@ class Database:
             if self._connection.in_transaction:
                 yield self._connection
                 return
-            with self._explained():
+            with explained(self.path):
                 rescued = self._rescued()
             with self._transaction() as connection:
                 yield connection
-            with self._explained():
+            with explained(self.path):
                 rescued = rescued or self._rescued()
             if rescued:
                 raise StoreError(rescued)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._explained():
+        with self._lock, explained(self.path):
             if self._connection.in_transaction:
                 yield self._connection
                 return
@@ -285,7 +253,7 @@ class Database:
 
     def query(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query, without those that are known by nothing that could be a key: these are told."""
-        with self._lock, self._explained():
+        with self._lock, explained(self.path):
             try:
                 asked = self._connection.execute(sql, values)
                 rows = asked.fetchall()
@@ -330,16 +298,6 @@ def _legible(text: bytes) -> str:
 
 def _connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None, uri=uri)
-
-
-def _largest_file() -> int:
-    """How large a file may grow in this process; 0 where nothing limits it, or nobody says."""
-    try:
-        import resource
-    except ImportError:  # on Windows
-        return 0
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    return 0 if most == resource.RLIM_INFINITY else most
 
 
 def _writable(path: Path) -> bool:

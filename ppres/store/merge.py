@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ppres import codec
 from ppres.conversation import UNFINISHED
 from ppres.store import checkpoint, judgements
-from ppres.store.database import Damaged, StoreError, StorePath
+from ppres.store.database import StorePath
+from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import Row
 from ppres.store.store import Store
 

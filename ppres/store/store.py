@@ -18,7 +18,8 @@ from typing import Any
 
 from ppres import codec
 from ppres.conversation import UNFINISHED, Conversation, Record, counts
-from ppres.store.database import Damaged, Database, StoreError, StorePath
+from ppres.store.database import Database, StorePath
+from ppres.store.errors import Damaged, StoreError
 from ppres.store.migrations import SCHEMA, TABLES
 from ppres.store.rows import Finished, Packed, Row, Scored, body_of, cell_digest, pack, packed, unpack
 

@@ -14,7 +14,8 @@ from ppres.factor import brief
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import stored_cell
 from ppres.read.outcomes import scorer_of
-from ppres.store.database import Damaged, StorePath
+from ppres.store.database import StorePath
+from ppres.store.errors import Damaged
 from ppres.store.rows import StoredCell
 from ppres.store.store import Store
 from ppres.study import page

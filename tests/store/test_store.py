@@ -118,7 +118,7 @@ def test_two_processes_make_every_replicate_once_and_return_the_same(path, tmp_p
         import pathlib
         from ppres.simulated import agent as sim
         usual = sim.Simulated.__init__
-        sim.Simulated.__init__ = lambda self, rates, seed, *more: usual(self, rates, seed + sys.argv[1], *more)
+        sim.Simulated.__init__ = lambda self, rates, seed, *more, **how: usual(self, rates, seed + sys.argv[1], *more, **how)
         print("ready", flush=True)
         while not pathlib.Path("go").exists():
             pass

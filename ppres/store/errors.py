@@ -1,0 +1,53 @@
+"""What can be wrong with a store, in errors that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+ELSEWHERE = "choose another path (store=… or PPRES_STORE)"
+
+
+class StoreError(Exception):
+    """The store cannot be used as asked. The message says what is wrong and what to do; what is stored stays as it was."""
+
+
+class Damaged(StoreError):
+    """Something that is stored cannot be read; the rest can."""
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors about a file into ones that say what to do."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        text = str(error).lower()
+        advice = "try again; if it stays, copy the file to a safe place and report the error"
+        if "full" in text or getattr(error, "errno", 0) == errno.ENOSPC:
+            advice = "the disk is full: free some space and run again. What was stored before is safe"
+        elif (most := _largest_file()) and (getattr(error, "errno", 0) == errno.EFBIG or "i/o error" in text):
+            advice = f"files may have {most} bytes at most here: raise that limit (ulimit -f), or {ELSEWHERE}"
+        elif "malformed" in text or "corrupt" in text:
+            advice = "the file is damaged: restore it from a backup, or save what is readable with the sqlite3 tool's .recover"
+        elif "not a database" in text:
+            advice = "the file is not a ppres store: choose another path (store=… or PPRES_STORE)"
+        elif "readonly" in text or "read-only" in text or "unable to open" in text or isinstance(error, OSError):
+            advice = "the path cannot be written: check it and its permissions, or choose another (store=… or PPRES_STORE)"
+        elif "locked" in text:
+            advice = "another process has held the file for over a minute: wait for it, then run again"
+        kind = Damaged if "malformed" in text or "corrupt" in text else StoreError
+        raise kind(f"{path}: {error}. To do: {advice}.") from error
+
+
+def _largest_file() -> int:
+    """How large a file may grow in this process; 0 where nothing limits it, or nobody says."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return 0
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return 0 if most == resource.RLIM_INFINITY else most
