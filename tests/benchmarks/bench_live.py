@@ -1,7 +1,8 @@
 """What asking costs: a processor's time for each call of ppres and of bare litellm, and memory, at a server that is cheap.
 
 `bench_live.py [--against ../other] [--conversations 60] [--concurrency 16] [--turns 10] [--long 0]`. Each figure is of a process of
-its own, by turns; the server has one too. `--long` is the length of each message in characters. Asserts nothing about time.
+its own, by turns; the server has one too. `--long` is the length of each message in characters. `--inspect` asks by Inspect AI as well, with the same
+messages and tools, in an environment that has it and openai. Asserts nothing about time.
 """
 
 import argparse
@@ -76,6 +77,8 @@ def measure(asked):
         started, used = time.perf_counter(), processor()
         if asked.measure == "bare":
             asyncio.run(bare(told["messages"], told["sent"]["tools"], url, asked))
+        elif asked.measure == "inspect":
+            by_inspect(told["messages"], told["sent"]["tools"], url, asked)
         else:
             pp.run(cell, model, asked.conversations, store="made.sqlite", concurrency=asked.concurrency, progress=False)
         calls = asked.conversations * asked.turns
@@ -100,11 +103,26 @@ async def bare(messages, schemas, url, asked):
     await asyncio.gather(*(worker() for _ in range(asked.concurrency)))
 
 
+def by_inspect(messages, schemas, url, asked):
+    """The same conversations by Inspect, whose tools say nothing; stored in its log."""
+    from bench_against_inspect import MemoryDataset, Sample, Task, agent, eval, get_model, inspect_tools
+
+    briefing = [message["content"] for message in messages[:2]]
+    task = Task(
+        dataset=MemoryDataset([Sample(input="\n".join(briefing), id=i + 1) for i in range(asked.conversations)]),
+        solver=agent(inspect_tools(messages, schemas)),
+    )
+    model = get_model("openai-api/loopback/m", base_url=url, api_key="none")
+    limits = {"max_samples": asked.concurrency, "max_connections": asked.concurrency}
+    (log,) = eval(task, model=model, display="none", log_dir="logs", **limits)
+    assert log.status == "success", log.error
+
+
 def one_round(side, checkout, asked):
     with tempfile.TemporaryDirectory() as folder:
         options = [f"--{name}={getattr(asked, name)}" for name in ("conversations", "concurrency", "turns", "long")]
         command = [sys.executable, __file__, "--measure", side, *options]
-        env = os.environ | {"PYTHONPATH": str(checkout)}
+        env = os.environ | {"PYTHONPATH": os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])}
         done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -112,6 +130,7 @@ def one_round(side, checkout, asked):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", type=Path, help="folder of another checkout, measured as well")
+    parser.add_argument("--inspect", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     for name, default in (("conversations", 60), ("concurrency", 16), ("turns", 10), ("long", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -125,6 +144,7 @@ if __name__ == "__main__":
         sys.exit()
     here = Path(__file__).parents[2]
     sides = {"bare": here, "here": here} | ({"there": asked.against.resolve()} if asked.against else {})
+    sides |= {"inspect": here} if asked.inspect else {}
     taken = {side: [] for side in sides}
     for turn in range(asked.rounds):
         for side in list(sides)[:: 1 if turn % 2 else -1]:
@@ -134,4 +154,4 @@ if __name__ == "__main__":
         ratio = statistics.median(row[0] for row in taken["bare"]) / cost
         spread = f"{min(row[0] for row in rounds):.2f} to {max(row[0] for row in rounds):.2f}"
         shown = f"{cost:6.2f} ms of a processor a call ({spread}), {rate:5.0f} calls/s, {memory:5.0f} MB"
-        print(f"{side:6}{shown}, {ratio:.1f} times bare")
+        print(f"{side:8}{shown}, {ratio:.1f} times bare")
