@@ -1,8 +1,8 @@
 """What asking costs: a processor's time for each call of ppres and of bare litellm, and memory, at a server that is cheap.
 
 `bench_live.py [--against ../other] [--conversations 60] [--concurrency 16] [--turns 10] [--long 0]`. Each figure is of a process of
-its own, by turns; the server has one too. `--long` is the length of each message in characters. `--inspect` asks by Inspect AI as well, with the same
-messages and tools, in an environment that has it and openai. Asserts nothing about time.
+its own, by turns; the server has one too. `--long` is the length of each message in characters. `--inspect` asks by Inspect
+AI as well, with the same messages and tools, in an environment that has it and openai. Asserts nothing about time.
 """
 
 import argparse
