@@ -69,10 +69,11 @@ def test_a_burst_of_rate_limits_passes(cell):
 
     with Burst() as server:
         frame = pp.run(cell, model_at(server), 12, concurrency=8, progress=False)
-    assert server.counts["429_after"] == 50
+    limited = server.counts["429_after"]
+    assert 45 <= limited <= 55  # two calls that come at once may both be the tenth
     assert frame.stop_reason.isin(["ended", "no_tool_call"]).all()
     attempts = sum(call["attempts"] for id in frame.id for call in pp.transcript(id)["calls"])
-    assert attempts == frame.turns.sum() + 50
+    assert attempts == frame.turns.sum() + limited
 
 
 @pytest.mark.parametrize("limit", ["rpm", "tpm"])

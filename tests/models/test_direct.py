@@ -198,6 +198,14 @@ def test_litellm_asks_where_more_than_the_way_is_its_own(why, cell, asked, monke
     assert frame.stop_reason.tolist() == ["ended"] and len(asked) == 2
 
 
+def test_a_cache_that_litellm_names_without_having_one_is_none(monkeypatch):
+    monkeypatch.setattr(client.litellm(), "success_callback", ["cache"])
+    model = pp.Model("openai/m", api_base="http://127.0.0.1:9/v1")
+    assert wait_for(direct._rehearsed(model, client.litellm(), True, {})) is not None
+    monkeypatch.setattr(client.litellm(), "cache", object())
+    assert wait_for(direct._rehearsed(model, client.litellm(), True, {})) is None
+
+
 def test_a_proxy_of_the_environment_is_left_to_litellm(monkeypatch):
     monkeypatch.setattr(urllib.request, "getproxies", lambda: {"http": "http://127.0.0.1:9"})
     model = pp.Model("openai/m", api_base="http://127.0.0.1:9/v1")
