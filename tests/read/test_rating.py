@@ -187,7 +187,7 @@ def test_two_people_rate_with_the_keyboard_alone_and_their_codes_come_back(study
     assert told[told.coder == "=Ben"].code.tolist() == ["yes", "no", "yes", "no", "yes", "no"]
     assert told[told.coder == "Anna"].code.tolist() == ["yes", "no", "unclear", "yes", "yes", "no"]
     assert told[told.coder == "Anna"].quote.tolist()[3].startswith("You are Model Agent 1") and (told.seconds >= 0).all()
-    with pytest.warns(UserWarning, match="of 2 rollouts the coders disagree"):
+    with pytest.warns(UserWarning, match="of 1 rollouts the coders disagree"):
         both = pp.rated(df, pp.REFUSAL, told)
     assert pp.stats.agreement(both, "rated_refusal_Anna", "rated_refusal__Ben").n[0] == 5
 
