@@ -254,7 +254,8 @@ class Model:
                 sent, mended = history.valid(messages, self.provider, True)
                 return await client.once(self, sent, schemas, more)
 
-        reply, attempts, empty = await persist(attempt, self.label, self.gate, size(messages))
+        tokens = size(messages) if self.tpm else 0.0  # nobody else counts them, and all messages are gone through for it
+        reply, attempts, empty = await persist(attempt, self.label, self.gate, tokens)
         return Reply(reply.message, reply.call._replace(attempts=attempts, empty_replies=empty, mended=mended))
 
 

@@ -28,9 +28,9 @@ SILENCE = 60.0  # seconds between lines that tell a person of faults
 async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float) -> tuple[T, int, tuple[Call, ...]]:
     """What `attempt` returns in the end, how many attempts it took, and the calls among them that gave no answer.
 
-    `tokens` is the expected size of the call. Raises `ProviderError` where this conversation cannot go on, `ModelError` where no
-    conversation with the model can; their `calls` gave no answer. Neither shows the provider's own error behind it, which may
-    repeat a key.
+    `tokens` is the expected size of the call, where the gate limits them. Raises `ProviderError` where this conversation cannot go
+    on, `ModelError` where no conversation with the model can; their `calls` gave no answer. Neither shows the provider's own error
+    behind it, which may repeat a key.
     """
     empty: tuple[Call, ...] = ()
     await gate.enter(tokens, name)
