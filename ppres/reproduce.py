@@ -119,11 +119,14 @@ def _check_harnesses() -> None:
 
 
 def project() -> Path:
-    """The checkout with the notebooks: around the working directory, or around this file."""
-    for start in (Path.cwd(), Path(__file__).parent):
-        for folder in (start, *start.parents):
-            if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
-                return folder
+    """The checkout with the notebooks: around the working directory, or the one that this file is part of.
+
+    An installed package is part of none, though its environment may lie in somebody's project.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).parents[1]):
+        if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
+            return folder
     raise ReproduceError("the notebooks are not part of the installed package: run this inside a clone of the project")
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ppres.reproduce import Run, left, where
+from ppres.reproduce import ReproduceError, Run, left, where
+from ppres.reproduce import project as project_here
 from ppres.reproduce import reproduce as reproduce_here
 
 
@@ -278,3 +279,14 @@ def test_rollouts_in_harnesses_are_of_their_notebook_alone(project, monkeypatch)
     notebook(project, "24_x.ipynb", 'import os; open("../figures/told", "w").write(os.environ["PPRES_HARNESS"])')
     reproduce_here(harness=True)
     assert (project / "figures" / "told").read_text() == "1"
+
+
+def test_an_installed_package_takes_no_project_that_its_environment_lies_in(project, tmp_path, monkeypatch):
+    """Called from elsewhere, the wheel in a checkout's environment executed all of its notebooks."""
+    installed = project / ".venv" / "lib" / "site-packages" / "ppres" / "reproduce.py"
+    monkeypatch.setattr("ppres.reproduce.__file__", str(installed))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReproduceError, match="inside a clone"):
+        project_here()
+    monkeypatch.chdir(project / "notebooks")
+    assert project_here() == project
