@@ -1,4 +1,4 @@
-"""Intervals that hold at all looks, against capital counted by hand, and by simulation."""
+"""Intervals that hold at all looks: against capital counted by hand, the authors' packages, and by simulation."""
 
 import sys
 from fractions import Fraction
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ppres import stats
-from ppres.stats.sequence import _BETS
+from ppres.stats.sequence import _BETS, _counted, _log_capital, anytime
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import bench_sequence as bench
@@ -57,6 +57,48 @@ def test_a_bound_is_where_the_capital_just_suffices():
     assert capital(said, at + 1e-6, 0) < 40 <= capital(said, at - 1e-6, 0)
     mirrored = stats.sequence(study(12, a=[1 - y for y in true]))
     assert mirrored.high.tolist() == pytest.approx((1 - table.low).tolist())
+
+
+# What `betting_mart` of the authors' package confseq (0.0.11, Waudby-Smith and Ramdas) makes of 1 by constant bets, on average over
+# `_BETS`: after 1, 2, 6 and all 12 of these outcomes, against a mean, by bets on a higher one (theta=1) and on a lower (theta=0).
+OUTCOMES = [1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1]
+CONFSEQ = [
+    (0.2, 1, (2.670572917, 1.142478434, 9.825053096, 1389.497469)),
+    (0.2, 0, (0.5823567708, 0.6173643748, 0.3440315233, 0.2474017078)),
+    (0.35, 1, (1.77562314, 0.8424132574, 1.991240689, 20.83970266)),
+    (0.5, 1, (1.417643229, 0.7223871867, 0.9545000357, 2.449938026)),
+    (0.5, 0, (0.5823567708, 0.7223871867, 0.3946902327, 0.2705299412)),
+]
+
+
+@pytest.mark.parametrize(("mean", "theta", "published"), CONFSEQ)
+def test_the_capital_is_that_of_the_authors_package(mean, theta, published):
+    sign, lowest = (1, 0.0) if theta else (-1, -1.0)
+    told, counts = _counted(sign * np.array(OUTCOMES, dtype=float), np.array([0, 1, 5, 11]))
+    assert np.exp(_log_capital(told, counts, np.full(4, sign * mean), lowest)).tolist() == pytest.approx(published, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "published"),
+    [(700, 1000, (0.651629, 0.745949)), (15, 50, (0.129556, 0.511896)), (5, 50, (0.013021, 0.269264)), (1, 50, (0.0, 0.13489))],
+)
+def test_a_rate_is_as_tight_as_robbins_mixture_that_is_tuned_to_its_n(k, n, published):
+    """The 95% bounds of `bernoulli_confidence_interval` in the tests of Howard's confseq, optimised for the n at hand or near it."""
+    true = np.repeat([1.0, 0.0], [k, n - k])[None]
+    told = anytime(true, [1.0], np.array([n - 1]), 0.95)
+    assert told["high"][0] - told["low"][0] < 1.11 * (published[1] - published[0])
+    assert (told["low"][0], told["high"][0]) == pytest.approx(published, abs=0.016)
+
+
+def test_two_arms_are_decided_at_least_as_often_as_by_the_safe_test_that_is_published():
+    """0.2 against 0.5 in at most 95 pairs: 84.1% of 1,000 studies, and 2.6% of those without an effect.
+
+    So the vignette of safestats 0.8.7 on contingency tables, by the test of Turner, Ly and Grünwald (2024).
+    """
+    rng = np.random.default_rng(11)
+    decided, wrong = (bench.excluded(rng, (1, -1), rates, 0.0, 1000, 95)[:, -1].mean() for rates in ((0.2, 0.5), (0.5, 0.5)))
+    assert decided >= 0.841
+    assert wrong <= 0.05
 
 
 def test_a_contrast_bets_on_pairs_and_its_p_is_of_nothing():
