@@ -71,7 +71,8 @@ class Model:
         if self.simulated:
             personas.check(self.persona)
             if set(self._unusual()) - {"family"}:
-                raise ModelError(f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}")
+                told = f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}"
+                raise ModelError(f"{told}; what such a setting does is planted, a pp.Persona for each level")
         else:  # litellm would go there all the same, and nobody would know where a reply came from
             elsewhere = environment.api_base(self.name.partition("/")[0])
             object.__setattr__(self, "api_base", self.api_base if self.api_base is not None else elsewhere)

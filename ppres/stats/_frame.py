@@ -141,7 +141,7 @@ def arms(frame: pd.DataFrame, factor: str, a: Any, b: Any) -> tuple[Rows, Rows]:
     for level in (a, b):
         rows = at_level(frame, factor, level)
         if not rows.any():
-            levels = ", ".join(repr(None if pd.isna(level) else level) for level in frame[factor].unique())
+            levels = ", ".join(repr(None if pd.isna(level) else level) for level in frame[factor].astype(object).unique())
             raise ValueError(f"no row has {factor}={level!r}; its levels are {levels or 'none: the frame is empty'}")
         sides.append(rows)
     if (sides[0] & sides[1]).any():

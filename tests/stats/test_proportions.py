@@ -101,6 +101,8 @@ def test_mistakes_are_named():
     frame = two(1, 2, 1, 2)
     with pytest.raises(ValueError, match="no row has arm='c'; its levels are 'a', 'b'"):
         stats.differences(frame, "arm", "a", "c")
+    with pytest.raises(ValueError, match=r"its levels are True$"):  # and not np.True_
+        stats.differences(frame.assign(arm=True), "arm", True, False)
     with pytest.raises(ValueError, match="same level"):
         stats.risk_ratios(frame, "arm", "a", "a")
     with pytest.raises(KeyError, match=r"'leg'.*arm, preserved"):

@@ -83,7 +83,7 @@ def test_the_capital_is_that_of_the_authors_package(mean, theta, published):
     [(700, 1000, (0.651629, 0.745949)), (15, 50, (0.129556, 0.511896)), (5, 50, (0.013021, 0.269264)), (1, 50, (0.0, 0.13489))],
 )
 def test_a_rate_is_as_tight_as_robbins_mixture_that_is_tuned_to_its_n(k, n, published):
-    """The 95% bounds of `bernoulli_confidence_interval` in the tests of Howard's confseq, optimised for the n at hand or near it."""
+    """95% bounds of `bernoulli_confidence_interval` in the tests of Howard's confseq, optimised for the n at hand or near it."""
     true = np.repeat([1.0, 0.0], [k, n - k])[None]
     told = anytime(true, [1.0], np.array([n - 1]), 0.95)
     assert told["high"][0] - told["low"][0] < 1.11 * (published[1] - published[0])
