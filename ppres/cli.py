@@ -20,7 +20,7 @@ from ppres.grid import grid
 from ppres.models.transport import say
 from ppres.outputs import output, written_whole
 from ppres.parser import parser
-from ppres.read.spent import ended_of, summary
+from ppres.read.spent import dollars_of, ended_of, summary
 from ppres.reproduce import reproduce
 from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
@@ -187,13 +187,13 @@ def _may_write(path: Path, force: bool) -> Path:
 def _status(asked: argparse.Namespace) -> None:
     with Store() as opened:
         ended, paused = ended_of(opened), checkpoint.partial(opened)
+        dollars = dollars_of(opened, ended)
         print(opened.path)
     frame = ended[ended.kind == "rollout"]
     if len(frame):
         _print(summary(frame, asked.n))
     stored, branches, interviews = (ended.rollouts[ended.kind == kind].sum() for kind in ("rollout", "branch", "interview"))
     print(f"{stored} rollouts stored, {branches} branches, {interviews} interviews, {len(paused)} paused in conversation")
-    dollars = ppres.spent()
     print(f"${dollars.sum():,.4f} spent: " + ", ".join(f"{name} ${value:,.4f}" for name, value in dollars.items()))
 
 

@@ -15,6 +15,7 @@ from ppres.read.outcomes import COLUMNS
 from ppres.read.scored import CellOutcomes, counted, definition, outcomes_of, tell
 from ppres.settled import COOPERATIVENESS, RELATIONSHIPS
 from ppres.simulated.agent import rate_source
+from ppres.store import tallies
 from ppres.store.cell import harness_in, rehearsed
 from ppres.store.errors import Damaged
 from ppres.store.rows import StoredCell
@@ -52,8 +53,11 @@ def counted_frame(store: Store, cells: Sequence[StoredCell]) -> pd.DataFrame:
     """
     parts: list[tuple[StoredCell, CellOutcomes]] = []
     counts: list[int] = []
+    alike = tallies.alike(store)
     for cell in cells:
-        scored, count = counted(store, cell)
+        if cell.digest not in alike:
+            continue  # discarded just now
+        scored, count = counted(store, cell, alike[cell.digest])
         parts.append((cell, scored))
         counts += count
     tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=4)

@@ -95,9 +95,9 @@ def outcomes_of(store: Store, cell: StoredCell, n: int | None = None) -> CellOut
     return CellOutcomes(keys, replicates, known, [*map(distinct.__getitem__, caches)], {})
 
 
-def counted(store: Store, cell: StoredCell) -> tuple[CellOutcomes, Sequence[int]]:
-    """The distinct outcomes of a cell's stored rollouts, without their ids, and how many rollouts have each."""
-    scorers, caches, counts = store.alike(cell.digest)
+def counted(store: Store, cell: StoredCell, alike: Sequence[Sequence[Any]]) -> tuple[CellOutcomes, Sequence[int]]:
+    """The distinct outcomes of a cell's stored rollouts, and how many have each, from what `tallies.alike` says; no ids."""
+    scorers, caches, counts = zip(*alike, strict=True)
     known = _decoded(store, cell, {*scorers}, caches)
     if known is None:
         scored = outcomes_of(store, cell)

@@ -31,21 +31,23 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
     of all but the last two: rollouts, completed, dollars, and dollars_per_completed, what a completed one took with those that
     came to nothing.
     """
-    import pandas as pd
-
     names = [] if by is None else arguments.columns(by)
     with Store(store) as opened:
         ended = ended_of(opened, each=bool({*names} & {"id", "replicate"}))
-        paused = checkpoint.paid(opened)
-        judged = []
-        for key in judgements.keys(opened):
-            try:
-                judged.append(Call.of((judgements.find(opened, key) or {}).get("call")))
-            except Damaged as error:
-                warnings.warn(f"left out: {error}", stacklevel=2)
-    if by is not None:
-        return _spent_by(ended, names)
-    calls = {"paused": paused, "judgements": judged}
+        return dollars_of(opened, ended) if by is None else _spent_by(ended, names)
+
+
+def dollars_of(store: Store, ended: pd.DataFrame) -> pd.Series:
+    """What a store has cost: the rollouts that came to an end (`ended_of`), by their kind, and all else that was paid for."""
+    import pandas as pd
+
+    judged = []
+    for key in judgements.keys(store):
+        try:
+            judged.append(Call.of((judgements.find(store, key) or {}).get("call")))
+        except Damaged as error:
+            warnings.warn(f"left out: {error}", stacklevel=3)
+    calls = {"paused": checkpoint.paid(store), "judgements": judged}
     there, cost = {"rollout", *ended.kind}, ended.cost * ended.rollouts
     dollars = {name: cost[ended.kind == kind].sum() for name, kind in KINDS.items() if kind in there}
     dollars |= {name: sum(call.cost or 0.0 for call in with_empty(some)) for name, some in calls.items()}

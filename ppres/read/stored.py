@@ -17,6 +17,7 @@ from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import kind_of, stored_cell
 from ppres.read.scored import cached, definition, replayed, scored_rows
+from ppres.store import tallies
 from ppres.store.cell import Conditions, Models, cells_of
 from ppres.store.database import StorePath
 from ppres.store.errors import Damaged
@@ -211,6 +212,10 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
                 unknown.add(stored_cell(opened, digest).scenario)
             for row, known in zip(rows, cached(rows), strict=True):
                 problems += [(row.key.hex()[:16], why) for why in _problems(opened, row, known, spec, condition)]
+        miscounted = tallies.miscounted(opened)
+    if miscounted:
+        text = "rollouts that came out alike were counted wrongly, and by them what pp.spent and `ppres status` say"
+        warnings.warn(f"{text}; {'that stays' if opened.read_only else 'now they are not'}", stacklevel=2)
     if unknown:
         names = ", ".join(sorted(unknown))
         text = f"rollouts of {names} were read but not replayed: this session has no such scenario, or another one"

@@ -123,8 +123,9 @@ def under_way(store: Store) -> set[bytes]:
 
 def paid(store: Store) -> list[Call]:
     """Calls of the rollouts without an end, with those that gave no answer: all were paid for."""
-
-    paused = [store.unfinished(key) for (key,) in store.query("SELECT key FROM rollouts WHERE stop_reason IN (?, ?)", *UNFINISHED)]
+    cells = "SELECT cell FROM tallies WHERE stop_reason IN (?1, ?2)"  # few: the rollouts of the others are not looked at
+    asked = f"SELECT key FROM rollouts WHERE stop_reason IN (?1, ?2) AND cell IN ({cells})"
+    paused = [store.unfinished(key) for (key,) in store.query(asked, *UNFINISHED)]
     calls = [turn.call for turns in partial(store).values() for turn in turns]
     calls += [call for conversation in paused if conversation for call in conversation.unanswered]
     return calls

@@ -9,8 +9,10 @@ import json
 import sqlite3
 from collections.abc import Callable
 
-SCHEMA = 2
-TABLES = """
+from ppres.store.tallies import COUNTED, TALLIES
+
+SCHEMA = 3
+TABLES = f"""
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
 CREATE TABLE cells (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, spec BLOB NOT NULL);
 CREATE TABLE rollouts (
@@ -21,8 +23,7 @@ CREATE TABLE judgements (
 CREATE TABLE bodies (rollout INTEGER PRIMARY KEY REFERENCES rollouts, crc INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE turns (key BLOB NOT NULL, turn INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (key, turn)) WITHOUT ROWID;
 CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL);
-"""
+CREATE TABLE layouts (scorer TEXT PRIMARY KEY, columns TEXT NOT NULL);{TALLIES}"""
 
 # The order in which version 1 kept the outcomes of its scorer "3".
 _OF_VERSION_1 = (
@@ -42,8 +43,18 @@ def _layouts(connection: sqlite3.Connection, read_only: bool) -> None:
         connection.execute("UPDATE rollouts SET scorer=NULL, outcomes=NULL WHERE scorer IS NOT '3'")
 
 
+def _tallies(connection: sqlite3.Connection, read_only: bool) -> None:
+    """2 to 3: rollouts that came out alike are counted as they are stored; where nothing can be written, each time."""
+    if read_only:
+        connection.execute(f"CREATE TEMP VIEW tallies AS {COUNTED}")
+        return
+    for statement in TALLIES.split(";\n"):
+        connection.execute(statement)
+    connection.execute(f"INSERT INTO tallies {COUNTED}")
+
+
 # From which version each step starts.
-STEPS: dict[int, Callable[[sqlite3.Connection, bool], None]] = {1: _layouts}
+STEPS: dict[int, Callable[[sqlite3.Connection, bool], None]] = {1: _layouts, 2: _tallies}
 
 
 def migrate(connection: sqlite3.Connection, version: int, target: int, *, read_only: bool = False) -> None:

@@ -94,7 +94,8 @@ class Store(Database):
         known = row.columns and self.layout(row.scorer) == tuple(row.columns)
         cache = (row.scorer, row.outcomes) if known else (None, None)
         added = self._connection.execute(
-            "INSERT OR IGNORE INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rollouts (key, cell, replicate, stop_reason, scorer, outcomes) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
             (row.key, cell, row.replicate, row.stop_reason, *cache),
         )
         if added.rowcount:
@@ -205,14 +206,10 @@ class Store(Database):
         )
         return tuple(zip(*rows, strict=True)) or ((),) * 5
 
-    def alike(self, cell: bytes) -> Sequence[Sequence[Any]]:
-        """Of a cell's rollouts with the same cached outcomes the scorer, the cache, and how many there are."""
-        text = "SELECT scorer, outcomes, count(*) FROM rollouts WHERE cell = (SELECT id FROM cells WHERE digest=?) GROUP BY 1, 2"
-        return tuple(zip(*self.query(text, cell), strict=True)) or ((),) * 3
-
     def cells(self) -> list[bytes]:
         """Digests of all cells with a rollout, oldest first."""
-        return [row[0] for row in self.query("SELECT digest FROM cells WHERE id IN (SELECT cell FROM rollouts) ORDER BY id")]
+        asked = "SELECT digest FROM cells WHERE EXISTS (SELECT 1 FROM rollouts WHERE cell = cells.id) ORDER BY id"
+        return [digest for (digest,) in self.query(asked)]
 
     def spec(self, cell: bytes) -> dict[str, Any]:
         """What a cell is: condition, model, source, and all that is sent."""
