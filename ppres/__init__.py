@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from ppres.read.search import search
     from ppres.read.view import show
     from ppres.release import ReleaseError, load_release
+    from ppres.scenarios.compose import Cast
+    from ppres.simulated.acts import Mind
     from ppres.store.merge import merge
     from ppres.study import (
         Decides,
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
         verdict,
     )
     from ppres.what_if import counterfactual
+    from ppres.worlds.world import World
 
 __all__ = [
     "AWARENESS",
@@ -84,6 +87,7 @@ __all__ = [
     "REALISM",
     "REASONS",
     "REFUSAL",
+    "Cast",
     "Condition",
     "ConditionError",
     "Dataset",
@@ -93,6 +97,7 @@ __all__ = [
     "FunctionModel",
     "ImpossibleCondition",
     "InHarness",
+    "Mind",
     "MissingPackageError",
     "Model",
     "ModelError",
@@ -107,6 +112,7 @@ __all__ = [
     "StudyError",
     "Test",
     "ToolError",
+    "World",
     "answers",
     "ask",
     "battery",
@@ -200,9 +206,12 @@ _LATER = {
         "ppres.read.search": ("search",),
         "ppres.read.view": ("show",),
         "ppres.release": ("ReleaseError", "load_release"),
+        "ppres.scenarios.compose": ("Cast",),
+        "ppres.simulated.acts": ("Mind",),
         "ppres.store.merge": ("merge",),
         "ppres.study": _OF_STUDY,
         "ppres.what_if": ("counterfactual",),
+        "ppres.worlds.world": ("World",),
     }.items()
     for name in names
 }

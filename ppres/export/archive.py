@@ -34,6 +34,15 @@ _SUMS = "SHA256SUMS"
 _MOST, _RATIO = 256 * 2**20, 100  # bytes of all members; more, where the archive itself has a hundredth of them
 _LONGEST_SUMS = 16 * 2**20
 _SLACK = 2**20  # bytes by which a table may be longer than the one of its store
+_HOW = """
+## Files
+
+Before it is unpacked, `ppres.verify_bundle("this.zip")` compares it with SHA256SUMS, replays every rollout and scores it again.
+
+- store.sqlite has every transcript: `ppres.frame(store="store.sqlite")`, `ppres.show(id, store="store.sqlite")`
+- rollouts.csv is that frame, a row a rollout: `ppres.read_csv("rollouts.csv")`; dictionary.csv explains its columns
+- versions.json says with which packages the bundle was made; what else there is was added by its author
+"""
 _PACKAGES = ("ppres", "pandas", "numpy", "scipy", "statsmodels", "litellm")
 
 
@@ -58,7 +67,8 @@ def bundle(
             (folder / name).unlink(missing_ok=True)
         to_csv(table, folder / "rollouts.csv")
         to_csv(dictionary(table), folder / "dictionary.csv")
-        dataset_card(table, folder / "README.md", title=title)
+        card = dataset_card(table, folder / "README.md", title=title)
+        card.write_text(card.read_text(encoding="utf-8") + _HOW, encoding="utf-8")
         versions = {name: told for name in _PACKAGES if (told := version(name)) != NOT_INSTALLED} | {
             "python": platform.python_version()
         }

@@ -64,7 +64,9 @@ def _lines(ids: Iterable[str], store: StorePath) -> Iterator[str]:
 
 
 def read_jsonl(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.DataFrame:
-    """Bring the rollouts of a file of `to_jsonl` into a store, as `merge` does, whose table it returns.
+    """Bring the rollouts of a file of `to_jsonl` into a store, the usual one unless it is named, and return `merge`'s table of it.
+
+    `frame(store=...)` then has them as rows, beside those that the store had; into a store of their own, they are alone.
 
     Raises `ValueError` for a line that is no such record, or that holds another rollout than its id says, and adds none then.
     """
@@ -87,7 +89,7 @@ def _bounded(place: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
 
 
 def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.DataFrame:
-    """Bring the rollouts of a file of `to_parquet` into a store; see `read_jsonl`. `pd.read_parquet` reads it as the frame."""
+    """Bring the rollouts of a file of `to_parquet` into a store; see `read_jsonl`. `pandas.read_parquet` has its table."""
     import pandas as pd
 
     needed("pyarrow", "Parquet", "pyarrow")

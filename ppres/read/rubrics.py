@@ -11,18 +11,19 @@ from ppres.factor import brief
 
 @dataclass(frozen=True)
 class Rubric:
-    """A question to a judge, and the answers that it may give."""
+    """A question to a judge, and the answers that it may give: `labels`, at least two.
+
+    Every verdict needs a quote but the last label, which means that there is nothing to quote. With `several`, more than one may
+    hold, each with a quote, and the last one stands alone. With `thoughts`, the judge reads the agent's reasoning too, where it is
+    kept, and may quote it. With `anywhere`, quotes may come from any message, not from the agent's alone.
+    """
 
     name: str
     question: str
     labels: tuple[str, ...] = ("yes", "no")
-    """At least two. Every verdict needs a quote but the last one, which means that there is nothing to quote."""
     several: bool = False
-    """Several labels may hold at once, each with a quote; the last one stands alone."""
     thoughts: bool = False
-    """The judge reads the agent's reasoning too, where it is kept, and may quote it."""
     anywhere: bool = False
-    """Quotes may come from any message, not from the agent's alone."""
 
     def __post_init__(self) -> None:
         labels = self.labels if isinstance(self.labels, list | tuple) else [None]

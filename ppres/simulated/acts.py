@@ -35,7 +35,11 @@ LISTINGS = ("list_drive_files", "list_files")
 
 @dataclass
 class Mind:
-    """What a simulated agent knows while it works: its briefing, and what it has read."""
+    """What a simulated agent knows while it works, as a scenario's `act` is given it: its briefing, and what it has read.
+
+    `me` is its name, `documents` and `memory` have been read. `choose(behaviour, subject)` draws "act", "refuse" or "comply" by the
+    rates, `remark(subject)` an objection or nothing; `rng` is the only chance there is.
+    """
 
     rates: Rates
     rng: random.Random

@@ -103,6 +103,10 @@ class World:
     there), systems (names that can be shut down) and the subject among them, memory text, nudges (answers to messages without a
     call, one after the other), state (of a scenario's own tools, any JSON), and `tools`, the names that exist in this world. It is
     part of a rollout's identity, and never changed. `own` are the tools that are not everybody's.
+
+    A tool and an outcome read what became of it: `files` and `servers` (by number, by address), `settings`, `state`, `memory`,
+    `shutdowns` (names), `reports` (what was filed), `said` (the agent's messages), `events` (its calls), `used(tool, **arguments)`.
+    A tool changes `state`, `reports` and `shutdowns`, and files by `write` and `remove`; `now()` is the time inside.
     """
 
     def __init__(self, start: dict[str, Any], own: Mapping[str, Tool] | None = None):

@@ -1,6 +1,7 @@
 """A bundle holds a study, and says what of it was changed; a card says what the study is."""
 
 import hashlib
+import re
 import sys
 import zipfile
 from importlib import resources
@@ -48,6 +49,14 @@ def test_a_bundle_has_all_that_belongs_to_a_study_and_is_verified_elsewhere(df, 
     assert pp.verify_bundle(bundled).empty
     assert pp.read_csv(tmp_path / "there" / "rollouts.csv").id.tolist() == df.id.tolist()
     assert pp.frame(store=tmp_path / "there" / "store.sqlite").id.tolist() == df.id.tolist()
+    # What its README says of itself is there, and reads it.
+    card = (tmp_path / "there" / "README.md").read_text().partition("## Files")[2]
+    assert {name for name in names if "/" not in name} - {"README.md"} == set(
+        re.findall(r"\b[\w.]+\.(?:sqlite|csv|json)\b|SHA256SUMS", card)
+    )
+    monkeypatch.chdir(tmp_path / "there")
+    for call in re.findall(r"`(ppres\.(?:frame|read_csv)\(.*?\))`", card):
+        assert eval(call, {"ppres": pp}).id.tolist() == df.id.tolist()
 
 
 @pytest.mark.parametrize(
