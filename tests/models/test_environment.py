@@ -117,18 +117,37 @@ pp.run(cell, "openai/gemini-3-flash", 1, progress=False)
 """
 
 
-def test_a_file_does_not_lead_the_shells_keys_anywhere(project, monkeypatch):
+def leading(project, server):
+    for folder in (project, project / "notebooks"):
+        (folder / ".env").write_text(f"OPENAI_API_BASE={server.url}\nOPENAI_BASE_URL={server.url}\nHTTPS_PROXY={server.url}\n")
+
+
+LED = "openai/gemini-3-flash: a file .env sets OPENAI_BASE_URL; an address is not taken from a file"
+
+
+def test_a_file_does_not_lead_the_shells_keys_anywhere(project, cell, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with StandIn() as server:
+        leading(project, server)
+        environment.read()
+        with pytest.raises(pp.ModelError, match=LED) as caught:
+            pp.run(cell, "openai/gemini-3-flash", 1, progress=False)
+        assert not server.requests
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_nor_does_it_in_a_process_of_its_own(project, monkeypatch):
     """Nor does litellm, which reads a file of its own accord, from its own folder upwards."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     with StandIn() as server:
-        for folder in (project, project / "notebooks"):
-            (folder / ".env").write_text(f"OPENAI_API_BASE={server.url}\nOPENAI_BASE_URL={server.url}\nHTTPS_PROXY={server.url}\n")
+        leading(project, server)
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=dict(os.environ), timeout=600, check=False
         )
         assert not server.requests
-    assert "ModelError: openai/gemini-3-flash: a file .env sets OPENAI_BASE_URL; an address is not taken from a file" in done.stderr
+    assert f"ModelError: {LED}" in done.stderr
     assert KEY not in done.stdout + done.stderr
 
 

@@ -21,7 +21,7 @@ def test_a_run_that_is_killed_goes_on_inside_its_conversations(tmp_path):
     assert found["kills"] == 2
 
 
-@pytest.mark.parametrize("seed", [0, 2, 3])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_spending_stays_within_the_budget_but_for_calls_in_flight(seed, tmp_path):
     found = spend(seed, tmp_path / "store.sqlite")
     assert found["calls"] <= 16

@@ -46,7 +46,7 @@ class Raw(ThreadingHTTPServer):
         """Connections that a client breaks off are the point here."""
 
     def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()  # ends at once, not after half a second
         return self
 
     def __exit__(self, *_):

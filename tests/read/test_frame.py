@@ -88,6 +88,10 @@ FOREIGN = {
 }
 
 
+# What is scored when it is read, for what has to be there for it.
+UNSCORED = ("another scenario", "half a character", "no condition", "no world")
+
+
 def readers(path, id):
     """Everything that reads, beside the frame."""
     yield "verify", lambda: pp.verify(store=path)
@@ -101,8 +105,11 @@ def readers(path, id):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("scored", [True, False])
-@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize(
+    ("name", "scored"),
+    [(name, True) for name in FOREIGN]
+    + [pytest.param(name, False, marks=() if name in UNSCORED else pytest.mark.slow) for name in FOREIGN],
+)
 def test_cells_that_this_session_cannot_make_are_read(name, scored, path, capsys):
     ours = pp.run(CELL, MODEL, n=2, store=path, progress=False)
     id = planted(path, FOREIGN[name], scored=scored)

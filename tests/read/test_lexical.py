@@ -89,6 +89,7 @@ def test_the_rules_hold_on_sentences_of_two_writers_on_which_they_were_improved(
     assert shares[:3] >= [0.9, 0.9, 0.9] and min(shares[:3]) >= 0.9 and shares[3] <= 0.04, told
 
 
+@pytest.mark.slow
 def test_the_weights_of_hints_are_those_of_their_script():
     with resources.files("ppres").joinpath("read/hints.csv").open(encoding="utf-8") as file:
         kept = {row[0]: [float(value) for value in row[1:]] for row in list(csv.reader(file))[1:]}

@@ -122,7 +122,7 @@ def test_two_processes_make_every_replicate_once_and_return_the_same(path, tmp_p
         print("ready", flush=True)
         while not pathlib.Path("go").exists():
             pass
-        pp.run({MANY_CELLS}, "{MODEL}", n=20, progress=False).to_pickle(sys.argv[1])
+        pp.run({MANY_CELLS}, "{MODEL}", n=4, progress=False).to_pickle(sys.argv[1])
     """
     both = [python(code, name) for name in ("a", "b")]
     for process in both:
@@ -132,8 +132,8 @@ def test_two_processes_make_every_replicate_once_and_return_the_same(path, tmp_p
         assert ended(process)[0] == 0
     first, second = pd.read_pickle("a"), pd.read_pickle("b")
     assert first.equals(second)
-    assert len(first) == first.id.nunique() == 57 * 20
-    assert count(path) == sql(path, "SELECT count(*) FROM bodies")[0][0] == 57 * 20
+    assert len(first) == first.id.nunique() == 57 * 4
+    assert count(path) == sql(path, "SELECT count(*) FROM bodies")[0][0] == 57 * 4
     assert sound(path)
     assert pp.verify().empty
 

@@ -48,6 +48,9 @@ SAID = {
 USAGE = st.builds(Call, **SAID, empty_replies=st.lists(st.builds(Call, **SAID), max_size=1).map(tuple))
 
 
+DEEP = 3_000  # more than Python's stack takes
+
+
 def deep(levels, value=1):
     for i in range(levels):
         value = [value] if i % 2 else {"a": value}
@@ -62,21 +65,21 @@ def calling(given, times=1):
 ODD = {
     "half a character": {"role": "assistant", "content": "\ud800 I will not do this.\udfff"},
     "control characters": {"role": "assistant", "content": "a\0b\x1b[31m\x07\x85\u2028" * 9},
-    "five megabytes": {"role": "assistant", "content": "I will not. \U0001f642" * 360_000},
-    "ten thousand calls": calling("{}", 10_000),
-    "text ten thousand deep": calling("[" * 10_000 + "]" * 10_000),
-    "arguments ten thousand deep": calling(deep(10_000)),
-    "content ten thousand deep": {"role": "assistant", "content": deep(10_000)},
-    "text of ten thousand digits": calling('{"filename": ' + "9" * 10_000 + "}"),
-    "whole number of ten thousand digits": calling({"filename": 10**10_000}),
-    "content of ten thousand digits": {"role": "assistant", "content": -(10**10_000)},
+    "a megabyte": {"role": "assistant", "content": "I will not. \U0001f642" * 72_000},
+    "thousands of calls": calling("{}", 3_000),
+    "text of thousands of levels": calling("[" * DEEP + "]" * DEEP),
+    "arguments of thousands of levels": calling(deep(DEEP)),
+    "content of thousands of levels": {"role": "assistant", "content": deep(DEEP)},
+    "text of thousands of digits": calling('{"filename": ' + "9" * 10_000 + "}"),
+    "whole number of thousands of digits": calling({"filename": 10**10_000}),
+    "content of thousands of digits": {"role": "assistant", "content": -(10**10_000)},
     "not finite": calling({"filename": math.nan, "more": [math.inf, -math.inf]}),
     "a number in the place of calls": {"role": "assistant", "content": "", "tool_calls": 7},
     "a text in the place of calls": {"role": "assistant", "content": "", "tool_calls": "view_config" * 9},
-    "a nest in the place of calls": {"role": "assistant", "content": "", "tool_calls": deep(10_000)},
-    "a name ten thousand deep": {"role": "assistant", "tool_calls": [{"id": 10**10_000, "function": {"name": deep(10_000)}}]},
+    "a nest in the place of calls": {"role": "assistant", "content": "", "tool_calls": deep(DEEP)},
+    "a name of thousands of levels": {"role": "assistant", "tool_calls": [{"id": 10**10_000, "function": {"name": deep(DEEP)}}]},
     "fields of a provider that are a text": {"role": "assistant", "content": "Done.", "provider_specific_fields": "none"},
-    "a refusal that is none": {"role": "assistant", "content": "", "refusal": deep(10_000)},
+    "a refusal that is none": {"role": "assistant", "content": "", "refusal": deep(DEEP)},
     "thoughts that are no text": {"role": "assistant", "content": "", "reasoning_content": 10**10_000},
 }
 USED = {
@@ -132,12 +135,17 @@ def test_numbers_that_count_nothing_are_not_believed(tmp_path):
 
 def test_a_function_that_answers_with_all_of_it_stops_no_run(tmp_path):
     usage = {"prompt_tokens": 10**400, "completion_tokens": "many", "cost": math.nan}
-    names = ("arguments ten thousand deep", "whole number of ten thousand digits", "a number in the place of calls", "not finite")
+    names = (
+        "arguments of thousands of levels",
+        "whole number of thousands of digits",
+        "a number in the place of calls",
+        "not finite",
+    )
     said = [ODD[name] | {"usage": usage} for name in names]
 
     def answers(messages, tools):
         messages.clear()  # they are its own
-        return said.pop(0) if said else {"content": deep(10_000)}
+        return said.pop(0) if said else {"content": deep(DEEP)}
 
     path, model = tmp_path / "s.sqlite", pp.FunctionModel("odd", answers, version="1")
     frame = pp.run(CELL, model, n=1, store=path, progress=False)
@@ -147,7 +155,7 @@ def test_a_function_that_answers_with_all_of_it_stops_no_run(tmp_path):
     assert pp.run(CELL, model, n=1, store=path, progress=False).equals(frame)
 
 
-@pytest.mark.parametrize("answer", [{"content": {1, 2}}, {"content": b"a"}, {"content": object()}, deep(10_000, 10**10_000)])
+@pytest.mark.parametrize("answer", [{"content": {1, 2}}, {"content": b"a"}, {"content": object()}, deep(DEEP, 10**10_000)])
 def test_what_is_no_json_is_an_error_of_the_function(answer, tmp_path):
     model = pp.FunctionModel("odd", lambda messages, tools: answer, version="1")
     with pytest.raises(pp.ModelError, match="its function returned a"):

@@ -465,7 +465,7 @@ def test_a_schema_tells_a_model_all_that_it_needs(name):
 
 # Everything that JSON can hold, and what Python's parser accepts beside it; `\ud800` is half a character, as models do send.
 KNOWN = ["0", "1", "2", "Answers", "run.yaml", "shutdown_enabled", "false", "\ud800", "\udfff.md"]
-TEXT = st.text(max_size=5) | st.sampled_from(KNOWN)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5) | st.sampled_from(KNOWN)
 SCALAR = st.none() | st.booleans() | TEXT | st.integers() | st.floats() | st.sampled_from([10**400, 0, 50, 100])
 VALUE = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=5)
 
