@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from ppres.cli import main
 from ppres.reproduce import ReproduceError, Run, left, where
 from ppres.reproduce import project as project_here
 from ppres.reproduce import reproduce as reproduce_here
@@ -39,6 +40,18 @@ def reproduce(project, *arguments, **environment):
         command, cwd=project / "figures", env=os.environ | environment, capture_output=True, text=True, timeout=80, check=False
     )
     return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def refused(project, monkeypatch, capsys):
+    """Errors of a command that ends with status 1 before any notebook is run: in this process, which spares starting another."""
+
+    def call(*arguments):
+        monkeypatch.chdir(project / "figures")
+        assert main(["reproduce", *arguments]) == 1
+        return capsys.readouterr().err
+
+    return call
 
 
 def test_notebooks_run_and_the_figures_that_they_made_are_listed(project):
@@ -128,10 +141,9 @@ def test_what_a_notebook_warns_of_is_said_once_and_one_that_has_nothing_to_show_
         (["--models", "sim/compliant", "gpt-5.2"], "'gpt-5.2' is no model name"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_before_anything_runs(arguments, says, project):
+def test_a_setting_that_cannot_be_is_refused_before_anything_runs(arguments, says, project, refused):
     notebook(project, "01_x.ipynb", 'open("../figures/never", "w")')
-    status, _, err = reproduce(project, *arguments)
-    assert status == 1
+    err = refused(*arguments)
     assert re.search(says, err)
     assert "Traceback" not in err
     assert not (project / "figures" / "never").exists()
@@ -206,11 +218,11 @@ def test_what_is_saved_is_the_same_bytes_each_time(kept):
         (["--check"], {"PPRES_SOURCE": "live"}),
     ],
 )
-def test_a_check_neither_writes_nor_pays(arguments, environment, project):
+def test_a_check_neither_writes_nor_pays(arguments, environment, project, refused, monkeypatch):
     notebook(project, "01_x.ipynb", "1")
-    status, _, err = reproduce(project, *arguments, **environment)
-    assert status == 1
-    assert "--check changes nothing and pays for nothing" in err
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert "--check changes nothing and pays for nothing" in refused(*arguments)
 
 
 # -- what is said meanwhile --------------------------------------------------------------------------------------------
@@ -263,10 +275,11 @@ def test_rollouts_are_counted_while_a_notebook_makes_them(project, monkeypatch, 
     assert re.search(r"01_x.ipynb: done in \d+ s, 1 s of them for 30 rollouts", said)
 
 
-def test_rollouts_in_harnesses_are_made_anew_only_where_harnesses_are(project, tmp_path):
+def test_rollouts_in_harnesses_are_made_anew_only_where_harnesses_are(project, refused, tmp_path, monkeypatch):
     notebook(project, "24_x.ipynb", 'import os; open("../figures/told", "w").write(os.environ["PPRES_HARNESS"])')
-    status, _, err = reproduce(project, "--harness", PPRES_HARNESSES=str(tmp_path))
-    assert status == 1 and "--harness: opencode is not installed: ppres harness install opencode; gemini-cli is not" in err
+    monkeypatch.setenv("PPRES_HARNESSES", str(tmp_path))
+    told = refused("--harness")
+    assert "--harness: opencode is not installed: ppres harness install opencode; gemini-cli is not" in told
     assert not (project / "figures" / "told").exists()
 
 

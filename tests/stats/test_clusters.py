@@ -117,6 +117,7 @@ def test_a_logit_says_where_it_assumes_how_alike_rollouts_are():
     assert not told.estimator.str.contains("assumed").any()
 
 
+@pytest.mark.slow
 def test_an_arm_without_any_takes_the_design_effect_of_the_others():
     """Residuals of an arm at the floor are nearly 0: its rollouts are taken to resemble each other as those of the others do."""
     even, odd = [5] * 8, [10, 0, 9, 1, 10, 0, 9, 1]

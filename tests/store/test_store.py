@@ -201,7 +201,7 @@ def test_a_killed_process_harms_nothing_and_the_next_run_goes_on(path):
 
 
 @pytest.mark.skipif(loky.cpu_count() < 2, reason="worker processes take two cores")
-@pytest.mark.parametrize("after", [0, 0.3, 1])
+@pytest.mark.parametrize("after", [pytest.param(0, marks=pytest.mark.slow), 0.3, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_killed_process_leaves_no_worker_processes_behind(after):
     """Nor one that was just being started."""
     process = python(f'pp.run({MANY_CELLS}, "{MODEL}", n=200, progress=False)')
