@@ -9,9 +9,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from ppres.conversation import Call, Message, Reply
+from ppres.conversation import Call, Message, ProviderError, Reply
 from ppres.models import direct, environment, faults, replies, wire
-from ppres.models.faults import EmptyReply, ModelError
+from ppres.models.faults import Fault, ModelError
+from ppres.models.usage import lost
 from ppres.optional import for_real_models
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def litellm() -> Any:
 
 
 async def once(model: Model, messages: list[Message], schemas: list[dict[str, Any]], more: dict[str, Any]) -> Reply:
-    """Ask a real model once. Raises `Fault`, or `ModelError` where this machine or its way to the provider lacks something."""
+    """Ask a real model once. Raises `Fault`, or `ModelError` where this machine or its way to the provider lacks something.
+
+    Their `calls` say what is known of one that the provider answered, and that is paid for, though nothing came of it.
+    """
     lite, started = litellm(), time.perf_counter()
     way = await direct.way(model, lite, schemas, more)
     with wire.exchange(replies.legible) as seen:
@@ -46,14 +50,14 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
                     if reply := direct.plain(seen, time.perf_counter() - started):
                         return reply
                 response = await lite.acompletion(**model.request(messages, schemas, model.sent()["parameters"], **more))
+            reply = replies.read(response, seen, time.perf_counter() - started)
         except Exception as error:
             fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
-            raise ModelError(f"{model.label}: {fault}") if isinstance(fault, ModelError) else fault from None
-    try:
-        reply = replies.read(response, seen, time.perf_counter() - started)
-    except EmptyReply as empty:
-        empty.call = _priced(model, empty.call)
-        raise
+            fault = ModelError(f"{model.label}: {fault}") if isinstance(fault, ModelError) else fault
+            if isinstance(fault, Fault | ProviderError | ModelError):
+                calls = fault.calls or lost(seen, time.perf_counter() - started)
+                fault.calls = tuple(_priced(model, call) for call in calls)
+            raise fault from None
     return reply._replace(call=_priced(model, reply.call))
 
 

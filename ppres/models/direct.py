@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from ppres.conversation import Call, Message, Reply
 from ppres.models import faults, redaction, rehearsal, replies, wire
 from ppres.models.faults import Fault
+from ppres.models.usage import count
 
 if TYPE_CHECKING:
     from ppres.models.model import Model
@@ -207,7 +208,7 @@ def _usual(payload: dict[str, Any], choice: dict[str, Any], message: Message, he
 def _counts(name: str, told: Any) -> bool:
     if isinstance(told, dict) and name.endswith("_details"):
         return all(_counts(of, value) for of, value in told.items())
-    whole = told is None or (isinstance(told, int) and replies.count(told) is not None)
+    whole = told is None or (isinstance(told, int) and count(told) is not None)
     return whole and name not in ("cost", "input_tokens", "output_tokens")  # a cost, and the counts of other protocols
 
 

@@ -31,6 +31,9 @@ _LONGEST_PAUSE = 86_400.0  # seconds: who asks for more has no clock
 class Fault(Exception):
     """A call that gave no reply."""
 
+    calls: tuple[Call, ...] = ()
+    """What is known of it, where the provider made an answer: it is paid for all the same."""
+
     def __init__(self, text: str, means: str = "passing", status: int | None = None, pause: float | None = None):
         super().__init__(text)
         self.means = means
@@ -40,29 +43,23 @@ class Fault(Exception):
         """Seconds that the provider asks to wait."""
 
 
-class EmptyReply(Fault):
-    """The provider answered without an answer. `call` is what is known of the call: it is paid for all the same."""
-
-    def __init__(self, text: str, call: Call):
-        super().__init__(text)
-        self.call = call
-
-
 def of(error: Exception, seen: Exchange) -> Exception:
     """What an error of a call is: a `Fault`, or the error itself where nothing was answered and it is a bug of ours.
 
     Any error of reading an answer is about that answer, and ends one conversation at most.
     """
+    if isinstance(error, Fault):
+        return error
     kinds = {kind.__name__ for kind in type(error).__mro__}  # names: litellm, which has the classes, is slow to import
     ours = not {"OpenAIError", "TimeoutError"} & kinds
-    if ours and not _went_well(seen.status):
+    if ours and not went_well(seen.status):
         return error
     payload = seen.json()
     if ours or choice_in(payload).get("message"):  # a reply all the same: what the model says in it is no error of the provider
         why = f"{type(error).__name__}: {plain(error)}" if ours else plain(error)
         return Fault(f"a reply that cannot be read: {why}", "unreadable", seen.status)
     codes, words = told(payload)
-    if not words and not _went_well(seen.status):
+    if not words and not went_well(seen.status):
         words = seen.body[:_LOOKED_AT].decode("utf-8", "replace") or str(error)
     status = _status(error, seen, payload)
     if seen.status is None:  # litellm asked nobody, or in a way of its own
@@ -70,7 +67,7 @@ def of(error: Exception, seen: Exchange) -> Exception:
     codes |= {code(kind) for kind in kinds & {"ContextWindowExceededError", "ContentPolicyViolationError"}}
     pause = _pause(seen.headers or _headers(error), f"{words} {payload if isinstance(payload, dict) else ''}"[:_LOOKED_AT])
     means = meaning(status, codes, words, pause)
-    if means == "passing" and _went_well(seen.status) and isinstance(payload, dict) and "error" not in payload:
+    if means == "passing" and went_well(seen.status) and isinstance(payload, dict) and "error" not in payload:
         means = "unreadable"
     return Fault(plain(error), means, status, pause)
 
@@ -112,7 +109,7 @@ def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
 def _status(error: Exception, seen: Exchange, payload: Any) -> int | None:
     """The provider's status; of an error that came in spite of a good one, the one it names itself."""
     status = seen.status
-    if status is None or _went_well(status):
+    if status is None or went_well(status):
         inner = payload.get("error") if isinstance(payload, dict) else None
         return status_in(inner) if isinstance(inner, dict) else status_in({"code": getattr(error, "status_code", None)})
     return status
@@ -124,7 +121,8 @@ def status_in(error: dict[str, Any]) -> int | None:
     return int(digits) if digits.isdecimal() and 100 <= int(digits) < 600 else None
 
 
-def _went_well(status: int | None) -> bool:
+def went_well(status: int | None) -> bool:
+    """Whether a status says that there is an answer."""
     return status is not None and 200 <= status < 300
 
 

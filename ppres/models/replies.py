@@ -7,18 +7,15 @@ field is put right before litellm sees it, and the message as it came is kept be
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from typing import Any
 
 from ppres.conversation import Call, Message, Reply, refusal_field
 from ppres.models import faults, redaction
-from ppres.models.faults import EmptyReply, Fault
+from ppres.models.faults import Fault
 from ppres.models.meanings import meaning
+from ppres.models.usage import count, dollars, plausible
 from ppres.models.wire import Exchange
-
-MOST_TOKENS = 10**9  # of one call; what is more, or less than none, or no whole number, is no count
-MOST_DOLLARS = 10**6
 
 # How providers say that a text is at its end. litellm calls network errors and whatever else it does not know "stop" as well.
 _ENDINGS = (None, "stop", "STOP", "end_turn", "stop_sequence", "STOP_SEQUENCE", "COMPLETE", "eos", "eos_token")
@@ -29,16 +26,7 @@ _BROKEN = ("error", "network_error", "abort", "insufficient_system_resource")
 
 
 def read(response: Any, seen: Exchange, seconds: float) -> Reply:
-    """A reply as we keep it. Raises `EmptyReply` where there is none: that is the provider's fault, not the model's behaviour."""
-    try:
-        return _read(response, seen, seconds)
-    except Fault:
-        raise
-    except Exception as error:
-        raise faults.of(error, seen) from None
-
-
-def _read(response: Any, seen: Exchange, seconds: float) -> Reply:
+    """A reply as we keep it. Raises `Fault` where there is none: that is the provider's fault, not the model's behaviour."""
     choices = getattr(response, "choices", None) or [None]
     message = getattr(choices[0], "message", None)
     finish = getattr(choices[0], "finish_reason", None)
@@ -50,7 +38,7 @@ def _read(response: Any, seen: Exchange, seconds: float) -> Reply:
     call = Call(
         prompt_tokens=prompt,
         completion_tokens=completion if prompt else completion or None,
-        cost=_dollars(response._hidden_params.get("response_cost")) if prompt else None,
+        cost=dollars(response._hidden_params.get("response_cost")) if prompt else None,
         finish_reason=named(finish),
         native_finish_reason=named(native),
         seconds=round(seconds, 3),
@@ -60,13 +48,13 @@ def _read(response: Any, seen: Exchange, seconds: float) -> Reply:
     )
     payload = seen.json()
     if native not in _WHOLE and isinstance(error := faults.choice_in(payload).get("error"), dict) and error:
-        raise _broken_off(error, cleared({}, call).call)
+        raise _broken_off(error, call)
     kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
     said = kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or _reasoned(kept)
     if not (said or finish in _CUT):
-        raise EmptyReply("a reply without text and without a tool call", cleared({}, call).call)
+        raise _without_answer("a reply without text and without a tool call", call)
     if finish not in _CUT and native not in _ENDINGS and (native in _BROKEN or not kept.get("tool_calls")):
-        raise EmptyReply(f"a reply that did not end by itself (finish_reason {native!r})", cleared({}, call).call)
+        raise _without_answer(f"a reply that did not end by itself (finish_reason {native!r})", call)
     if received := _message(payload):
         told = legible_message(received)
         for mine, its in zip(kept.get("tool_calls") or (), told.get("tool_calls") or (), strict=False):
@@ -85,7 +73,13 @@ def _broken_off(error: dict[str, Any], call: Call) -> Fault:
     """What a gateway says of a reply that broke off behind it: it had committed itself to status 200 by then."""
     codes, words = faults.told({"error": error})
     means, text = meaning(faults.status_in(error), codes, words), faults.plain(Exception(words or json.dumps(error)))
-    return EmptyReply(text, call) if means in ("passing", "rejected") else Fault(text, means)
+    return _without_answer(text, call, "passing" if means == "rejected" else means)
+
+
+def _without_answer(text: str, call: Call, means: str = "passing") -> Fault:
+    fault = Fault(text, means)
+    fault.calls = (cleared({}, call).call,)
+    return fault
 
 
 def _tidy(message: Message) -> Message:
@@ -99,22 +93,6 @@ def _tidy(message: Message) -> Message:
 def _reasoned(kept: Message) -> bool:
     """Whether a model thought, and said nothing: that is what it did, and asking again would hide it."""
     return any(kept.get(name) for name in ("reasoning_content", "reasoning", "thinking_blocks"))
-
-
-def count(told: Any) -> int | None:
-    """A count of tokens that can be one; some gateways write it as a text, or with a point."""
-    if (isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 12) or (
-        isinstance(told, float) and told.is_integer()
-    ):
-        told = int(told)
-    whole = isinstance(told, int) and not isinstance(told, bool)
-    return told if whole and 0 <= told <= MOST_TOKENS else None
-
-
-def _dollars(told: Any) -> float | None:
-    """A cost that can be one; None for 0 too, which litellm says where it knows no price."""
-    known = isinstance(told, int | float) and math.isfinite(told) and 0 < told <= MOST_DOLLARS
-    return float(told) if known else None
 
 
 def named(told: Any) -> str | None:
@@ -142,7 +120,7 @@ def legible(body: bytes) -> bytes:
     if not isinstance(payload, dict):
         return body
     for name in ("usage", "usageMetadata"):
-        if name in payload and (counts := _counts(payload[name], of_choices="choices" in payload)) != payload[name]:
+        if name in payload and (counts := plausible(payload[name], "choices" in payload)) != payload[name]:
             odd.append(name)
             payload[name] = counts
     if "choices" in payload and not payload.keys() <= _READ:  # litellm makes each field an attribute of its own, over what is there
@@ -166,37 +144,6 @@ def legible(body: bytes) -> bytes:
 
 NAMES = {"id", "object", "model", "system_fingerprint", "provider", "service_tier"}
 _READ = NAMES | {"created", "choices", "usage", "error", "citations", "search_results"}
-
-
-def _counts(usage: Any, of_choices: bool = False) -> Any:
-    """A usage with counts as whole numbers, and without those that are none; None where it is none at all."""
-    if not isinstance(usage, dict):
-        return None
-    names = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"} if of_choices else {}  # other protocols' names
-    told = {names[name]: usage[name] for name in names if name in usage} | usage
-    kept = {name: _counts(value) if isinstance(value, dict) else value for name, value in told.items()}
-    whole = {name: count(value) for name, value in kept.items() if "token" in name.lower() and isinstance(value, str | float)}
-    counts = {name: whole.get(name, value) for name, value in kept.items() if not _no_count(name, value)}
-    return _within(counts) if of_choices else counts
-
-
-def _within(usage: dict[str, Any]) -> dict[str, Any]:
-    """Without parts of more tokens than there are of all: a cost would be counted by them. Some providers count parts beside."""
-    prompt, completion, total = (usage.get(f"{name}_tokens") or 0 for name in ("prompt", "completion", "total"))
-    most = {"prompt": max(prompt, total - completion), "completion": max(completion, total - prompt)}
-    parts = {f"{name}_tokens_details": most[name] for name in most} | {n: most["prompt"] for n in usage if "cache" in n}
-    return {name: _at_most(value, parts[name]) if name in parts else value for name, value in usage.items()}
-
-
-def _at_most(part: Any, most: int) -> Any:
-    if isinstance(part, dict):
-        return {name: kept for name, value in part.items() if (kept := _at_most(value, most)) is not None}
-    return None if isinstance(part, int) and part > most else part
-
-
-def _no_count(name: str, value: Any) -> bool:
-    known = value is None or (isinstance(value, dict | list) and "details" in name.lower())
-    return "token" in name.lower() and not known and count(value) is None
 
 
 def _legible_choice(choice: dict[str, Any]) -> dict[str, Any]:

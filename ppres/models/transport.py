@@ -14,14 +14,14 @@ from contextlib import suppress
 from typing import TypeVar
 
 from ppres.conversation import Call, ProviderError, visible
-from ppres.models.faults import EmptyReply, Fault, ModelError
+from ppres.models.faults import Fault, ModelError
 
 T = TypeVar("T")
 
 FIRST_WAIT = 0.5  # seconds before the second attempt; each further wait is twice as long, with jitter
 LONGEST_WAIT = 60.0
 DEADLINE = 900.0  # seconds from the first attempt after which a call is given up
-EMPTY_TRIES = 5  # replies without an answer, which are paid for, or that cannot be read, until a call is given up
+EMPTY_TRIES = 5  # replies that are paid for and give no answer, or that cannot be read, until a call is given up
 SILENCE = 60.0  # seconds between lines that tell a person of faults
 
 
@@ -32,7 +32,17 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
     on, `ModelError` where no conversation with the model can; their `calls` gave no answer. Neither shows the provider's own error
     behind it, which may repeat a key.
     """
-    empty: tuple[Call, ...] = ()
+    vain: list[Call] = []
+    try:
+        answer, tries = await _tried(attempt, name, gate, tokens, vain)
+    except (ProviderError, ModelError) as final:
+        final.calls = (*vain, *final.calls)
+        raise
+    return answer, tries, (*vain,)
+
+
+async def _tried(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float, vain: list[Call]) -> tuple[T, int]:
+    """What `attempt` returns in the end, and how many it took; what others were paid for is put into `vain`."""
     await gate.enter(tokens, name)
     started, tries = time.monotonic(), 1
     while True:
@@ -41,10 +51,8 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
             answer = await attempt()
         except Fault as fault:
             gate.leave(began, limited=fault.status == 429, pause=fault.pause)
-            empty += (fault.call,) if isinstance(fault, EmptyReply) else ()
-            final = _final(fault, name, gate) or _too_late(fault, name, gate, started, tries, len(empty))
-            if final:
-                final.calls = empty
+            vain += fault.calls
+            if final := _final(fault, name, gate) or _too_late(fault, name, gate, started, tries, len(vain)):
                 raise final from None
             if tries > 2 and gate.told + SILENCE < time.monotonic():
                 gate.told = time.monotonic()
@@ -56,7 +64,7 @@ async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, to
         else:
             gate.answered[name] = time.monotonic()
             gate.leave(began, grow=True)
-            return answer, tries, empty
+            return answer, tries
         await gate.enter(tokens, name)
         tries += 1
 
@@ -83,12 +91,12 @@ def _final(fault: Fault, name: str, gate: Gate) -> ProviderError | ModelError | 
     return ProviderError(str(fault))
 
 
-def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, empty: int) -> ProviderError | ModelError | None:
+def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, vain: int) -> ProviderError | ModelError | None:
     """What ends a call that was tried for too long; nothing where it may be tried again."""
     pause = fault.pause or 0.0
     asked = f", and asks to wait {pause / 60:.0f} minutes" if pause > SILENCE else ""
     text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {fault}{asked}"
-    if empty >= EMPTY_TRIES or (tries >= EMPTY_TRIES and fault.means == "unreadable"):
+    if vain >= EMPTY_TRIES or (tries >= EMPTY_TRIES and fault.means == "unreadable"):
         return ProviderError(text)
     if time.monotonic() + (pause or FIRST_WAIT) <= started + DEADLINE:
         return None

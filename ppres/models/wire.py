@@ -22,7 +22,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ppres.conversation import ProviderError
 from ppres.models import loop, redaction
-from ppres.models.faults import Fault, ModelError
+from ppres.models.faults import Fault, ModelError, went_well
 
 MOST = 64 * 2**20  # bytes of a reply, unpacked; the longest that a model writes is a hundredth of it
 _LAYERS = 3  # times that a reply may be packed
@@ -47,6 +47,8 @@ class Exchange:
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    part: bytes = b""
+    """What had come of an answer that broke off."""
     fault: Exception | None = None
     """What is wrong on our side of the provider, whatever litellm makes of it."""
 
@@ -94,7 +96,7 @@ def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
             seen.request, seen.url, seen.sent = request.content, str(request.url), request.headers
             raise Rehearsed
         if not seen.arrived:
-            seen.status, seen.headers, seen.body = None, {}, b""
+            seen.status, seen.headers, seen.body, seen.part = None, {}, b"", b""
             redaction.sent(request.headers)
             request.headers["accept-encoding"] = ENCODINGS
             try:
@@ -143,18 +145,22 @@ async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str]
         seen.fault = _redirected(url, headers["location"])
         raise seen.fault
     body, length = [], 0
-    async for part in parts:
-        body.append(part)
-        length += len(part)
-        if length > MOST:
+    try:
+        async for part in parts:
+            body.append(part)
+            length += len(part)
+            if length > MOST:
+                raise _too_long(seen)
+        encodings = [name.strip().lower().removeprefix("x-") for name in headers.get("content-encoding", "").split(",")]
+        layers = [_BITS[name] for name in reversed(encodings) if name in _BITS]
+        if len(layers) > _LAYERS:
             raise _too_long(seen)
-    encodings = [name.strip().lower().removeprefix("x-") for name in headers.get("content-encoding", "").split(",")]
-    layers = [_BITS[name] for name in reversed(encodings) if name in _BITS]
-    if len(layers) > _LAYERS:
-        raise _too_long(seen)
-    raw = b"".join(body)
-    for bits in layers:
-        raw = _unpacked(raw, bits, seen)
+        raw = b"".join(body)
+        for bits in layers:
+            raw = _unpacked(raw, bits, seen)
+    except BaseException:
+        seen.part = b"".join(body) if went_well(status) else b""
+        raise
     seen.status, seen.headers, seen.body = status, headers, raw
 
 

@@ -1,0 +1,123 @@
+"""Numbers that can be none are none, and what the provider made is paid for, whatever became of it."""
+
+import json
+import math
+
+import faults
+import pytest
+from providers import PERSONA, Saying, Telling, at, priced, run, usual
+
+import ppres as pp
+from ppres.conversation import ProviderError
+from ppres.models import replies, transport, wire
+from ppres.models.budget import Meter
+from ppres.models.loop import wait_for
+from ppres.models.usage import dollars
+
+ABSURD = [-1_000_000, 10**400, 1.5, "lots", math.nan, math.inf, [1], True, 10**10]
+
+
+@pytest.mark.parametrize("number", ABSURD, ids=str)
+def test_an_absurd_count_is_not_believed_and_no_budget_is_endless(number, cell):
+    priced("absurd", prompt=1e-3)
+    usage = {"prompt_tokens": number, "completion_tokens": number, "total_tokens": number, "cost": number}
+    usage["prompt_tokens_details"] = {"cached_tokens": number}
+    with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:
+        frame = run(cell, at(server, "absurd"), 20, concurrency=1, budget=5.0, max_tokens=20_000)
+        assert 0 < len(server.requests) < 30  # what is not said is estimated, and spent
+        assert frame.prompt_tokens.isna().all() and frame.cost.isna().all()
+    assert pp.frame().equals(frame)
+    assert pp.spent().notna().all()
+
+
+def test_counts_that_are_none_are_left_out_and_the_others_stay(cell):
+    usage = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15, "prompt_tokens_details": {"cached_tokens": -5}}
+    with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:
+        frame = run(cell, at(server), 1)
+    assert (frame.prompt_tokens[0], frame.completion_tokens[0]) == (24, 6)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 10**7}},
+        {"prompt_tokens_details": {"cache_creation_token_details": {"ephemeral_5m_input_tokens": 10**7}, "audio_tokens": 10**7}},
+        {"completion_tokens_details": {"reasoning_tokens": 10**7, "audio_tokens": 10**7, "text_tokens": 10**7}},
+        {"cache_read_input_tokens": 10**7},
+        {"cache_creation_input_tokens": 10**7, "prompt_cache_hit_tokens": 10**7},
+        {"server_tool_use": {"web_search_requests": 10**7, "tool_search_requests": -5}},
+        {"server_tool_use": {"web_search_requests": -(10**9)}},
+        {"server_side_tool_usage_details": {"web_search_calls": 10**9}, "num_sources_used": 10**9},
+        {"prompt_tokens_details": {"image_count": 10**9, "query_count": 10**9, "web_search_requests": 10**9}},
+        {"cost": 10**5},
+        {"cost": -5.0, "cost_details": {"upstream_inference_cost": 10**9}, "cost_in_usd_ticks": 10**15},
+        {"num_search_queries": 10**9, "citation_tokens": 10**9},
+    ],
+    ids=str,
+)
+def test_a_count_that_cannot_be_one_costs_nothing(more, cell):
+    import litellm
+
+    dear = {name: 1e-5 for name in litellm.model_cost["gpt-4o"] if name.endswith("_cost_per_token")}
+    dear |= dict.fromkeys(("cache_read_input_token_cost", "cache_creation_input_token_cost", "input_cost_per_token"), 1e-5)
+    dear |= dict.fromkeys(("output_cost_per_token", "output_cost_per_reasoning_token", "output_cost_per_audio_token"), 1e-5)
+    dear |= {"search_context_cost_per_query": dict.fromkeys(("search_context_size_low", "search_context_size_medium"), 0.03)}
+    litellm.register_model({"openai/parts": dear | {"litellm_provider": "openai", "mode": "chat"}})
+    usage = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105} | more
+    with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:
+        frame = run(cell, at(server, "parts"), 1)
+    assert (frame.prompt_tokens[0], frame.completion_tokens[0]) == (200, 10)
+    assert 0 < frame.cost[0] < 0.01
+
+
+def test_parts_that_a_provider_counts_beside_the_whole_stay():
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 315}
+    usage |= {"completion_tokens_details": {"reasoning_tokens": 300}, "prompt_tokens_details": {"cached_tokens": 10}}
+    body = json.dumps({"choices": [], "usage": usage, "created": None}).encode()
+    assert json.loads(replies.legible(body))["usage"] == usage
+
+
+@pytest.mark.parametrize("usage", ["lots", [1], 5, None, {}])
+def test_a_usage_that_is_none_at_all_is_unknown(usage, cell):
+    with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:
+        frame = run(cell, at(server), 1)
+    assert frame.stop_reason.tolist() == ["ended"]
+    assert frame.prompt_tokens.isna().all()
+
+
+@pytest.mark.parametrize("cost", [math.nan, math.inf, -1.0, 1e300, "1", None, 0])
+def test_a_cost_that_is_none_is_unknown(cost):
+    assert dollars(cost) is None
+    meter = Meter(budget=1.0)
+    assert meter.left()[0] == 1.0
+
+
+READABLE = ("text_choices", "twice", "no_utf8", "no_gzip", "filter_in_choice")
+
+
+@pytest.mark.parametrize("kind", [*READABLE, "cut", "stream", "closed_middle", "chunks_cut", "no_choices"])
+def test_an_answer_of_no_use_is_charged_kept_and_counted(kind, cell):
+    """The provider has made it, whatever became of it: by the usage that is left of it, or by what it may have been at most."""
+    priced("useless", prompt=1e-2, completion=1e-2)
+    with faults.Faulty(1.0, [kind], persona=PERSONA) as server:
+        frame = run(cell, at(server, "useless", max_tokens=2_000), 1 if kind in READABLE else 9, budget=100, concurrency=1)
+        tries, took = server.begun, sum(map(sum, server.usage))
+    if kind in READABLE:
+        ended = frame.cost[frame.stop_reason == "content_filter"].sum()
+        assert pp.spent().paused + ended == pytest.approx(took / 100) and took
+    else:  # of $20 each and the prompt
+        assert tries == transport.EMPTY_TRIES and frame.stop_reason.tolist() == ["provider_error"]
+
+
+def test_what_was_paid_for_before_the_error_that_ends_it_is_charged(monkeypatch):
+    """The last of several attempts may fail in a way of its own."""
+    priced("useless", prompt=1e-3)
+    meter, asked = Meter(budget=50), [{"role": "user", "content": "x"}]
+    with Saying(*[({"content": ""}, "stop")] * 2, 401, usage=(10_000, 5)) as server, pytest.raises(pp.ModelError):
+        wait_for(meter.ask("a", at(server, "useless"), asked, []))
+    assert meter.dollars == pytest.approx(20)
+    monkeypatch.setattr(wire, "MOST", 1_000)
+    too_long = pytest.raises(ProviderError, match="which is not read to its end")
+    with Saying(({"content": ""}, "stop"), ({"content": "x" * 2_000}, "stop"), usage=(10_000, 5)) as server, too_long:
+        wait_for(meter.ask("a", at(server, "useless"), asked, []))
+    assert (meter.dollars, meter.tokens) == (pytest.approx(40), 4 * 10_005)  # its usage had come by then
