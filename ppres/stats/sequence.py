@@ -65,9 +65,9 @@ def sequence(
     cells = checked_cells(frame, names, weights)[0] if weights else {outcome: {(): 1.0}}
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
-        tables = []
+        tables, known = [], part[part[outcome].notna()]
         for name, told in cells.items():
-            arms = [part[rows_of_cell(part, names, cell)].dropna(subset=outcome) for cell in told]
+            arms = [known[rows_of_cell(known, names, cell)] for cell in told]
             tables.append(_looks(name, arms, [*told.values()], outcome, level, margin, order))
         tables.sort(key=lambda table: table["n"].eq(0).all())  # the columns are those of the first
         if not tables[0]["n"].any():
@@ -155,8 +155,7 @@ def _counted(values: Array, ends: Whole) -> tuple[Array, Whole]:
 def _log_capital(told: Array, counts_of: Whole, mean: Array, lowest: float) -> Array:
     """Log of what 1 has become at each look, by bets that the values, none below `lowest`, have a higher mean than this."""
     import numpy as np
-    from scipy.special import logsumexp
 
     bets = np.array(_BETS)
     won = 1 + bets * ((told - lowest) / np.maximum(mean - lowest, 1e-300)[:, None] - 1)[..., None]  # looks x values x bets
-    return np.asarray(logsumexp(np.einsum("nv,nvb->nb", counts_of, np.log(won)), axis=1) - math.log(len(bets)))
+    return np.asarray(np.logaddexp.reduce(np.einsum("nv,nvb->nb", counts_of, np.log(won)), axis=1) - math.log(len(bets)))
