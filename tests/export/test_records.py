@@ -74,6 +74,7 @@ def test_a_line_is_the_whole_rollout_with_a_canary(store, tmp_path):
     assert record["outcomes"] == transcript["outcomes"]
 
 
+@pytest.mark.filterwarnings("ignore:Mismatched null-like values:FutureWarning")  # of pandas 2, for None beside NaN
 def test_a_parquet_file_is_the_frame(store, tmp_path):
     df = pp.frame(store=store)
     kept = pd.read_parquet(pp.to_parquet(df, tmp_path / "df.parquet", store=store))

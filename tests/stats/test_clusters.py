@@ -166,7 +166,8 @@ def test_a_single_cluster_is_too_few_and_says_so():
     row = stats.differences(one, "peer", "a", "b", cluster="wording", margin=0.1).iloc[0]
     assert row[["low", "high", "p"]].isna().all() and not math.isnan(row.estimate)
     assert (row.estimator, row.verdict) == ("too few clusters (1)", "")
-    table = stats.rates(pd.concat([frame, one.assign(preserved=pd.NA, wording=99)]), "wording", cluster="wording")
+    unknown = one.assign(preserved=pd.array([pd.NA] * len(one), dtype="boolean"), wording=99)
+    table = stats.rates(pd.concat([frame, unknown]), "wording", cluster="wording")
     assert table.low.isna().all() and table.rate.notna().sum() == 8
     with pytest.raises(KeyError, match="'phrase'"):
         stats.rates(frame, cluster="phrase")
