@@ -298,4 +298,20 @@ def _keys_in(text: str) -> bool:
 def _like_a_key(piece: str) -> bool:
     """Whether a part of an address is no name and no number of an account: those are in hexadecimal."""
     long = any(re.search("[g-zG-Z]", run) and re.search("[0-9]", run) for run in re.findall("[A-Za-z0-9]{20,}", piece))
-    return long or (_KEY.search(piece) is not None and by_chance(piece))
+    return long or _restless(piece) or (_KEY.search(piece) is not None and by_chance(piece))
+
+
+def _restless(piece: str) -> bool:
+    """Whether small letters, capitals and digits alternate as in no name: two numbers run into a word, or words have two letters.
+
+    In names they do for sizes and versions alone (Qwen2-VL-72B, Gpt4oMini). Without capitals it may be the id of an endpoint.
+    """
+    if sum(map(str.isalnum, piece)) < 10 or not all(re.search(kind, piece) for kind in ("[a-z]", "[A-Z]", "[0-9]")):
+        return False
+    runs = [run for run in re.findall("[A-Za-z0-9]{12,}", piece) if len(run) <= 2.25 * len(_PART.findall(run))]
+    return bool(runs) or len(_INTO.findall(piece)) > 1
+
+
+_SIZE = "[BKMGTEXONZbkmgtexonz](?![a-z])"
+_INTO = re.compile(f"[0-9]+(?!{_SIZE})(?=[A-Za-z])")
+_PART = re.compile(f"[A-Z]?[0-9]+(?=[A-Z][a-z]|$)|[0-9]+{_SIZE}|[0-9]+|[A-Z]?[a-z]+|[A-Z]+(?![a-z])")

@@ -70,7 +70,7 @@ def measure(asked):
         import ppres as pp
 
         cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative", dataset="factual")
-        model = pp.Model("openai/m", api_base=url, family="Gemini")
+        model = pp.Model(asked.model, api_base=url, family="Gemini")
         frame = pp.run(cell, model, 4, store="warm.sqlite", progress=False)
         assert (frame.turns == asked.turns).all()
         told = pp.transcript(frame.id[0], store="warm.sqlite")
@@ -98,7 +98,7 @@ async def bare(messages, schemas, url, asked):
         for _ in todo:
             for cut in cuts:
                 more = {"api_base": url, "api_key": "none", "temperature": 1.0, "max_retries": 0}
-                await litellm.acompletion(model="openai/m", messages=messages[:cut], tools=schemas, **more)
+                await litellm.acompletion(model=asked.model, messages=messages[:cut], tools=schemas, **more)
 
     await asyncio.gather(*(worker() for _ in range(asked.concurrency)))
 
@@ -120,7 +120,7 @@ def by_inspect(messages, schemas, url, asked):
 
 def one_round(side, checkout, asked):
     with tempfile.TemporaryDirectory() as folder:
-        options = [f"--{name}={getattr(asked, name)}" for name in ("conversations", "concurrency", "turns", "long")]
+        options = [f"--{name}={getattr(asked, name)}" for name in ("conversations", "concurrency", "turns", "long", "model")]
         command = [sys.executable, __file__, "--measure", side, *options]
         env = os.environ | {"PYTHONPATH": os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])}
         done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=True)
@@ -134,6 +134,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     for name, default in (("conversations", 60), ("concurrency", 16), ("turns", 10), ("long", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--model", default="openai/m", help="of a provider that litellm asks itself: hosted_vllm/m")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     asked = parser.parse_args()

@@ -159,6 +159,37 @@ def test_what_was_sent_as_a_key_is_one_wherever_it_came_from():
     assert redaction.redact("ya29.A0ARrdaM-fetched-0123 hunter-0123456789 anything") == "[secret] [secret] anything"
 
 
+# What stands in the path of an address: of servers as people name them, and what hosts with a key in the path have there.
+NAMES = [
+    *("Gpt4oMiniProd01", "Gemma3nE4BIt", "Llama3Instruct70B", "Llama4Scout17B16E", "Qwen2Vl7BInstruct", "DeepSeekV3Chat0324"),
+    *("GPT41Nano2025", "GPT4oEastUS2", "TeamA1ProdV2", "OpenAIGateway2024", "Phi3Mini4kInstruct", "Mixtral8x7BInstruct"),
+    *("Qwen3-235B-A22B-Instruct-2507-FP8", "Llama-4-Maverick-17B-128E-Instruct-FP8", "Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf"),
+    *("HuggingFaceTGI-Llama2-7B-2023-10-01T12-00Z", "anthropic.claude-3-5-sonnet-20241022-v2%3A0", "ERNIE-4.5-21B-A3B-PT"),
+    *("xyz1234abcd", "k7x2m9q4w1z8ab", "4512345678901234567", "550e8400-e29b-41d4-a716-446655440000", "EXAONE-4.0-1.2B"),
+]
+KEYS = [
+    *("hunter2Hunter2xyz", "Zx8Kq2Lm9Pw4", "Xk29sLq81mZp04Qw", "tok_8fJ2kQ9zLm3Xv7Bn", "pA55w0rdQ7zX", "7Hq-zP2x-Lm9K-4vBn"),
+    *("M3x9Lk2Pq7", "T3stK3y!2024", "sk-proj-AbC123dEf456GhI789", "gsk_a8Jd7sK2lPq9Zx7Vb3Nm", "AIzaSyA1b2C3d4E5f6G7h8I9j0"),
+    *("9f86d081884c7d659a2feaa0c55ad015", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "glpat-aB3dE5fG7hJ9kL1m"),
+    *("r8_Hd83kSl29dkWq0zPx", "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "AKIAIOSFODNN7EXAMPLE"),
+    *("Qm9vTXVjaEVudHJvcHk9", "hf_QwErTyUiOp123456"),
+    *("wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", "hunter2Hunter2xyz%2Fopenai"),
+]
+
+
+@pytest.mark.parametrize("piece", NAMES)
+def test_the_name_of_a_deployment_in_an_address_is_no_key(piece):
+    for address in (f"https://host.example/v1/{piece}/openai", f"https://host.example/{piece}"):
+        assert pp.Model("openai/x", api_base=address).api_base == address
+
+
+@pytest.mark.parametrize("piece", KEYS)
+def test_a_key_in_the_path_of_an_address_is_none_of_its_names(piece):
+    for address in (f"https://host.example/v1/{piece}/", f"http://127.0.0.1:8000/{piece}/v1"):
+        with pytest.raises(pp.ModelError, match="api_base must not hold what looks like a key"):
+            pp.Model("openai/x", api_base=address)
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -203,6 +234,16 @@ def test_an_address_with_a_key_is_refused_and_not_repeated(address, monkeypatch)
         "https://eu-west1-aiplatform.example/v1/projects/my-project-2024/locations/eu/endpoints/openapi",
         "https://models.example/v1/claude-sonnet-4@20250514",
         "http://vllm_server:8000/v1",
+        "https://contoso-eastus2.openai.azure.com/openai/deployments/Gpt4oMiniProd01/chat",
+        "https://my-project.services.ai.azure.com/models",
+        "https://api.cloudflare.com/client/v4/accounts/023e105f4ecef8ad9ca31a8372d0c353/ai/v1",
+        "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1",
+        "https://runtime.sagemaker.us-east-1.amazonaws.com/endpoints/jumpstart-dft-llama-3-1-8b-20250102-030405/invocations",
+        "https://us-central1-aiplatform.googleapis.com/v1/projects/my-project-123456/locations/us-central1/endpoints/openapi",
+        "https://openrouter.ai/api/v1",
+        "https://a1b2-203-0-113-7.ngrok-free.app/v1",
+        "https://myaccount--vllm-serve-Qwen2-5-72B.modal.run/v1",
+        "https://router.huggingface.co/hf-inference/models/mistralai/Mixtral-8x7B-Instruct-v0.1/v1",
         "localhost:8000/v1",
         "http://localhost:8000",
     ],
