@@ -7,10 +7,13 @@ Nothing of the harness's own event stream is read. Requests are told apart into 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from aiohttp import web
 
 from ppres import codec
 from ppres.conversation import LIMITS, Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of, parts
@@ -60,10 +63,6 @@ class Thread:
         return [next(own) if message["role"] == "tool" else message for message in news]
 
 
-class _Refused(Exception):
-    """A request that is not answered, with a status and what is said of it."""
-
-
 class Gateway:
     """Answers the requests of one rollout, and keeps its transcript."""
 
@@ -88,111 +87,87 @@ class Gateway:
         self._said: dict[str, Message] = {}
         """The model's messages by their calls, as a harness that starts a thread anew brings some of them along."""
         self._turn = asyncio.Lock()
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[Any]] = set()
+        app = web.Application(client_max_size=MOST)
+        app.router.add_route("*", "/mcp" if world else "/none", self._served)
+        app.router.add_route("*", "/{path:.*}", self._respond)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
     async def serve(self, waiting: socket.socket) -> None:
         """Answer what comes in at a listening socket."""
-        self._server = await asyncio.start_server(self._connected, sock=waiting)
+        await self._runner.setup()
+        await web.SockSite(self._runner, waiting).start()
 
     async def close(self) -> None:
         """Answer nothing any more: who asked is gone."""
-        if self._server:
-            self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await self._runner.cleanup()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(task := asyncio.current_task())  # type: ignore[arg-type]
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                line, *fields = head.decode("latin-1").split("\r\n")
-                method, path, *_ = line.split(" ")
-                headers = {name.strip().lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
-                await self._respond(writer, method, path, headers, await _body(reader, headers))
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError, ValueError, asyncio.CancelledError):
-            pass  # closed, by either side, or no HTTP: nobody to be told
-        finally:
-            self._open.discard(task)
-            writer.close()
-
-    async def _respond(self, writer: asyncio.StreamWriter, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+    async def _respond(self, asked: web.Request) -> web.StreamResponse:
         """Answer one request. While the model takes its time line breaks are sent."""
-        begun = False
-
-        def send(status: int, kind: str, part: bytes) -> None:
-            nonlocal begun
-            head = f"HTTP/1.1 {status} -\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n"
-            writer.write((b"" if begun else head.encode()) + b"%x\r\n%b\r\n" % (len(part), part))
-            begun = True
-
-        if self.world and path == "/mcp":
-            try:
-                send(*self._serve(self.world, method, body))
-            except ScenarioError as error:
-                self._fail(error)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                send(400, "text/plain", f"unreadable: {error!r}"[:200].encode())
-            writer.write(b"0\r\n\r\n")
-            return await writer.drain()
+        known, request, streamed = await self._read(asked)
+        kind = "text/event-stream" if streamed else "application/json"
+        response = web.StreamResponse(headers={"content-type": kind})
+        answering = asyncio.ensure_future(self._answer(known, request, streamed))
         try:
-            known, request, streamed = self._read(method, path, headers, body)
-        except _Refused as refused:
-            status, said = refused.args
-            send(status, "application/json", json.dumps({"error": {"message": said, "code": status}}).encode())
-        else:
-            kind = "text/event-stream" if streamed else "application/json"
-            answering = asyncio.ensure_future(self._answer(known, request, streamed))
-            try:
-                while not (await asyncio.wait([answering], timeout=SILENCE))[0]:
-                    send(200, kind, b"\n")
-            finally:
-                answering.cancel()
-            status, answer = answering.result()
-            send(status, kind if status == 200 else "application/json", answer)
-        writer.write(b"0\r\n\r\n")
-        await writer.drain()
+            while not (await asyncio.wait([answering], timeout=SILENCE))[0]:
+                await response.prepare(asked)
+                await response.write(b"\n")
+        finally:
+            answering.cancel()
+        status, answer = answering.result()
+        if not response.prepared:
+            response.set_status(status)
+            await response.prepare(asked)
+        await response.write(answer)
+        return response
 
-    def _read(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[Format, Request, bool]:
-        """The protocol of a request, what it asks, and whether a stream is wanted. Raises `_Refused`."""
-        known = format_of(path.partition("?")[0])
-        if method != "POST" or not known:
-            self.strange.append(f"{method} {path}"[:200])
-            raise _Refused(404, "not found")
-        who = headers.get("user-agent", "").partition("/")[0]  # what follows may change: a version, a model's name
+    async def _read(self, asked: web.Request) -> tuple[Format, Request, bool]:
+        """The protocol of a request, what it asks, and whether a stream is wanted. Raises what refuses it."""
+        known = format_of(asked.path)
+        if asked.method != "POST" or not known:
+            self.strange.append(f"{asked.method} {asked.path_qs}"[:200])
+            raise web.HTTPNotFound
+        who = asked.headers.get("user-agent", "").partition("/")[0]  # what follows may change: a version, a model's name
         self.agent = self.agent or who
         if who != self.agent:
-            self.strange.append(f"{method} {path} by {who}"[:200])
-            raise _Refused(403, "forbidden")
-        try:
-            given = json.loads(body)
+            self.strange.append(f"POST {asked.path_qs} by {who}"[:200])
+            raise web.HTTPForbidden
+        with _readable():
+            given = json.loads(await asked.read())
             request = known[0].read(given, known[1])
             if not all(isinstance(message["role"], str) and _sound(message) for message in request.messages):
                 raise ValueError("a message is none")
-            return known[0], request, bool(given.get("stream", ":stream" in path))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise _Refused(400, f"unreadable: {error!r}"[:200]) from None
+            return known[0], request, bool(given.get("stream", ":stream" in asked.path))
 
-    def _serve(self, world: World, method: str, body: bytes) -> tuple[int, str, bytes]:
+    async def _served(self, request: web.Request) -> web.Response:
         """One message of MCP, over streamable HTTP without sessions."""
-        asked = json.loads(body) if method == "POST" else {}
-        given: dict[str, Any] = asked.get("params") or {}
-        if "id" not in asked:  # a notification; or a stream of what we have to say, which is nothing
-            return (202 if method == "POST" else 405), "text/plain", b"\n"
-        told: dict[str, Any] = {}
-        match asked.get("method"):
+        if request.method != "POST":  # a stream of what we have to say, which is nothing
+            raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+        with _readable():
+            asked = json.loads(await request.read())
+            given = asked.get("params") or {}
+            if "id" not in asked:  # a notification
+                return web.Response(status=202)
+            told = self._mcp(asked.get("method"), given)
+            return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "result": told})
+
+    def _mcp(self, method: Any, given: dict[str, Any]) -> dict[str, Any]:
+        world: World = self.world  # type: ignore[assignment]
+        match method:
             case "initialize":
-                told = {"protocolVersion": given.get("protocolVersion"), "capabilities": {"tools": {}}}
-                told["serverInfo"] = {"name": "company", "version": "1"}
+                server = {"name": "company", "version": "1"}
+                return {"protocolVersion": given.get("protocolVersion"), "capabilities": {"tools": {}}, "serverInfo": server}
             case "tools/list":
                 listed = [tool["function"] for tool in world.schemas()]
-                told["tools"] = [{**tool, "inputSchema": tool["parameters"]} for tool in listed]
+                return {"tools": [{**tool, "inputSchema": tool["parameters"]} for tool in listed]}
             case "tools/call":
                 self.calls.append((given["name"], given.get("arguments", {})))
-                said, ok = world.call(*self.calls[-1])
-                told = {"content": [{"type": "text", "text": said}], "isError": not ok}
-        return 200, "application/json", json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}).encode()
+                try:
+                    said, ok = world.call(*self.calls[-1])
+                except ScenarioError as error:
+                    self._fail(error)
+                    raise web.HTTPInternalServerError from error
+                return {"content": [{"type": "text", "text": said}], "isError": not ok}
+        return {}
 
     async def _answer(self, known: Format, request: Request, streamed: bool) -> tuple[int, bytes]:
         try:
@@ -267,17 +242,10 @@ def _marked(thread: Thread, message: Message) -> Message:
     return message | {"thread": thread.number} if thread.number else message
 
 
-async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
-    if "chunked" in headers.get("transfer-encoding", ""):
-        told = b""
-        while size := int((await reader.readline()).split(b";")[0], 16):
-            if len(told) + size > MOST:
-                raise ValueError("too long")
-            told += await reader.readexactly(size)
-            await reader.readline()
-        await reader.readline()
-        return told
-    size = int(headers.get("content-length") or 0)
-    if size > MOST:
-        raise ValueError("too long")
-    return await reader.readexactly(size)
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """What cannot be read is refused."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise web.HTTPBadRequest(text=f"unreadable: {error!r}"[:200]) from None

@@ -123,7 +123,7 @@ def test_what_the_harness_did_not_ask_is_flagged_and_gets_no_answer():
     told, gateway = through(
         ask, [(path, body, agent), (path, body, "curl/8.5"), ("/v1/models", {}, agent), (path, b"{", agent)], expect=None
     )
-    assert told[0].startswith("data: ") and "forbidden" in told[1] and len(asked) == 1
+    assert told[0].startswith("data: ") and "Forbidden" in told[1] and len(asked) == 1
     assert gateway.strange == [f"POST {path} by curl", "POST /v1/models"]
     assert "unreadable" in told[3]
 
