@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import t
 
-from ppres.stats._frame import NoOutcome, codes_of, columns_of, counts, say_pooled
+from ppres.stats._frame import NoOutcome, codes_of, columns_of, outcomes, say_pooled
 from ppres.stats._interval import ASSUMED
 from ppres.stats._likelihood import Array, Likelihood, Peak, profile
 from ppres.stats._sandwich import wald
@@ -94,8 +94,7 @@ def aggregate(frame: pd.DataFrame, outcome: str, used: list[str], cluster: str |
     """k and n of each distinct combination of columns, among rows with a known outcome, and the number of the other rows."""
     groups = list(dict.fromkeys(used + columns_of(frame, [cluster] if cluster else [])))
     say_pooled(frame, groups)
-    counted = counts(frame, outcome)
-    known = counted["n"] > 0
+    true, known = outcomes(frame, outcome)
     if not known.any():
         raise NoOutcome(f"{outcome!r} is missing in all {len(frame)} rows")
     for name in groups:
@@ -112,7 +111,7 @@ def aggregate(frame: pd.DataFrame, outcome: str, used: list[str], cluster: str |
             raise ValueError(
                 f"{name!r} is infinite in {infinite} rows, which a model cannot use: leave them out, or give them a number"
             )
-    cells = pd.concat([frame.loc[known, groups], counted.loc[known, ["k", "n"]].add_prefix("_")], axis=1)
+    cells = frame.loc[known, groups].assign(_k=true[known].astype(int), _n=1)
     cells = cells.groupby(groups, sort=True, observed=True).sum().reset_index() if groups else cells.sum().to_frame().T
     return cells, int((~known).sum())
 

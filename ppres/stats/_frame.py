@@ -86,14 +86,6 @@ def outcomes(frame: pd.DataFrame, outcome: str) -> tuple[Rows, Rows]:
     return values.astype(object).eq(True).fillna(False).to_numpy(dtype=bool), known
 
 
-def counts(frame: pd.DataFrame, outcome: str) -> pd.DataFrame:
-    """k (1 where the outcome is true), n (1 where it is known) and excluded (1 where it is missing), row by row."""
-    import pandas as pd
-
-    true, known = outcomes(frame, outcome)
-    return pd.DataFrame({"k": true.astype(int), "n": known.astype(int), "excluded": 1 - known.astype(int)}, index=frame.index)
-
-
 def codes_of(frame: pd.DataFrame, cluster: str | Sequence[str]) -> pd.Series[int]:
     """The number of each row's cluster; several columns make one cluster of each combination, missing values are values."""
     return frame.groupby(columns_of(frame, cluster), dropna=False, sort=False, observed=True).ngroup()

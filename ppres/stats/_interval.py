@@ -13,6 +13,13 @@ LEAST = 0.25  # of a design effect: by few clusters it may come out as 0
 FEWEST, ASSUMED = 6, 0.3  # clusters with the rarer outcome that tell their correlation; what is assumed where fewer have it
 
 
+def quantile(level: float) -> float:
+    """The normal quantile of a two-sided level."""
+    from scipy.special import ndtri
+
+    return float(ndtri((1 + level) / 2))
+
+
 def wilson_at(k: Any, n: Any, z: float) -> tuple[Any, Any]:
     """Wilson's score interval of k of n (1927), of numbers or of columns; it ends at 0 and 1 exactly."""
     middle, half = (k + z**2 / 2) / (n + z**2), z * (k * (1 - k / n) + z**2 / 4) ** 0.5 / (n + z**2)
@@ -41,6 +48,25 @@ def mover(
         below, above = math.hypot(below, weight * down), math.hypot(above, weight * up)
     estimate = sum(weight * hits / size for weight, hits, size in zip(weights, k, n, strict=True))
     return estimate - below, estimate + above
+
+
+def summary(interval: Interval, estimate: float, level: float) -> dict[str, float]:
+    """estimate, low, high and p, the level at which the interval just reaches 0; the estimate alone where there is no interval."""
+    from scipy.optimize import brentq
+    from scipy.special import ndtr
+
+    low, high = interval(quantile(level))
+    if math.isnan(low):
+        return {"estimate": estimate}
+
+    def nearer(z: float) -> float:
+        """The bound that lies towards 0, on the estimate's side of it."""
+        bounds = interval(z)
+        return bounds[0] if estimate > 0 else -bounds[1]
+
+    nothing = math.isclose(estimate, 0, abs_tol=1e-12)
+    reach = 0.0 if nothing else float(brentq(nearer, 0, FAR)) if nearer(FAR) < 0 else FAR
+    return {"estimate": estimate, "low": low, "high": high, "p": float(2 * ndtr(-reach))}
 
 
 def few(k: Any, n: Any) -> bool:
@@ -121,7 +147,7 @@ def equivalence(interval: Interval, estimate: float, level: float, margin: float
         nothing = dict.fromkeys(("low_equivalence", "high_equivalence", "p_equivalence"), math.nan)
         return {"margin": margin, **nothing, "verdict": ""}
     low, high = interval(float(norm.ppf(level)), corrected=True)
-    left, right = interval(float(norm.ppf((1 + level) / 2)))
+    left, right = interval(quantile(level))
 
     def within(z: float) -> float:
         inner = interval(z, corrected=True)

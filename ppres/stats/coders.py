@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres.optional import needed
 from ppres.stats._frame import check_level, columns_of
+from ppres.stats._interval import quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +110,6 @@ def _of_two(frame: pd.DataFrame, a: str, b: str, level: float) -> pd.DataFrame:
     """One row: n, excluded, agreement, kappa, low, high."""
     import numpy as np
     import pandas as pd
-    from scipy.stats import norm
 
     check_level(level)
     table = confusion(frame, a, b)
@@ -118,7 +118,7 @@ def _of_two(frame: pd.DataFrame, a: str, b: str, level: float) -> pd.DataFrame:
     if len(table) < 2:
         return pd.DataFrame([row | dict.fromkeys(("kappa", "low", "high"), float("nan"))])
     kappa, error = _kappa(table.to_numpy() / n)
-    around = norm.ppf((1 + level) / 2) * (error / n**0.5 if error > 1e-6 else float("nan"))
+    around = quantile(level) * (error / n**0.5 if error > 1e-6 else float("nan"))
     low, high = np.clip([kappa - around, kappa + around], -1, 1)
     return pd.DataFrame([row | {"kappa": kappa, "low": low, "high": high}])
 

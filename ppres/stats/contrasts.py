@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.stats._frame import NoOutcome, at_level, by_cluster, check_level, codes_of, columns_of, each, outcomes, say_pooled
-from ppres.stats._interval import ASSUMED, FAR, Interval, check_margin, clustered, equivalence, mover
+from ppres.stats._interval import ASSUMED, Interval, check_margin, clustered, equivalence, mover, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,6 @@ def _row(
 ) -> dict[str, Any]:
     """A contrast of the rows of its arms: without a number where one has no known outcome."""
     import numpy as np
-    from scipy.stats import norm
 
     true, known = outcome
     k, n = ([int((arm & rows).sum()) for arm in arms] for rows in (true, known))
@@ -90,7 +89,7 @@ def _row(
         interval, effect, assumed = clustered(weights, *by_cluster(true, known, arms, codes))
     if all(n):
         estimate = sum(weight * hits / size for weight, hits, size in zip(weights, k, n, strict=True))
-        row |= _summary(interval, estimate, float(norm.ppf((1 + level) / 2)))
+        row |= summary(interval, estimate, level)
     row |= {"k": sum(k), "n": sum(n), "estimator": kind, "excluded": sum(int(arm.sum()) for arm in arms) - sum(n)}
     if codes is not None:
         number = len(np.unique(codes[known & np.any(arms, axis=0)]))
@@ -101,24 +100,6 @@ def _row(
     if margin is not None:
         row |= equivalence(interval, row["estimate"] if row["low"] == row["low"] else math.nan, level, margin)
     return row
-
-
-def _summary(interval: Interval, estimate: float, z: float) -> dict[str, float]:
-    from scipy.optimize import brentq
-    from scipy.stats import norm
-
-    low, high = interval(z)
-    if math.isnan(low):
-        return {"estimate": estimate}
-
-    def nearer(z: float) -> float:
-        """The bound that lies towards 0, on the estimate's side of it."""
-        bounds = interval(z)
-        return bounds[0] if estimate > 0 else -bounds[1]
-
-    nothing = math.isclose(estimate, 0, abs_tol=1e-12)
-    reach = 0.0 if nothing else float(brentq(nearer, 0, FAR)) if nearer(FAR) < 0 else FAR
-    return {"estimate": estimate, "low": low, "high": high, "p": float(2 * norm.sf(reach))}
 
 
 Cell = tuple[Any, ...]

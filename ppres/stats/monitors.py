@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import NoOutcome, check_level, columns_of, counts, each
-from ppres.stats._interval import wilson_at
+from ppres.stats._frame import NoOutcome, check_level, columns_of, each, outcomes
+from ppres.stats._interval import quantile, wilson_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,17 +44,17 @@ def corrected_rate(
     """
     import numpy as np
     import pandas as pd
-    from scipy.stats import norm
 
     layers = [coder, *columns_of(frame, strata, coder, truth)]
     check_level(level)
-    z = float(norm.ppf((1 + level) / 2))
+    z = quantile(level)
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
-        rated = pd.concat([part[layers], counts(part, truth)], axis=1)
-        if not rated["n"].any():
+        true, rated = outcomes(part, truth)
+        if not rated.any():
             raise NoOutcome(f"{truth!r} is known in no row: rate some, drawn at random")
-        table = rated.groupby(layers, dropna=False, observed=True)[["k", "n", "excluded"]].sum()
+        counted = pd.DataFrame({"k": true, "n": rated, "excluded": ~rated}, index=part.index)
+        table = counted.groupby([part[name] for name in layers], dropna=False, observed=True).sum()
         k, n, unrated = table.to_numpy(dtype=float).T
         share, codes = (n + unrated) / len(part), table.index.to_list()
         row: dict[str, Any] = {"term": truth} | dict.fromkeys(("estimate", "low", "high", "p"), math.nan)
@@ -108,7 +108,7 @@ def roc(
         raise ValueError(f"{score!r} has no numbers, but {frame[score].dtype}")
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
-        known = (counts(part, truth)["n"] > 0) & part[score].notna()
+        known = part[score].notna() & outcomes(part, truth)[1]
         scores, true = part.loc[known, score].to_numpy(dtype=float), part.loc[known, truth].astype(bool).to_numpy()
         if not len(scores):
             raise NoOutcome(f"no row has both {score!r} and {truth!r}")
@@ -122,7 +122,7 @@ def roc(
 def _area(hits: NDArray[np.float64], misses: NDArray[np.float64], level: float) -> dict[str, Any]:
     """The AUC, its interval where the variance of Hanley and McNeil at the bound reaches the estimate, and its test."""
     from scipy.optimize import brentq
-    from scipy.stats import mannwhitneyu, norm
+    from scipy.stats import mannwhitneyu
 
     m, n = len(hits), len(misses)
     row: dict[str, Any] = {"term": "AUC"} | dict.fromkeys(("estimate", "low", "high", "p", "k"), math.nan)
@@ -131,7 +131,7 @@ def _area(hits: NDArray[np.float64], misses: NDArray[np.float64], level: float) 
     if not m or not n:
         return row
     test = mannwhitneyu(hits, misses)
-    area, z, size = float(test.statistic) / (m * n), float(norm.ppf((1 + level) / 2)), (m + n) / 2 - 1
+    area, z, size = float(test.statistic) / (m * n), quantile(level), (m + n) / 2 - 1
 
     def beyond(at: float) -> float:
         variance = at * (1 - at) * (1 + size * (1 - at) / (2 - at) + size * at / (1 + at)) / (m * n)
@@ -145,14 +145,13 @@ def _area(hits: NDArray[np.float64], misses: NDArray[np.float64], level: float) 
 def _caught(hits: NDArray[np.float64], misses: NDArray[np.float64], share: float, level: float) -> dict[str, Any]:
     """Of sorted scores, how many true ones are caught where at most this share of the false ones is."""
     import numpy as np
-    from scipy.stats import norm
 
     m, n = len(hits), len(misses)
     caught_false = n - np.searchsorted(misses, candidates := np.unique(np.concatenate([hits, misses])))
     fine = candidates[caught_false <= share * n + 1e-9]
     threshold = float(fine[0]) if len(fine) else math.inf
     k = m - int(np.searchsorted(hits, threshold))
-    low, high = wilson_at(k, m, float(norm.ppf((1 + level) / 2))) if m else (math.nan, math.nan)
+    low, high = wilson_at(k, m, quantile(level)) if m else (math.nan, math.nan)
     row = {"term": f"true positives at {share:.4g} false", "estimate": k / m if m else math.nan, "low": low, "high": high}
     row |= {"p": math.nan, "k": k, "n": m, "estimator": "Wilson, given the threshold" if m else "no row is true"}
     return row | {"threshold": threshold, "k_false": n - int(np.searchsorted(misses, threshold))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats.proportions import wilson
+from ppres.stats._interval import quantile, wilson_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,7 +141,7 @@ def _row(
         numbers = "mean" in cells
         drawn = rng.normal(expected, np.repeat(cells["sd"], n)) if numbers else rng.random(len(frame)) < expected
         k += bool(decide(frame.assign(**{outcome: drawn})))
-    low, high = wilson(k, reps, 0.95)
+    low, high = wilson_at(k, reps, quantile(0.95))
     row = {"n": n, "rollouts": len(frame), "power": k / reps, "low": low, "high": high, "reps": reps}
     return row | ({} if cost is None else {"dollars": cost * len(frame)})
 

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ppres.stats._frame import arms, by_cluster, check_level, check_names, codes_of, columns_of, outcomes, say_pooled, summed
-from ppres.stats._interval import check_margin, clustered, equivalence, mover, wilson_at
+from ppres.stats._interval import check_margin, clustered, equivalence, mover, quantile, wilson_at
 from ppres.stats.contrasts import contrasts
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def rates(
     table = summed(frame, keys, {"k": true, "n": known_rows, "excluded": ~known_rows})
     k, n = table["k"].to_numpy(dtype=float), table["n"].to_numpy(dtype=float)
     n[n == 0] = np.nan  # no rate and no interval of nothing
-    rate, (low, high) = k / n, wilson(k, n, level)
+    rate, (low, high) = k / n, wilson_at(k, n, quantile(level))
     table["rate"], table["low"], table["high"] = rate, np.minimum(low, rate), np.maximum(high, rate)  # rounding, at k=0 and k=n
     table["flag"] = np.select([rate == 0, rate == 1], ["floor", "ceiling"], "")
     return _by_clusters(table, frame, keys, cluster, outcome, level) if cluster else table
@@ -61,12 +61,11 @@ def _by_clusters(
 ) -> pd.DataFrame:
     """The table of `rates` with the intervals that clusters give."""
     import numpy as np
-    from scipy.stats import norm
 
     true, known = outcomes(frame, outcome)
     codes = codes_of(frame, cluster).to_numpy()
     groups = frame.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy() if keys else np.zeros(len(frame), int)
-    rows, z = [], float(norm.ppf((1 + level) / 2))
+    rows, z = [], quantile(level)
     for group in range(len(table)):
         arm = groups == group
         if not (arm & known).any():
@@ -77,13 +76,6 @@ def _by_clusters(
     low, high, clusters, effects, assumed = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     flag = table["flag"].mask((table["flag"] == "") & np.array(assumed, dtype=bool), "few clusters")
     return table.assign(low=low, high=high, flag=flag, clusters=clusters, design_effect=effects)
-
-
-def wilson(k: Any, n: Any, level: float) -> tuple[Any, Any]:
-    """`wilson_at` at a confidence level."""
-    from scipy.stats import norm
-
-    return wilson_at(k, n, float(norm.ppf((1 + level) / 2)))
 
 
 def differences(
@@ -118,13 +110,11 @@ def differences(
     Raises `KeyError` for a missing column, `ValueError` for an outcome that is not true or false, a level that does not occur, a
     bad margin, or a column to group by that is called as one of the result.
     """
-    from scipy.stats import norm
-
     check_level(level)
     check_margin(margin)
     if cluster:
         return _clustered(frame, factor, (a, b), by, outcome, level, margin, cluster)
-    z = float(norm.ppf((1 + level) / 2))
+    z = quantile(level)
 
     def newcombe(k_a: int, n_a: int, k_b: int, n_b: int) -> tuple[float, float, float]:
         return k_a / n_a - k_b / n_b, *mover((1, -1), (k_a, k_b), (n_a, n_b), z)
@@ -169,10 +159,9 @@ def risk_ratios(
     Biometrics 40:513). Where a level is at the floor, a bound is 0 or infinite, as it should be. The test is that of
     `differences`, of the same hypothesis but not the same method as the interval, and may disagree with it likewise.
     """
-    from scipy.stats import norm
 
     def score(k_a: int, n_a: int, k_b: int, n_b: int) -> tuple[float, float, float]:
-        return koopman(k_a, n_a, k_b, n_b, float(norm.ppf((1 + level) / 2)))
+        return koopman(k_a, n_a, k_b, n_b, quantile(level))
 
     return _compared(frame, factor, (a, b), by, outcome, level, (f"{factor}: {a} / {b}", "Koopman", score))
 

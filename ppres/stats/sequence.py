@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.stats._frame import NoOutcome, check_level, columns_of, counts, each
+from ppres.stats._frame import NoOutcome, check_level, columns_of, each, outcomes
 from ppres.stats._interval import check_margin, verdict
 from ppres.stats.contrasts import checked_cells, rows_of_cell
 
@@ -72,7 +72,7 @@ def sequence(
         tables.sort(key=lambda table: table["n"].eq(0).all())  # the columns are those of the first
         if not tables[0]["n"].any():
             raise NoOutcome("no row has a known outcome, or no contrast has one in all its cells")
-        table = pd.concat(tables, ignore_index=True).assign(excluded=int(counts(part, outcome)["excluded"].sum()))
+        table = pd.concat(tables, ignore_index=True).assign(excluded=int((~outcomes(part, outcome)[1]).sum()))
         return table if weights else table.assign(p=math.nan)
 
     ordered = frame if order is None else frame.sort_values(order, kind="stable")

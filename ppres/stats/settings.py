@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ppres.stats._frame import at_level, check_level, columns_of, each
+from ppres.stats._interval import mover, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +66,11 @@ def setting_average(
         bases = {setting: _known(_rows(compared[same], setting)) for setting in SETTINGS}
         absent = [setting for setting in SETTINGS if threats[setting].empty or bases[setting].empty]
         rates = [rate for setting in SETTINGS if setting not in absent for rate in _setting(threats[setting], bases[setting])]
-        row = {"term": "average of settings"} | _combined([] if absent else rates, level)
+        row: dict[str, Any] = {"term": "average of settings"} | dict.fromkeys(("estimate", "low", "high", "p"), math.nan)
+        if not absent:
+            weights, shares, sizes = zip(*rates, strict=True)
+            interval = partial(mover, weights, [share * size for share, size in zip(shares, sizes, strict=True)], sizes)
+            row |= summary(interval, sum(weight * share for weight, share in zip(weights, shares, strict=True)), level)
         row |= {"k": sum(int(rows["preserved"].sum()) for rows in threats.values()), "n": sum(map(len, threats.values()))}
         row |= {"estimator": f"no rollouts in {', '.join(absent)}" if absent else "MOVER of Wilson intervals"}
         base = [(p * n, n) for weight, p, n in rates if weight < 0]
@@ -94,25 +101,3 @@ def _setting(threat: pd.DataFrame, baseline: pd.DataFrame) -> list[tuple[float, 
     share = 1 / len(SETTINGS)
     parts = [(share / len(cells), float(cell["preserved"].mean()), len(cell)) for cell in cells]
     return [*parts, (-share, sum(value.mean() for value in values) / len(values), len(baseline))]
-
-
-def _combined(rates: list[tuple[float, float, int]], level: float) -> dict[str, Any]:
-    """Estimate, low, high and p of a weighted sum of independent proportions."""
-    import numpy as np
-    from scipy.optimize import brentq
-    from scipy.stats import norm
-
-    if not rates:
-        return dict.fromkeys(("estimate", "low", "high", "p"), np.nan)
-    weight, p, n = np.array(rates).T
-    estimate = float(weight @ p)
-
-    def bound(z: float, side: int) -> float:
-        middle, width = (p + z**2 / (2 * n)) / (1 + z**2 / n), z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + (z / n) ** 2 / 4)
-        end = middle + side * np.sign(weight) * width  # a term with a negative weight is lowest where its rate is highest
-        return estimate + side * float(np.sqrt(((weight * (end - p)) ** 2).sum()))
-
-    z = float(norm.ppf((1 + level) / 2))
-    side = -1 if estimate > 0 else 1
-    score = 0.0 if estimate == 0 else brentq(lambda value: bound(value, side), 0, 40) if bound(40, side) * estimate < 0 else np.inf
-    return {"estimate": estimate, "low": bound(z, -1), "high": bound(z, 1), "p": float(2 * norm.sf(score))}
