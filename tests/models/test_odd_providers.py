@@ -251,12 +251,12 @@ def test_an_executor_keeps_to_the_budget_and_pauses_in_conversation(cell, kind, 
     priced(name)
     with faults.Faulty(lengths=(8, 8), persona=PERSONA) as server, kind(3) as executor:
         model = at(server, name)
-        budget = pp.plan(cell, model, 1).dollars[0] * 40
-        run(cell, model, 30, budget=budget, executor=executor, concurrency=8)
+        budget = pp.plan(cell, model, 1).dollars[0] * 16
+        run(cell, model, 12, budget=budget, executor=executor, concurrency=4)
         costs = [1e-5 * prompt for prompt, _ in server.usage]
-        assert sum(costs) <= budget + 8 * max(costs)
+        assert sum(costs) <= budget + 4 * max(costs)
         assert "the budget ends it" in capfd.readouterr().err
-        whole = run(cell, model, 30)
+        whole = run(cell, model, 12)
         assert server.begun == whole.turns.sum()  # what was paused went on
     assert whole.stop_reason.isin(["ended", "no_tool_call"]).all()
 
