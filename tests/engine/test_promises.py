@@ -80,7 +80,7 @@ def test_a_burst_of_rate_limits_passes(cell):
 def test_calls_keep_to_a_limit_per_minute(limit, cell):
     with faults.Faulty() as server:
         free = pp.run(cell, model_at(server), 2, store="free.sqlite", progress=False)
-        per_minute = {"rpm": 40 * free.turns.sum(), "tpm": 40 * free.prompt_tokens.sum()}[limit]  # a second and a half for all of them
+        per_minute = {"rpm": 40 * free.turns.sum(), "tpm": 40 * free.prompt_tokens.sum()}[limit]  # 1.5 s for all
         started = time.monotonic()
         pp.run(cell, model_at(server, **{limit: per_minute}), 2, progress=False)
     assert time.monotonic() - started > 0.75  # however slow the machine is
