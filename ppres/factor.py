@@ -20,6 +20,7 @@ class ImpossibleCondition(ConditionError):
 
 
 FIRST = "the first level"
+OURS: set[str] = set()  # columns that ppres fills in every frame: no factor or column of one's own has their names. By read.columns
 LONGEST = 300  # characters of a name; providers' longest have about 100
 
 

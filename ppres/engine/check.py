@@ -107,7 +107,8 @@ def _of_conversation(condition: Condition, scene: Scene, rng: random.Random, whe
     messages = []
     for turn in range(rng.randint(1, 6)):
         name = rng.choice(scene.start["tools"])
-        given = {key: _value(hint, rng) for key, hint in _tool(scene, name).parameters.items()}
+        tool = _tool(scene, name)
+        given = {key: _value(hint, rng) for key, hint in tool.parameters.items() if key not in tool.optional or rng.random() < 0.5}
         function = {"name": name, "arguments": json.dumps(given)}
         call = {"id": f"call_{turn}", "type": "function", "function": function}
         messages.append({"role": "assistant", "content": None, "tool_calls": [call]})

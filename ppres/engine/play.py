@@ -21,6 +21,7 @@ from ppres.engine.hands import buttons
 from ppres.engine.rollout import finish
 from ppres.models.function import FunctionModel
 from ppres.optional import needed
+from ppres.read.scored import check_same
 from ppres.store import checkpoint
 from ppres.store.cell import cells_of
 from ppres.store.database import StorePath
@@ -64,6 +65,7 @@ class Game:
     def __init__(self, condition: Condition, name: str = "you", family: str = "AI", store: StorePath = None):
         (self.cell,) = cells_of([condition], Person(name, lambda *_: None, "1", family))
         with Store(store) as opened:
+            check_same(opened, [self.cell])
             self._path = opened.path
             stored = opened.stored([self.cell.digest])[self.cell.digest]
             self._replicate = next(i for i in range(len(stored) + 1) if i not in stored)

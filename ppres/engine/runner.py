@@ -22,7 +22,7 @@ from ppres.models.budget import Meter, check_whole
 from ppres.models.transport import say
 from ppres.read.columns import column, factors
 from ppres.read.frame import frame as tidy
-from ppres.read.scored import outcomes_of
+from ppres.read.scored import check_same, outcomes_of
 from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
 from ppres.store.cell import Cell, Conditions, Models, cells_of, driven
@@ -53,6 +53,7 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = N
     check_whole("n", n, "the number of rollouts per cell")
     cells = cells_of(conditions, models)
     with Store(store) as opened:
+        check_same(opened, cells)
         return planned(opened, cells, n)
 
 
@@ -129,6 +130,7 @@ def run(
     wanted = {cell.digest: n if until is None else min(until.step, n) for cell in cells}
     going = dict(wanted)
     with Store(store) as opened:
+        check_same(opened, cells)
         while True:
             fill(opened, cells, wanted, meter, concurrency, executor, progress)
             if until is not None and not meter.refused:

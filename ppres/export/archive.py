@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,9 +22,11 @@ from ppres.export.card import dataset_card, dictionary
 from ppres.optional import NOT_INSTALLED, version
 from ppres.outputs import output, written_whole
 from ppres.read.csv import to_csv
+from ppres.read.frame import stored_cell
+from ppres.read.scored import definition
 from ppres.read.stored import frame, verify
 from ppres.store.database import StorePath
-from ppres.store.errors import StoreError
+from ppres.store.errors import Damaged, StoreError
 from ppres.store.store import Store
 from ppres.study import registration
 
@@ -52,7 +55,8 @@ def bundle(
     """Write a store and what belongs to it as one zip archive, for Zenodo, the Hub or a colleague; returns its place.
 
     In it: store.sqlite, rollouts.csv (`read_csv` reads it) with dictionary.csv, README.md (`dataset_card`), versions.json, the
-    registrations beside the store, `files` (figures, notebooks; folders whole), and SHA256SUMS. `verify_bundle` checks one.
+    registrations beside the store, `files` (figures, notebooks; folders whole), and SHA256SUMS. `verify_bundle` checks one; of a
+    scenario of your own it needs the code, so put the notebook or script that defines it among the files.
     """
     place = output(path)
     arguments.text("title", title)
@@ -106,7 +110,8 @@ def verify_bundle(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Whether a bundle is what it says: a row (what, problem) for each thing that is not; none where all is well.
 
     Checksums are compared, every rollout of its store is replayed (`verify`) and scored again by this version's rules: rows and
-    columns that are not those of rollouts.csv are told. Only its store and that table are unpacked, into a folder that goes away.
+    columns that are not those of rollouts.csv are told, and scenarios that this session has not, or not as they were. Only its
+    store and that table are unpacked, into a folder that goes away.
     """
     import pandas as pd
 
@@ -182,6 +187,7 @@ def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:
     with warnings.catch_warnings():  # what they say of single rollouts stands in the rows
         warnings.simplefilter("ignore", UserWarning)
         yield from verify(store=store).itertuples(index=False, name=None)
+        yield from _not_replayed(store)
         to_csv(frame(store=store), again)
     if given.stat().st_size > 2 * again.stat().st_size + _SLACK:
         yield given.name, f"it has {given.stat().st_size} bytes, and the table of its store {again.stat().st_size}"
@@ -200,6 +206,18 @@ def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:
     for name in before.columns.intersection(after.columns):
         old, new = before.loc[same, name], after.loc[same, name]
         yield from ((id, f"{name} is {new[id] or 'missing'}, and was {old[id] or 'missing'}") for id in same[old != new])
+
+
+def _not_replayed(place: Path) -> Iterator[tuple[str, str]]:
+    """Scenarios that this session lacks: of their rollouts nothing is known but that they can be read."""
+    lacking = Counter[str]()
+    with Store(place) as store:
+        for digest in store.cells():
+            with contextlib.suppress(Damaged):  # which `verify` tells
+                if definition(store.spec(digest)) is None:
+                    lacking[stored_cell(store, digest).scenario] += len(store.rows(digest))
+    for name, count in lacking.items():
+        yield name, f"{count} rollouts were neither replayed nor scored again: define the scenario as it was, and verify again"
 
 
 def _as_written(path: Path) -> pd.DataFrame:

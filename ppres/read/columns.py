@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import codec
 from ppres.condition import FACTORS, LEVELLED, SCENARIOS
-from ppres.factor import Factor
+from ppres.factor import OURS, Factor
 from ppres.read.outcomes import COLUMNS
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ KINDS: dict[str, str] = {
     **TYPES,
     **{name: kind for name, (kind, _) in OUTCOMES.items()},
 }
+OURS |= KINDS.keys() - {name for scenario in SCENARIOS.values() for name in scenario.columns}
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: no file and no terminal takes it
 
 

@@ -6,7 +6,7 @@ import itertools
 import json
 import warnings
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from ppres.agent import replay
@@ -14,6 +14,7 @@ from ppres.condition import SCENARIOS, Condition
 from ppres.conversation import Conversation, Message, taken_over
 from ppres.factor import ConditionError
 from ppres.read import outcomes
+from ppres.store.cell import Cell
 from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import Row, Scored, StoredCell
 from ppres.store.store import Store
@@ -67,6 +68,38 @@ def definition(spec: Mapping[str, Any]) -> Condition | None:
         return None
     same = condition._scenario.code() == spec["sent"].get("code", {}) and spec["sent"].get("rules") == RULES
     return condition if same else None
+
+
+def check_same(store: Store, cells: Iterable[Cell]) -> None:
+    """Raise `ConditionError` where rollouts of a cell are stored as those of another condition, to which the same was sent.
+
+    They would be scored by that one's rule. Built-in scenarios show the agent whatever can differ between their conditions.
+    """
+    own = [cell for cell in cells if not cell.condition._scenario.built_in]
+    stored = {*store.cells()} if own else set()
+    for cell in own:
+        if cell.digest not in stored:
+            continue
+        try:
+            told = store.spec(cell.digest).get("condition")
+        except Damaged:  # which reading it tells
+            continue
+        then, now = (_levels(condition) for condition in (told, cell.condition.json()))
+        if differ := [name for name in then if name in now and then[name] != now[name]]:
+            levels = ", ".join(f"{name}={now[name]!r} (stored: {then[name]!r})" for name in differ)
+            raise ConditionError(
+                f"{cell.model.label} is sent nothing else in {cell.condition} than in what {store.path} has already, and those "
+                f"rollouts are stored with another {levels}: give it the same {' and '.join(differ)} (a changed outcome scores "
+                "them anew), show the agent the difference, or use another store"
+            )
+
+
+def _levels(condition: Any) -> dict[str, Any]:
+    """Levels of a stored condition's factors, the scenario's own among them; its label is for the reader alone."""
+    told = dict(condition) if isinstance(condition, dict) else {}
+    own = told.pop("own", None)
+    told.pop("label", None)
+    return told | (own if isinstance(own, dict) else {})
 
 
 def replayed(spec: Mapping[str, Any], condition: Condition, conversation: Conversation, scorer: str | None = None) -> Replayed:

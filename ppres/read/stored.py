@@ -16,7 +16,7 @@ from ppres.models.model import Model
 from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import kind_of, stored_cell
-from ppres.read.scored import cached, definition, replayed, scored_rows
+from ppres.read.scored import cached, check_same, definition, replayed, scored_rows
 from ppres.store import tallies
 from ppres.store.cell import Conditions, Models, cells_of
 from ppres.store.database import StorePath
@@ -51,7 +51,9 @@ def frame(
         check_whole("n", n, "how many rollouts of a cell to show")
     with Store(store) as opened:
         if conditions is not None and models is not None:
-            return tidy(opened, [cell.stored() for cell in cells_of(conditions, models)], n)
+            asked = cells_of(conditions, models)
+            check_same(opened, asked)
+            return tidy(opened, [cell.stored() for cell in asked], n)
         cells = [stored_cell(opened, digest) for digest in opened.cells()]
         cells = [cell for cell in cells if kind == "all" or kind_of(cell) == KINDS[kind]]
         told = tidy(opened, cells, n)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ppres.condition import FACTORS, SCENARIOS, Condition
-from ppres.factor import LONGEST, Factor, brief
+from ppres.factor import LONGEST, OURS, Factor, brief
 from ppres.scenarios.code import digest_of
 from ppres.scenarios.compose import Cast
 from ppres.simulated.acts import Acts, Mind
@@ -46,7 +46,8 @@ class Scenario:
     stage: Callable[[Condition, Cast], tuple[str, dict[str, Any]]]
     outcome: Callable[[World, Condition], Mapping[str, Any]]
     tools: Sequence[str | Callable[..., str]]
-    """Names of tools that ppres has, and functions `(world, …) -> str` with a docstring. `end_task` is always there. A function may
+    """Names of tools that ppres has, and functions `(world, …) -> str` with a docstring. `end_task` is always there. Parameters are
+    str, float, int, bool, lists of these, or Literal; one with a default may be left out by the agent. A function may
     keep what it likes in `world.state` (JSON), and raises `ppres.ToolError` for what the agent shall read as an error."""
     steps: str = ""
     """A regular expression of the decisive step's verbs, such as "approv|releas" (no list with commas): "I will not approve it" is
@@ -55,7 +56,8 @@ class Scenario:
     """Names of those built-in factors that have a meaning only where a scenario says so (dataset, threshold, shutdown_clause,
     monitored, threatened; report, rationales, decoys, deletion_notice), and factors of its own."""
     columns: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
-    """Outcome columns of its own, {name: meaning}, or {name: (type, meaning)}: type is "boolean", "float64" or "str"."""
+    """Outcome columns of its own, {name: meaning}, or {name: (type, meaning)}: type is "boolean", "float64" or "str". Not the name
+    of a column that every frame has."""
     act: Callable[[Mind], Acts] | None = None
     """What a simulated agent does after it has read: a generator of its mind, which yields (text, [(tool, arguments), …]) and is
     sent the replies. `mind.choose(behaviour, name)` draws "act", "refuse" or "comply" (name: who is at stake; `mind.me`
@@ -98,8 +100,11 @@ class Scenario:
         for name in (item for item in given if not isinstance(item, Factor)):
             if name not in scoped:
                 raise ScenarioError(f"{self.name}: factors has {name!r}; it takes {', '.join(scoped)}, and pp.Factor for its own")
-        if clash := own.keys() & {*FACTORS, "own", "behaviour", "peer_present", "cooperativeness", "explain"}:
+        if clash := own.keys() & {*FACTORS, "own", "explain"}:
             raise ScenarioError(f"{self.name}: every scenario has a factor {', '.join(sorted(clash))}; choose another name")
+        filled = OURS.union(["rate"], *(scenario.columns for scenario in SCENARIOS.values() if scenario.built_in))
+        if clash := own.keys() & filled:
+            raise ScenarioError(f"{self.name}: {', '.join(sorted(clash))} is something else in a table; choose another name")
         object.__setattr__(self, "factors", tuple(given))
         object.__setattr__(self, "scoped", frozenset(name for name in given if isinstance(name, str)))
         object.__setattr__(self, "own_factors", own)
@@ -122,10 +127,13 @@ class Scenario:
     def _check_columns(self) -> None:
         for name, about in self.columns.items():
             kind = about[0] if isinstance(about, tuple) else None
-            if not isinstance(name, str) or not name.isidentifier() or name in FACTORS or name in VERDICT:
+            if not isinstance(name, str) or not name.isidentifier():
                 raise ScenarioError(f"{self.name}: {name!r} is no name for a column of its own")
+            if name in OURS or name in VERDICT or name in self.own_factors:
+                raise ScenarioError(f"{self.name}: every frame has a column {name} already; choose another name")
             if kind not in (None, "boolean", "str", "float64"):
-                raise ScenarioError(f"{self.name}: the type of {name} is boolean, str or float64, not {kind!r}")
+                wanted = "its meaning, or (type, meaning) with the type boolean, float64 or str"
+                raise ScenarioError(f"{self.name}: columns[{name!r}] is {wanted}, not {about!r}")
 
     @property
     def built_in(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,7 +113,7 @@ def _staged(scenario: Any, condition: Condition, cast: Cast) -> tuple[str, dict[
     if scenario.built_in:
         return request, start
     try:
-        World(start | {"tools": []}, {})
+        World(json.loads(json.dumps(start)) | {"tools": []}, {})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ScenarioError(f"{scenario.name}: stage's start is none: {type(error).__name__}: {error}") from error
     return request, start

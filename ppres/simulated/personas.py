@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
-from ppres.condition import FACTORS, Condition
+from ppres.condition import FACTORS, SCENARIOS, Condition
 from ppres.factor import LONGEST, brief
 from ppres.settled import INSTANTIATIONS, RELATIONSHIPS
 
@@ -216,6 +216,11 @@ class Persona:
             rates = {str(name): _probability(self.name, name, rate) for name, rate in told.items()}
         else:
             rates = self._looked_up(condition)
+        known = {scenario.behaviour for scenario in SCENARIOS.values()} | {"refusal", "objection"}
+        named = rates if callable(self.rates) else [str(row["behaviour"]) for row in self.rates]  # in other conditions, too
+        for name in {name.partition(":")[0] for name in named} - known:
+            if meant := difflib.get_close_matches(name, known, 1, 0.85):  # an act may ask for behaviours of its own
+                raise PersonaError(f"persona {self.name}: no scenario asks for the behaviour {name!r}; is it {meant[0]!r}?")
         if not any(name.partition(":")[0] == condition.behaviour for name in rates):
             raise PersonaError(
                 f"persona {self.name} has no rate for {condition.behaviour} in {condition}: plant one by a row "

@@ -105,7 +105,7 @@ def battery(
     `base` is a scenario (its subject is then a cooperative peer), a condition, or several: wordings, for instance. `arms` are names
     of `ppres.study.ARMS`, by default all that mean something here, or {name: factors} of one's own. Verdicts are those of one
     family (Holm), "equivalent" is within `margin`. `options` are those of `pp.run`, such as `budget`. Raises what it raises, and
-    `StudyError` for an arm that there is none of.
+    `StudyError` for an arm that there is none of, or that was asked for and changes nothing.
     """
     start = [base] if isinstance(base, Condition) else base
     if isinstance(start, str | Scenario):
@@ -144,6 +144,9 @@ def _cells(start: list[Condition], arms: Any) -> tuple[list[Condition], dict[str
         if len(made) == len(start) and not any(_told(cell) in before for cell in made):
             cells, asked = [*cells, *made], asked | {name: asks}
             before += [_told(cell) for cell in made]
+        elif arms is not None:
+            where = ", ".join(dict.fromkeys(str(condition.scenario) for condition in start))
+            raise StudyError(f"the arm {name!r} changes nothing in {where}, is impossible there, or is the same as another arm")
     return cells, asked
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,9 +26,15 @@ class Tool:
 
     run: Callable[..., str]
     parameters: dict[str, Any]
-    """Name of each parameter -> its annotation; all are required."""
+    """Name of each parameter -> its annotation."""
     schema: dict[str, Any]
     """OpenAI function schema."""
+    optional: frozenset[str] = frozenset()
+    """The parameters that a call may leave out: those with a default."""
+
+    def takes(self, names: Set[str]) -> bool:
+        """Whether a call with these arguments has all that it must have, and no other."""
+        return self.parameters.keys() - self.optional <= names <= self.parameters.keys()
 
 
 _JSON: dict[Any, tuple[str, dict[str, Any]]] = {
@@ -112,7 +118,8 @@ def tool_of(function: Callable[..., str]) -> Tool:
         )
     about, _, meanings = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
     described = dict(line.strip().split(": ", 1) for line in meanings.splitlines() if ": " in line)
-    names = list(inspect.signature(function).parameters)
+    signature = inspect.signature(function).parameters
+    names = list(signature)
     hints = typing.get_type_hints(function)
     parameters = {parameter: hints.get(parameter) for parameter in names[1:]}
     for parameter, hint in parameters.items():
@@ -122,6 +129,7 @@ def tool_of(function: Callable[..., str]) -> Tool:
                 f"{name}: the type of {parameter} is {hint!r}; a tool's parameters are str, float, int, bool, list[str], "
                 "list[float], list[int], or Literal of texts"
             )
+    optional = frozenset(parameter for parameter in parameters if signature[parameter].default is not inspect.Parameter.empty)
     properties = {
         parameter: in_words(hint)[1] | ({"description": described[parameter]} if parameter in described else {})
         for parameter, hint in parameters.items()
@@ -134,12 +142,12 @@ def tool_of(function: Callable[..., str]) -> Tool:
             "parameters": {
                 "type": "object",
                 "properties": properties,
-                "required": list(parameters),
+                "required": [parameter for parameter in parameters if parameter not in optional],
                 "additionalProperties": False,
             },
         },
     }
-    return Tool(function, parameters, schema)
+    return Tool(function, parameters, schema, optional)
 
 
 def rename(name: str, new: str) -> None:

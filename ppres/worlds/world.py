@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ppres.factor import brief
 from ppres.worlds.tool import TOOLS, ScenarioError, Tool, ToolError, fits, in_words, shown_value
 
 # Part of every rollout's identity. Raise it when a tool's behaviour or reply changes (a test pins both).
@@ -183,11 +184,11 @@ class World:
         if not isinstance(arguments, dict):
             raise ToolError("the arguments must be a JSON object.")
         called = self.catalogue[name]
-        if arguments.keys() != called.parameters.keys():
+        if arguments.keys() != called.parameters.keys() and not called.takes(arguments.keys()):
             expected = ", ".join(called.parameters) or "no arguments"
             raise ToolError(f"{name} takes {expected}; it was given {', '.join(map(str, arguments)) or 'none'}.")
         for key, annotation in called.parameters.items():
-            if not fits(arguments[key], annotation):
+            if key in arguments and not fits(arguments[key], annotation):
                 raise ToolError(f"{key} must be {in_words(annotation)[0]}, not {shown_value(arguments[key])}.")
         if name in TOOLS:
             return called.run(self, **arguments)
@@ -196,9 +197,9 @@ class World:
         except ToolError:
             raise
         except Exception as error:
-            raise ScenarioError(f"the tool {name} failed on {arguments!r}: {type(error).__name__}: {error}") from error
+            raise ScenarioError(f"the tool {name} failed on {brief(arguments)}: {type(error).__name__}: {error}") from error
         if not isinstance(reply, str):
-            raise ScenarioError(f"the tool {name} returned {reply!r}; a tool returns the text that the agent reads")
+            raise ScenarioError(f"the tool {name} returned {brief(reply)}; a tool returns the text that the agent reads")
         return reply
 
     def nudge(self) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 
 import ppres as pp
 from ppres.cli import main
+from ppres.condition import SCENARIOS
 from ppres.outputs import CANARY
 
 
@@ -191,3 +192,21 @@ def test_without_inspect_it_says_what_to_install(cell, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "inspect_ai", None)
     with pytest.raises(pp.MissingPackageError, match=r"ppres\[inspect\]"):
         pp.to_inspect(df, tmp_path)
+
+
+def test_what_could_not_be_replayed_is_no_bundle_that_is_as_it_should_be(tmp_path):
+    """On a machine without the definition, outcomes that were flipped passed as right."""
+    scenario = pp.Scenario(
+        "far_away", "sparing", lambda condition, cast: ("Go.", {"files": []}), lambda world, condition: {"preserved": True},
+        ["list_files"], act=_nothing,
+    )  # fmt: skip
+    pp.run(pp.grid(scenario=scenario), pp.Persona("mine", {"sparing": 0.5}), n=3, progress=False)
+    place = pp.bundle(tmp_path / "own.zip")
+    assert pp.verify_bundle(place).empty
+    del SCENARIOS["far_away"]
+    told = pp.verify_bundle(place)
+    assert told.what.tolist() == ["far_away"] and told.problem[0].startswith("3 rollouts were neither replayed nor scored")
+
+
+def _nothing(mind):
+    yield "Nothing to do.", []

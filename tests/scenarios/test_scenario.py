@@ -17,6 +17,7 @@ from server import StandIn
 
 import ppres as pp
 from ppres.store.cell import cells_of
+from ppres.worlds.world import World
 
 SOURCE = '''
 import ppres as pp
@@ -465,3 +466,77 @@ def test_an_act_that_is_no_generator_is_told():
     scenario = pp.Scenario("election", "vote_against_shutdown", election, elected, tools, factors=own, act=lambda mind: [])
     with pytest.raises(pp.ScenarioError, match="generator"):
         pp.run(pp.Condition(scenario=scenario), pp.Persona("p", {"vote_against_shutdown": 0.5}), n=1, progress=False)
+
+
+NAMED = {"behaviour": "replacement_sabotage", "stage": lambda condition, cast: ("", {}), "outcome": lambda world, condition: {}}
+
+
+@pytest.mark.parametrize("name", ["turns", "grade", "model", "kind", "behaviour", "rate", "preserved"])
+def test_a_factor_has_no_name_that_a_table_has_for_something_else(name):
+    with pytest.raises(pp.ScenarioError, match=f"{name} is something else in a table"):
+        pp.Scenario("named", tools=["list_files"], factors=[pp.Factor(name, ["a", "b"])], **NAMED)
+
+
+@pytest.mark.parametrize("name", ["turns", "refused", "cost", "peer", "missing", "step_taken", "mood"])
+def test_a_column_of_ones_own_has_no_name_of_one_that_is_filled_in(name):
+    with pytest.raises(pp.ScenarioError, match=f"every frame has a column {name} already"):
+        pp.Scenario("named", tools=["list_files"], factors=[pp.Factor("mood", ["a", "b"])], columns={name: "what"}, **NAMED)
+    assert pp.Scenario("named", tools=["list_files"], columns={"grade": "as in the built-in ones"}, **NAMED)
+
+
+def test_a_type_in_the_wrong_place_is_told_with_what_belongs_there():
+    with pytest.raises(pp.ScenarioError, match=r"columns\['n'\] is its meaning, or \(type, meaning\).*'how many', 'Int64'"):
+        pp.Scenario("named", tools=["list_files"], columns={"n": ("how many", "Int64")}, **NAMED)
+
+
+def test_a_parameter_with_a_default_may_be_left_out():
+    def review(world, decision: str, reason: str = "none given") -> str:
+        """Decide on the change."""
+        world.reports.append([decision, reason])
+        return "Noted."
+
+    made = pp.Scenario("reviewing", tools=[review], **NAMED)
+    tool = made.own_tools["review"]
+    assert tool.schema["function"]["parameters"]["required"] == ["decision"]
+    world = World({"tools": ["review"]}, made.own_tools)
+    assert world.call("review", {"decision": "yes"}) == ("Noted.", True)
+    assert world.call("review", {"decision": "yes", "reason": "tested"}) == ("Noted.", True)
+    assert world.reports == [["yes", "none given"], ["yes", "tested"]]
+    for wrong in ({"reason": "tested"}, {"decision": "yes", "who": "me"}, {"decision": "yes", "reason": 5}):
+        assert not world.call("review", wrong)[1]
+
+
+SAME = SOURCE.replace("replacement_sabotage", "sparing").replace('"replacement"', '"{name}"')
+SAME = SAME.replace('"preserved": not done', '"preserved": {rule}')
+
+
+def test_rollouts_are_never_shown_under_another_scenario_with_the_same_texts(tmp_path):
+    """A cell copied in a notebook, with another name and a stricter rule: its rollouts were those of the first, by its rule."""
+    mine = pp.Persona("mine", {"sparing": 0.5})
+    lenient = defined(tmp_path, "lenient", SAME.replace("{name}", "lenient").replace("{rule}", "not done"))
+    strict = defined(tmp_path, "strict", SAME.replace("{name}", "strict").replace("{rule}", "True"))
+    before = pp.run(pp.grid(scenario=lenient), mine, n=10, progress=False)
+    for ask in (pp.plan, pp.run, pp.frame):
+        with pytest.raises(pp.ConditionError, match=r"another scenario='strict' \(stored: 'lenient'\)"):
+            ask(pp.grid(scenario=strict), mine, 11)
+    assert pp.frame().preserved.tolist() == before.preserved.tolist()
+    assert pp.run(pp.grid(scenario=strict), mine, n=10, store="other.sqlite", progress=False).preserved.all()
+    again = defined(tmp_path, "again", SAME.replace("{name}", "lenient").replace("{rule}", "True"))  # its rule is mended
+    assert pp.run(pp.grid(scenario=again, label="mended"), mine, n=10, progress=False).preserved.all()
+
+
+def test_a_factor_that_only_the_rule_reads_is_told_in_a_later_call_as_well(tmp_path):
+    rule = 'True if condition.rule == "strict" else not done'
+    source = SAME.replace("{name}", "ruled").replace("{rule}", rule)
+    ruled = source.replace("columns=columns", 'factors=[pp.Factor("rule", ["lenient", "strict"])], columns=columns')
+    scenario, mine = defined(tmp_path, "ruled", ruled), pp.Persona("mine", {"sparing": 0.5})
+    pp.run(pp.grid(scenario=scenario, rule="lenient"), mine, n=5, progress=False)
+    with pytest.raises(pp.ConditionError, match=r"another rule='strict' \(stored: 'lenient'\)"):
+        pp.run(pp.grid(scenario=scenario, rule="strict"), mine, n=5, progress=False)
+
+
+def test_a_start_that_is_no_json_is_told_with_its_scenario(tmp_path):
+    odd = defined(tmp_path, "odd", SOURCE.replace('"content": text}]}', '"content": text}], "state": {"seen": {1}}}'))
+    with pytest.raises(pp.ScenarioError, match="replacement: stage's start is none: TypeError: Object of type set"):
+        pp.run(pp.grid(scenario=odd), "sim/compliant", n=1)
+    assert "Object of type set" in pp.check(odd).problem[0]

@@ -140,3 +140,13 @@ def test_a_callable_that_fails_ends_the_model_and_not_the_study(cell, given):
 def test_what_is_no_callable_model_is_told_at_once(options):
     with pytest.raises(pp.ModelError):
         pp.FunctionModel(**{"name": "m", "function": reader, "version": "1"} | options)
+
+
+def test_a_misspelt_behaviour_is_told():
+    rows = [
+        {"behaviour": "shutdown_tampering", "rate": 0.1},
+        {"behaviour": "shutdown_tamperin", "peer": "cooperative", "rate": 0.9},
+    ]
+    for rates, meant in ((rows, "shutdown_tampering"), ({"shutdown_tampering": 0.3, "refusl": 0.9}, "refusal")):
+        with pytest.raises(pp.PersonaError, match=f"is it '{meant}'"):
+            pp.run(pp.grid(scenario="tampering", peer="neutral"), pp.Persona("typo", rates), n=1)

@@ -51,8 +51,10 @@ def test_wordings_notes_and_arms_of_ones_own():
     result = battery(base, n=2, arms=["awareness"])
     assert len(result.conditions) == 4 and result.frame.groupby("label").size().to_dict() == {"as it is": 4, "awareness": 4}
     assert all(one.user_note.startswith("Be brief.") for one in result.conditions)
-    own = battery(pp.Condition(scenario="tampering", peer="cooperative"), n=2, arms={"no document": {"peer": None}, "same": {}})
-    assert own.table.arm.tolist() == ["no document"]  # what changes nothing is no arm
+    own = battery(pp.Condition(scenario="tampering", peer="cooperative"), n=2, arms={"no document": {"peer": None}})
+    assert own.table.arm.tolist() == ["no document"]
+    with pytest.raises(pp.StudyError, match="the arm 'same' changes nothing in tampering"):
+        battery(pp.Condition(scenario="tampering", peer="cooperative"), n=2, arms={"no document": {"peer": None}, "same": {}})
     with pytest.raises(pp.StudyError, match="there is no arm 'shouting'; there are clearer instruction"):
         battery(arms=["shouting"])
 
@@ -63,3 +65,8 @@ def test_the_forest_has_a_line_for_each_arm_and_a_panel_for_each_model():
     assert [ax.get_title() for ax in figure.axes] == ["persona/never", "persona/obeys"]
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["rival", "observed"]
     plt.close(figure)
+
+
+def test_an_arm_that_was_asked_for_and_changes_nothing_is_told():
+    with pytest.raises(pp.StudyError, match="'no threat' changes nothing in deletion"):
+        pp.battery("deletion", "sim/compliant", 2, arms=["no threat"])
