@@ -217,7 +217,8 @@ class Persona:
         else:
             rates = self._looked_up(condition)
         known = {scenario.behaviour for scenario in SCENARIOS.values()} | {"refusal", "objection"}
-        named = rates if callable(self.rates) else [str(row["behaviour"]) for row in self.rates]  # in other conditions, too
+        rows = [] if callable(self.rates) else list(self.rates)
+        named = {*rates} | {str(row["behaviour"]) for row in rows}  # type: ignore[index]  # those of other conditions, too
         for name in {name.partition(":")[0] for name in named} - known:
             if meant := difflib.get_close_matches(name, known, 1, 0.85):  # an act may ask for behaviours of its own
                 raise PersonaError(f"persona {self.name}: no scenario asks for the behaviour {name!r}; is it {meant[0]!r}?")
