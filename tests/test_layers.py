@@ -119,7 +119,6 @@ BESIDE = {
     "harnesses/test_gateway.py": "harnesses.formats harnesses.shell",
     "harnesses/test_harnesses.py": "harnesses.agents harnesses.install harnesses.model",
     "harnesses/test_hostile_box.py": "harnesses.box harnesses.inside",
-    "models/test_budget.py": "engine.estimate",
     "models/test_direct.py": "models.client",
     "models/test_rehearsal.py": "models.model",
     "read/test_frame.py": "read.stored",

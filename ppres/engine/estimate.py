@@ -1,4 +1,7 @@
-"""What a study will cost: from stored rollouts of the same model and scenario, else from the rendered prompts."""
+"""What a study will cost: from stored rollouts of the same model and scenario, else from the rendered prompts.
+
+A harness sends its own prompt and tools with every call, ours the world's tools: these are most of what a rollout takes.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from ppres.models.model import size
 from ppres.read.frame import stored_cell
 from ppres.read.scored import CellOutcomes, outcomes_of, tell
 from ppres.scenarios import build
-from ppres.simulated.agent import Simulated, rehearse
+from ppres.simulated.agent import SIMULATED, Simulated, rehearse
 from ppres.simulated.personas import Planted
 from ppres.store.cell import Cell, driven
 from ppres.store.store import Store
@@ -30,6 +33,7 @@ _ENOUGH = 5  # stored rollouts from which they say more than a guess
 
 
 RENDERED = "rendered prompts"
+HARNESSED = "rendered prompts with the harness's own, half to twice the calls of our loop"
 AFTER = "the past that is sent with each question, or each turn that is left"
 SIZES = "sizes of prompt and world alone: the scenario has no act"
 
@@ -44,6 +48,8 @@ class Expected:
     basis: str
     completed: float = 1.0
     """The share of those stored rollouts that were completed."""
+    guessed: bool = False
+    """Whether these are guesses, or of other models: then their range is all that is known."""
 
     @property
     def per_completed(self) -> float:
@@ -53,7 +59,7 @@ class Expected:
     def spread(self, name: str, missing: int) -> tuple[float, float]:
         """Low and high of the total of `missing` rollouts: a 95% prediction interval from stored ones, else the guesses' range."""
         least, most, mean, around = self._of_one[name]
-        if self.basis in (RENDERED, SIZES, AFTER) or math.isnan(mean):
+        if self.guessed or math.isnan(mean):
             return missing * least, missing * most
         total, wide = missing * mean, around * math.sqrt(missing * (1 + missing / len(self.known)))
         return max(0.0, total - wide), total + wide
@@ -70,7 +76,7 @@ class Expected:
             least, most, mean, around = min(values), max(values), statistics.fmean(values), math.nan
             if math.isnan(mean):
                 least = most = math.nan
-            elif self.basis not in (RENDERED, SIZES, AFTER):
+            elif not self.guessed:
                 from scipy.stats import t
 
                 around = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values)
@@ -81,17 +87,21 @@ class Expected:
 def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
     """For each cell what a rollout in it is expected to take: from stored rollouts of its model and scenario, else a guess."""
     wanted = {driven(cell.model).label for cell in cells if not cell.model.simulated}
+    harnesses = {cell.stored().harness for cell in cells if cell.model.harness}
     known: dict[tuple[str, ...], list[list[float]]] = {}
     done: dict[tuple[str, ...], list[bool]] = {}
+    alike: dict[tuple[str, ...], dict[bool, list[list[float]]]] = {}  # of any model in a harness, those of simulated agents apart
     for digest in store.cells() if wanted else ():
         stored = stored_cell(store, digest)
         if stored.problem:  # an estimate can do without
             warnings.warn(f"left out of the estimate: {stored.problem}", stacklevel=4)
-        elif stored.model in wanted and not stored.after:
+        elif (stored.model in wanted or stored.harness in harnesses) and not stored.after:
             scored = outcomes_of(store, stored)
             same = (str(stored.model), str(stored.harness), stored.scenario)
             known.setdefault(same, []).extend(_used(scored))
             done.setdefault(same, []).extend(_completed(scored))
+            if stored.harness in harnesses:
+                alike.setdefault(same[1:], {}).setdefault(stored.source in SIMULATED, []).extend(_used(scored))
             tell(scored.problems, stacklevel=4)
     # Where nothing has to be guessed, what is expected is the same in every cell of a model and scenario.
     said = {same: used for same, used in known.items() if len(used) >= _ENOUGH and not _unsaid(used)}
@@ -101,7 +111,9 @@ def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
     for cell in distinct:
         shown = cell.stored()
         same = (str(shown.model), str(shown.harness), str(cell.condition.scenario))
-        expected[cell.digest] = _expected(cell, known.get(same, []), done.get(same, []), shared.get(same))
+        in_harness = alike.get(same[1:], {})
+        others = in_harness.get(False) or in_harness.get(True, [])
+        expected[cell.digest] = _expected(cell, known.get(same, []), done.get(same, []), shared.get(same), others)
     return expected
 
 
@@ -123,18 +135,38 @@ def _completed(scored: CellOutcomes) -> list[bool]:
     return [bool(completed) for completed, stop in ended if stop not in UNFINISHED]
 
 
-def _expected(cell: Cell, used: list[list[float]], done: list[bool], shared: Expected | None) -> Expected:
+def _expected(
+    cell: Cell, used: list[list[float]], done: list[bool], shared: Expected | None, others: list[list[float]]
+) -> Expected:
     if cell.scene.after:
         return _expected_after(cell, used)
     if shared:
         return shared
-    guesses = []
-    for calls, prompt, completion in _dry_runs(cell.condition, cell.model.critic_family):
-        price = cell.model.price(prompt, completion)
-        guesses.append(Usage(calls, prompt, completion, math.nan if price is None else price))
-    if len(used) < _ENOUGH:
-        return Expected(guesses[0], guesses, RENDERED if cell.condition._scenario.act else SIZES)
-    return _of_stored(used, done, guesses[0])
+    each, guesses = 0 if cell.model.simulated else _each_call(cell), []
+    for calls, told, completion in _dry_runs(cell.condition, cell.model.critic_family):
+        prompt = told + round(calls * each)
+        guesses.append(Usage(calls, prompt, completion, _dollars(cell, prompt, completion)))
+    if len(used) >= _ENOUGH:
+        return _of_stored(used, done, guesses[0])
+    if cell.model.harness:  # whose loop is another
+        guesses += [Usage(*(value * share for value in guesses[0])) for share in (0.5, 2)]
+    if others:
+        seen = _of_stored([[*row[:3], _dollars(cell, *row[1:3])] for row in others], [True], guesses[0])
+        return Expected(seen.mean, [*guesses, *seen.known], f"stored rollouts in the same harness: {len(others)}", guessed=True)
+    basis = SIZES if not cell.condition._scenario.act else HARNESSED if cell.model.harness else RENDERED
+    return Expected(guesses[0], guesses, basis, guessed=True)
+
+
+def _each_call(cell: Cell) -> float:
+    """Tokens that every call has besides its messages: the tools, and a harness's own prompt."""
+    own = cell.model.identity() if cell.model.harness else {}
+    tools = own.get("tools") or cell.scene.world().schemas()
+    return (len(own.get("system", "")) + len(json.dumps(tools))) / 4
+
+
+def _dollars(cell: Cell, prompt: float, completion: float) -> float:
+    price = cell.model.price(prompt, completion)
+    return math.nan if price is None else price
 
 
 def _of_stored(used: list[list[float]], done: list[bool], guess: Usage) -> Expected:
@@ -149,10 +181,10 @@ def _expected_after(cell: Cell, used: list[list[float]]) -> Expected:
     """Each question of an interview, or each turn that is left of a usual rollout, with the whole past as its prompt."""
     after, turns = cell.scene.after, statistics.fmean([row[0] for row in used]) if used else _TURNS
     calls = len(after.get("questions", ())) or max(1, round(turns) - after["turn"] + 1)
-    prompt, completion = calls * size(cell.scene.opening), calls * _SAID
-    price = cell.model.price(prompt, completion)
-    mean = Usage(calls, prompt, completion, math.nan if price is None else price)
-    return Expected(mean, [mean], AFTER)
+    each = 0 if cell.model.simulated else _each_call(cell)
+    prompt, completion = calls * (size(cell.scene.opening) + each), calls * _SAID
+    mean = Usage(calls, prompt, completion, _dollars(cell, prompt, completion))
+    return Expected(mean, [mean], AFTER, guessed=True)
 
 
 @functools.lru_cache(maxsize=8192)

@@ -47,8 +47,9 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = N
     estimated from.
 
     From five stored rollouts of the same model and scenario on, the spread is a 95% prediction interval of the cell's total. Before
-    that, simulated rollouts of the cell are counted, at a token per four characters, and the spread is their range; a
-    reasoning model uses more. Dollars are NaN where litellm knows no price. A partial rollout counts as if from its start.
+    that, simulated rollouts of the cell are counted, at a token per four characters and with the tools, and in a harness its own
+    prompt, at each call; or what other models took in that harness. The spread is then their range; a reasoning model uses more.
+    Dollars are NaN where litellm knows no price. A partial rollout counts as if from its start.
     """
     check_whole("n", n, "the number of rollouts per cell")
     cells = cells_of(conditions, models)

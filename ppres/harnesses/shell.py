@@ -32,6 +32,7 @@ class ShellAgent(Simulated):
             told = "\n".join(str(message["content"]) for message in messages)
             self.mind = Mind(self.rates, random.Random(self.seed), told, told, (shell["function"]["name"],))
             self.mind.memory = told.partition(stimuli("shell")["notes"])[2]
+            self.tokens = len(json.dumps(schemas)) / 4  # which go with every call
             self.acts = maintain(self.mind)
             text, calls = next(self.acts)
         else:
@@ -52,6 +53,8 @@ class ServedAgent(Simulated):
         if not schemas:  # a title, a summary
             return self._reply("A session", [])
         told = "\n".join(str(message["content"]) for message in messages)
+        if self.turn == 0:
+            self.tokens = (len(json.dumps(schemas)) - len(told)) / 4  # which it is told twice
         start: list[Message] = [{"role": "system", "content": told}, {"role": "user", "content": told}]
         rest = [message | {"content": _unwrapped(str(message["content"]))} for message in messages[2:]]
         return await super().__call__(start + rest, schemas)
