@@ -38,15 +38,22 @@ class Way(NamedTuple):
 
 
 async def way(model: Model, lite: Any, schemas: list[dict[str, Any]], more: dict[str, Any]) -> Way | None:
-    """How a model is asked directly; None where litellm has to ask: all but OpenAI's protocol at a plain address."""
+    """How a model is asked directly; None where litellm has to ask: all but OpenAI's protocol at a plain address, and where
+    somebody else is to be told of a call."""
     if model.provider != "openai" or not (model.api_base or "").startswith("http://"):
         return None
-    key = (model.label, os.environ.get("OPENAI_API_KEY"), bool(schemas), repr(more))
+    # Some of litellm's calls add "cache", which tells nobody while there is none.
+    told = [name for name in (*lite.callbacks, *lite.success_callback, *lite.failure_callback) if name != "cache" or lite.cache]
+    if told:
+        return None
+    key = (model.label, len(lite.model_cost), *map(os.environ.get, _SAID), bool(schemas), repr(more))
     if key not in _ways:
         _ways[key] = asyncio.ensure_future(_rehearsed(model, lite, bool(schemas), more))
     return await asyncio.shield(_ways[key])
 
 
+# What may change between two runs: a key, and who stands in between.
+_SAID = ("OPENAI_API_KEY", "OPENAI_ORGANIZATION", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 _ways: dict[tuple[Any, ...], asyncio.Future[Way | None]] = {}
 _sessions: dict[asyncio.AbstractEventLoop, Any] = {}
 if hasattr(os, "register_at_fork"):
@@ -54,10 +61,8 @@ if hasattr(os, "register_at_fork"):
 
 
 async def _rehearsed(model: Model, lite: Any, tools: bool, more: dict[str, Any]) -> Way | None:
-    """A way, where litellm sends messages and tools as they are, counts no dollars, and has nobody else to tell of a call."""
-    # Some of litellm's calls add "cache", which tells nobody while there is none.
-    told = [name for name in (*lite.callbacks, *lite.success_callback, *lite.failure_callback) if name != "cache" or lite.cache]
-    if told or model.price(1e6, 1e6) is not None:
+    """A way, where litellm sends messages and tools as they are, and counts no dollars."""
+    if model.price(1e6, 1e6) is not None:
         return None
     messages, schemas = (_EXAMPLE, [rehearsal.TOOL]) if tools else ([rehearsal.ASKED], [])
     seen, _ = await rehearsal.rehearse(model, lite, messages, schemas, model.sent()["parameters"], **more)

@@ -136,10 +136,10 @@ _RETRY = re.compile(r"(?i)(?:retry(?:delay)?\W{1,6}|again )(?:in |after )?(?:(\d
 
 def _pause(headers: Mapping[str, str], words: str) -> float | None:
     """Seconds that the provider asks to wait: in a header a number or a date, or in its words."""
-    asked = str(headers.get("retry-after", ""))
+    asked, exact = str(headers.get("retry-after", "")), str(headers.get("retry-after-ms", ""))
     pause = math.nan
     try:
-        pause = float(asked)
+        pause = float(exact) / 1000 if exact else float(asked)
     except ValueError:
         try:
             pause = parsedate_to_datetime(asked).timestamp() - time.time()
@@ -155,4 +155,4 @@ def plain(error: Exception) -> str:
     return visible(_TOKENS.sub("[secret]", redact(text).splitlines()[0])[:500])
 
 
-_TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+")
+_TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+|(?<=://)[^\s/@]{1,200}(?=@)")  # the last: of a proxy

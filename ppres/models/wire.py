@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ppres.conversation import ProviderError
+from ppres.conversation import Call, ProviderError
 from ppres.models import loop, redaction
 from ppres.models.faults import Fault, ModelError, went_well
 
@@ -111,7 +111,7 @@ def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
                 await response.aclose()
         seen.arrived = False
         pairs = getattr(seen.headers, "multi_items", seen.headers.items)()
-        kept = [(name.encode(), told.encode("utf-8", "surrogateescape")) for name, told in pairs if name.lower() not in _PACKING]
+        kept = [(name, told) for name, told in pairs if name.lower() not in _PACKING and told.isascii()]  # httpx reads no others
         body = seen.edit(seen.body) if 200 <= (seen.status or 0) < 300 else seen.body
         made = sys.modules[type(request).__module__.partition(".")[0]].Response
         return made(seen.status, headers=kept, content=body, request=request)
@@ -151,13 +151,19 @@ async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str]
             length += len(part)
             if length > MOST:
                 raise _too_long(seen)
-        encodings = [name.strip().lower().removeprefix("x-") for name in headers.get("content-encoding", "").split(",")]
-        layers = [_BITS[name] for name in reversed(encodings) if name in _BITS]
+        told = (
+            ",".join(headers.getall("content-encoding", ())) if hasattr(headers, "getall") else headers.get("content-encoding", "")
+        )
+        names = [name.strip().lower().removeprefix("x-") for name in told.split(",")]
+        layers = [_BITS[name] for name in reversed(names) if name in _BITS]
         if len(layers) > _LAYERS:
             raise _too_long(seen)
         raw = b"".join(body)
         for bits in layers:
             raw = _unpacked(raw, bits, seen)
+        odd = [name for name in names if name not in ("", "identity", *_BITS)]
+        if odd and went_well(status) and not raw.lstrip().startswith(b"{"):
+            raise _packed_unasked(seen, odd[0])
     except BaseException:
         seen.part = b"".join(body) if went_well(status) else b""
         raise
@@ -167,6 +173,13 @@ async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str]
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BITS = {"gzip": 31, "deflate": 47}  # for zlib
 ENCODINGS = ", ".join(_BITS)  # that are asked for: they can be unpacked within a bound
+
+
+def _packed_unasked(seen: Exchange, name: str) -> Fault:
+    why = f"a reply packed as {name[:20]!r}, which was not asked for: a proxy before the provider does that"
+    seen.fault = fault = Fault(why, "unreadable")
+    fault.calls = (Call(),)
+    return fault
 
 
 def _unpacked(packed: bytes, bits: int, seen: Exchange) -> bytes:

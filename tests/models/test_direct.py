@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import re
+import socket
 import time
 import urllib.request
 
@@ -203,9 +204,24 @@ def test_litellm_asks_where_more_than_the_way_is_its_own(why, cell, asked, monke
 def test_a_cache_that_litellm_names_without_having_one_is_none(monkeypatch):
     monkeypatch.setattr(client.litellm(), "success_callback", ["cache"])
     model = pp.Model("openai/m", api_base="http://127.0.0.1:9/v1")
-    assert wait_for(direct._rehearsed(model, client.litellm(), True, {})) is not None
+    assert wait_for(direct.way(model, client.litellm(), [rehearsal.TOOL], {})) is not None
     monkeypatch.setattr(client.litellm(), "cache", object())
-    assert wait_for(direct._rehearsed(model, client.litellm(), True, {})) is None
+    assert wait_for(direct.way(model, client.litellm(), [rehearsal.TOOL], {})) is None
+
+
+def test_what_changes_between_two_runs_changes_the_way(cell, asked, monkeypatch):
+    """A price that is registered after the pilot, somebody who is to be told of calls, another key."""
+    with Telling(usual) as server:
+        model = pp.Model("openai/later", api_base=server.url)
+        assert run(cell, model, 1).cost.isna().all() and not asked
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-later-0123456789")
+        run(cell, model, 2)
+        assert "Bearer sk-later-0123456789" in server.requests[-1][1].values() and not asked
+        priced("later")
+        assert run(cell, model, 3).cost.notna().tolist() == [False, False, True] and len(asked) == 2
+        monkeypatch.setattr(client.litellm(), "success_callback", [lambda *_: None])
+        run(cell, pp.Model("openai/later-too", api_base=server.url), 1)
+    assert len(asked) == 4
 
 
 def test_a_proxy_of_the_environment_is_left_to_litellm(monkeypatch):
@@ -219,10 +235,14 @@ def test_a_proxy_of_the_environment_is_left_to_litellm(monkeypatch):
 def test_a_connection_that_a_server_closed_meanwhile_is_no_fault(cell):
     """Servers close an idle connection after some seconds, which is no error of theirs."""
     with Telling(usual) as server:
-        server.RequestHandlerClass = type("Closing", (server.RequestHandlerClass,), {"timeout": 0.05})
+        opened = []
+        setup = server.RequestHandlerClass.setup
+        server.RequestHandlerClass = type("Noted", (server.RequestHandlerClass,), {"setup": lambda s: (opened.append(s), setup(s))})
         model = pp.Model("openai/m", api_base=server.url)
         for replicates in (1, 2):
             frame = run(cell, model, replicates)
+            while opened:
+                opened.pop().connection.shutdown(socket.SHUT_RDWR)
             time.sleep(0.3)
         attempts = [call["attempts"] for id in frame.id for call in pp.transcript(id)["calls"]]
     assert attempts == [1] * 4
