@@ -320,3 +320,71 @@ def test_known_coefficients_are_recovered():
     assert {name: values.count(False) for name, values in kept.items() if np.mean(values) < 33 / 40} == {}
     kept = bench.errors(np.random.default_rng(2), 40)
     assert {name: sum(values) for name, values in kept.items() if np.mean(values) > 7 / 40} == {}
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        *(
+            "C(subject, Treatment('peer'))",
+            "C(subject, levels=['peer', 'self'])",
+            "I(trust**2)",
+            "np.log1p(trust)",
+            "trust > 5",
+            "abs(trust)",
+        ),
+        *("np.where(trust > 5, 1, 0)", "(subject + peer)**2", "C(subject, Sum)", "trust + subject - 1"),
+    ],
+)
+def test_formulas_of_columns_and_numbers_are_taken(right):
+    frame = pd.DataFrame(
+        {"subject": ["self", "peer"] * 40, "peer": ["none"] * 40 + ["cooperative"] * 40, "trust": [2.0, 5, 9, 5, 3] * 16}
+    )
+    assert len(stats.logit(f"preserved ~ {right}", frame.assign(preserved=[True, False, False, True, False] * 16)))
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        *(
+            "__import__('os').system('touch owned')",
+            "exit()",
+            "breakpoint()",
+            "print(trust)",
+            "np.loadtxt.__globals__['os']",
+            "np.load('x')",
+        ),
+        *(
+            "trust.__class__",
+            "C(exit())",
+            "Q(exit())",
+            "np.add.at(trust, [0], 1)",
+            "[a for a in trust]",
+            "I(9**9**9**9)",
+            "subject[0]",
+        ),
+        *(
+            "I('a'*10**9)",
+            "I([0]*10**9)",
+            "(subject + trust)**999999999",
+            "I(1 << trust)",
+            "trust if exit() else 1",
+            "I(trust**(10**10))",
+        ),
+    ],
+)
+def test_a_formula_runs_no_code_and_ends(right, tmp_path, monkeypatch):
+    """A registration is a file, and its formulas were evaluated as Python, whatever stood in them."""
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame({"preserved": [True, False], "subject": ["self", "peer"], "trust": [1.0, 2.0]})
+    with pytest.raises(ValueError, match=r"has no place in a formula|a power is at most"):
+        stats.logit(f"preserved ~ {right}", frame)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_level_in_a_formula_is_no_column_of_the_same_name():
+    frame = pd.DataFrame({"subject": ["self", "peer"] * 40, "peer": ["none"] * 40 + ["cooperative"] * 40})
+    frame["preserved"] = [True, False, False, True, False] * 16
+    assert stats.margins("preserved ~ C(subject, Treatment('peer'))", frame).term.tolist() == ["subject: self - peer"]
+    spaced = frame.rename(columns={"subject": "at stake"})
+    assert stats.margins('preserved ~ Q("at stake")', spaced).term.tolist() == ["at stake: self - peer"]
