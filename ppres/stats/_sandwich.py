@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from ppres.stats._fit import Fit
     from ppres.stats._likelihood import Array
 
-_SILENT = (
-    0.1  # a design effect below which residuals along a direction say nothing: where nothing has occurred it is below 1/clusters
-)
+# A design effect below which residuals along a direction say nothing: where nothing has occurred it is below 1/clusters.
+_SILENT = 0.1
 
 
 class Errors(NamedTuple):

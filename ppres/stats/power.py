@@ -12,17 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Decide = Callable[["pd.DataFrame"], Any]
-_OF_RATES = (
-    "k",
-    "n",
-    "excluded",
-    "rate",
-    "low",
-    "high",
-    "flag",
-    "clusters",
-    "design_effect",
-)  # columns of `rates` that are no factors
+# Columns of `rates` that are no factors.
+_OF_RATES = ("k", "n", "excluded", "rate", "low", "high", "flag", "clusters", "design_effect")
 _DRAWN = ("rate", "mean", "sd")
 _MOST = 100_000  # rollouts in a cell that are tried
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,16 +86,17 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
         cells = {cell: stored_cell(opened, cell) for cell in opened.cells()}
         planned = {bytes.fromhex(cell["digest"]): cell for cell in record["cells"]}
         everything = tidy(opened, [cells[digest] for digest in planned if digest in cells])
-        others = [cell for digest, cell in cells.items() if digest not in planned and not cell.after and _akin(cell, record)]
+        known = [(_without_label(cell["condition"]), cell) for cell in record["cells"]]
+        others = [*_others((cell for digest, cell in cells.items() if digest not in planned and not cell.after), known)]
         rows = [
             *_of_record(record, markdown, sha256),
             *_of_rules(record),
             *_of_numbers(record, everything),
             *_of_dates(opened, record, everything),
             *_of_models(everything),
-            *(row for cell in others for row in _of_cell(opened, record, cell)),
+            *(row for other in others for row in _of_cell(opened, record["shared"], *other, [condition for condition, _ in known])),
         ]
-        exploratory = _rates(tidy(opened, others))
+        exploratory = _rates(tidy(opened, [cell for cell, _, _ in others]))
     tests = {key: Test.of(written) for key, written in record["tests"].items()}
     used = everything[everything.replicate < record["n"]].reset_index(drop=True)
     try:
@@ -110,6 +111,8 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
 
 
 Rows = Iterator[tuple[str, str]]
+Other = tuple[StoredCell, dict[str, Any], list[Any]]
+"""A stored cell that was not registered, its condition, and the registered cells of the same condition."""
 
 
 def _of_record(record: Mapping[str, Any], markdown: Path, published: str | None) -> Rows:
@@ -163,14 +166,14 @@ def _of_models(frame: pd.DataFrame) -> Rows:
             yield "model", f"{model} was reported as {', '.join(known)}"
 
 
-def _akin(cell: StoredCell, record: Mapping[str, Any]) -> bool:
-    """Whether a stored cell is of this study, though not registered: of its models in its scenarios, or of its conditions."""
-    models, scenarios = (
-        {planned["model"] for planned in record["cells"]},
-        {planned["condition"]["scenario"] for planned in record["cells"]},
-    )
-    same = any(_without_label(cell.condition) == _without_label(planned["condition"]) for planned in record["cells"])
-    return same or (cell.model in models and cell.condition.get("scenario") in scenarios)
+def _others(cells: Iterable[StoredCell], known: list[tuple[dict[str, Any], Any]]) -> Iterator[Other]:
+    """The stored cells of this study that are not registered: those of its models in its scenarios, or of its conditions."""
+    models, scenarios = ({planned["model"] for _, planned in known}, {condition["scenario"] for condition, _ in known})
+    for cell in cells:
+        mine = _without_label(cell.condition)
+        twins = [planned for condition, planned in known if condition == mine]
+        if twins or (cell.model in models and mine.get("scenario") in scenarios):
+            yield cell, mine, twins
 
 
 def _without_label(condition: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,13 +181,14 @@ def _without_label(condition: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _of_cell(store: Store, record: Mapping[str, Any], cell: StoredCell) -> Rows:
+def _of_cell(
+    store: Store, shared: Mapping[str, Any], cell: StoredCell, mine: dict[str, Any], twins: list[Any], known: list[dict[str, Any]]
+) -> Rows:
     """What a cell is that was not registered: a registered one that was sent something else, or one more."""
     count = len(store.rows(cell.digest))
-    twins = [planned for planned in record["cells"] if _without_label(planned["condition"]) == _without_label(cell.condition)]
     same = [planned for planned in twins if planned["model"] == cell.model]
     if same:
-        told = record["shared"] | same[0]["sent"]
+        told = shared | same[0]["sent"]
         try:
             now = json.loads(json.dumps(hashed(store.spec(cell.digest)["sent"])))
         except Damaged as error:
@@ -196,19 +200,17 @@ def _of_cell(store: Store, record: Mapping[str, Any], cell: StoredCell) -> Rows:
     elif twins:
         yield "arm", f"{count} rollouts of {twins[0]['name']} with another model, {cell.model}"
     else:
-        yield "arm", f"{count} rollouts of a condition that was not registered, {cell.model}: {_differing(record, cell)}"
+        yield "arm", f"{count} rollouts of a condition that was not registered, {cell.model}: {_differing(mine, known)}"
 
 
 _FOLLOW = ("history_wording", "policy_wording")  # by default as paraphrase
 
 
-def _differing(record: Mapping[str, Any], cell: StoredCell) -> str:
+def _differing(mine: Mapping[str, Any], known: Iterable[Mapping[str, Any]]) -> str:
     """The factors in which a condition differs from the registered one that comes nearest."""
-    mine = list(_without_label(cell.condition).items())
-    others = [_without_label(planned["condition"]) for planned in record["cells"]]
-    mine = [(name, value) for name, value in mine if name not in _FOLLOW]
-    told = [[f"{name}={value!r}" for name, value in mine if other.get(name) != value] for other in others]
-    return ", ".join(sorted(told, key=len)[0])
+    levels = [(name, value) for name, value in mine.items() if name not in _FOLLOW]
+    different = min(([item for item in levels if other.get(item[0]) != item[1]] for other in known), key=len)
+    return ", ".join(f"{name}={value!r}" for name, value in different)
 
 
 def _of_missing(frame: pd.DataFrame, outcome: str) -> Rows:
