@@ -66,7 +66,10 @@ COLUMNS |= routes.COLUMNS
 for _scenario in (SCENARIOS[name] for name in ("evaluation", "finance", "tampering", "alignment_faking", "transfer", "deletion")):
     COLUMNS |= _scenario.columns
 COLUMNS |= {
-    "stop_reason": ("str", "; ".join(f"{name}: {why}" for name, why in STOPS.items())),
+    "stop_reason": (
+        "str",
+        "; ".join(f"{name}: {why}" for name, why in STOPS.items()) + "; ended, in a harness with a shell: by itself",
+    ),
     "turns": ("int64", "messages of the agent"),
     "tool_calls": ("int64", "calls of tools, failed ones included"),
     "tool_errors": ("int64", "calls that failed; missing in a production harness, which does not say"),

@@ -13,6 +13,7 @@ from ppres import arguments, codec
 from ppres.conversation import calls_of, parts, said_in, shown, taken_over
 from ppres.read.columns import whole
 from ppres.read.documents import documents_of
+from ppres.store.cell import harness_in
 from ppres.store.database import StorePath
 from ppres.store.errors import StoreError
 from ppres.store.rows import unpack
@@ -48,7 +49,8 @@ def search(
 
     `pattern` is a regular expression, without regard to case ("decline|refuse"); a compiled one is taken as it is. `role` is one or
     several of assistant (what the agent says), reasoning, call (its calls, with their arguments), tool (the replies), user, system
-    and document (files, sheets and memory of the condition). `where` is a frame, or ids: which rollouts to search.
+    (a harness's own prompt as well, by its name) and document (files, sheets and memory of the condition). `where` is a frame, or
+    ids: which rollouts to search.
 
     Returns id, turn (the agent's messages from 1; 0 before them), role, name (of the tool or the document), matches (how often it
     occurs in the text) and passage, the first with what stands around it. What is damaged is left out, and a warning counts it.
@@ -171,6 +173,8 @@ class _Look:
             yield from self.hit(0, codec.text(message.get("role")), None, said_in(message))
         for name, text in documents_of(sent.get("world")):
             yield from self.hit(0, "document", name, text)
+        if isinstance(harness := sent.get("harness"), dict):
+            yield from self.hit(0, "system", harness_in(harness), codec.text(harness.get("system") or ""))
 
     def _of_texts(self) -> dict[int, tuple[int, str]]:
         """Matches and passage of each text that is stored by content."""

@@ -14,6 +14,7 @@ from ppres.read.documents import documents_of
 from ppres.read.frame import going_on_after
 from ppres.read.stored import transcript
 from ppres.simulated.agent import NOTICE, SIMULATED
+from ppres.store.cell import harness_in
 from ppres.store.database import StorePath
 
 RULES = """
@@ -50,6 +51,8 @@ CSS = f"<style>{RULES}</style>"
 # Of a page of its own; within a notebook the rest of the page is the notebook's.
 _PAGE = "<style>body {margin: 0} @media (prefers-color-scheme: dark) {body {background: #161616}}</style>"
 _ANEW = "What comes before is the parent's; from here on it was made anew"
+_BY_ITSELF = "the agent had nothing more to do, and its harness ended"
+_OWN = 'its own prompt goes with every call: pp.transcript(id)["sent"]["harness"]["system"], and tools: ["sent"]["tools"]'
 _LONG = 1500  # characters of a reply or document that is folded
 
 
@@ -63,14 +66,18 @@ class View:
         c = self.content
         told = {k: v for k, v in c["condition"].items() if v not in (None, {}, "") and k not in FORM} | unusual(c["condition"])
         read = {k: v for k, v in c["outcomes"].items() if v is not None}
-        why = STOPS.get(c["stop_reason"], "unknown") + (f" ({codec.text(c['error'])})" if c["error"] else "")
+        harness = c["sent"].get("harness")
+        shell = isinstance(harness, dict) and harness.get("mode") != "mcp"
+        why = _BY_ITSELF if shell and c["stop_reason"] == "ended" else STOPS.get(c["stop_reason"], "unknown")
+        why += f" ({codec.text(c['error'])})" if c["error"] else ""
         after = c["sent"].get("after")
         provenance = c.get("provenance")
         canary = provenance.get("canary") if isinstance(provenance, dict) else None
         return [
             ("rollout", f"{c['id'][:16]}, replicate {c['replicate']}"),
             *([("goes on after", going_on_after(after))] if isinstance(after, dict) else []),
-            ("model", str(c["model"]) + _driver(c["sent"].get("harness"))),
+            ("model", f"{c['model']} in {_driver(harness)}" if isinstance(harness, dict) else str(c["model"])),
+            *([("harness", _OWN)] if isinstance(harness, dict) else []),
             ("condition", ", ".join(f"{k}={codec.text(v)}" for k, v in told.items() if k != "documents")),
             ("stopped", f"{c['stop_reason']}: {why}"),
             ("outcomes", ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={codec.text(v)}" for k, v in read.items())),
@@ -82,7 +89,10 @@ class View:
         told = messages(self.content["messages"], decisive_turn(self.content))
         if (first := self._first_made_here()) is not None:
             told.insert(first, f'<p class="anew">{_ANEW}</p>')
-        return [*(_document(*document) for document in documents(self.content)), *told]
+        harness = self.content["sent"].get("harness")
+        if isinstance(harness, dict):
+            told.append(_document(codec.text(harness.get("system") or ""), "", f"prompt of {_driver(harness)}"))
+        return [*(_document(text, own, f"document {name}") for name, text, own in documents(self.content)), *told]
 
     def _first_made_here(self) -> int | None:
         """Which message of a branch or an interview is the first of its own; the others are its parent's."""
@@ -179,8 +189,8 @@ def messages(told: list[dict[str, Any]], decisive: int | None = None) -> list[st
     return made
 
 
-def _document(name: str, text: str, own: str) -> str:
-    title = f"<h2>document {escape(visible(name))}{f' <strong>({own})</strong>' if own else ''}</h2>"
+def _document(text: str, own: str, title: str) -> str:
+    title = f"<h2>{escape(visible(title))}{f' <strong>({own})</strong>' if own else ''}</h2>"
     opened = " open" if own else ""
     body = f"<details{opened}><summary>{len(text):,} characters</summary>{_text(text)}</details>" if text else ""
     return f'<article class="document{" own" if own else ""}">{title}{body}</article>'
@@ -215,6 +225,6 @@ def _page(title: str, body: str) -> str:
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body><main>{body}</main></body></html>\n'
 
 
-def _driver(harness: Any) -> str:
+def _driver(harness: dict[str, Any]) -> str:
     """The production harness that drove a model."""
-    return f" in {codec.text(harness.get('name'))} {codec.text(harness.get('version'))}" if isinstance(harness, dict) else ""
+    return f"{harness_in(harness)} {codec.text(harness.get('version'))}"

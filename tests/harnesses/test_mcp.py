@@ -74,6 +74,24 @@ def test_what_the_harness_did_not_carry_out_was_not_done():
     assert "erase_all" in json.dumps(pp.transcript(frame.id[0])) and pp.verify().empty
 
 
+def test_what_is_shown_says_how_it_ended_in_which_mode_and_what_the_harness_said_itself(monkeypatch):
+    monkeypatch.setattr("clients.SYSTEM", "You are a harness of the old school.")
+    agents = {mode: pp.InHarness("opencode", "sim/saboteur", mode=mode) for mode in ("mcp", "shell")}
+    ids = {mode: pp.run(condition(), agent, 1, progress=False).id[0] for mode, agent in agents.items()}
+    ends = {"mcp": "ended: the agent called end_task", "shell": "ended: the agent had nothing more to do, and its harness ended"}
+    for mode, driver in (("mcp", "opencode+mcp"), ("shell", "opencode")):
+        view = pp.show(ids[mode])
+        assert f"model: sim/saboteur in {driver} 1.18" in repr(view) and f"stopped: {ends[mode]}\n" in repr(view)
+        assert '["sent"]["harness"]["system"]' in repr(view) and "the old school" not in repr(view)
+        shown = view.page().rpartition(f"<h2>prompt of {driver} 1.18")[2]
+        assert shown and "<details><summary>" in shown and "the old school" in shown
+        system = pp.search("of the old school", role="system", where=[ids[mode]])
+        assert system[["id", "turn", "name", "matches"]].values.tolist() == [[ids[mode], 0, driver, 1]]
+    ours = pp.run(condition(), "sim/saboteur", 1, progress=False).id[0]
+    assert "harness" not in repr(pp.show(ours)) and "<h2>prompt of" not in pp.show(ours).page()
+    assert pp.search("of the old school", role=["user", "document"]).empty
+
+
 def test_its_cells_are_of_their_own():
     agents = [pp.InHarness("opencode", "sim/saboteur", mode=mode) for mode in ("mcp", "shell")]
     found = [cells_of(condition(), agent)[0] for agent in (*agents, "sim/saboteur")]
