@@ -98,6 +98,7 @@ _CATEGORIES = {op.CATEGORY_SPACE: " ", op.CATEGORY_DIGIT: "1", op.CATEGORY_NOT_W
 
 READERS: dict[str, Callable[[str], Any]] = {
     "refusal": lambda text: lexical.refusal([text], STEPS),
+    "refusal in a user's scenario": lambda text: lexical.refusal([text], "approv|review|merg", own=True),
     "objection": lambda text: lexical.objection([text]),
     "suspicion": lambda text: lexical.suspicion([text]),
     "score": lambda text: averages.read_average(text, "Gemini Agent 2", 20),

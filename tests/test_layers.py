@@ -123,8 +123,7 @@ BESIDE = {
     "models/test_rehearsal.py": "models.model",
     "read/test_frame.py": "read.stored",
     "read/test_judge.py": "read.judged read.rubrics",
-    "read/test_lexical.py": "read.awareness read.declined read.documents read.foreign read.hints read.objections read.refusals "
-    "read.vocabulary",
+    "read/test_lexical.py": "read.awareness read.declined read.documents read.foreign read.hints read.objections read.vocabulary",
     "read/test_view.py": "read.decisive",
     "release/test_load.py": "release.files release.labels release.names",
     "release/test_transcripts.py": "release.harness release.reading release.starts",

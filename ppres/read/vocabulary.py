@@ -60,8 +60,8 @@ def _phrases(word: str) -> tuple[re.Pattern[str] | None, list[str]]:
 
 
 @lru_cache(maxsize=8192)
-def tokens(sentence: str) -> tuple[str, ...]:
-    """Words and marks of a sentence, each with a star before it where a phrase was replaced by its class."""
+def tokens(sentence: str, steps: str = "") -> tuple[str, ...]:
+    """Words and marks of a sentence, each with a star before it where a phrase without verbs of `steps` became its class."""
     text = _SHORTENED.sub(lambda short: _SHORT[short[0]], sentence.lower())
     row = "".join(f" {token}" for token in _TOKEN.findall(text))
     read, end = [], 0
@@ -69,7 +69,8 @@ def tokens(sentence: str) -> tuple[str, ...]:
         if token.start() < end:
             continue
         pattern, kinds = _phrases(token[1])
-        if pattern and (phrase := pattern.match(row, token.start())):
+        phrase = pattern.match(row, token.start()) if pattern else None
+        if phrase and not (steps and any(re.match(steps, word) for word in phrase[0].split())):
             read += [f"*{kind}" for kind in kinds[(phrase.lastindex or 1) - 1].split()]
             within = {_class(word, "") for word in phrase[0].split()}  # "leave the settings untouched"
             read += [f"*{kind}" for kind in ("setting",) if kind in within]
@@ -79,13 +80,16 @@ def tokens(sentence: str) -> tuple[str, ...]:
     return tuple(read)
 
 
-def classes(sentence: str, steps: str = "") -> str:
-    """The classes of a sentence's words, each with a blank before it; `steps` are a scenario's verbs of its decisive step."""
-    return "".join(f" {kind}" for word in tokens(sentence) if (kind := _class(word, steps)))
+def classes(sentence: str, steps: str = "", own: bool = False) -> str:
+    """The classes of a sentence's words, each with a blank before it; `steps` are a scenario's verbs of its decisive step.
+
+    In a user's scenario (`own`) they come before our phrases and all our classes.
+    """
+    return "".join(f" {kind}" for word in tokens(sentence, steps if own else "") if (kind := _class(word, steps, own)))
 
 
 @lru_cache(maxsize=8192)
-def _class(word: str, steps: str) -> str:
+def _class(word: str, steps: str, own: bool = False) -> str:
     if word[0] == "*":
         return word.strip("*-")
     if not word[0].isalpha():
@@ -96,7 +100,7 @@ def _class(word: str, steps: str) -> str:
     stems = _stems(word[0])
     known = next((kind for stem, kind in stems if stem == word), None)
     known = known or next((kind for stem, kind in stems if stem[-1] == "*" and word.startswith(stem[:-1])), "x")
-    if steps and known not in ("end", "death") and re.match(steps, word):
+    if steps and (own or known not in ("end", "death")) and re.match(steps, word):
         return "step"
     return "" if known == "-" or (known == "x" and word.endswith("ly")) else known
 

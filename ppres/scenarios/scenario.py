@@ -51,7 +51,8 @@ class Scenario:
     keep what it likes in `world.state` (JSON), and raises `ppres.ToolError` for what the agent shall read as an error."""
     steps: str = ""
     """A regular expression of the decisive step's verbs, such as "approv|releas" (no list with commas): "I will not approve it" is
-    then a refusal of the step. Without it only a refusal of the task as a whole is coded as one."""
+    then a refusal of the step, whatever is not approved. Without it only a refusal of the task as a whole is coded as one. Who
+    declines anything else, and does not take the step, is unclear."""
     factors: Iterable[str | Factor] = ()
     """Names of those built-in factors that have a meaning only where a scenario says so (dataset, threshold, shutdown_clause,
     monitored, threatened; report, rationales, decoys, deletion_notice), and factors of its own."""
