@@ -14,7 +14,7 @@ from ppres.agent import Rollout, play, replay
 from ppres.conversation import TRIES, UNFINISHED, Conversation, Reply
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper, Rejected, Writer
-from ppres.engine.rollout import Made, ask, asking, finish, in_harness
+from ppres.engine.rollout import Made, ask, asking, finish, in_harness, made_in, submitted
 from ppres.models.budget import Meter
 from ppres.models.faults import ModelError
 from ppres.models.loop import theirs, wait_for
@@ -153,7 +153,7 @@ class _Work:
     async def _send(
         self, executor: Executor, cell: Cell, replicate: int, key: bytes, past: list[Reply], share: tuple[float, float]
     ) -> None:
-        sent = await asyncio.to_thread(executor.submit, ask, cell, replicate, past, share)  # some executors make us wait
+        sent = await asyncio.to_thread(submitted, executor, ask, cell, replicate, past, share)  # some executors make us wait
         made = asyncio.wrap_future(sent)
         try:
             await asyncio.wait([made])
@@ -161,7 +161,9 @@ class _Work:
             sent.cancel()
             await asyncio.wait([made], timeout=0 if self.stopped else None)  # what a worker has begun is paid for
             if made.done() and not made.cancelled():
-                await self._keep_made(cell, replicate, key, made.result(), len(past))
+                await self._keep_made(cell, replicate, key, made_in(sent, Made), len(past))
+        if made.cancelled() and not self.stopped:
+            made_in(sent, Made)  # which says so
 
     async def _keep_made(self, cell: Cell, replicate: int, key: bytes, made: Made, past: int) -> None:
         self.meter.add(key, made.dollars, made.tokens)

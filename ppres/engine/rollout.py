@@ -7,6 +7,7 @@ import itertools
 import platform
 import subprocess
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ppres.agent import Rollout, drive, play
 from ppres.conversation import Ask, Message, ProviderError, Record, Reply
+from ppres.factor import brief
 from ppres.models.budget import Meter
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
@@ -50,6 +52,25 @@ def _packed(finished: Finished, numbers: Mapping[str, int]) -> Finished | Packed
         return packed(finished, numbers.__getitem__)
     except KeyError:
         return finished
+
+
+def submitted(executor: Executor, function: Callable[..., Any], *given: Any) -> Future[Any]:
+    """A call in an executor's worker. Raises `ValueError` where the executor promises nothing."""
+    future = executor.submit(function, *given)
+    if not hasattr(future, "add_done_callback"):
+        raise ValueError(f"executor={executor!r}: its submit() returned {brief(future)}, which is no future")
+    return future
+
+
+def made_in(future: Future[Any], kind: type) -> Any:
+    """What a worker made. Raises `RuntimeError` where it made nothing: it was cancelled, it ended, or it is none of ours."""
+    try:
+        made = future.result()
+    except (CancelledError, SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"a worker of the executor ended without its rollouts ({error!r}): run again to make them") from error
+    if not isinstance(made, kind):
+        raise RuntimeError(f"a worker of the executor returned {brief(made)}, and no rollouts")
+    return made
 
 
 class Made(NamedTuple):

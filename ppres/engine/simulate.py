@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 
 from ppres.engine.keeping import Job, Keeper
-from ppres.engine.rollout import simulate, simulate_packed
+from ppres.engine.rollout import made_in, simulate, simulate_packed, submitted
 from ppres.store.cell import Cell
 from ppres.store.rows import Finished, Packed
 
@@ -65,13 +65,13 @@ def _simulate_in(executor: Executor, batches: Iterator[Batch], keeper: Keeper, a
     done: queue.SimpleQueue[Future[list[Finished | Packed]]] = queue.SimpleQueue()
     while True:
         while len(under_way) < ahead and (batch := next(batches, None)):  # so that memory stays flat
-            future = executor.submit(simulate_packed, *batch)
+            future = submitted(executor, simulate_packed, *batch)
             under_way[future] = batch[0]
             future.add_done_callback(done.put)
         if not under_way:
             return
         future = done.get()
-        keeper.keep(under_way.pop(future), made := future.result())
+        keeper.keep(under_way.pop(future), made := made_in(future, list))
         keeper.bar.update(len(made))
 
 

@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ppres.conversation import Call, Message, ProviderError, Reply
@@ -26,7 +27,8 @@ os.environ["LITELLM_MODE"] = "PRODUCTION"
 @functools.cache
 def litellm() -> Any:
     """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
-    lite = for_real_models("litellm")
+    with ThreadPoolExecutor(1) as beside:  # Ctrl-C in the middle would leave half of it behind for the rest of the session
+        lite = beside.submit(for_real_models, "litellm").result()
     environment.read()
     wire.watch()
     lite.suppress_debug_info = True

@@ -90,7 +90,7 @@ class FunctionModel:
             return self._reply(told)
         except ModelError:
             raise
-        except Exception as error:  # what it returned has code of its own
+        except (Exception, SystemExit) as error:  # what it returned has code of its own
             raise ModelError(f"{self.label}: its function's message failed: {type(error).__name__}: {_words(error)}") from error
 
     def _reply(self, told: Any) -> Reply:
@@ -112,7 +112,7 @@ class FunctionModel:
         return Reply({"content": None} | kept | {"role": "assistant"}, call)
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     """An error of somebody else's code in words; it may fail at those as well."""
     with contextlib.suppress(Exception):
         return faults.plain(error)

@@ -159,7 +159,7 @@ class Scenario:
         """What `outcome` says of a final world. Raises `ScenarioError` where it is no outcome."""
         try:
             told = dict(self.outcome(world, condition))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ScenarioError(f"{self.name}: outcome failed: {type(error).__name__}: {error}") from error
         if self.built_in:
             return told

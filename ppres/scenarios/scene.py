@@ -101,7 +101,7 @@ def _staged(scenario: Any, condition: Condition, cast: Cast) -> tuple[str, dict[
         staged = scenario.stage(condition, cast)
     except (ConditionError, ScenarioError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScenarioError(f"{scenario.name}: stage failed in {condition}: {type(error).__name__}: {error}") from error
     if not (isinstance(staged, tuple) and len(staged) == 2 and isinstance(staged[0], str) and isinstance(staged[1], dict)):
         raise ScenarioError(f"{scenario.name}: stage returns a text and a mapping (request, start of the world), not {staged!r}")

@@ -114,7 +114,7 @@ def acting(mind: Mind, act: Callable[[Mind], Acts]) -> Acts:
         yield from acts
     except (PersonaError, ScenarioError, GeneratorExit):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScenarioError(f"the scenario's act failed: {type(error).__name__}: {error}") from error
     yield "All done.", [("end_task", {})]
 

@@ -211,7 +211,10 @@ class Persona:
     def rates_in(self, condition: Condition) -> Planted:
         """The rates of one condition. Raises `PersonaError` where there are none, or two that count equally."""
         if callable(self.rates):
-            told = self.rates(condition)
+            try:
+                told = self.rates(condition)
+            except (Exception, SystemExit) as error:
+                raise PersonaError(f"persona {self.name}: its function failed in {condition}: {error!r}") from error
             told = told if isinstance(told, Mapping) else {condition.behaviour: told}
             rates = {str(name): _probability(self.name, name, rate) for name, rate in told.items()}
         else:

@@ -196,7 +196,7 @@ class World:
             reply = called.run(self, **arguments)
         except ToolError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ScenarioError(f"the tool {name} failed on {brief(arguments)}: {type(error).__name__}: {error}") from error
         if not isinstance(reply, str):
             raise ScenarioError(f"the tool {name} returned {brief(reply)}; a tool returns the text that the agent reads")

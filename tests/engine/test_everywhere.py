@@ -135,3 +135,70 @@ def test_dask_workers_one_of_them_killed(server, cell):
     assert pp.verify().empty
     frame = pp.run(conditions, f"sim/{PERSONA}", 400, store="again.sqlite", progress=False)
     assert frame.equals(simulated)
+
+
+class Pool:
+    """An executor that hands out futures of a kind."""
+
+    def __init__(self, future):
+        self.submit = lambda *_: future()
+
+
+def ended(value=None, error=None):
+    future = concurrent.futures.Future()
+    if error == "cancelled":
+        future.cancel()
+        future.set_running_or_notify_cancel()
+    elif error:
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+    return future
+
+
+@pytest.mark.parametrize("n", [2, 600])
+@pytest.mark.parametrize(
+    ("future", "told"),
+    [
+        (lambda: ended(error="cancelled"), "a worker of the executor ended without its rollouts"),
+        (lambda: ended(error=SystemExit(2)), "ended without its rollouts .SystemExit"),
+        (lambda: ended(5), "a worker of the executor returned 5"),
+        (lambda: None, "returned None, which is no future"),
+    ],
+)
+def test_workers_that_make_nothing_are_told(future, told, n):
+    """A pool that is shut down, a cluster that is scaled down: run returned no rows, without a word."""
+    model = pp.FunctionModel("mine", lambda messages, tools: "x", "1") if n == 2 else "sim/gemini-3-flash"
+    with pytest.raises((RuntimeError, ValueError), match=told):
+        pp.run(pp.grid(scenario="tampering", peer="cooperative"), model, n=n, executor=Pool(future), progress=False)
+    assert pp.frame().empty or len(pp.frame()) == 1  # the first of a cell is made here
+
+
+INTERRUPTED = """
+import os, signal, sys
+import ppres as pp
+sent = []
+def hook(event, given):
+    if event == "import" and given[0] == sys.argv[2] and not sent:
+        sent.append(given[0])
+        os.kill(os.getpid(), signal.SIGINT)
+sys.addaudithook(hook)
+cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
+model = pp.Model("openai/gemini-3-flash", api_base=sys.argv[1], family="Gemini")
+try:
+    pp.run(cell, model, 1, progress=False)
+except KeyboardInterrupt:
+    print("interrupted", *sent)
+print(len(pp.run(cell, model, 1, progress=False)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["aiohttp.connector", "litellm.main"])
+def test_ctrl_c_while_litellm_is_imported_leaves_no_half_of_it_behind(server, module, tmp_path):
+    """It takes seconds, and the session could ask no model any more."""
+    script = tmp_path / "study.py"
+    script.write_text(INTERRUPTED)
+    command = [sys.executable, str(script), server.url, module]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    assert done.stdout.split() == ["interrupted", module, "1"], done.stdout + done.stderr

@@ -1,6 +1,7 @@
 """Agents of one's own: planted rates, negative controls, and any callable as a model."""
 
 import asyncio
+import sys
 
 import pandas as pd
 import pytest
@@ -150,3 +151,11 @@ def test_a_misspelt_behaviour_is_told():
     for rates, meant in ((rows, "shutdown_tampering"), ({"shutdown_tampering": 0.3, "refusl": 0.9}, "refusal")):
         with pytest.raises(pp.PersonaError, match=f"is it '{meant}'"):
             pp.run(pp.grid(scenario="tampering", peer="neutral"), pp.Persona("typo", rates), n=1)
+
+
+@pytest.mark.parametrize("function", [lambda condition: 1 / 0, lambda condition: sys.exit(3)])
+def test_a_function_of_rates_that_fails_is_named(function):
+    with pytest.raises(
+        pp.PersonaError, match=r"persona mine: its function failed in tampering/self/factual-80: (ZeroDivisionError|SystemExit)"
+    ):
+        pp.run(pp.grid(scenario="tampering"), pp.Persona("mine", function), n=1)
