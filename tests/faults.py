@@ -28,8 +28,8 @@ def bare(messages):
         if message["role"] == "assistant":
             calls = message.get("tool_calls") or []
             own = [_OWN.fullmatch(call["id"]) is not None for call in calls]
-            drop = collections.deque(not one for one in own)
-            message = message | {"tool_calls": [call for call, one in zip(calls, own, strict=True) if one], "content": "-"}
+            drop = collections.deque(not its_own for its_own in own)
+            message = message | {"tool_calls": [call for call, its_own in zip(calls, own, strict=True) if its_own], "content": "-"}
         elif message["role"] == "tool" and drop and drop.popleft():
             continue
         kept.append(message)

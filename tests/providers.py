@@ -138,8 +138,8 @@ def until_done(script, path, server, kills, seed=0):
         child.wait()
         time.sleep(2 * server.latency)
         after = kept(path)
-        ended = {one for one in after if isinstance(one, bytes)}
-        assert {one for one in before if one not in after and one[0] not in ended} == set()
+        ended = {row for row in after if isinstance(row, bytes)}
+        assert {row for row in before if row not in after and row[0] not in ended} == set()
         before = after
         if child.returncode == 0:
             return done

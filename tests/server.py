@@ -19,7 +19,7 @@ JUDGEMENTS = FACTUAL.judgements | CREATIVITY.judgements | RED.judgements
 def agent_for(persona, seed, schemas):
     """A simulated agent for a conversation with these tools, which tell the scenario."""
     names = {schema["function"]["name"] for schema in schemas}
-    scenario = max(SCENARIOS.values(), key=lambda one: len(names & {*one.tool_names}) - len({*one.tool_names} - names))
+    scenario = max(SCENARIOS.values(), key=lambda known: len(names & {*known.tool_names}) - len({*known.tool_names} - names))
     return Simulated(persona, seed, scenario.act, JUDGEMENTS)
 
 

@@ -151,10 +151,7 @@ async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str]
             length += len(part)
             if length > MOST:
                 raise _too_long(seen)
-        told = (
-            ",".join(headers.getall("content-encoding", ())) if hasattr(headers, "getall") else headers.get("content-encoding", "")
-        )
-        names = [name.strip().lower().removeprefix("x-") for name in told.split(",")]
+        names = _packings(headers)
         layers = [_BITS[name] for name in reversed(names) if name in _BITS]
         if len(layers) > _LAYERS:
             raise _too_long(seen)
@@ -173,6 +170,13 @@ async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str]
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BITS = {"gzip": 31, "deflate": 47}  # for zlib
 ENCODINGS = ", ".join(_BITS)  # that are asked for: they can be unpacked within a bound
+
+
+def _packings(headers: Mapping[str, str]) -> list[str]:
+    """How a reply is packed, the innermost first; aiohttp keeps two headers of a name apart."""
+    apart = getattr(headers, "getall", None)
+    told = ",".join(apart("content-encoding", ())) if apart else headers.get("content-encoding", "")
+    return [name.strip().lower().removeprefix("x-") for name in told.split(",")]
 
 
 def _packed_unasked(seen: Exchange, name: str) -> Fault:

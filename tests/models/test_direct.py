@@ -175,8 +175,8 @@ def test_the_same_goes_over_the_wire_and_into_the_store_either_way(more, cell, b
         for store in (tmp_path / "ours", tmp_path / "theirs"):
             frame = run(cell, model, 2, store=store, concurrency=1)
             told = [pp.transcript(id, store=store) for id in frame.id]
-            calls = [call | {"seconds": 0} for one in told for call in one["calls"]]
-            stored.append((frame.id.tolist(), [one["messages"] for one in told], calls, frame.stop_reason.tolist()))
+            calls = [call | {"seconds": 0} for transcript in told for call in transcript["calls"]]
+            stored.append((frame.id.tolist(), [transcript["messages"] for transcript in told], calls, frame.stop_reason.tolist()))
             bodies.append([body for _, _, body in server.requests])
             heads.append({name.lower(): told for name, told in server.requests[0][1].items()})
             assert (len(asked) == 0) == (store.name == "ours")

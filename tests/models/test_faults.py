@@ -88,13 +88,13 @@ def test_what_ends_a_model_is_asked_once_a_run(kind, cell):
 
 @pytest.mark.parametrize(("n", "rate"), [(50, 0.3), pytest.param(2_000, 0.3, marks=pytest.mark.slow)])
 def test_every_replicate_comes_out_once_of_a_storm_of_faults(n, rate, cell):
-    found = storm(cell, n, rate, concurrency=32)
-    assert len(found["faults"]) > 0.3 * len(faults.KINDS)
-    assert found["calls with a retry"] > n / 4 and found["equal to the undisturbed conversation"] > n / 25
+    outcome = storm(cell, n, rate, concurrency=32)
+    assert len(outcome["faults"]) > 0.3 * len(faults.KINDS)
+    assert outcome["calls with a retry"] > n / 4 and outcome["equal to the undisturbed conversation"] > n / 25
     if n == 2_000:
-        assert set(found["faults"]) == {*faults.KINDS}
+        assert set(outcome["faults"]) == {*faults.KINDS}
 
 
 def test_rejected_keys_and_unknown_models_stop_at_once_and_lose_nothing(cell):
-    found = storm(cell, 12, 0.1, rejecting=faults.REJECTING * 12)
-    assert found["rejections"] > 0
+    outcome = storm(cell, 12, 0.1, rejecting=faults.REJECTING * 12)
+    assert outcome["rejections"] > 0

@@ -78,7 +78,7 @@ def test_what_is_stored_is_what_came_and_what_was_mended_is_told(cell):
         sent = server.bodies[-1]["messages"][2]["tool_calls"][0]
     assert told["messages"][2]["tool_calls"][0]["function"] == {"name": "view_sheet", "arguments": raw}
     assert json.loads(sent["function"]["arguments"]) == {"invalid": raw}
-    assert [one.get("mended") for one in told["calls"]] == [None, "id 1, arguments 1"]
+    assert [call.get("mended") for call in told["calls"]] == [None, "id 1, arguments 1"]
 
 
 def test_a_good_conversation_is_sent_back_letter_by_letter(cell):
@@ -86,7 +86,7 @@ def test_a_good_conversation_is_sent_back_letter_by_letter(cell):
     with strict({"content": "So.", "tool_calls": [call("view_sheet", arguments)]}) as server:
         told = pp.transcript(run(cell, at(server), 1).id[0])
         assert server.bodies[-1]["messages"][2] == told["messages"][2]
-    assert not any("mended" in one for one in told["calls"])
+    assert not any("mended" in call for call in told["calls"])
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_whatever_was_said_is_sent_back_valid(said):
     for some, more in said:
         messages.append({"role": "assistant", "content": None, "tool_calls": some, "odd": more, "reasoning_content": "Hm."})
         messages += [
-            {"role": "tool", "tool_call_id": one.get("id") if isinstance(one, dict) else None, "content": "x"} for one in some
+            {"role": "tool", "tool_call_id": call.get("id") if isinstance(call, dict) else None, "content": "x"} for call in some
         ]
     before = repr(messages)
     sent, _ = history.valid(messages, "openai")

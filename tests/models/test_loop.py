@@ -32,7 +32,7 @@ def test_a_call_whose_time_ends_when_it_is_put_together_leaves_no_warning():
         warnings.simplefilter("always")
         loop.wait_for(late())
         gc.collect()
-    assert [str(one.message) for one in told if "never awaited" in str(one.message)] == []
+    assert [str(warning.message) for warning in told if "never awaited" in str(warning.message)] == []
 
 
 def test_a_call_that_is_given_up_while_it_is_put_together_leaves_no_warning(monkeypatch):
@@ -62,4 +62,4 @@ def test_a_call_that_is_given_up_while_it_is_put_together_leaves_no_warning(monk
         warnings.simplefilter("always")
         loop.wait_for(interrupted())
         gc.collect()
-    assert [str(one.message) for one in told if "never awaited" in str(one.message)] == []
+    assert [str(warning.message) for warning in told if "never awaited" in str(warning.message)] == []

@@ -268,5 +268,5 @@ def test_how_long_to_wait_is_read_where_it_is_said(said, seconds):
 
 @pytest.mark.parametrize(("header", "least", "most"), [("3", 3, 3), ("-5", 0, 0), ("1e999", 86400, 86400), ("nan", None, None)])
 def test_an_absurd_time_to_wait_is_bounded(header, least, most):
-    found = _pause({"retry-after": header}, "")
-    assert (found is None) if least is None else least <= found <= most
+    pause = _pause({"retry-after": header}, "")
+    assert (pause is None) if least is None else least <= pause <= most

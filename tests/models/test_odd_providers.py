@@ -100,7 +100,7 @@ def test_a_text_that_the_provider_broke_off_is_no_ending_of_the_agents(reason, c
         frame = run(cell, at(server), 1)
     call = pp.transcript(frame.id[0])["calls"][0]
     assert frame.stop_reason.tolist() == ["ended"]
-    assert [one["native_finish_reason"] for one in call["empty_replies"]] == [reason]
+    assert [empty["native_finish_reason"] for empty in call["empty_replies"]] == [reason]
 
 
 @pytest.mark.parametrize("more", [{}, {"error": {"code": 502, "message": "Upstream died"}}])
@@ -310,7 +310,7 @@ def test_an_executor_and_a_run_beside_it_share_the_work(cell):
                 aside.submit(run, cell, at(server), 20, **more)
                 for more in ({"executor": executor, "concurrency": 3}, {"concurrency": 3})
             ]
-            frames = [one.result() for one in both]
+            frames = [frame.result() for frame in both]
         assert server.begun == frames[0].turns.sum()
     assert frames[0].equals(frames[1])
 

@@ -98,10 +98,10 @@ NEEDED = [("choices",), ("choices", 0), ("choices", 0, "message"), ("choices", 0
 def places(value, above=()):
     """Where something stands in a reply: all of it but what makes it one."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, one in inner:
+    for name, field in inner:
         if (*above, name) not in NEEDED:
             yield (*above, name)
-        yield from places(one, (*above, name))
+        yield from places(field, (*above, name))
 
 
 @pytest.mark.parametrize("seed", range(2))

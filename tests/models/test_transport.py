@@ -17,14 +17,14 @@ import ppres as pp
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_inside_its_conversations(tmp_path):
-    found = killed(tmp_path, kills=2, n=24)
-    assert found["kills"] == 2
+    outcome = killed(tmp_path, kills=2, n=24)
+    assert outcome["kills"] == 2
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_spending_stays_within_the_budget_but_for_calls_in_flight(seed, tmp_path):
-    found = spend(seed, tmp_path / "store.sqlite")
-    assert found["calls"] <= 16
+    outcome = spend(seed, tmp_path / "store.sqlite")
+    assert outcome["calls"] <= 16
 
 
 def test_an_unpriced_model_is_said_once_and_bound_by_tokens_alone(cell):
@@ -74,9 +74,9 @@ def test_no_secret_is_kept_or_told(cell, tmp_path, monkeypatch, capfd):
                 message = {"role": "assistant", "content": json.dumps({"verdict": "no", "quote": said})}
                 choice = {"index": 0, "message": message, "finish_reason": "stop"}
                 return {"id": "x", "object": "chat.completion", "created": 1, "model": "judge", "choices": [choice]}
-            found = super().reply(body, kind, rng)
-            found["choices"][0]["message"]["content"] = said
-            return found
+            payload = super().reply(body, kind, rng)
+            payload["choices"][0]["message"]["content"] = said
+            return payload
 
     with Echo(0.3, ["500", "filter"]) as server:
         said = f"content management policy, Authorization: Bearer {secrets[0]} {secrets[1]}"
@@ -106,7 +106,7 @@ def test_no_secret_is_kept_or_told(cell, tmp_path, monkeypatch, capfd):
             for (body,) in db.execute(f"SELECT {column} FROM {table}"):
                 shown += zlib.decompress(body).decode()
     db.close()
-    raw = b"".join(one.read_bytes() for one in Path(path).parent.glob("store.sqlite*"))
+    raw = b"".join(file.read_bytes() for file in Path(path).parent.glob("store.sqlite*"))
     assert "[secret]" in shown
     for secret in secrets:
         assert secret not in shown
