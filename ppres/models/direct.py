@@ -46,7 +46,7 @@ async def way(model: Model, lite: Any, schemas: list[dict[str, Any]], more: dict
     told = [name for name in (*lite.callbacks, *lite.success_callback, *lite.failure_callback) if name != "cache" or lite.cache]
     if told:
         return None
-    key = (model.label, len(lite.model_cost), *map(os.environ.get, _SAID), bool(schemas), repr(more))
+    key = (model.label, *model.listed(), *map(os.environ.get, _SAID), bool(schemas), repr(more))
     if key not in _ways:
         _ways[key] = asyncio.ensure_future(_rehearsed(model, lite, bool(schemas), more))
     return await asyncio.shield(_ways[key])

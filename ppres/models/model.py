@@ -199,13 +199,22 @@ class Model:
         """US dollars for so many tokens; None where litellm knows no price."""
         if self.simulated:
             return 0.0
+        if self.listed() in _unpriced:
+            return None
         try:
             costs = litellm().cost_per_token(
                 self.name, prompt_tokens=round(prompt_tokens), completion_tokens=round(completion_tokens)
             )
         except Exception:  # litellm raises a bare Exception for a model that it has no price for
+            _unpriced.add(self.listed())
             return None
         return float(sum(costs)) or None
+
+    def listed(self) -> tuple[str, int, int, int]:
+        """What is another where litellm was told of a price in the meantime."""
+        prices: dict[str, dict[str, Any]] = litellm().model_cost
+        told, bare = prices.get(self.name, {}), prices.get(self.name.partition("/")[2], {})
+        return self.name, len(prices), len(told), len(bare)
 
     @property
     def gate(self) -> Gate:
@@ -263,6 +272,8 @@ class Model:
 # Providers for whom litellm takes what is not of OpenAI's protocol beside the parameters, not in `extra_body`.
 _NO_EXTRA_BODY = ("anthropic", "bedrock")
 _rehearsed: set[str] = set()
+_unpriced: set[tuple[str, int, int, int]] = set()
+"""Models whose price litellm looked for in vain, which takes long."""
 _other_way: set[str] = set()
 """Labels of models whose provider wants the reasoning that others refuse, or refuses what others want."""
 _gates: dict[tuple[Any, ...], Gate] = {}

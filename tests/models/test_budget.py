@@ -11,6 +11,7 @@ import ppres as pp
 from ppres import stats
 from ppres.conversation import Call, Reply
 from ppres.engine.estimate import Expected
+from ppres.models import client
 from ppres.models.budget import Meter, Usage
 from ppres.store import checkpoint
 from ppres.store.store import Store
@@ -21,6 +22,19 @@ MODEL = pp.Model("openai/set-aside", api_base="http://127.0.0.1:9/v1")
 @pytest.fixture(autouse=True)
 def prices():
     priced("set-aside", prompt=1e-5)
+
+
+def test_a_price_that_there_is_not_is_looked_for_once_until_there_may_be_one(monkeypatch):
+    """litellm takes long for that, and there were two looks a call."""
+    lite, looked = client.litellm(), []
+    count = lite.cost_per_token
+    monkeypatch.setattr(lite, "cost_per_token", lambda *given, **more: looked.append(given) or count(*given, **more))
+    model = pp.Model("openai/priced-in-the-end", api_base="http://127.0.0.1:9/v1")
+    assert [model.price(10, 0), model.price(20, 0)] == [None, None] and len(looked) == 1
+    lite.register_model({"openai/priced-in-the-end": {"litellm_provider": "openai", "mode": "chat"}})
+    model.price(10, 0)
+    priced("priced-in-the-end", prompt=1e-3)
+    assert model.price(10, 0) == pytest.approx(0.01)
 
 
 def need(dollars, tokens=10.0):
