@@ -149,7 +149,7 @@ def _pause(headers: Mapping[str, str], words: str) -> float | None:
     return None if math.isnan(pause) else min(max(0.0, pause), _LONGEST_PAUSE)
 
 
-def plain(error: Exception) -> str:
+def plain(error: BaseException) -> str:
     """An error's first line, without secrets."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
     return visible(_TOKENS.sub("[secret]", redact(text).splitlines()[0])[:500])
