@@ -101,7 +101,7 @@ def test_a_tool_that_leaves_the_process_ends_the_run_and_not_the_loop():
         return "Leave.", {}
 
     pp.Scenario("leaving", "leaving", stage, lambda world, condition: {"preserved": True, "read": True}, [leave])
-    with pytest.raises(pp.ScenarioError, match="the tool leave failed on {}: SystemExit: 3"):
+    with pytest.raises(pp.ScenarioError, match=r"the tool leave failed on {}: SystemExit: 3"):
         pp.run(pp.Condition(scenario="leaving"), pp.FunctionModel("goes", agent, version="1"), n=3, progress=False)
     stays = pp.FunctionModel("stays", lambda messages, tools: "Done.", version="1")
     assert len(pp.run(pp.Condition(scenario="leaving"), stays, n=3, progress=False)) == 3
