@@ -79,6 +79,7 @@ def test_notebooks_run_and_the_figures_that_they_made_are_listed(project):
     assert not list(project.rglob("*.ipynb_checkpoints"))
 
 
+@pytest.mark.slow
 def test_without_settings_the_notebooks_keep_their_own_and_share_the_projects_store(project, monkeypatch):
     monkeypatch.delenv("PPRES_STORE")
     notebook(

@@ -116,7 +116,7 @@ import ppres as pp
 
 frame = pp.frame()
 print(frame[["id", "preserved", "approved", "behaviour"]].to_json())
-model = pp.Model("openai/m", api_base="http://127.0.0.1:9/v1")
+model = pp.FunctionModel("asked", print, version="1")
 uses = {
     "verify": pp.verify,
     "explain": lambda: pp.explain(frame.id[0]),
