@@ -1,5 +1,6 @@
 """Files of earlier versions are read, and what was said and paid for in them is all there."""
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -29,7 +30,7 @@ def old(tmp_path):
 
 
 def version(path):
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db:
         return db.execute("PRAGMA user_version").fetchone()[0]
 
 
@@ -64,7 +65,7 @@ def test_a_store_of_version_1_reads_as_its_csv_says(old):
 
 @shared
 def test_what_was_paused_and_judged_in_version_1_is_there(old):
-    with sqlite3.connect(old) as db:
+    with contextlib.closing(sqlite3.connect(old)) as db:
         turns = db.execute("SELECT count(*) FROM turns").fetchone()[0]
     with Store(old) as store:
         assert sum(len(replies) for replies in checkpoint.partial(store).values()) == turns == 5
@@ -88,14 +89,14 @@ def test_a_migration_that_is_interrupted_leaves_the_file_as_it_was(old, monkeypa
 
 
 def dump(path):
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db:
         return list(db.iterdump())
 
 
 def test_a_cache_is_read_by_name_whatever_the_columns_are_today(cell, tmp_path):
     path = tmp_path / "s.sqlite"
     before = pp.run(cell, "sim/saboteur", n=3, progress=False, store=path)
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
         ((columns,),) = db.execute("SELECT columns FROM layouts")
         rows = db.execute("SELECT id, outcomes FROM rollouts").fetchall()
         db.execute("UPDATE layouts SET columns=?", (json.dumps(json.loads(columns)[::-1]),))
