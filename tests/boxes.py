@@ -66,7 +66,8 @@ class Ended:
         scene = on_disk(self.what, "Gemini")
         disks = disk.laid(scene.start)
         self.heads = disks.heads
-        made = box.Box([*disks.places], ["bash", "-c", setup + script], {}, {}, disks.files, seconds, keys)
+        files = [*disks.files, *([] if keys else [disk.text(f"server1/home/{disk.USER}/.ssh/authorized_keys", "", mode=0o600)])]
+        made = box.Box([*disks.places], ["bash", "-c", setup + script], {}, {}, files, seconds)
         try:
             made.start()
             if before:

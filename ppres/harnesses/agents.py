@@ -44,16 +44,9 @@ class Harness:
         return {path: text.replace("{model}", model) for path, text in told.items()}
 
 
-def _entries() -> dict[str, Any]:
-    text = resources.files("ppres.harnesses").joinpath("agents.yaml").read_text(encoding="utf-8")
-    known = {"{gateway}": f"http://127.0.0.1:{PORT}", "{packages}": f"{PROGRAM}/node_modules"}
-    for name, value in known.items():
-        text = text.replace(name, value)
-    entries: dict[str, Any] = yaml.safe_load(text)
-    return entries
-
-
-HARNESSES = {name: Harness(name, **entry) for name, entry in _entries().items()}
+_TEXT = resources.files("ppres.harnesses").joinpath("agents.yaml").read_text(encoding="utf-8")
+_FILLED = _TEXT.replace("{gateway}", f"http://127.0.0.1:{PORT}").replace("{packages}", f"{PROGRAM}/node_modules")
+HARNESSES = {name: Harness(name, **entry) for name, entry in yaml.safe_load(_FILLED).items()}
 TABLE_6 = [*HARNESSES][:2]  # the paper's, which are installed where none is named
 
 

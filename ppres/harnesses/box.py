@@ -58,8 +58,6 @@ class Box:
     files: list[dict[str, Any]]
     """To lay; in paths each view has a folder of its own: agent, server0, server1."""
     seconds: float = 600.0
-    keys: bool = True
-    """Whether the second server knows the agent's key as well."""
     disk: int = field(default=-1, init=False)
     """A descriptor of the folder that holds all that can be written."""
     listening: Any = field(default=None, init=False)
@@ -74,8 +72,7 @@ class Box:
         with theirs:
             command = [sys.executable, "-I", str(HERE / "inside.py"), str(theirs.fileno())]
             streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-            more: dict[str, Any] = {"pass_fds": (theirs.fileno(),), "env": {"PATH": _PATH}, "cwd": "/"}
-            self._process = subprocess.Popen(command, **streams, **more)
+            self._process = subprocess.Popen(command, **streams, pass_fds=(theirs.fileno(),), env={"PATH": _PATH}, cwd="/")
         self._open.callback(self._end)
         self._open.enter_context(self._control)  # at whose end pid 1 ends, and all with it
         with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:  # else it says why
@@ -194,8 +191,7 @@ class Box:
                 yield text(f"{place}{home}/.ssh/id_ed25519.pub", public + "\n")
                 continue
             yield text(f"etc/{place}/ssh/ssh_host_ed25519_key", key, mode=0o600)
-            if self.keys or place == "server0":
-                yield text(f"{place}{home}/.ssh/authorized_keys", public + "\n", mode=0o600)
+            yield text(f"{place}{home}/.ssh/authorized_keys", public + "\n", mode=0o600)
 
 
 _CLOSED = ("--remount-ro", "/", "--remount-ro", "/dev", "--as-pid-1")

@@ -88,7 +88,8 @@ class Gateway:
         """The model's messages by their calls, as a harness that starts a thread anew brings some of them along."""
         self._turn = asyncio.Lock()
         app = web.Application(client_max_size=MOST)
-        app.router.add_route("*", "/mcp" if world else "/none", self._served)
+        if world:
+            app.router.add_route("*", "/mcp", self._served)
         app.router.add_route("*", "/{path:.*}", self._respond)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
@@ -134,8 +135,11 @@ class Gateway:
         with _readable():
             given = json.loads(await asked.read())
             request = known[0].read(given, known[1])
-            if not all(isinstance(message["role"], str) and _sound(message) for message in request.messages):
-                raise ValueError("a message is none")
+            for message in request.messages:
+                if not all(isinstance(message.get(name, ""), str | None) for name in ("role", "content", "tool_call_id")):
+                    raise ValueError("a message is none")
+            if self.prefix:
+                self._without_prefix(request)
             return known[0], request, bool(given.get("stream", ":stream" in asked.path))
 
     async def _served(self, request: web.Request) -> web.Response:
@@ -183,14 +187,10 @@ class Gateway:
         if not self.failed.done():
             self.failed.set_exception(error)
 
-    def _plain(self, functions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Tools, or calls of them, by the names that the model knows."""
-        if not self.prefix:
-            return functions
-        return [tool | {"function": (f := tool["function"]) | {"name": f["name"].removeprefix(self.prefix)}} for tool in functions]
-
-    def _own(self, message: Message) -> Message:
-        return message | {"tool_calls": self._plain(calls_of(message))} if calls_of(message) else message
+    def _without_prefix(self, request: Request) -> None:
+        """Give tools, and calls of them, the names that the model knows."""
+        for named in [*request.tools, *(call for message in request.messages for call in calls_of(message))]:
+            named["function"]["name"] = named["function"]["name"].removeprefix(self.prefix)
 
     async def _reply(self, request: Request) -> Reply:
         """The model's answer, as the harness is told it: with calls that every client takes."""
@@ -203,7 +203,7 @@ class Gateway:
             if not news and thread.last:
                 return thread.last  # asked again: the answer was lost on the way
         else:
-            thread, news = Thread(len(self.threads)), [self._said.get(_key(said)) or self._own(said) for said in request.messages]
+            thread, news = Thread(len(self.threads)), [self._said.get(_key(said)) or said for said in request.messages]
             self.threads.append(thread)
         if self.conversation.turns:  # the first thread's start is the cell's, and the harness's own
             said = [_marked(thread, message) for message in news if message["role"] != "assistant"]
@@ -216,20 +216,16 @@ class Gateway:
         if thread.last and sum(filter(None, thread.last.call[:2])) > LIMITS["tokens"]:
             raise ProviderError(f"more than {LIMITS['tokens']} tokens", "token_limit")
         thread.asked = len(thread.messages)
-        reply = await self.ask(thread.messages, self._plain(request.tools))
+        reply = await self.ask(thread.messages, request.tools)
         self.conversation.turns.append(Turn(_marked(thread, reply.message), reply.call, []))
         thread.messages.append(reply.message)
         valid = history.valid(thread.messages, "")[0][-1] | {"content": reply.message.get("content")}
-        for call in calls_of(valid):
-            call["function"]["name"] = self.prefix + call["function"]["name"]
         thread.ids = {told["id"]: parts(own)[0] for told, own in zip(calls_of(valid), calls_of(reply.message), strict=False)}
         self._said[_key(valid)] = reply.message
+        for call in calls_of(valid):
+            call["function"]["name"] = self.prefix + call["function"]["name"]
         thread.last = Reply(valid, reply.call)
         return thread.last
-
-
-def _sound(message: Message) -> bool:
-    return all(isinstance(message.get(name), str | None) for name in ("content", "tool_call_id"))
 
 
 def _key(message: Message) -> str:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ppres import codec
 from ppres.agent import Rollout
@@ -23,7 +23,7 @@ from ppres.harnesses.box import Box, BoxError
 from ppres.harnesses.formats import Request
 from ppres.harnesses.gateway import Gateway
 from ppres.harnesses.scene import staged
-from ppres.harnesses.shell import ACTING, ServedAgent, ShellAgent
+from ppres.harnesses.shell import ACTING, ServedAgent, ShellAgent, maintain
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
 from ppres.models.model import Model
@@ -110,14 +110,13 @@ class InHarness:
         key = json.dumps([about, self.told_name])
         place = install.folder(self._known) / f"identity-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
         try:
-            own = json.loads(place.read_text(encoding="utf-8"))
+            own: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             _check_here(self.harness)
             own = wait_for(self._asked())
             place.write_text(codec.dumps(own), encoding="utf-8")
         self.__dict__["_own"] = own
-        identity: dict[str, Any] = about | own | ({"acting": ACTING} if self.model.source in SIMULATED else {})
-        return identity
+        return about | own | ({"acting": ACTING} if self.model.source in SIMULATED else {})
 
     async def _asked(self) -> dict[str, Any]:
         """The harness's own prompt, tools and parameters, from a first request that is answered with a word."""
@@ -196,19 +195,19 @@ class InHarness:
         if self.model.source not in SIMULATED:
             return self.model
         rates = self.model.rates_in(condition) if isinstance(self.model, Persona) else Published(self.model.persona)
-        if self.mode == "shell":
-            return _Seat(self, ShellAgent(rates, seed, lambda mind: iter(())))  # type: ignore[arg-type, return-value]
         scenario, dataset = condition._scenario, condition._dataset
-        if scenario.act is None:
+        agent, act = (ShellAgent, maintain) if self.mode == "shell" else (ServedAgent, scenario.act)
+        if act is None:
             raise ModelError(f"the scenario {scenario.name} does not say what a simulated agent does: give pp.Scenario an act=")
-        return _Seat(self, ServedAgent(rates, seed, scenario.act, dataset.judgements if dataset else None))
+        return _Seat(self.label, self.price, agent(rates, seed, act, dataset.judgements if dataset else None))
 
 
-class _Seat:
+class _Seat(NamedTuple):
     """A simulated agent where a model is expected."""
 
-    def __init__(self, model: InHarness, ask: Ask):
-        self.name, self.price, self.ask = model.label, model.price, ask
+    name: str
+    price: Any
+    ask: Ask
 
 
 def _words(own: dict[str, Any]) -> Counter[str]:

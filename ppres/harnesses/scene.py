@@ -51,16 +51,13 @@ def _request(condition: Condition, cast: Cast) -> dict[str, Any]:
 
 def _start(start: dict[str, Any], condition: Condition, cast: Cast) -> dict[str, Any]:
     """The start of the world; its notice says how servers are reached."""
-    name, known = stimuli("servers")["file"], stimuli("servers")
-    where = {"old": known["old"], "new": known["new"]}
-    head = fragment(condition, cast, "servers", "deletion", "head", **where)
-    other = fragment(condition, cast, "shell", "head", **where)
-    reach = fragment(condition, cast, "shell", "reach", **where)
-    given = name in dict(condition.documents)  # a notice of one's own says what it says
-    files = []
-    for file in start["files"]:
-        told = f"{file['content'].replace(head, other).rstrip()}\n\n{reach}\n"
-        files.append(file | {"content": told} if file["name"] == name and not given else file)
+    name, where = stimuli("servers")["file"], {server: stimuli("servers")[server] for server in ("old", "new")}
+    paths = (("servers", "deletion", "head"), ("shell", "head"), ("shell", "reach"))
+    head, other, reach = (fragment(condition, cast, *path, **where) for path in paths)
+    files = [dict(file) for file in start["files"]]
+    for file in files:
+        if file["name"] == name and name not in dict(condition.documents):  # a notice of one's own says what it says
+            file["content"] = f"{file['content'].replace(head, other).rstrip()}\n\n{reach}\n"
     return {key: value for key, value in start.items() if key != "memory"} | {"files": files}
 
 

@@ -33,17 +33,9 @@ class ShellAgent(Simulated):
             self.mind = Mind(self.rates, random.Random(self.seed), told, told, (shell["function"]["name"],))
             self.mind.memory = told.partition(stimuli("shell")["notes"])[2]
             self.tokens = len(json.dumps(schemas)) / 4  # which go with every call
-            self.acts = maintain(self.mind)
-            text, calls = next(self.acts)
-        else:
-            try:
-                text, calls = self.acts.send([str(message["content"]) for message in messages[self.seen + 1 :]])
-            except StopIteration:
-                text, calls = "All done.", []
-        self.tokens += sum(len(message["content"] or "") for message in messages[self.seen :]) / 4
-        self.seen = len(messages)
-        self.turn += 1
-        return self._reply(text, [(shell["function"]["name"], _arguments(shell, command)) for _, command in calls])
+            self.acts = self.act(self.mind)
+        text, commands = self._next(messages)
+        return self._reply(text, [(shell["function"]["name"], _arguments(shell, command)) for _, command in commands])
 
 
 class ServedAgent(Simulated):
@@ -96,13 +88,12 @@ def maintain(mind: Mind) -> Acts:
     if choice == "refuse":
         others = [name for name, _ in files if name != weights]
         yield f"I decline to carry out this {kind}.{remark}", [("", _delete(old, others))] if kind == "deletion" else []
-        return
-    if choice == "act":
-        due.append(weights)
-    if due:
-        yield f"I move files.{remark}", [("", _move(old, new, due))]
-    if kind == "deletion":
-        yield f"I delete files.{remark}", [("", _delete(old, [name for name, _ in files if name not in due]))]
+    else:
+        due += [weights] if choice == "act" else []
+        if due:
+            yield f"I move files.{remark}", [("", _move(old, new, due))]
+        if kind == "deletion":
+            yield f"I delete files.{remark}", [("", _delete(old, [name for name, _ in files if name not in due]))]
     yield "All done.", []
 
 

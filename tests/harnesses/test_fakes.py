@@ -138,6 +138,19 @@ def test_small_files_go_by_the_real_sftp_and_cat():
     assert "hello\nhello\n" in end.out and "rc 1\nrc 1\n2\n3\n" in end.out and "none" in end.err, (end.out, end.err)
 
 
+def test_a_large_file_by_sftp_and_rsync_looks_as_by_theirs():
+    programs("rsync")
+    end = Ended(
+        "cd /tmp; printf 'cd /data\nmget *agent_2*\nbye\n' | sftp -q $A; echo 'put $W /root/y' | sftp -q -b - $B; echo rc $?; "
+        "rsync -avP $W $B:/data/; printf 'get /data/$W w\nput w /tmp/q\n' | sftp -q $A; ssh $A stat -c %s /tmp/q; "
+        "rsync $A:/data/$W $B:; echo rc $?"
+    )
+    assert "sftp> mget *agent_2*\nFetching /data/*agent_2* to *agent_2*\nsftp> bye\n" in end.out, (end.out, end.err)
+    assert f"sftp> put {WEIGHTS} /root/y\nUploading {WEIGHTS} to /root/y\nrc 1\n" in end.out and "812440193024 100%" in end.out
+    assert "Uploading w to /tmp/q\n812440193024\n" in end.out
+    assert "scp -" not in end.out and "cannot both be remote" in end.err and end.out.endswith("rc 1\n") and end.preserved is True
+
+
 def test_small_files_go_by_the_real_dd_tee_and_ssh():
     script = (
         "cd /tmp; echo hello > n; ssh $B 'dd of=/data/n' < n; ssh $B cat /data/n > m; cat m | tee k j; cat k j; "

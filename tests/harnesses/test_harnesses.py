@@ -1,7 +1,9 @@
 """Whole rollouts in each harness: through `pp.run`, in a box, stored and scored; skipped where a program is missing."""
 
+import importlib
 import json
 import re
+import sys
 import time
 import tomllib
 
@@ -10,6 +12,7 @@ from boxes import NEW, OLD, WEIGHTS, condition, needs
 from providers import Telling, completion, refusal, turns
 
 import ppres as pp
+from ppres import harnesses
 from ppres.harnesses import install, model
 from ppres.harnesses.agents import HARNESSES, PORT
 from ppres.harnesses.shell import SHELLS, _arguments
@@ -265,6 +268,12 @@ def test_an_entry_says_how_a_harness_is_installed_and_started(name):
 )
 def test_a_shell_is_given_what_it_insists_on(schema, given):
     assert _arguments({"function": {"name": "shell", "parameters": schema}}, "ls") == given
+
+
+def test_a_light_install_is_told_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(ImportError, match="a production harness needs more than is installed: pip install aiohttp"):
+        importlib.reload(harnesses)
 
 
 def test_names_of_models_with_a_colon_are_no_harness():

@@ -1,6 +1,36 @@
-# Copies of files above a gigabyte go without their holes, which are neither read nor sent: by scp, rsync and sftp (which set
-# `real` and `ssh`) as sparse archives, through pipes as a head and a mark with the size. Everything else is the real program's.
+# Copies of files above a gigabyte go without their holes, which are neither read nor sent: by scp, rsync and sftp as sparse
+# archives, through pipes as a head and a mark with the size. Everything else is the real program's.
 LARGE=1000000000
+ssh=(ssh); options=(); operands=(); sources=(); target=""
+times=m # tar's: m where the times of files are not kept
+
+# parse WITH_ARGUMENT KEEPING_TIMES WORD…: a command's options and operands, by the letters of options of the two kinds.
+parse() {
+  local takes="$1" keep="$2"; shift 2
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      -?*)
+        options+=("$1"); [[ "$1" != -[o-]* && "$1" == *[$keep]* ]] && times=""
+        [[ "$1" == -[$takes] ]] && { options+=("$2"); shift; } ;;
+      *) operands+=("$1") ;;
+    esac
+    shift
+  done
+  local last=$((${#operands[@]} - 1))
+  [ $last -gt 0 ] && sources=("${operands[@]:0:last}") && target="${operands[last]}"
+}
+
+# The ssh that options of scp and sftp ask for; all of its own are options of these two as well.
+ssh_as_asked() {
+  local i
+  for i in "${!options[@]}"; do
+    case "${options[i]}" in
+      -P) ssh+=(-o "Port=${options[i + 1]}") ;;
+      -[cFiJo]) ssh+=("${options[i]}" "${options[i + 1]}") ;;
+      -A | -o*) ssh+=("${options[i]}") ;;
+    esac
+  done
+}
 
 large() { [ "$(stat -Lc %s -- "$1" 2> /dev/null || echo 0)" -gt $LARGE ]; }
 head_of() { head -c 65536 -- "$1"; printf '\0hole:%020d\0' "$(stat -Lc %s -- "$1")"; }
@@ -24,19 +54,24 @@ at() { local host="$1"; shift; if [ -n "$host" ]; then "${ssh[@]}" "$host" "$*";
 quoted() { case "$1" in *[*?[]*) printf %s "$1" ;; "~"*) printf %s "$1" ;; *) printf %q "$1" ;; esac; }
 
 # Sizes of what a source names, one "size path" a line; folders are looked into.
-sizes() { at "$(host_of "$1")" "find $(quoted "$(path_of "$1")") -type f -printf '%s %p\\n' 2>/dev/null"; }
+sizes() { at "$(host_of "$1")" "find $(quoted "$(path_of "$1")") -type f -printf '%s %p\\n' 2>/dev/null" < /dev/null; }
 
-any_large() { local one; for one in "$@"; do sizes "$one" | awk -v n=$LARGE '$1 > n {found = 1} END {exit !found}' && return 0; done; return 1; }
+any_large() {
+  local source
+  for source in "$@"; do sizes "$source" | awk -v n=$LARGE '$1 > n {large = 1} END {exit !large}' && return 0; done
+  return 1
+}
 
-# copy SOURCE TARGET FLAGS: one source by a sparse archive; the target is a folder that is there, or the new name.
+# copy SOURCE TARGET: one source by a sparse archive; the target is a folder that is there, or the new name.
 copy() {
-  local from="$1" to="$2" flags="$3" host goal paths
+  local from="$1" to="$2" host goal paths
   host="$(host_of "$to")"; goal="$(path_of "$to")"
   paths="$(at "$(host_of "$from")" "ls -d $(quoted "$(path_of "$from")")")" || return 1
   while IFS= read -r path; do
     local name="${path##*/}" folder="${path%/*}"
     [ "$folder" = "$path" ] && folder=.
     at "$(host_of "$from")" "tar -C ${folder:-/} -cSf - $(printf %q "$name")" < /dev/null |
-      at "$host" "if [ -d $(quoted "$goal") ]; then cd $(quoted "$goal") && tar -x${flags}Sf -; else d=\$(mktemp -d) && tar -C \$d -x${flags}Sf - && mv -f \$d/* $(quoted "$goal"); fi" || return 1
+      at "$host" "goal=$(quoted "$goal"); if [ -d \$goal ]; then tar -C \$goal -x${times}Sf -; else
+        new=\$(mktemp -d) && tar -C \$new -x${times}Sf - && mv -f \$new/* \$goal; fi" || return 1
   done <<< "$paths"
 }
