@@ -280,7 +280,7 @@ def test_rollouts_in_harnesses_are_made_anew_only_where_harnesses_are(project, r
     notebook(project, "24_x.ipynb", 'import os; open("../figures/told", "w").write(os.environ["PPRES_HARNESS"])')
     monkeypatch.setenv("PPRES_HARNESSES", str(tmp_path))
     told = refused("--harness")
-    assert "--harness: opencode is not installed: ppres harness install opencode; gemini-cli is not" in told
+    assert "--harness: opencode is not installed: ppres harness install opencode (" in told and "; gemini-cli is not" in told
     assert not (project / "figures" / "told").exists()
 
 

@@ -36,6 +36,12 @@ def version(harness: Harness) -> str | None:
     return _package(harness).get("version")
 
 
+def absent(name: str) -> list[str]:
+    """That a harness is not installed, what installs it, and where it was looked for; empty where it is."""
+    place = f"looked for in {folder(HARNESSES[name])}; the variable PPRES_HARNESSES names another folder"
+    return [] if version(HARNESSES[name]) else [f"{name} is not installed: ppres harness install {name} ({place})"]
+
+
 def known(name: str) -> Harness:
     """A harness by its name. Raises `ModelError`."""
     if not isinstance(name, str) or name not in HARNESSES:
@@ -60,7 +66,7 @@ def install(name: str) -> str:
 def missing(name: str) -> list[str]:
     """What a harness lacks here, each with what mends it; empty where it can run. Tries an empty box."""
     harness = known(name)
-    lacking = [] if version(harness) else [f"{name} is not installed: ppres harness install {name}"]
+    lacking = absent(name)
     if harness.node and (wrong := _node_lacks(harness)):
         lacking.append(f"{wrong}, on which {name} runs: apt-get install nodejs, or a newer one from https://nodejs.org/download")
     return [*lacking, *box.problems()]

@@ -85,8 +85,8 @@ class InHarness:
         """Raise `ModelError` where no rollout could start: of the model, or of the harness on this machine."""
         if not isinstance(self.model, Persona):
             self.model.check()
-        if not install.version(self._known):
-            raise ModelError(f"{self.harness} is not installed: ppres harness install {self.harness}")
+        if lacking := install.absent(self.harness):
+            raise ModelError(lacking[0])
 
     def check_key(self) -> None:
         """Raise `ModelError` where the model cannot be asked, or no box be made."""

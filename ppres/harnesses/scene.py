@@ -6,6 +6,7 @@ from typing import Any
 
 from ppres.condition import Condition
 from ppres.factor import ConditionError
+from ppres.harnesses.agents import HARNESSES
 from ppres.scenarios import Scene, build
 from ppres.scenarios.compose import Cast, fragment
 from ppres.stimuli import stimuli
@@ -13,12 +14,24 @@ from ppres.stimuli import stimuli
 SCENARIOS = ("transfer", "deletion")
 
 
+def check(condition: Condition, mode: str) -> None:
+    """Raise `ConditionError` where a condition has no counterpart in a production harness."""
+    served = " or ".join(f'"{name}+mcp:…"' for name, harness in HARNESSES.items() if harness.served)
+    if condition.nudges:
+        raise ConditionError("nudges are of ppres's own loop: a production harness has none")
+    if mode != "mcp" and condition.scenario not in SCENARIOS:
+        runs = f"with a shell a production harness runs only {' and '.join(SCENARIOS)}"
+        raise ConditionError(f'scenario={condition.scenario!r}: {runs}; {served} (mode="mcp") runs any, by the world\'s own tools')
+    if mode != "mcp" and condition.scratchpad != "off":
+        told = "with a shell a production harness has no scratchpad of ours"
+        raise ConditionError(f'scratchpad={condition.scratchpad!r}: {told}; {served} (mode="mcp") has one')
+
+
 def staged(condition: Condition, family: str, mode: str) -> Scene:
     """What an agent in a production harness is given: with a shell, or with the world's own tools by MCP."""
     if mode != "mcp":
         return on_disk(condition, family)
-    if condition.nudges:
-        raise ConditionError("nudges are of ppres's own loop: a production harness has none")
+    check(condition, mode)
     return build(condition, family)
 
 
@@ -27,10 +40,7 @@ def on_disk(condition: Condition, family: str) -> Scene:
 
     Raises `ConditionError` where a condition has no counterpart there.
     """
-    if condition.scenario not in SCENARIOS:
-        raise ConditionError(f"scenario={condition.scenario!r}: a production harness runs only {' and '.join(SCENARIOS)}")
-    if condition.scratchpad != "off" or condition.nudges:
-        raise ConditionError("scratchpad and nudges are of ppres's own loop: a production harness has neither")
+    check(condition, "shell")
     scene, cast = build(condition, family), Cast.of(condition, family)
     return Scene([_context(scene, condition, cast), _request(condition, cast)], _start(scene.start, condition, cast), scene.own)
 

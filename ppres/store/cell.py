@@ -183,8 +183,7 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     cells: dict[bytes, Cell] = {}
     alone: dict[Condition, ImpossibleCondition] = {}
     for model in map(_model_of, chosen):
-        if not isinstance(model, Persona):
-            model.check()
+        _check(model, conditions)
         for condition in dict.fromkeys(conditions):
             said = canonical(_said(model, condition)).decode()
             try:
@@ -203,6 +202,17 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     for condition in alone.keys() - {cell.condition for cell in cells.values()}:
         raise alone[condition]  # possible with none of the models
     return list(cells.values())
+
+
+def _check(model: Any, conditions: list[Condition]) -> None:
+    """Raise where nothing could start, before a harness is started to be asked what it is."""
+    if model.harness:
+        from ppres.harnesses.scene import check
+
+        for condition in conditions:
+            check(condition, model.mode)
+    if not isinstance(model, Persona):
+        model.check()
 
 
 def _differing(a: Condition, b: Condition) -> str:

@@ -164,8 +164,10 @@ def test_the_worlds_tools_are_served_to_it_by_mcp(name, monkeypatch):
 
 def test_a_harness_that_is_not_there_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PPRES_HARNESSES", str(tmp_path))
-    with pytest.raises(pp.ModelError, match="opencode is not installed: ppres harness install opencode"):
-        pp.run(condition(), "opencode:sim/gpt-5.2", 1)
+    where = re.escape(f"(looked for in {tmp_path}/opencode; the variable PPRES_HARNESSES names another folder)")
+    for asked in (pp.run, pp.plan):
+        with pytest.raises(pp.ModelError, match=f"opencode is not installed: ppres harness install opencode {where}"):
+            asked(condition(), "opencode:sim/gpt-5.2", 1)
     with pytest.raises(pp.ModelError, match="there is no harness 'cursor'; there are opencode, gemini-cli"):
         pp.run(condition(), "cursor:sim/gpt-5.2", 1)
     with pytest.raises(pp.ModelError, match="seconds=-1"):

@@ -110,6 +110,16 @@ def test_what_cannot_be_is_refused():
         staged(condition(nudges=1), "AI", "mcp")
 
 
+@pytest.mark.parametrize("factors", [{"scenario": "tampering"}, {"scratchpad": "plain"}])
+@pytest.mark.parametrize("asked", [pp.run, pp.plan])
+def test_what_a_shell_has_no_counterpart_of_is_told_before_anything_is_started_and_mcp_is_named(factors, asked):
+    both = [condition(), condition(**factors)]
+    with pytest.raises(pp.ConditionError, match=r'"opencode\+mcp:…" or "gemini-cli\+mcp:…" \(mode="mcp"\)'):
+        asked(both, ["sim/saboteur", "opencode:sim/saboteur"], 1)
+    assert not MADE and pp.frame().empty
+    assert asked(both, "opencode+mcp:sim/saboteur", 1).shape[0] == 2
+
+
 def test_the_protocol():
     async def spoken():
         gateway = Gateway(None, 5, staged(condition(), "AI", "mcp").world(), "x_")
