@@ -142,3 +142,18 @@ def cell_digest(sent: dict[str, Any]) -> bytes:
 def key_of(cell: bytes, replicate: int) -> bytes:
     """Identity of one rollout: SHA-256 of the cell's digest and the replicate index."""
     return hashlib.sha256(cell + b":%d" % replicate).digest()
+
+
+def spec_of(raw: bytes, digest: bytes) -> dict[str, Any]:
+    """What a cell is, if it is the one with the digest. Raises whatever damage makes it raise."""
+    spec: dict[str, Any] = codec.loads(raw)
+    if not isinstance(spec["sent"], dict) or cell_digest(spec["sent"]) != digest:
+        raise ValueError("it belongs to another cell")
+    return spec
+
+
+def text_of(raw: bytes, digest: bytes) -> str:
+    """A text that is stored once, if it is the one with the digest."""
+    if hashlib.sha256(raw).digest()[:16] != digest:
+        raise ValueError("the checksum of one of its texts does not match")
+    return raw.decode("utf-8", "surrogatepass")

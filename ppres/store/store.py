@@ -13,7 +13,7 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ppres import codec
@@ -21,7 +21,7 @@ from ppres.conversation import UNFINISHED, Conversation, Record, counts
 from ppres.store.database import Database, StorePath
 from ppres.store.errors import Damaged, StoreError
 from ppres.store.migrations import SCHEMA, TABLES
-from ppres.store.rows import Finished, Packed, Row, Scored, body_of, cell_digest, pack, packed, unpack
+from ppres.store.rows import Finished, Packed, Row, Scored, body_of, pack, packed, spec_of, text_of, unpack
 
 
 class Store(Database):
@@ -123,24 +123,25 @@ class Store(Database):
 
     def _cell_id(self, digest: bytes, specs: dict[bytes, dict[str, Any]]) -> int:
         if digest not in self._cell_ids:
-            self._cell_ids[digest] = self._shared("cells", "spec", digest, codec.dumps(specs[digest]).encode())
+            self._cell_ids[digest] = self._shared("cells", "spec", digest, codec.dumps(specs[digest]).encode(), spec_of)
         return self._cell_ids[digest]
 
     def _keep_text(self, text: str) -> int:
         raw = text.encode("utf-8", "surrogatepass")
-        return self._shared("texts", "body", hashlib.sha256(raw).digest()[:16], raw)
+        return self._shared("texts", "body", hashlib.sha256(raw).digest()[:16], raw, text_of)
 
-    def _shared(self, table: str, column: str, digest: bytes, raw: bytes) -> int:
-        """Id of what is stored once for many rollouts; put there if it is missing, and mended if it is damaged."""
+    def _shared(self, table: str, column: str, digest: bytes, raw: bytes, read: Callable[[bytes, bytes], Any]) -> int:
+        """Id of what is stored once for many rollouts; put there if it is missing, and mended where `read` finds it damaged.
+
+        What is sound stays: rollouts that are there keep the label under which their cell was stored first.
+        """
         row = self._connection.execute(f"SELECT id, {column} FROM {table} WHERE digest=?", (digest,)).fetchone()
         if not row:
             added = self._connection.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", (digest, zlib.compress(raw)))
             return int(added.lastrowid or 0)
         try:
-            sound = unpack(row[1]) == raw
-        except (zlib.error, TypeError):  # or no bytes
-            sound = False
-        if not sound:
+            read(unpack(row[1]), digest)
+        except _UNREADABLE:
             self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), row[0]))
         return int(row[0])
 
@@ -215,14 +216,11 @@ class Store(Database):
         """What a cell is: condition, model, source, and all that is sent."""
         ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
         try:
-            spec: dict[str, Any] = codec.loads(unpack(body))
-            if not isinstance(spec["sent"], dict) or cell_digest(spec["sent"]) != cell:
-                raise ValueError("it belongs to another cell")
+            return spec_of(unpack(body), cell)
         except _UNREADABLE:
             ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
             with self.readable(f"what the rollouts {ids} share"):
                 raise
-        return spec
 
     def find(self, id: str) -> Row:
         """The rollout whose key starts with `id` (hexadecimal)."""
@@ -276,10 +274,7 @@ class Store(Database):
 
     def _read_text(self, id: int) -> str:
         ((digest, body),) = self.query("SELECT digest, body FROM texts WHERE id=?", id)
-        raw = unpack(body)
-        if hashlib.sha256(raw).digest()[:16] != digest:
-            raise ValueError("the checksum of one of its texts does not match")
-        return raw.decode("utf-8", "surrogatepass")
+        return text_of(unpack(body), digest)
 
     @contextlib.contextmanager
     def readable(self, what: str, instead: str = "pp.discard([id]) and run again") -> Iterator[None]:
