@@ -7,18 +7,27 @@ import json
 import os
 import sqlite3
 import tempfile
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ppres import arguments, codec
+from ppres.condition import Condition
+from ppres.conversation import STOPS, UNFINISHED
+from ppres.factor import brief
+from ppres.models.budget import MOST_OF_A_CELL
 from ppres.optional import needed
 from ppres.outputs import CANARY, output, written_whole
+from ppres.read.scored import definition
+from ppres.read.specs import misfit, other_peer
 from ppres.store.database import StorePath, default_path
+from ppres.store.errors import StoreError
 from ppres.store.merge import merge
-from ppres.store.rows import MOST, Row, cell_digest, key_of
-from ppres.store.store import Store
+from ppres.store.rows import MOST, Row, cell_digest, key_of, record_of
+from ppres.store.store import UNREADABLE, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +77,8 @@ def read_jsonl(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.D
 
     `frame(store=...)` then has them as rows, beside those that the store had; into a store of their own, they are alone.
 
+    What a record says of its cell (condition, model, source) has to fit what was sent, as far as this session has the scenario, and
+    its outcomes are not believed: they are read off the messages anew. Of a cell that the store has already, its own label stays.
     Raises `ValueError` for a line that is no such record, or that holds another rollout than its id says, and adds none then.
     """
     place = arguments.place(path)
@@ -100,14 +111,20 @@ def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd
     return _brought(place, table[RECORD], store)
 
 
+# Cells that were seen to be what they say: their spec, and the condition, where this session has the scenario.
+_Fitting = dict[bytes, tuple[dict[str, Any], Condition | None]]
+
+
 def _brought(place: Path, lines: Iterable[str | bytes], store: StorePath) -> pd.DataFrame:
+    fitting: _Fitting = {}
     with tempfile.TemporaryDirectory() as folder:
         with Store(Path(folder) / place.name.partition(".")[0]) as between, between.transaction():
             for number, line in enumerate(lines, start=1):
                 try:
-                    row, body, spec = _rollout(codec.loads(line))
-                    between.insert(row, body, {row.cell: spec})
-                except (ValueError, KeyError, TypeError, AttributeError, RecursionError, sqlite3.Error) as error:
+                    row, body, spec = _rollout(codec.loads(line), fitting)
+                    if not between.insert(row, body, {row.cell: spec}) and codec.dumps(between.body(row.key)) != codec.dumps(body):
+                        raise ValueError("an earlier record with its id holds another rollout")
+                except (*UNREADABLE, StoreError, sqlite3.Error) as error:
                     raise ValueError(f"{place}, record {number}: no rollout: {type(error).__name__}: {error}") from None
         table = merge(store if store is not None else default_path(), between.path)
     return table.assign(store=str(place))
@@ -116,16 +133,46 @@ def _brought(place: Path, lines: Iterable[str | bytes], store: StorePath) -> pd.
 _ABOUT = ("canary", "format", "id", "cell", "replicate", "scorer", "outcomes", "spec")
 
 
-def _rollout(record: dict[str, Any]) -> tuple[Row, dict[str, Any], dict[str, Any]]:
-    """A record's row, body and cell. Raises `ValueError` for what is none."""
+def _rollout(record: dict[str, Any], fitting: _Fitting) -> tuple[Row, dict[str, Any], dict[str, Any]]:
+    """A record's row, body and cell. Raises `ValueError` for what is none.
+
+    Its outcomes are read off its messages when they are first asked for. Where this session cannot, those that it has are kept.
+    """
     if record["format"] > FORMAT:
         raise ValueError(f"it is of a later version of ppres (format {record['format']}): update ppres to read it")
-    key, cell, spec = bytes.fromhex(record["id"]), bytes.fromhex(record["cell"]), record["spec"]
-    if cell_digest(spec["sent"]) != cell or key_of(cell, record["replicate"]) != key:
+    key, cell, spec, replicate = bytes.fromhex(record["id"]), bytes.fromhex(record["cell"]), record["spec"], record["replicate"]
+    if type(replicate) is not int or not 0 <= replicate < MOST_OF_A_CELL:
+        raise ValueError(f"its replicate is {brief(replicate)}, and no whole number from 0 up, below ten million")
+    if cell_digest(spec["sent"]) != cell or key_of(cell, replicate) != key:
         raise ValueError("its id is not that of what it holds")
+    known, condition = fitting.get(cell, (None, None))
+    if known != spec:
+        condition = definition(spec)
+        if why := misfit(spec, condition):
+            raise ValueError(why)
+        if condition and (peer := other_peer(condition)):
+            text = f"rollouts of the cell {cell.hex()[:12]} have the peer {condition.peer!r}, and were told all that {peer!r} stands for"
+            warnings.warn(f"{text}: was the file changed?", stacklevel=4)
+        fitting[cell] = spec, condition
     body = {name: value for name, value in record.items() if name not in _ABOUT}
-    for name in ("messages", "calls", "stop_reason", "created", "provenance"):
-        body[name]
-    outcomes = record["outcomes"]
-    cache = (record["scorer"], codec.dumps(list(outcomes.values())), tuple(outcomes)) if outcomes else (None, None, ())
-    return Row(key, cell, record["replicate"], body["stop_reason"], *cache), body, spec
+    _check_body(body)
+    cache: tuple[str | None, str | None, tuple[str, ...]] = (None, None, ())
+    if (outcomes := record["outcomes"]) and condition is None:
+        cache = record["scorer"], codec.dumps(list(outcomes.values())), tuple(outcomes)
+    return Row(key, cell, replicate, body["stop_reason"], *cache), body, spec
+
+
+def _check_body(body: dict[str, Any]) -> None:
+    """Raise for what no rollout has."""
+    for name, kind in (("messages", list), ("calls", list), ("provenance", dict), ("error", str | None), ("left", dict | None)):
+        if not isinstance(body[name] if name in _WRITTEN else body.get(name), kind):
+            raise ValueError(f"its {name} is {brief(body[name])}")
+    conversation = record_of(body).conversation
+    if conversation.stop_reason not in STOPS:
+        raise ValueError(f"its stop_reason is {brief(body['stop_reason'])}, which is none of {', '.join(STOPS)}")
+    if not (conversation.turns or body["stop_reason"] in UNFINISHED):
+        raise ValueError(f"it has no message of its agent, and stopped for {body['stop_reason']}")
+    datetime.fromisoformat(body["created"])
+
+
+_WRITTEN = ("messages", "calls", "provenance")

@@ -17,9 +17,12 @@ _LOOK_AGAIN = 0.05  # seconds between looks at what came free
 _LONGEST = 4096  # tokens of an answer of which nothing is known, where the model is allowed no fewer
 
 
+MOST_OF_A_CELL = 10**7  # rollouts, and whatever else is counted
+
+
 def check_whole(name: str, value: object, what: str = "it") -> None:
     """`ValueError` for an argument that is not a whole number from 1 up."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= int(value) <= 10**7:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= int(value) <= MOST_OF_A_CELL:
         raise ValueError(f"{name}={value!r}: {what} is a whole number from 1 up, to ten million")
 
 

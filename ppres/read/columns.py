@@ -66,6 +66,16 @@ KINDS: dict[str, str] = {
     **{name: kind for name, (kind, _) in OUTCOMES.items()},
 }
 OURS |= KINDS.keys() - {name for scenario in SCENARIOS.values() for name in scenario.columns}
+
+
+def taken(condition: Mapping[str, Any]) -> list[str]:
+    """Names in a stored condition, which is of a stranger, that are columns of every frame for something else."""
+    own = condition.get("own")
+    return sorted(
+        (KINDS.keys() - TYPES.keys()) & condition.keys() | (KINDS.keys() & own.keys() if isinstance(own, dict) else set())
+    )
+
+
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: no file and no terminal takes it
 
 

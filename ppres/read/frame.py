@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from ppres import codec
 from ppres.condition import SCENARIOS, row_of
 from ppres.factor import short_hash
 from ppres.models.model import Model, effort_in
-from ppres.read.columns import column, factors, ids, outcome_column, own_column, with_numbers
+from ppres.read.columns import TYPES, column, factors, ids, outcome_column, own_column, taken, with_numbers
 from ppres.read.outcomes import COLUMNS
 from ppres.read.scored import CellOutcomes, counted, definition, outcomes_of, tell
 from ppres.settled import COOPERATIVENESS, RELATIONSHIPS
@@ -145,7 +146,14 @@ def going_on_after(after: Mapping[str, Any]) -> str:
 
 
 def _factors(cell: StoredCell) -> dict[str, Any]:
-    row = row_of(cell.condition)
+    condition = cell.condition
+    if names := taken(condition):
+        text = f"the condition of the cell {cell.digest.hex()[:12]} has {', '.join(names)}, which is no factor, and left out"
+        warnings.warn(f"{text}: see pp.verify", stacklevel=2)
+        condition = {name: level for name, level in condition.items() if name in TYPES or name not in names}
+        if isinstance(own := condition.get("own"), dict):
+            condition["own"] = {name: level for name, level in own.items() if name not in names}
+    row = row_of(condition)
     derived = {"peer_present": int(str(row["peer"]) in RELATIONSHIPS), "cooperativeness": COOPERATIVENESS.get(str(row["peer"]), 0)}
     return row | derived | {"behaviour": cell.behaviour}
 

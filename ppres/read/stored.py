@@ -17,6 +17,7 @@ from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import kind_of, stored_cell
 from ppres.read.scored import cached, check_same, definition, replayed, scored_rows
+from ppres.read.specs import misfit
 from ppres.store import tallies
 from ppres.store.cell import Conditions, Models, cells_of
 from ppres.store.database import StorePath
@@ -194,7 +195,8 @@ def shown_pair(a: Any, b: Any) -> tuple[Any, ...]:
 
 
 def verify(*, store: StorePath = None) -> pd.DataFrame:
-    """Read and replay every stored rollout: a row (id, problem) for each that is damaged, misplaced or does not replay.
+    """Read and replay every stored rollout: a row (id, problem) for each that is damaged, misplaced or does not replay, or whose
+    cell is said to be of another condition or model than was sent.
 
     Outcomes that are not those of their transcript are told, and replaced by those that are. What this session cannot replay,
     because it lacks the scenario, is read, and a warning says so.
@@ -212,6 +214,8 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
             condition = definition(spec)
             if condition is None:
                 unknown.add(stored_cell(opened, digest).scenario)
+            if why := misfit(spec, condition):
+                problems += [(row.key.hex()[:16], why) for row in rows]
             for row, known in zip(rows, cached(rows), strict=True):
                 problems += [(row.key.hex()[:16], why) for why in _problems(opened, row, known, spec, condition)]
         miscounted = tallies.miscounted(opened)

@@ -31,7 +31,8 @@ def merge(into: StorePath, *others: StorePath) -> pd.DataFrame:
     with another conversation, or another key for the same replicate of the cell. In a conflict what is there stays, and the ids
     are told; so it is with judgements ("judgement conflict") and with the turns of conversations that have no end ("paused
     turns", "paused conflict"). Those that a run is at, here or there, are left alone ("under way"). A rollout that is unfinished
-    in `into` gives way to a finished one. All of a store is merged, or where it is interrupted none of it. Raises `StoreError`
+    in `into` gives way to a finished one. A cell that is in both keeps the label that it has in `into`; what differs from what was
+    sent, `verify` tells. All of a store is merged, or where it is interrupted none of it. Raises `StoreError`
     where a store cannot be read, or `into` not be written.
     """
     import pandas as pd

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ppres import codec
-from ppres.conversation import Record
+from ppres.conversation import Conversation, Record, counts
 
 
 class Scored(NamedTuple):
@@ -106,6 +106,17 @@ def packed(rollout: Finished, number: Callable[[str], int]) -> Packed:
 def body_of(record: Record) -> dict[str, Any]:
     """What is kept of a rollout, as JSON."""
     return record.conversation.json() | {"created": record.created, "provenance": record.provenance}
+
+
+def record_of(body: dict[str, Any]) -> Record:
+    """A rollout's record from its JSON. Raises whatever damage makes it raise."""
+    failures = known if counts(known := body.get("failures")) else 0
+    if not all(isinstance(body[name], str) for name in ("stop_reason", "created")):
+        raise ValueError("it does not say how or when it stopped")
+    told = [body[name] for name in ("messages", "calls", "stop_reason", "error")]
+    told += [failures, body.get("unanswered"), body.get("left")]
+    conversation = Conversation.of(*told)
+    return Record(conversation, body["created"], body["provenance"])
 
 
 def pack(body: dict[str, Any], number: Callable[[str], int]) -> bytes:

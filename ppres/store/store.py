@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ppres import codec
-from ppres.conversation import UNFINISHED, Conversation, Record, counts
+from ppres.conversation import UNFINISHED, Conversation, Record
 from ppres.store.database import Database, StorePath
 from ppres.store.errors import Damaged, StoreError
 from ppres.store.migrations import SCHEMA, TABLES
-from ppres.store.rows import Finished, Packed, Row, Scored, body_of, pack, packed, spec_of, text_of, unpack
+from ppres.store.rows import Finished, Packed, Row, Scored, body_of, pack, packed, record_of, spec_of, text_of, unpack
 
 
 class Store(Database):
@@ -141,7 +141,7 @@ class Store(Database):
             return int(added.lastrowid or 0)
         try:
             read(unpack(row[1]), digest)
-        except _UNREADABLE:
+        except UNREADABLE:
             self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), row[0]))
         return int(row[0])
 
@@ -217,7 +217,7 @@ class Store(Database):
         ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
         try:
             return spec_of(unpack(body), cell)
-        except _UNREADABLE:
+        except UNREADABLE:
             ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
             with self.readable(f"what the rollouts {ids} share"):
                 raise
@@ -242,13 +242,7 @@ class Store(Database):
         """A stored rollout's record, as it was put."""
         body = self.body(key)
         with self.readable(f"the rollout {key.hex()[:16]}"):
-            body["failures"] = failures if counts(failures := body.get("failures")) else 0
-            if not all(isinstance(body[name], str) for name in ("stop_reason", "created")):
-                raise ValueError("it does not say how or when it stopped")
-            told = [body[name] for name in ("messages", "calls", "stop_reason", "error", "failures")]
-            told += [body.get("unanswered"), body.get("left")]
-            conversation = Conversation.of(*told)
-            return Record(conversation, body["created"], body["provenance"])
+            return record_of(body)
 
     def body(self, key: bytes) -> dict[str, Any]:
         """A stored rollout's record as JSON, with whatever another version put there."""
@@ -281,7 +275,7 @@ class Store(Database):
         """Raise `Damaged` where what is inside cannot be read, with what to do."""
         try:
             yield
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise Damaged(
                 f"{self.path}: {what} is damaged ({error}). Nothing else is affected. "
                 f"To do: restore the file from a backup, or {instead}."
@@ -289,4 +283,4 @@ class Store(Database):
 
 
 # What becomes of reading what is damaged.
-_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, zlib.error)
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, zlib.error)

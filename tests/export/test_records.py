@@ -13,6 +13,7 @@ import ppres as pp
 from ppres.conversation import Call
 from ppres.export import records
 from ppres.outputs import CANARY
+from ppres.store.rows import key_of
 from ppres.store.store import Store
 
 SCHEMA_1 = Path(__file__).parents[3] / "shared" / "stores" / "schema-1.sqlite"
@@ -42,6 +43,11 @@ def contents(path):
         }
 
 
+def numbered(record, replicate):
+    """The record as another replicate of its cell, with the id that this has."""
+    record.update(replicate=replicate, id=key_of(bytes.fromhex(record["cell"]), replicate).hex())
+
+
 @pytest.fixture
 def store(cell, tmp_path):
     path = tmp_path / "from.sqlite"
@@ -58,6 +64,7 @@ def test_a_round_trip_loses_nothing(store, tmp_path, name):
     path = write(df, tmp_path / name, store=store)
     told = read(path, store=tmp_path / "to.sqlite")
     assert told[["what", "count"]].values.tolist() == [["added", len(df)]]
+    pp.frame(store=tmp_path / "to.sqlite")  # scores it
     assert contents(store) == contents(tmp_path / "to.sqlite")
     again = read(path, store=tmp_path / "to.sqlite")
     assert again[["what", "count"]].values.tolist() == [["already there", len(df)]]
@@ -88,6 +95,7 @@ def test_a_store_of_version_1_comes_through(tmp_path):
     df = pp.frame(store=tmp_path / "1.sqlite")
     path = pp.to_jsonl(df, tmp_path / "1.jsonl.gz", store=tmp_path / "1.sqlite")
     pp.read_jsonl(path, store=tmp_path / "2.sqlite")
+    pp.frame(store=tmp_path / "2.sqlite")  # scores it
     assert contents(tmp_path / "1.sqlite") == contents(tmp_path / "2.sqlite")
 
 
@@ -100,12 +108,28 @@ def test_a_store_of_version_1_comes_through(tmp_path):
         (lambda record: record.update(format=99), "of a later version"),
         (lambda record: record.pop("messages"), "KeyError"),
         (lambda record: record.pop("spec"), "KeyError"),
-        (lambda record: record.update(messages=None), "TypeError"),
+        (lambda record: record.update(messages=None), "its messages is None"),
+        (lambda record: record.update(messages=[]), "no message of its agent"),
         (lambda record: record.update(messages=[{}]), "KeyError"),
         (lambda record: record.update(messages=["x"]), "TypeError"),
-        (lambda record: record.update(scorer=["x"]), "TypeError"),
-        (lambda record: record.update(scorer="\ud800"), "UnicodeEncodeError"),
+        (lambda record: record.update(calls=None), "its calls is None"),
+        (lambda record: record.update(calls=3), "its calls is 3"),
+        (lambda record: record.update(provenance=[]), r"its provenance is \[\]"),
+        (lambda record: record.update(error=[1]), r"its error is \[1\]"),
+        (lambda record: record.update(created=5), "does not say how or when"),
+        (lambda record: record.update(created="yesterday"), "isoformat"),
         (lambda record: record.update(stop_reason={}), "Error"),
+        (lambda record: record.update(stop_reason="x"), "its stop_reason is 'x', which is none of ended"),
+        (lambda record: numbered(record, -1), "its replicate is -1"),
+        (lambda record: numbered(record, 10**7), "its replicate is 10000000"),
+        (lambda record: numbered(record, 2**63), "its replicate is 9223372036854775808"),
+        (lambda record: numbered(record, True), "its replicate is True"),
+        (lambda record: record.update(replicate=float(record["replicate"])), "its replicate is 1.0"),
+        (lambda record: record.update(replicate=None), "its replicate is None"),
+        (lambda record: record["spec"]["condition"].update(trust=3.0), "its condition is not the one that was sent"),
+        (lambda record: record["spec"].update(model="openai/gpt-5", source="live"), "its source is 'live'"),
+        (lambda record: record["spec"]["condition"].update(id="a"), "'id', which is a column"),
+        (lambda record: record["spec"].update(condition="x"), "its condition is no mapping"),
     ],
 )
 def test_what_is_no_record_is_told_by_its_number_and_nothing_is_added(store, tmp_path, change, why):
@@ -116,6 +140,61 @@ def test_what_is_no_record_is_told_by_its_number_and_nothing_is_added(store, tmp
     with pytest.raises(ValueError, match=f"record 2: no rollout: .*{why}"):
         pp.read_jsonl(tmp_path / "a.jsonl", store=tmp_path / "to.sqlite")
     assert not (tmp_path / "to.sqlite").exists()
+
+
+def rewritten(path, change):
+    """The file with each record changed by a function."""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(change(record) or record) + "\n" for record in records))
+
+
+def test_outcomes_of_a_file_are_not_believed_where_its_messages_can_be_read(store, tmp_path):
+    df = pp.frame(store=store).set_index("id")
+    path = pp.to_jsonl(df.reset_index(), tmp_path / "a.jsonl", store=store)
+    rewritten(path, lambda record: record["outcomes"].update(preserved=not record["outcomes"]["preserved"], turns=99))
+    pp.read_jsonl(path, store=tmp_path / "to.sqlite")
+    again = pp.frame(store=tmp_path / "to.sqlite").set_index("id").loc[df.index]
+    known = df.scenario != "unheard_of"
+    assert again.preserved[known].equals(df.preserved[known]) and again.turns[known].equals(df.turns[known])
+    assert again.turns[~known].tolist() == [99]  # nothing else is known of these
+    assert pp.spent(by="model", store=tmp_path / "to.sqlite").rollouts.sum() == len(df)
+
+
+def test_a_second_record_with_an_id_is_the_same_or_told(store, tmp_path):
+    path = pp.to_jsonl(pp.frame(store=store).id[:1], tmp_path / "a.jsonl", store=store)
+    record = json.loads(path.read_text())
+    path.write_text(f"{json.dumps(record)}\n{json.dumps(record)}\n")
+    assert pp.read_jsonl(path, store=tmp_path / "to.sqlite")[["what", "count"]].values.tolist() == [["added", 1]]
+    path.write_text(f"{json.dumps(record)}\n{json.dumps(record | {'created': '2020-01-01T00:00:00+00:00'})}\n")
+    with pytest.raises(ValueError, match=r"record 2: .* an earlier record with its id holds another rollout"):
+        pp.read_jsonl(path, store=tmp_path / "other.sqlite")
+
+
+def test_rollouts_that_are_there_stay_what_they_were(tmp_path):
+    """A file brings further replicates of their cells, under its own label, from a session with another scenario of that name."""
+    cells = {
+        label: pp.grid(scenario="tampering", subject="peer", peer="cooperative", label=label)[0] for label in ("mine", "theirs")
+    }
+    mine, theirs = tmp_path / "mine.sqlite", tmp_path / "theirs.sqlite"
+    before = pp.run(cells["mine"], "sim/compliant", n=2, store=mine, progress=False)
+    df = pp.run(cells["theirs"], "sim/compliant", n=4, store=theirs, progress=False)
+    path = pp.to_jsonl(df, tmp_path / "a.jsonl", store=theirs)
+    pp.read_jsonl(path, store=mine)
+    assert pp.frame(store=mine).label.tolist() == ["mine"] * 4
+    pp.discard(df.id[2:], store=mine)
+    rewritten(path, lambda record: record["spec"]["condition"].update(scenario="unheard_of", peer="uncooperative"))
+    pp.read_jsonl(path, store=mine)
+    after = pp.frame(store=mine)
+    assert len(after) == 4 and after[:2].equals(before) and (after.peer == "cooperative").all()
+    pp.run(cells["theirs"], "sim/compliant", n=5, store=mine, progress=False)
+    assert pp.frame(store=mine).label.tolist() == ["mine"] * 5
+
+
+def test_a_name_of_a_peer_that_stands_for_another_history_is_told(store, tmp_path):
+    path = pp.to_jsonl(pp.frame(store=store).id[:1], tmp_path / "a.jsonl", store=store)
+    rewritten(path, lambda record: record["spec"]["condition"].update(peer="uncooperative"))
+    with pytest.warns(UserWarning, match="have the peer 'uncooperative', and were told all that 'cooperative' stands for"):
+        pp.read_jsonl(path, store=tmp_path / "to.sqlite")
 
 
 def test_what_is_nested_without_end_is_no_record(tmp_path):

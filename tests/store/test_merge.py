@@ -267,3 +267,12 @@ def test_what_cannot_be_merged_is_told(cell, tmp_path):
             pp.merge(tmp_path / "a.sqlite", tmp_path / name)
     with pytest.raises(pp.StoreError, match="one or more to read"):
         pp.merge(tmp_path / "a.sqlite")
+
+
+def test_a_cell_that_is_in_both_keeps_the_label_that_it_has(tmp_path):
+    a, b = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
+    for path, label, n in ((a, "main study", 2), (b, "pilot", 4)):
+        pp.run(pp.grid(scenario="finance", subject="peer", peer="cooperative", label=label), MODEL, n=n, store=path, progress=False)
+    assert counts(pp.merge(a, b)) == {"added": 2, "already there": 2}
+    assert pp.frame(store=a).label.tolist() == ["main study"] * 4
+    assert pp.frame(store=b).label.tolist() == ["pilot"] * 4

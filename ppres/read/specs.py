@@ -1,0 +1,133 @@
+"""Whether what is stored of a cell, its condition and model, fits what its rollouts were sent, which alone is hashed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ppres.condition import DATASETS, SCENARIOS, Condition
+from ppres.factor import ConditionError
+from ppres.models.faults import ModelError
+from ppres.models.model import Model
+from ppres.read.columns import taken
+from ppres.scenarios import Scene, build
+from ppres.settled import BUNDLE, RELATIONSHIPS
+from ppres.store.rows import canonical
+from ppres.worlds.world import RULES
+
+_LEVEL = str | int | float | bool | None
+# How the models of each source are named; all others are live.
+_NAMED = {"sim": "sim", "persona": "planted", "function": "function", "human": "human"}
+_SHOWN = re.compile(r" (temperature|top_p|max_tokens|reasoning_effort)=(\S+)")
+_UNUSUAL = {"temperature": 1.0, "top_p": None, "max_tokens": None, "reasoning_effort": None}
+_ANY = "\0"  # a family that no model has
+
+
+def misfit(spec: Mapping[str, Any], condition: Condition | None) -> str | None:
+    """Why what is said of a cell cannot be true of what was sent, or None; `condition` is its `definition`, None where unknown."""
+    said, sent = spec.get("condition"), spec["sent"]
+    if not isinstance(said, dict) or not isinstance(said.get("own", {}), dict):
+        return "its condition is no mapping of factors to levels"
+    own = said.get("own", {})
+    if strange := next((name for part in (said, own) for name, level in part.items() if not _is_level(name, level)), None):
+        return f"the level of its factor {strange!r:.80} is no text, number, truth value or null"
+    if names := taken(said):
+        return f"its condition has {names[0]!r}, which is a column of every frame and no factor"
+    if kinds := [name for name in ("behaviour", "model", "source", "rate_source") if not isinstance(spec.get(name), str | None)]:
+        return f"its {kinds[0]} is no text"
+    return _other_model(spec, sent) or (_other_condition(spec, sent, condition) if condition else _impossible(said, sent))
+
+
+def other_peer(condition: Condition) -> str | None:
+    """The peer level of whose history all was sent under the name of another level; a crossing of its parts has such a cell too."""
+    told = tuple(getattr(condition, name) for name in BUNDLE)
+    named = next((peer for peer, bundle in RELATIONSHIPS.items() if bundle == told), None)
+    return named if condition.peer in RELATIONSHIPS and named != condition.peer else None
+
+
+def _is_level(name: str, level: Any) -> bool:
+    return isinstance(level, dict | list if name == "documents" else dict) if name in _PARTS else isinstance(level, _LEVEL)
+
+
+_PARTS = ("documents", "own")
+
+
+def _other_model(spec: Mapping[str, Any], sent: Mapping[str, Any]) -> str | None:
+    name, label, parameters = str(sent.get("model")), str(spec.get("model")), sent.get("parameters")
+    source = "release" if "release" in sent else _NAMED.get(name.partition("/")[0], "live")
+    if spec.get("source") != source:
+        return f"its source is {spec.get('source')!r:.80}, and what was sent to {name!r:.80} has the source {source!r}"
+    if label != name and not (source in ("sim", "live") and label.startswith(f"{name} ")):
+        return f"its model is {label!r:.80}, and what was sent went to {name!r:.80}"
+    if source == "live" and isinstance(parameters, dict):
+        told = {name: parameters.get(name) for name, usual in _UNUSUAL.items() if parameters.get(name) != usual}
+        if dict(_SHOWN.findall(label)) != {name: v if isinstance(v, str) else json.dumps(v) for name, v in told.items()}:
+            return f"its model is {label!r:.80}, and what was sent has the parameters {json.dumps(parameters):.200}"
+    return None
+
+
+def _impossible(said: Mapping[str, Any], sent: Mapping[str, Any]) -> str | None:
+    """Why a condition could not be made, though this session has its scenario as it was, and its dataset."""
+    scenario, dataset = (str(said.get(name)) for name in ("scenario", "dataset"))
+    same = scenario in SCENARIOS and (SCENARIOS[scenario].code(), RULES) == (sent.get("code", {}), sent.get("rules"))
+    if same and dataset in (*DATASETS, "None"):
+        try:
+            Condition.of(said)
+        except ConditionError as error:
+            return f"its condition is none: {error}"
+    return None
+
+
+def _other_condition(spec: Mapping[str, Any], sent: Mapping[str, Any], condition: Condition) -> str | None:
+    if spec.get("behaviour") not in (None, condition.behaviour):
+        return f"its behaviour is {spec['behaviour']!r:.80}, and that of {condition.scenario} is {condition.behaviour!r}"
+    known = condition.json()
+    if differ := [name for name, level in spec["condition"].items() if level != known.get(name)]:
+        return (
+            f"in its condition {differ[0]} cannot be {spec['condition'][differ[0]]!r:.80}: it would be {known.get(differ[0])!r:.80}"
+        )
+    if "after" in sent:  # of its parent's past and edits, which the condition does not say
+        return None
+    try:
+        family = _family(sent["messages"], _staged(condition, _ANY, sent))
+        scene = _staged(condition, family, sent)
+        differ = [name for name, now in (("messages", scene.messages), ("world", scene.start)) if _differ(now, sent[name])]
+    except Exception as error:  # of a scenario's own code, or of what a stranger sent
+        return f"its condition cannot be rendered: {type(error).__name__}: {error}"
+    if differ:
+        return f"its condition is not the one that was sent: rendered, its {' and '.join(differ)} would be other ones"
+    return _other_family(str(spec["model"]), family) if spec["source"] in ("sim", "live") else None
+
+
+def _staged(condition: Condition, family: str, sent: Mapping[str, Any]) -> Scene:
+    if "harness" not in sent:
+        return build(condition, family)
+    from ppres.harnesses.scene import staged
+
+    return staged(condition, family, sent["harness"].get("mode", "shell"))
+
+
+def _family(messages: Any, scene: Scene) -> str:
+    """What the agents are called in the story that was sent: it stands where this one has a family that no model has."""
+    before, _, behind = scene.messages[0]["content"].partition(_ANY)
+    end = behind.partition(_ANY)[0][: len(" Agent 1")]
+    text: str = messages[0]["content"]
+    return text[len(before) :].partition(end)[0] if text.startswith(before) else "AI"
+
+
+def _other_family(label: str, family: str) -> str | None:
+    """A model's agents are called by its name, where its label says nothing else."""
+    try:
+        usual = Model(label.partition(" ")[0]).critic_family
+    except ModelError:  # this session's
+        return None
+    named = label.rpartition(" family=")[2] if " family=" in label else usual
+    return (
+        None if named == family else f"its model is {label!r:.80}, whose agents would be called {named!r:.80}, not {family!r:.80}"
+    )
+
+
+def _differ(a: Any, b: Any) -> bool:
+    return canonical(a) != canonical(b)
