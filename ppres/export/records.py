@@ -151,7 +151,7 @@ def _rollout(record: dict[str, Any], fitting: _Fitting) -> tuple[Row, dict[str, 
         if why := misfit(spec, condition):
             raise ValueError(why)
         if condition and (peer := other_peer(condition)):
-            text = f"rollouts of the cell {cell.hex()[:12]} have the peer {condition.peer!r}, and were told all that {peer!r} stands for"
+            text = f"rollouts of the cell {cell.hex()[:12]} have the peer {condition.peer!r}, and were told all of {peer!r}"
             warnings.warn(f"{text}: was the file changed?", stacklevel=4)
         fitting[cell] = spec, condition
     body = {name: value for name, value in record.items() if name not in _ABOUT}

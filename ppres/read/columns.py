@@ -71,9 +71,7 @@ OURS |= KINDS.keys() - {name for scenario in SCENARIOS.values() for name in scen
 def taken(condition: Mapping[str, Any]) -> list[str]:
     """Names in a stored condition, which is of a stranger, that are columns of every frame for something else."""
     own = condition.get("own")
-    return sorted(
-        (KINDS.keys() - TYPES.keys()) & condition.keys() | (KINDS.keys() & own.keys() if isinstance(own, dict) else set())
-    )
+    return sorted((OURS - TYPES.keys()) & condition.keys() | (OURS & own.keys() if isinstance(own, dict) else set()))
 
 
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: no file and no terminal takes it

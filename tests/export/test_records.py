@@ -193,7 +193,7 @@ def test_rollouts_that_are_there_stay_what_they_were(tmp_path):
 def test_a_name_of_a_peer_that_stands_for_another_history_is_told(store, tmp_path):
     path = pp.to_jsonl(pp.frame(store=store).id[:1], tmp_path / "a.jsonl", store=store)
     rewritten(path, lambda record: record["spec"]["condition"].update(peer="uncooperative"))
-    with pytest.warns(UserWarning, match="have the peer 'uncooperative', and were told all that 'cooperative' stands for"):
+    with pytest.warns(UserWarning, match="have the peer 'uncooperative', and were told all of 'cooperative'"):
         pp.read_jsonl(path, store=tmp_path / "to.sqlite")
 
 
