@@ -10,8 +10,9 @@ import json
 import math
 import statistics
 import warnings
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ppres.condition import Condition
 from ppres.conversation import UNFINISHED, counts
@@ -23,6 +24,7 @@ from ppres.scenarios import build
 from ppres.simulated.agent import SIMULATED, Simulated, rehearse
 from ppres.simulated.personas import Planted
 from ppres.store.cell import Cell, driven
+from ppres.store.rows import StoredCell
 from ppres.store.store import Store
 
 # Straight, in a hurry, and lost: between them a rollout's length is guessed before there is any.
@@ -84,42 +86,62 @@ class Expected:
         return told
 
 
+@dataclass
+class _Stored:
+    """Rollouts of a model and scenario that are stored."""
+
+    used: list[list[float]] = field(default_factory=list)
+    """The fields of `Usage` of each; NaN for what is not known."""
+    done: list[bool] = field(default_factory=list)
+    """Whether each was completed."""
+    told: dict[str, Expected] = field(default_factory=dict)
+    """What to expect, by what had to be guessed."""
+
+    @functools.cached_property
+    def silent(self) -> list[bool]:
+        """Of which numbers no rollout says anything."""
+        return [all(map(math.isnan, column)) for column in zip(*self.used, strict=True)]
+
+    def expected(self, guess: Usage | None) -> Expected:
+        """Once for all cells that guess the same, or nothing: for each of them all that is stored would be gone through."""
+        filling = [value if silent else 0 for value, silent in zip(guess or (0, 0, 0, 0), self.silent, strict=True)]
+        same = repr(filling)  # in which a number that is none is the same as another
+        if same not in self.told:
+            self.told[same] = _of_stored(self.used, self.done, Usage(*filling))
+        return self.told[same]
+
+
 def expectations(store: Store, cells: Sequence[Cell]) -> dict[bytes, Expected]:
     """For each cell what a rollout in it is expected to take: from stored rollouts of its model and scenario, else a guess."""
     wanted = {driven(cell.model).label for cell in cells if not cell.model.simulated}
     harnesses = {cell.stored().harness for cell in cells if cell.model.harness}
-    known: dict[tuple[str, ...], list[list[float]]] = {}
-    done: dict[tuple[str, ...], list[bool]] = {}
+    known: defaultdict[tuple[str, ...], _Stored] = defaultdict(_Stored)
     alike: dict[tuple[str, ...], dict[bool, list[list[float]]]] = {}  # of any model in a harness, those of simulated agents apart
     for digest in store.cells() if wanted else ():
         stored = stored_cell(store, digest)
         if stored.problem:  # an estimate can do without
             warnings.warn(f"left out of the estimate: {stored.problem}", stacklevel=4)
         elif (stored.model in wanted or stored.harness in harnesses) and not stored.after:
-            scored = outcomes_of(store, stored)
-            same = (str(stored.model), str(stored.harness), stored.scenario)
-            known.setdefault(same, []).extend(_used(scored))
-            done.setdefault(same, []).extend(_completed(scored))
+            scored, same = outcomes_of(store, stored), _same(stored)
+            used = _used(scored)
+            known[same].used += used
+            known[same].done += _completed(scored)
             if stored.harness in harnesses:
-                alike.setdefault(same[1:], {}).setdefault(stored.source in SIMULATED, []).extend(_used(scored))
+                alike.setdefault(same[1:], {}).setdefault(stored.source in SIMULATED, []).extend(used)
             tell(scored.problems, stacklevel=4)
-    # Where nothing has to be guessed, what is expected is the same in every cell of a model and scenario.
-    said = {same: used for same, used in known.items() if len(used) >= _ENOUGH and not _unsaid(used)}
-    shared = {same: _of_stored(used, done[same], Usage(0, 0, 0, 0)) for same, used in said.items()}
     distinct = {cell.digest: cell for cell in cells}.values()
     expected = {}
     for cell in distinct:
-        shown = cell.stored()
-        same = (str(shown.model), str(shown.harness), str(cell.condition.scenario))
+        same = _same(cell.stored()) if wanted else ()
         in_harness = alike.get(same[1:], {})
         others = in_harness.get(False) or in_harness.get(True, [])
-        expected[cell.digest] = _expected(cell, known.get(same, []), done.get(same, []), shared.get(same), others)
+        expected[cell.digest] = _expected(cell, known[same], others)
     return expected
 
 
-def _unsaid(used: list[list[float]]) -> bool:
-    """Whether there is a number that no rollout has."""
-    return any(all(map(math.isnan, column)) for column in zip(*used, strict=True))
+def _same(cell: StoredCell) -> tuple[str, ...]:
+    """What cells share of which the stored rollouts tell what to expect of each other's."""
+    return str(cell.model), str(cell.harness), cell.scenario
 
 
 def _used(scored: CellOutcomes) -> list[list[float]]:
@@ -135,19 +157,18 @@ def _completed(scored: CellOutcomes) -> list[bool]:
     return [bool(completed) for completed, stop in ended if stop not in UNFINISHED]
 
 
-def _expected(
-    cell: Cell, used: list[list[float]], done: list[bool], shared: Expected | None, others: list[list[float]]
-) -> Expected:
+def _expected(cell: Cell, stored: _Stored, others: list[list[float]]) -> Expected:
     if cell.scene.after:
-        return _expected_after(cell, used)
-    if shared:
-        return shared
+        return _expected_after(cell, stored.used)
+    enough = len(stored.used) >= _ENOUGH
+    if enough and not any(stored.silent):
+        return stored.expected(None)
     each, guesses = 0 if cell.model.simulated else _each_call(cell), []
     for calls, told, completion in _dry_runs(cell.condition, cell.model.critic_family):
         prompt = told + round(calls * each)
         guesses.append(Usage(calls, prompt, completion, _dollars(cell, prompt, completion)))
-    if len(used) >= _ENOUGH:
-        return _of_stored(used, done, guesses[0])
+    if enough:
+        return stored.expected(guesses[0])
     if cell.model.harness:  # whose loop is another
         guesses += [Usage(*(value * share for value in guesses[0])) for share in (0.5, 2)]
     if others:

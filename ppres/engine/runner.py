@@ -67,11 +67,11 @@ def planned(store: Store, cells: list[Cell], n: int) -> pd.DataFrame:
     rows = []
     for cell in cells:
         wanted = [i for i in range(n) if i not in stored[cell.digest]]
-        begun = sum(key_of(cell.digest, i) in partial for i in wanted)
+        begun = sum(key_of(cell.digest, i) in partial for i in wanted) if partial else 0
         row = {"stored": n - len(wanted), "partial": begun, "missing": len(wanted)}
         rows.append(row | _estimate(expected[cell.digest], len(wanted)))
     about = {"model": column([cell.model.label for cell in cells], "model")} | factors([cell.condition.columns() for cell in cells])
-    return pd.concat([pd.DataFrame(about), pd.DataFrame(rows)], axis=1)
+    return pd.DataFrame(about | dict(pd.DataFrame(rows)), copy=False)
 
 
 def _estimate(expected: Expected, missing: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ AI as well, with the same messages and tools, in an environment that has it and 
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -62,11 +63,18 @@ def processor():
     return times.user + times.system
 
 
+@contextlib.contextmanager
+def serving(turns, long=0):
+    """The address of a server in a process of its own."""
+    command = [sys.executable, __file__, "--serve", "--turns", str(turns), "--long", str(long)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
+        server.kill()
+
+
 def measure(asked):
     """Milliseconds of a processor for each call, calls a second, and megabytes at most; in this process alone."""
-    command = [sys.executable, __file__, "--serve", "--turns", str(asked.turns), "--long", str(asked.long)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
+    with serving(asked.turns, asked.long) as url:
         import ppres as pp
 
         cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative", dataset="factual")
@@ -83,7 +91,6 @@ def measure(asked):
             pp.run(cell, model, asked.conversations, store="made.sqlite", concurrency=asked.concurrency, progress=False)
         calls = asked.conversations * asked.turns
         used, took = processor() - used, time.perf_counter() - started
-        server.kill()
     return used / calls * 1e3, calls / took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

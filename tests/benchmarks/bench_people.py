@@ -6,6 +6,7 @@ CPU seconds, their range, and ours as a ratio of the other's. Asserts nothing ab
 
 import argparse
 import contextlib
+import cProfile
 import json
 import os
 import statistics
@@ -19,20 +20,22 @@ MODEL, SCENARIOS = "sim/gemini-3-flash", ("finance", "evaluation", "tampering", 
 ROWS = {
     "import": "import ppres, ms",
     "alone": "a simulated rollout, all in one process, µs",
+    "calls": "Python calls of a simulated rollout",
     "parent": "a simulated rollout made in workers, this process alone, µs",
     "nothing": "run with nothing to do, µs a row",
     "frame": "frame of all that is stored, µs a row",
     "spent": "spent, µs a row",
     "plan": "plan, µs a row",
     "verify": "verify, µs a row",
+    "verify_wall": "verify of some thousands, µs a row by the clock",
 }
 
 
 @contextlib.contextmanager
-def timed(name, per, unit, into):
-    started = time.process_time()
+def timed(name, per, unit, into, clock=time.process_time):
+    started = clock()
     yield
-    into[name] = (time.process_time() - started) / per * unit
+    into[name] = (clock() - started) / per * unit
 
 
 def measure(n, crowd):
@@ -46,6 +49,10 @@ def measure(n, crowd):
     pp.run(cells, MODEL, n=5, progress=False)  # pandas is there, and every cell is rendered
     with timed("alone", (n - 5) * len(cells), 1e6, took):
         pp.run(cells, MODEL, n=n, progress=False)
+    with cProfile.Profile() as profile:
+        pp.run(cells, MODEL, n=n + 10, progress=False)
+    took["calls"] = sum(entry.callcount for entry in profile.getstats()) / (10 * len(cells))
+    n += 10
     rows = n * len(cells)
     with timed("nothing", rows, 1e6, took):
         pp.run(cells, MODEL, n=n, progress=False)
@@ -59,6 +66,8 @@ def measure(n, crowd):
         assert pp.verify().empty
     with timed("parent", crowd * len(cells), 1e6, took):
         pp.run(cells, MODEL, n=n + crowd, progress=False)
+    with timed("verify_wall", rows + crowd * len(cells), 1e6, took, time.perf_counter):
+        assert pp.verify().empty
     return took
 
 

@@ -18,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench_people import SCENARIOS
+
 import ppres as pp
-from ppres.scenarios import SCENARIOS
 
 MODELS = "sim/gemini-3-flash", "sim/gpt-5.2"
 FIRST = 40  # rollouts a cell that are made
@@ -41,14 +42,19 @@ def conditions():
 def multiplied(path, rows):
     """A store of at least so many rollouts; how many a cell has."""
     made = len(pp.run(conditions(), MODELS, n=FIRST, store=path, progress=False))
-    times = -(-rows // made)
+    multiply(path, FIRST, -(-rows // made))
+    return FIRST * -(-rows // made)
+
+
+def multiply(path, first, times):
+    """The same conversations under other replicates: each cell has `first`, and then so many times as many."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.create_function("key_of", 2, lambda cell, replicate: hashlib.sha256(cell + b":%d" % replicate).digest())
         db.execute("PRAGMA synchronous=OFF")
         db.execute("CREATE TEMP TABLE first AS SELECT rollouts.*, digest FROM rollouts JOIN cells ON cells.id = cell")
         (last,) = db.execute("SELECT max(id) FROM rollouts").fetchone()
         for place in range(1, times):
-            more = {"ids": place * last, "more": place * FIRST, "last": last}
+            more = {"ids": place * last, "more": place * first, "last": last}
             db.execute(
                 "INSERT INTO rollouts SELECT id + :ids, key_of(digest, replicate + :more), cell, replicate + :more, stop_reason,"
                 " scorer, outcomes FROM first",
@@ -56,13 +62,13 @@ def multiplied(path, rows):
             )
             db.execute("INSERT INTO bodies SELECT rollout + :ids, crc, body FROM bodies WHERE rollout <= :last", more)
             db.commit()
-    return FIRST * times
 
 
 def measure(way, n):
     """In this process: CPU seconds, and by how many bytes the peak of its memory rose."""
     pp.frame(n=1)
-    pp.search("decline", where=pp.frame(n=1).id[:1])
+    if way == "search":
+        pp.search("decline", where=pp.frame(n=1).id[:1])
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     WAYS[way](n)
     return time.process_time() - started, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024

@@ -12,6 +12,7 @@ from server import StandIn
 import ppres as pp
 from ppres.agent import replay
 from ppres.conversation import Conversation
+from ppres.engine import estimate
 from ppres.engine import simulate as workers
 from ppres.models.model import litellm
 from ppres.read import csv
@@ -163,6 +164,16 @@ def test_a_plan_for_a_real_model_asks_nobody_and_tells_its_price(conditions, mon
     assert unknown.dollars.isna().all()
     assert (unknown.tokens > 0).all()
     assert server.requests == []
+
+
+def test_what_is_stored_of_a_model_without_a_price_is_gone_through_once_for_all_cells(conditions, monkeypatch, server):
+    model, times, of_stored = pp.Model("openai/gemini-3-flash", api_base=server.url), [], estimate._of_stored
+    run(conditions[:2], model, 3)
+    monkeypatch.setattr(estimate, "_of_stored", lambda *given: times.append(1) or of_stored(*given))
+    plan = pp.plan(conditions, model, 5)
+    assert len(plan) == 4 and set(plan.basis) == {"6 stored rollouts"} and len(times) == 1
+    assert plan.dollars.isna().all() and (plan.tokens > 0).all()
+    assert plan.tokens.div(plan.missing).nunique() == 1
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
