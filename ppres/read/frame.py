@@ -36,15 +36,29 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     scored anew, and their cache is replaced; those of a scenario that this session does not have keep the outcomes that they have.
     One that cannot be read or scored has a row all the same, in which `missing` says so, and a warning says why.
     """
-    parts = [(cell, outcomes_of(store, cell, n[cell.digest] if isinstance(n, dict) else n)) for cell in cells]
+    import pandas as pd
+
+    parts: list[tuple[StoredCell, CellOutcomes]] = []
+    keyed: list[pd.DataFrame] = []
+    keys: list[bytes] = []
+    replicates: list[int] = []
+    for cell in cells:
+        scored = outcomes_of(store, cell, n[cell.digest] if isinstance(n, dict) else n)
+        keys += scored.keys
+        replicates += scored.replicates
+        parts.append((cell, scored._replace(keys=(), replicates=())))
+        if len(keys) > _AT_ONCE or cell is cells[-1]:
+            keyed.append(pd.DataFrame({"id": ids(keys), "replicate": column(replicates, "replicate")}))
+            keys, replicates = [], []
     tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
-    id = ids([key for _, scored in parts for key in scored.keys])
-    replicate = column([*itertools.chain.from_iterable(scored.replicates for _, scored in parts)], "replicate")
-    parts = [(cell, scored._replace(keys=(), replicates=())) for cell, scored in parts]
     made = _table(store, parts)
-    made.insert(0, "id", id)
-    made.insert(list(made.columns).index("cell") + 1, "replicate", replicate)
+    known = pd.concat(keyed, ignore_index=True) if keyed else {"id": ids([]), "replicate": column([], "replicate")}
+    made.insert(0, "id", known["id"])
+    made.insert(list(made.columns).index("cell") + 1, "replicate", known["replicate"])
     return made
+
+
+_AT_ONCE = 20_000  # rollouts whose keys are objects: a column of them takes a fifth of the memory
 
 
 def counted_frame(store: Store, cells: Sequence[StoredCell]) -> pd.DataFrame:
