@@ -371,3 +371,14 @@ def test_of_version_1_the_source_of_rates_is_known(path):
         frame = pp.frame(store=path)
     assert frame.rate_source.notna().equals(frame.source == "sim")
     assert set(frame.rate_source.dropna()) == {"published", "assumed", "planted"}
+
+
+def test_keys_become_columns_some_at_a_time(monkeypatch, tmp_path):
+    conditions = pp.grid(
+        scenario="tampering", subject="peer", peer=["uncooperative", "cooperative"], instantiation=["file", "memory"]
+    )
+    at_once = pp.run(conditions, ["sim/saboteur", "sim/clumsy"], n=5, progress=False)
+    for few in (0, 5, 12):
+        monkeypatch.setattr("ppres.read.frame._AT_ONCE", few)
+        pd.testing.assert_frame_equal(pp.frame(conditions, ["sim/saboteur", "sim/clumsy"]), at_once)
+    assert pp.frame(store=tmp_path / "empty.sqlite").dtypes.astype(str)[["id", "replicate"]].tolist()[1] == "int64"
