@@ -82,6 +82,18 @@ def clear(value: Any) -> tuple[Any, int]:
     if not _forms():
         return value, 0
 
+    def whole(kept: list[Any]) -> list[Any]:
+        """A list whose parts are read as one text: a secret may stand across them, and then the first has all that is told."""
+        nonlocal places
+        parts = [item for item in kept if isinstance(item, dict) and isinstance(item.get("text"), str)]
+        if len(parts) > 1:
+            text, count = _cleared("".join(part["text"] for part in parts))
+            if count > sum(part["text"].count(MARK) for part in parts):
+                places += 1
+                for part in parts:
+                    part["text"], text = text, ""
+        return kept
+
     def walk(value: Any) -> Any:
         nonlocal places
         if isinstance(value, str):
@@ -92,7 +104,7 @@ def clear(value: Any) -> tuple[Any, int]:
             kept = []
             for item in value:  # no comprehension: that is a frame of its own, and what a model sends may be deep
                 kept.append(walk(item))
-            return kept
+            return whole(kept)
         if isinstance(value, dict):
             fields = {}
             for name, item in value.items():
@@ -112,10 +124,22 @@ def _cleared(text: str) -> tuple[str, int]:
     return (plain, places + more) if more else (text, places)
 
 
+_WRAPPED = 40  # characters of a secret that a page or an encoder may break into lines
+
+
+@functools.lru_cache(maxsize=4096)
+def _broken(form: str) -> re.Pattern[str]:
+    """A long secret with line breaks in it."""
+    return re.compile(r"\s{0,8}".join(map(re.escape, form)))
+
+
 def _without(text: str) -> tuple[str, int]:
     """A text without secrets as it stands. Of one that was cut off, its start or its end is cleared as well."""
     places = 0
     for form, start, end in _forms():
+        if form == start and len(form) > _WRAPPED and form not in text and form[:LEAST] in text:
+            text, wrapped = _broken(form).subn(MARK, text)
+            places += wrapped
         if start in text:
             before, *after = text.split(start)
             rest = form[len(start) :]

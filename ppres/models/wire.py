@@ -24,7 +24,7 @@ from ppres.conversation import Call, ProviderError
 from ppres.models import loop, redaction
 from ppres.models.faults import Fault, ModelError, went_well
 
-MOST = 64 * 2**20  # bytes of a reply, unpacked; the longest that a model writes is a hundredth of it
+MOST = 16 * 2**20  # bytes of a reply, unpacked; the longest that a model writes is a twentieth of it
 _LAYERS = 3  # times that a reply may be packed
 
 

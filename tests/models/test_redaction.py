@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import textwrap
 import urllib.parse
 
 import pytest
@@ -463,3 +464,36 @@ def test_a_long_run_of_what_begins_an_escape_is_gone_through_once(start, monkeyp
     redaction.read()
     text = start * (600_000 // len(start))
     assert redaction.redact(text + " " + key) == text + " " + redaction.MARK
+
+
+LONG_KEY = "sk-proj-" + "".join("aB3dE5gH7jK9"[i % 12] + "qwertyuiop"[i % 10] for i in range(78))  # as long as OpenAI's
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        textwrap.fill(LONG_KEY, 70),
+        textwrap.indent(textwrap.fill(LONG_KEY, 64), "    "),
+        base64.encodebytes(LONG_KEY.encode()).decode(),
+        json.dumps(LONG_KEY)[:60] + "\n" + json.dumps(LONG_KEY)[60:],
+    ],
+)
+def test_a_long_key_that_is_broken_into_lines_is_cleared(written, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", LONG_KEY)
+    redaction.read()
+    told = redaction.redact(f"The key:\n{written}\nThat was it.")
+    assert told.startswith("The key:\n") and told.endswith("That was it.") and redaction.MARK in told
+    assert not any(line and line in told for line in written.split()), told
+    other = f"{LONG_KEY[:12]}\n{'and another text. ' * 20}"  # which begins as it does
+    assert redaction.redact(other) == other
+
+
+def test_a_key_in_several_parts_of_a_message_is_cleared_in_each(monkeypatch):
+    """The text that they make was cleared, and the parts, which are kept beside it, were not."""
+    monkeypatch.setenv("OPENAI_API_KEY", LONG_KEY)
+    redaction.read()
+    parts = [{"type": "text", "text": LONG_KEY[i : i + 40]} for i in range(0, len(LONG_KEY), 40)]
+    told, places = redaction.clear({"content": [{"type": "text", "text": "It is "}, *parts, {"type": "image", "url": "x"}]})
+    assert places and "".join(part.get("text", "") for part in told["content"]) == f"It is {redaction.MARK}"
+    harmless = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert redaction.clear(harmless) == (harmless, 0)

@@ -205,7 +205,7 @@ def test_what_is_packed_as_it_says_is_read(encodings, cell):
 
 
 def test_the_memory_for_a_reply_is_bounded():
-    assert wire.MOST == 64 * 2**20
+    assert wire.MOST == 16 * 2**20
     before = psutil.Process().memory_info().rss
     assert before  # what a test can hold: the bound itself, and that reading stops there
 
