@@ -136,17 +136,24 @@ _RETRY = re.compile(r"(?i)(?:retry(?:delay)?\W{1,6}|again )(?:in |after )?(?:(\d
 
 def _pause(headers: Mapping[str, str], words: str) -> float | None:
     """Seconds that the provider asks to wait: in a header a number or a date, or in its words."""
-    asked, exact = str(headers.get("retry-after", "")), str(headers.get("retry-after-ms", ""))
-    pause = math.nan
-    try:
-        pause = float(exact) / 1000 if exact else float(asked)
-    except ValueError:
+    asked = str(headers.get("retry-after", ""))
+    pause = _seconds(headers.get("retry-after-ms"), 1000)  # of OpenAI and Azure, beside whole seconds
+    pause = _seconds(asked) if math.isnan(pause) else pause
+    if math.isnan(pause):
         try:
             pause = parsedate_to_datetime(asked).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
             if (match := _RETRY.search(words)) and (match[1] or match[3]):
                 pause = 60 * float(match[1] or 0) + float(match[2] or 0) / (1000 if match[3] == "ms" else 1)
     return None if math.isnan(pause) else min(max(0.0, pause), _LONGEST_PAUSE)
+
+
+def _seconds(told: Any, parts: int = 1) -> float:
+    """A number of seconds, or of parts of them; NaN where it is none."""
+    try:
+        return float(told) / parts
+    except (ValueError, TypeError):
+        return math.nan
 
 
 def plain(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from providers import Telling, at, refusal, run, usual
 
 import ppres as pp
 from ppres.models import meanings
-from ppres.models.faults import _pause, told
+from ppres.models.faults import _pause, plain, told
 
 SAID = {
     "content_filter": [
@@ -270,3 +270,13 @@ def test_how_long_to_wait_is_read_where_it_is_said(said, seconds):
 def test_an_absurd_time_to_wait_is_bounded(header, least, most):
     pause = _pause({"retry-after": header}, "")
     assert (pause is None) if least is None else least <= pause <= most
+
+
+@pytest.mark.parametrize(("exact", "seconds"), [("1500", 1.5), ("soon", 2), ("nan", 2), ("", 2), ("-5", 0)])
+def test_milliseconds_to_wait_go_before_seconds_where_they_are_a_number(exact, seconds):
+    assert _pause({"retry-after": "2", "retry-after-ms": exact}, "") == seconds
+
+
+def test_the_password_of_a_proxy_is_told_nobody():
+    words = plain(Exception("407 from http://me:hunter2@proxy:8080/ for http://host/v1"))
+    assert words == "407 from http://[secret]@proxy:8080/ for http://host/v1"
