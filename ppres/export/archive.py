@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ppres import arguments
 from ppres.export.card import dataset_card, dictionary
+from ppres.models import redaction
 from ppres.optional import NOT_INSTALLED, version
 from ppres.outputs import output, written_whole
 from ppres.read.csv import to_csv
@@ -55,12 +56,14 @@ def bundle(
     """Write a store and what belongs to it as one zip archive, for Zenodo, the Hub or a colleague; returns its place.
 
     In it: store.sqlite, rollouts.csv (`read_csv` reads it) with dictionary.csv, README.md (`dataset_card`), versions.json, the
-    registrations beside the store, `files` (figures, notebooks; folders whole), and SHA256SUMS. `verify_bundle` checks one; of a
+    registrations beside the store, `files` (figures, notebooks; folders whole), and SHA256SUMS. Raises `ValueError` for a file in
+    which a secret of the environment stands, a `.env`, and a link that leads out of its folder. `verify_bundle` checks one; of a
     scenario of your own it needs the code, so put the notebook or script that defines it among the files.
     """
     place = output(path)
     arguments.text("title", title)
     files = arguments.several(files, "files", "a file or folder, or several", (str, os.PathLike))
+    redaction.read()
     added = [file for entry in files for file in _within(arguments.place(entry))]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -88,12 +91,29 @@ def bundle(
 
 
 def _within(path: Path) -> list[tuple[Path, str]]:
-    """A file, or those of a folder, with their names in the bundle."""
+    """A file, or those of a folder, with their names in the bundle. Raises `ValueError` for one that may hold a key."""
     if path.is_dir():
-        return [(file, file.relative_to(path.parent).as_posix()) for file in sorted(path.rglob("*")) if file.is_file()]
-    if not path.is_file():
+        files = [(file, file.relative_to(path.parent).as_posix()) for file in sorted(path.rglob("*")) if file.is_file()]
+        if away := next((file for file, _ in files if not file.resolve().is_relative_to(path.resolve())), None):
+            raise ValueError(f"{away} is a link to a file outside of {path}: name that file itself, or take the link away")
+    elif path.is_file():
+        files = [(path, path.name)]
+    else:
         raise ValueError(f"{path}: there is no such file or folder")
-    return [(path, path.name)]
+    for file, _ in files:
+        if file.name == ".env" or file.name.startswith(".env."):
+            raise ValueError(f"{file} holds keys, as files of that name do, and a bundle is given away: take it out of the folder")
+        if _has_a_secret(file.read_bytes()):
+            raise ValueError(f"{file} holds a secret of the environment, and a bundle is given away: take it out of the file")
+    return files
+
+
+def _has_a_secret(raw: bytes) -> bool:
+    """Whether a secret of the environment stands in a file, as text of any encoding that programs write."""
+    texts = [raw.decode("utf-8", "replace")]
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        texts.append(raw.decode("utf-16", "replace"))
+    return any(redaction.redact(text) != text for text in texts)
 
 
 def _write(place: Path, members: list[tuple[Path, str]]) -> None:

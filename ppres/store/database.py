@@ -37,7 +37,9 @@ def default_path() -> Path:
 
 
 def _at_home(path: str | os.PathLike[str]) -> Path:
-    """A path, with "~" as the home folder."""
+    """A path, with "~" as the home folder. What SQLite keeps in memory would be gone with the session."""
+    if isinstance(path, str) and (not path.strip() or path == ":memory:" or path.startswith("file:")):
+        raise StoreError(f"{path!r} is no name of a file, and what is made is kept in one; {ELSEWHERE}")
     try:
         return arguments.place(path, "store")
     except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import sqlite3
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,10 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        text = str(error).lower()
+        told = str(error)
+        if "disk is full" in told and _damaged(path):  # SQLite says so of damaged sizes, which are beyond any disk
+            told = "database disk image is malformed"
+        text = told.lower()
         advice = "try again; if it stays, copy the file to a safe place and report the error"
         if "full" in text or getattr(error, "errno", 0) == errno.ENOSPC:
             advice = "the disk is full: free some space and run again. What was stored before is safe"
@@ -40,7 +44,18 @@ def explained(path: Path) -> Iterator[None]:
         elif "locked" in text:
             advice = "another process has held the file for over a minute: wait for it, then run again"
         kind = Damaged if "malformed" in text or "corrupt" in text else StoreError
-        raise kind(f"{path}: {error}. To do: {advice}.") from error
+        raise kind(f"{path}: {told}. To do: {advice}.") from error
+
+
+def _damaged(path: Path) -> bool:
+    """Whether a file is no sound database; False where that cannot be told."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{urllib.parse.quote(str(path.absolute()))}?mode=ro", uri=True)) as file:
+            return bool(file.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+    except sqlite3.OperationalError:
+        return False
+    except sqlite3.DatabaseError:
+        return True
 
 
 def _largest_file() -> int:

@@ -1,6 +1,7 @@
 """A bundle holds a study, and says what of it was changed; a card says what the study is."""
 
 import hashlib
+import json
 import re
 import sys
 import zipfile
@@ -210,3 +211,43 @@ def test_what_could_not_be_replayed_is_no_bundle_that_is_as_it_should_be(tmp_pat
 
 def _nothing(mind):
     yield "Nothing to do.", []
+
+
+KEY = "sk-proj-Abcd1234efgh5678ijkl9012mnop3456"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        (".env", "A=b", "holds keys, as files of that name do"),
+        (".env.local", "", "holds keys"),
+        ("deep/a.ipynb", json.dumps({"cells": [{"outputs": [{"text": f"x {KEY}"}]}]}), "a.ipynb holds a secret"),
+        ("a.csv", f"id,note\n1,{KEY}\n", "a.csv holds a secret"),
+        ("a.png", f"\x89PNG {KEY}", "a.png holds a secret"),
+        ("a.html", "".join(f"&#{ord(sign)};" for sign in KEY), "a.html holds a secret"),
+    ],
+)
+def test_a_file_with_a_key_is_refused_by_name(df, tmp_path, monkeypatch, name, text, why):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    file = tmp_path / "files" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    with pytest.raises(ValueError, match=why):
+        pp.bundle(tmp_path / "a.zip", [tmp_path / "files"])
+    with pytest.raises(ValueError, match=why):
+        pp.bundle(tmp_path / "a.zip", [file])
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_link_out_of_a_folder_is_refused_and_one_within_is_followed(df, tmp_path):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.txt").write_text("a")
+    (tmp_path / "outside.txt").write_text("b")
+    try:
+        (tmp_path / "files" / "b.txt").symlink_to("a.txt")
+    except OSError:
+        pytest.skip("no links there")
+    pp.bundle(tmp_path / "a.zip", [tmp_path / "files"])
+    (tmp_path / "files" / "c.txt").symlink_to("../outside.txt")
+    with pytest.raises(ValueError, match=r"c\.txt is a link to a file outside"):
+        pp.bundle(tmp_path / "b.zip", [tmp_path / "files"])

@@ -24,6 +24,7 @@ from ppres.read.frame import frame as tidy
 from ppres.read.frame import stored_cell
 from ppres.store import database
 from ppres.store.cell import cells_of
+from ppres.store.errors import explained
 from ppres.store.store import Store
 
 MODEL = "sim/gemini-3-flash"
@@ -403,3 +404,13 @@ def test_a_storm_of_interrupts_ends_a_run_and_harms_nothing(tmp_path):
             with sqlite3.connect(path) as db:
                 assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             db.close()
+
+
+@pytest.mark.parametrize(("sound", "advice"), [(True, "the disk is full"), (False, "the file is damaged: restore it")])
+def test_a_damaged_file_of_which_sqlite_says_that_the_disk_is_full_is_called_damaged(sound, advice, cell, tmp_path):
+    path = tmp_path / "a.sqlite"
+    pp.run(cell, "sim/compliant", n=9, store=path, progress=False)
+    raw = path.read_bytes()
+    path.write_bytes(raw if sound else raw[:8192] + b"\xff" * (len(raw) - 8192))
+    with pytest.raises(pp.StoreError, match=advice), explained(path):  # as of VACUUM INTO, where a size is damaged
+        raise sqlite3.OperationalError("database or disk is full")

@@ -31,6 +31,17 @@ def test_what_is_no_name_is_told(name, tmp_path):
         pp.frame(store=str(tmp_path / name))
 
 
+@pytest.mark.parametrize("name", [":memory:", "", " ", "file:a?mode=memory", "file::memory:?cache=shared"])
+def test_what_sqlite_would_keep_in_memory_alone_is_refused(name, monkeypatch, cell):
+    for use in (lambda: pp.run(cell, "sim/compliant", 1, store=name, progress=False), lambda: pp.frame(store=name)):
+        with pytest.raises(pp.StoreError, match="is no name of a file, and what is made is kept in one; choose another path"):
+            use()
+    if name:
+        monkeypatch.setenv("PPRES_STORE", name)
+        with pytest.raises(pp.StoreError, match="is no name of a file"):
+            pp.frame()
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders there")
 def test_a_device_or_a_pipe_is_no_store_and_gets_no_journal_beside_it(tmp_path):
     pipe = tmp_path / "pipe"
