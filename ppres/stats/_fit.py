@@ -84,7 +84,9 @@ def parse(formula: str, frame: pd.DataFrame) -> tuple[str, str, list[str]]:
     quoted = {ast.literal_eval(node.args[0]) for node in calls if ast.unparse(node.func) == "Q" and len(node.args) == 1}
     if unknown := names - called - set(frame.columns) - {"np", *_CALLED}:
         raise KeyError(f"the frame has no column {', '.join(sorted(unknown))}; it has {', '.join(map(str, frame.columns))}")
-    return outcome, right, [name for name in frame.columns if name in names - called or name in quoted]
+    used = [name for name in frame.columns if name in names - called or name in quoted]
+    columns_of(frame, (), *used)
+    return outcome, right, used
 
 
 # A formula may come from a file, and patsy evaluates it as Python.
@@ -178,6 +180,8 @@ def matrix(right: str, cells: pd.DataFrame) -> tuple[Array, Any]:
     if any(factor.state.get("transforms") for factor in info.factor_infos.values()):
         raise ValueError(f"{right!r} has a transform that looks at all rows; put its result into the frame as a column")
     x = np.asarray(made, dtype=float)
+    if not x.shape[1]:
+        raise ValueError(f"{right!r} has no term, not even an intercept: there is nothing to estimate")
     if bad := [name for name, column in zip(info.column_names, x.T, strict=True) if not np.isfinite(column).all()]:
         raise ValueError(f"{right!r}: {', '.join(bad)} is infinite or no number in some rows")
     check_rank(x, info.column_names)

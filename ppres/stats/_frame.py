@@ -30,6 +30,8 @@ def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> li
             raise ValueError(f"{brief(name)} is no name of a column")
         if name not in frame.columns:
             raise KeyError(f"the frame has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
+        if name in frame.index.names:
+            raise ValueError(f"{name!r} is a level of the frame's index as well: frame.reset_index(drop=True)")
         for given, names in (("the frame has", frame.columns), ("by= or cluster= names", keys)):
             if [*names].count(name) > 1:
                 raise ValueError(f"{given} the column {name!r} more than once")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ppres.factor import brief
 from ppres.stats._frame import check_level, each
 
 if TYPE_CHECKING:
@@ -117,12 +118,17 @@ def predicted(
     if isinstance(at, Mapping):
         lists = [list(v) if pd.api.types.is_list_like(v) else [v] for v in at.values()]
         at = pd.DataFrame(list(itertools.product(*lists)), columns=list(at))
+    if not isinstance(at, pd.DataFrame) or not len(at):
+        raise ValueError(f"at= is a mapping of columns to values, or a frame with a row for each prediction, not {brief(at)}")
     where = at.reset_index(drop=True)
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
         fit = _fit.fit(formula, part, cluster)
         if missing := [name for name in fit.design.cells.columns if name not in where.columns]:
             raise ValueError(f"at= lacks {', '.join(missing)}; a prediction needs every column of the formula")
+        kinds = {name: pd.api.types.is_numeric_dtype(fit.design.cells[name]) for name in fit.design.cells.columns}
+        if odd := [name for name, number in kinds.items() if number and not pd.api.types.is_numeric_dtype(where[name])]:
+            raise ValueError(f"at= has {brief(where[odd[0]][0])} for {odd[0]}, which is a number in the frame")
         table = _fit.estimates(fit, _fit.rows_of(fit.design, where), ["probability"] * len(where), level)
         for name in ("estimate", "low", "high"):
             table[name] = _fit.probability(table[name])

@@ -234,7 +234,8 @@ class Store(Database):
             high,
         )
         if len(rows) != 1:
-            raise StoreError(f"{self.path} has {'no' if not rows else 'more than one'} rollout whose id starts with {id!r}")
+            how_many, hint = ("more than one", "") if rows else ("no", "; store= names another file")
+            raise StoreError(f"{self.path} has {how_many} rollout whose id starts with {id!r}{hint}")
         key, cell, replicate, stop, scorer, cache = rows[0]
         return Row(key, cell, replicate, stop, scorer, cache, self.layout(scorer))
 

@@ -388,3 +388,25 @@ def test_a_level_in_a_formula_is_no_column_of_the_same_name():
     assert stats.margins("preserved ~ C(subject, Treatment('peer'))", frame).term.tolist() == ["subject: self - peer"]
     spaced = frame.rename(columns={"subject": "at stake"})
     assert stats.margins('preserved ~ Q("at stake")', spaced).term.tolist() == ["at stake: self - peer"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda df: stats.logit("preserved ~ 0", df), "has no term"),
+        (lambda df: stats.logit("preserved ~ subject", pd.concat([df, df[["subject"]]], axis=1)), "'subject' more than once"),
+        (lambda df: stats.predicted("preserved ~ trust", df, {"trust": ["5"]}), "at= has '5' for trust, which is a number"),
+        (lambda df: stats.predicted("preserved ~ trust", df, [1]), r"at= is a mapping .* not \[1\]"),
+        (lambda df: stats.predicted("preserved ~ trust", df, {"trust": []}), "at= is a mapping"),
+        (
+            lambda df: stats.rates(df.set_index("subject", drop=False), ["subject"]),
+            "'subject' is a level of the frame's index as well",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_formula_or_a_frame_is_named(ask, told):
+    frame = pd.DataFrame(
+        {"subject": ["self", "peer"] * 10, "trust": [2.0, 5, 9, 5, 3] * 4, "preserved": [True, False, False, True] * 5}
+    )
+    with pytest.raises(ValueError, match=told):
+        ask(frame)
