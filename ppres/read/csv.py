@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
@@ -17,7 +19,7 @@ from ppres.read.columns import KINDS, absent, column, own_type, plain, with_numb
 if TYPE_CHECKING:
     import pandas as pd
 
-_TRUTH = {"True": True, "False": False}
+_TRUTH = {"True": True, "False": False, "TRUE": True, "FALSE": False}  # of a spreadsheet
 _NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?"
 # What a spreadsheet takes for a formula, and what would be read back as something else: an empty text, and our own mark.
 _MARKED = re.compile(r"'*(?:[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]|$)")
@@ -40,17 +42,57 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """A frame from a file of `to_csv` or of another version, with the types that `pp.columns()` tells."""
+    """A frame from a file of `to_csv` or of another version, with the types that `pp.columns()` tells.
+
+    What a spreadsheet makes of it is read as well: columns between semicolons or tabs, TRUE and FALSE, its own encodings.
+    """
     import pandas as pd
 
-    table = pd.read_csv(arguments.place(path), dtype=str, keep_default_na=False, na_values=[""])
-    table.columns = [unmark(name) for name in table.columns]
-    made = typed(table.map(lambda text: unmark(text) if isinstance(text, str) else text))
+    place = arguments.place(path)
+    table, sign = texts_in(place)
+    table = table.map(unmark).mask(table == "", None)
+    if sign == ";":  # of a spreadsheet that writes numbers with a comma
+        for name in table.columns:
+            if KINDS.get(name, own_type(name)) in ("float64", "int64", "Int64"):
+                table[name] = table[name].str.replace(",", ".")
+    try:
+        made = typed(table)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
     for name in table.columns.difference(list(KINDS)):  # of your own: numbers where all are
         known = table[name].dropna()
         if len(known) and known.str.fullmatch(_NUMBER).all():
             made[name] = pd.to_numeric(table[name])
     return made
+
+
+def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
+    """A CSV file as texts, "" where there is none, and the sign between its columns: as to_csv or a spreadsheet writes them.
+
+    Raises `ValueError`, which names the file, for what is no such table.
+    """
+    import pandas as pd
+
+    raw = place.read_bytes()
+    try:
+        try:
+            text = raw.decode("utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        except UnicodeDecodeError:
+            text = raw.decode("cp1252")  # Excel's own CSV
+        first = text.lstrip("\r\n").partition("\n")[0]
+        sign = max((",", ";", "\t"), key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
+        # The first line says how many columns there are.
+        lines = pd.read_csv(io.StringIO(text, newline=""), sep=sign, header=None, dtype=str, keep_default_na=False)
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{place} is no table: {str(error).strip()}") from None
+    with contextlib.suppress(csv.Error):  # a text that is too long for this reader; all else was an error above
+        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=sign), start=1):
+            if 0 < len(row) < lines.shape[1]:
+                raise ValueError(f"{place} is no table: its row {number} has fewer columns than its first")
+    names = [unmark(name) for name in lines.iloc[0]]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{place} has more than one column {twice[0]!r}")
+    return lines.iloc[1:].reset_index(drop=True).set_axis(names, axis=1), sign
 
 
 def _is_text(values: pd.Series[Any]) -> bool:

@@ -16,7 +16,7 @@ from ppres import arguments, codec
 from ppres.conversation import said_in, visible
 from ppres.factor import brief
 from ppres.read.columns import column
-from ppres.read.csv import unmark
+from ppres.read.csv import texts_in, unmark
 from ppres.read.documents import documents_of
 from ppres.read.judged import coded_as, majority
 from ppres.read.page import write_page
@@ -171,16 +171,18 @@ def read_ratings(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
 def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    text = path.read_text(encoding="utf-8-sig")
-    first = text.partition("\n")[0]
-    table = pd.read_csv(path, sep=";" if ";" in first else ",", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table, _ = texts_in(path)
     if lacking := [name for name in COLUMNS if name not in table.columns]:
         raise ValueError(f"{path} is no file of ratings: it has no column {', '.join(lacking)}")
     table = table[list(COLUMNS)].map(unmark)
+    for name in ("id", "rubric", "coder", "code"):
+        table[name] = table[name].str.strip()
     if (table[["id", "coder", "code"]] == "").to_numpy().any():
         raise ValueError(f"{path}: a row lacks its id, coder or code")
-    table["seconds"] = pd.to_numeric(table["seconds"].str.replace(",", "."))
-    return table
+    seconds = pd.to_numeric(table["seconds"].str.replace(",", "."), errors="coerce")
+    if (odd := seconds.isna() & (table["seconds"].str.strip() != "")).any():
+        raise ValueError(f"{path}: seconds={table['seconds'][odd].iloc[0]!r} is no number")
+    return table.assign(seconds=seconds)
 
 
 def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.DataFrame:
@@ -200,6 +202,9 @@ def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.Data
     odd = {code for codes in of_it["code"] for code in codes.split("; ")} - {*rubric.labels, UNCLEAR}
     if odd:
         raise ValueError(f"the code {min(odd)!r} is none of the rubric's: {', '.join(rubric.labels)}, {UNCLEAR}")
+    if strange := {*of_it["id"]} - {*frame["id"]}:
+        text = f"{len(strange)} of {of_it['id'].nunique()} rated rollouts are not in the frame, {min(strange)!r} for one"
+        warnings.warn(f"{text}: what was said of them is left out", stacklevel=2)
     coders = {str(name): rows.set_index("id") for name, rows in of_it.groupby("coder")}
     kind = "boolean" if rubric.several or rubric.labels == ("yes", "no") else "str"
     new: dict[str, Any] = {}
@@ -216,7 +221,10 @@ def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.Data
                 stacklevel=2,
             )
         if len(coders) > 1:
-            new |= {_name(name, coder): column(some, name, kind) for coder, some in zip(coders, told, strict=True)}
+            for coder, some in zip(coders, told, strict=True):
+                if (own := _name(name, coder)) in (*new, f"rated_{rubric.name}_quote"):
+                    raise ValueError(f"the codes of {coder!r} would stand in the column {own}, which is taken: rename that coder")
+                new[own] = column(some, name, kind)
     quotes = of_it[of_it["quote"] != ""].drop_duplicates("id").set_index("id")["quote"].reindex(frame["id"])
     new[f"rated_{rubric.name}_quote"] = column([quote if isinstance(quote, str) else None for quote in quotes], "quote", "str")
     return frame.assign(**new)

@@ -93,3 +93,44 @@ def test_a_file_of_version_0_1(tmp_path):
     assert frame.turns.dtype == "int64" and frame.preserved.dtype == "boolean" and frame.trust.dtype == "float64"
     assert frame.preserved.isna().sum() == (plain.preserved == "").sum()
     assert (frame.peer[plain.peer == ""] == "none").all()  # missing there, and a level now
+
+
+@pytest.mark.parametrize("how", ["semicolons", "tabs", "truth", "utf-16", "cp1252"])
+def test_what_a_spreadsheet_makes_of_it_is_read(how, tmp_path):
+    frame = study().assign(label="é", inflation=-1.5)
+    pp.to_csv(frame, tmp_path / "a.csv")
+    text = (tmp_path / "a.csv").read_text(encoding="utf-8")
+    if how in ("semicolons", "tabs"):
+        rows = list(csv.reader(text.splitlines()))
+        sign = ";" if how == "semicolons" else "\t"
+        inflation = rows[0].index("inflation")
+        for row in rows[1:] if how == "semicolons" else ():
+            row[inflation] = row[inflation].replace(".", ",")
+        with (tmp_path / "a.csv").open("w", encoding="utf-8-sig", newline="") as file:
+            csv.writer(file, delimiter=sign).writerows(rows)
+    elif how == "truth":
+        (tmp_path / "a.csv").write_text(text.replace("True", "TRUE").replace("False", "FALSE"), encoding="utf-8")
+    else:
+        (tmp_path / "a.csv").write_text(text, encoding=how)
+    again = pp.read_csv(tmp_path / "a.csv")
+    for name in ("id", "label", "preserved", "turns", "inflation", "shutdown_clause", "peer"):
+        assert again[name].astype(object).fillna(0).tolist() == frame[name].astype(object).fillna(0).tolist(), name
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b"", "No columns"),
+        (b"id,a\n1,2\n1,2,3\n", "line 3"),
+        (b"id,a\n1,2,3\n", "line 2"),
+        (b"id,a\n1,2\n1\n", "its row 3 has fewer columns"),
+        (b'id,a\n1,"2\n', "EOF inside string"),
+        (b"id,id\n1,2\n", "more than one column 'id'"),
+        (b"id,turns\n1,many\n", "the column 'turns' has 'many'"),
+        (b"id\n\x81\n", "decode"),
+    ],
+)
+def test_what_is_no_table_is_told_with_its_file(raw, why, tmp_path):
+    (tmp_path / "a.csv").write_bytes(raw)
+    with pytest.raises(ValueError, match=rf"(?s)a\.csv.*{why}"):
+        pp.read_csv(tmp_path / "a.csv")

@@ -114,6 +114,53 @@ def test_files_are_read_as_they_were_written_also_after_a_spreadsheet(tmp_path):
         pp.read_ratings([])
 
 
+HEAD = "id,rubric,coder,code,quote,seconds\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        (HEAD + "a1b2,refusal,Zoë,yes,,1\n").encode("cp1252"),
+        (HEAD + "a1b2,refusal,Zoë,yes,,1\n").encode("utf-16"),
+        (HEAD + "a1b2,refusal,Zoë,yes,,1\n").replace(",", "\t").encode(),
+        (HEAD + " a1b2 ,refusal, Zoë,yes ,,1\n").encode("utf-8-sig"),
+    ],
+)
+def test_files_of_spreadsheets_are_read_in_their_encodings(raw, tmp_path):
+    (tmp_path / "zoe.csv").write_bytes(raw)
+    assert pp.read_ratings(tmp_path / "zoe.csv").values.tolist() == [["a1b2", "refusal", "Zoë", "yes", "", 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "No columns"),
+        (HEAD + "a,refusal,x,yes,,1\na,refusal,x,yes,,1,2,3\n", "line 3"),
+        (HEAD + "a,refusal,x,yes\n", "row 2 has fewer"),
+        (HEAD + 'a,refusal,x,yes,"abc,1\n', "EOF"),
+        (HEAD + "a,refusal,x,yes,,abc\n", "seconds='abc' is no number"),
+        (HEAD + "a,refusal, ,yes,,1\n", "lacks its id, coder or code"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_with_its_name(text, why, tmp_path):
+    (tmp_path / "anna.csv").write_text(text)
+    with pytest.raises(ValueError, match=rf"anna\.csv.*{why}"):
+        pp.read_ratings(tmp_path / "anna.csv")
+
+
+@pytest.mark.parametrize(("one", "other"), [("a-b", "a b"), ("quote", "b")])
+def test_coders_who_would_share_a_column_are_told(one, other):
+    told = ratings(("a", "refusal", one, "yes"), ("a", "refusal", other, "yes"))
+    with pytest.raises(ValueError, match=r"would stand in the column rated_refusal_.*, which is taken: rename that coder"):
+        pp.rated(pd.DataFrame({"id": ["a"]}), pp.REFUSAL, told)
+
+
+def test_ratings_of_rollouts_that_are_not_there_are_counted():
+    told = ratings(("a", "refusal", "x", "yes"), ("z", "refusal", "x", "yes"))
+    with pytest.warns(UserWarning, match="1 of 2 rated rollouts are not in the frame, 'z' for one"):
+        assert pp.rated(pd.DataFrame({"id": ["a"]}), pp.REFUSAL, told).rated_refusal.tolist() == [True]
+
+
 def ratings(*rows):
     return pd.DataFrame(
         [(*row, "q" if i == 0 else "", 1.0) for i, row in enumerate(rows)],
