@@ -150,10 +150,10 @@ def test_what_another_version_put_there_is_copied(two, tmp_path):
     with Store(b) as source:
         stored = source.body(key)
     assert counts(pp.merge(tmp_path / "new.sqlite", b)) == {"added": 3}
-    with Store(tmp_path / "new.sqlite") as target:
+    with Store(tmp_path / "new.sqlite") as target, Store(b) as source:
         assert target.body(key) == stored
         assert stored["calls"][0]["mood"] == "calm"
-        assert target.spec(target.cells()[0]) == Store(b).spec(target.cells()[0])
+        assert target.spec(target.cells()[0]) == source.spec(target.cells()[0])
     assert counts(pp.merge(tmp_path / "new.sqlite", b)) == {"already there": 3}
     assert pp.frame(store=tmp_path / "new.sqlite").equals(pp.frame(store=b))
 
