@@ -23,7 +23,8 @@ def test_an_absurd_count_is_not_believed_and_no_budget_is_endless(number, cell):
     usage = {"prompt_tokens": number, "completion_tokens": number, "total_tokens": number, "cost": number}
     usage["prompt_tokens_details"] = {"cached_tokens": number}
     with Telling(lambda body: (200, usual(body)[1] | {"usage": usage})) as server:
-        frame = run(cell, at(server, "absurd"), 20, concurrency=1, budget=5.0, max_tokens=20_000)
+        plan = pp.plan(cell, at(server, "absurd"), 1).iloc[0]
+        frame = run(cell, at(server, "absurd"), 20, concurrency=1, budget=plan.dollars * 1.2, max_tokens=plan.tokens * 1.2)
         assert 0 < len(server.requests) < 30  # what is not said is estimated, and spent
         assert frame.prompt_tokens.isna().all() and frame.cost.isna().all()
     assert pp.frame().equals(frame)
@@ -100,12 +101,14 @@ def test_an_answer_of_no_use_is_charged_kept_and_counted(kind, cell):
     """The provider has made it, whatever became of it: by the usage that is left of it, or by what it may have been at most."""
     priced("useless", prompt=1e-2, completion=1e-2)
     with faults.Faulty(1.0, [kind], persona=PERSONA) as server:
-        frame = run(cell, at(server, "useless", max_tokens=2_000), 1 if kind in READABLE else 9, budget=100, concurrency=1)
+        model = at(server, "useless", max_tokens=2_000)
+        budget = 1.2 * pp.plan(cell, model, 1).dollars[0]
+        frame = run(cell, model, 1 if kind in READABLE else 9, budget=budget, concurrency=1)
         tries, took = server.begun, sum(map(sum, server.usage))
     if kind in READABLE:
         ended = frame.cost[frame.stop_reason == "content_filter"].sum()
         assert pp.spent().paused + ended == pytest.approx(took / 100) and took
-    else:  # of $20 each and the prompt
+    else:  # of $20 each and the prompt: no other rollout is begun
         assert tries == transport.EMPTY_TRIES and frame.stop_reason.tolist() == ["provider_error"]
 
 
