@@ -88,6 +88,9 @@ def _starts(base: Condition | Iterable[Condition] | None) -> list[dict[str, Any]
 def _own_factors(starts: list[dict[str, Any]], factors: Mapping[str, Any]) -> list[str]:
     """Names of the factors that the scenarios of a grid have of their own."""
     scenarios = [start["scenario"] for start in starts if "scenario" in start] + list(levels("scenario", factors.get("scenario")))
+    for scenario in scenarios:
+        if isinstance(scenario, str):
+            one_of("scenario", scenario, tuple(SCENARIOS))  # before a factor of its own is called none
     defined = [SCENARIOS.get(scenario) if isinstance(scenario, str) else scenario for scenario in scenarios]
     return [name for scenario in defined for name in getattr(scenario, "own_factors", ())]
 

@@ -36,3 +36,8 @@ def test_a_factor_that_no_scenario_has_is_an_error_and_one_that_some_have_is_not
         ("alignment_faking", True),
         ("alignment_faking", False),
     ]
+
+
+def test_a_scenario_that_there_is_not_is_told_before_its_factors():
+    with pytest.raises(pp.ConditionError, match="scenario='code_review' is not one of 'finance'"):
+        pp.grid(scenario=["tampering", "code_review"], quality="bug")
