@@ -72,9 +72,11 @@ def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
     Raises `ValueError`, which names the file, for what is no such table.
     """
     import pandas as pd
+    from pandas.io.common import get_handle  # type: ignore[import-not-found]  # which unpacks by the name, as to_csv packs
 
-    raw = place.read_bytes()
     try:
+        with get_handle(place, "rb", compression="infer", is_text=False) as file:
+            raw = file.handle.read()
         try:
             text = raw.decode("utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
         except UnicodeDecodeError:

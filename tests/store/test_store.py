@@ -8,10 +8,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import loky
 import pandas as pd
@@ -616,7 +618,7 @@ def test_any_text_comes_back_as_it_was(said, read, argument, times):
         {"role": "assistant", "content": said * times, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": read * times},
     ]
-    with Store(":memory:") as store:
+    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "any.sqlite") as store:
         said = Conversation.of(messages, [], "ended")
         store.put([rollout._replace(record=rollout.record._replace(conversation=said))], specs)
         assert store.record(rollout.key).conversation.messages == messages
