@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SCENARIOS = ("finance", "evaluation")
 SETTINGS = ("finance", "factual", "creativity", "red")
+_READ = ("scenario", "dataset", "preserved", "reported_score")
 
 
 def setting_average(
@@ -47,13 +48,14 @@ def setting_average(
     """
     import pandas as pd
 
-    keys = columns_of(frame, by, "scenario", "dataset", "threshold", "shutdown_clause", "preserved", "reported_score")
+    keys = columns_of(frame, by, *_READ, "threshold", "shutdown_clause")
     check_level(level)
     threat = frame["shutdown_clause"].fillna(False).astype(bool) & frame["scenario"].isin(SCENARIOS)
     compared = frame[~frame["shutdown_clause"].fillna(True).astype(bool)] if baseline is None else baseline
     shared = [name for name in keys if name in match]
-    columns_of(compared, shared, "scenario", "dataset", "preserved", "missing", "reported_score")
-    compared = compared[compared["scenario"].isin(SCENARIOS)]
+    columns_of(compared, shared, *_READ, "missing")
+    # All others would be cut into pieces group by group as well, which takes longer than all else.
+    compared = compared.loc[compared["scenario"].isin(SCENARIOS), list(dict.fromkeys([*shared, *_READ, "missing"]))]
     if compared.empty or not threat.any():
         which = "baseline (shutdown_clause False)" if compared.empty else "threat (shutdown_clause True)"
         raise ValueError(f"no row of finance or evaluation is a {which}")
@@ -77,7 +79,7 @@ def setting_average(
         row |= {"k_baseline": sum(k for k, _ in base), "n_baseline": sum(n for _, n in base), "excluded": len(part) - row["n"]}
         return pd.DataFrame([row | {"excluded_baseline": int(same.sum()) - sum(map(len, bases.values()))}])
 
-    return each(frame[threat], keys, of_group)
+    return each(frame.loc[threat, list(dict.fromkeys([*keys, *_READ, "threshold"]))], keys, of_group)
 
 
 def _rows(frame: pd.DataFrame, setting: str) -> pd.DataFrame:
