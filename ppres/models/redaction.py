@@ -137,7 +137,10 @@ def _without(text: str) -> tuple[str, int]:
     """A text without secrets as it stands. Of one that was cut off, its start or its end is cleared as well."""
     places = 0
     for form, start, end in _forms():
-        if form == start and len(form) > _WRAPPED and form not in text and form[:LEAST] in text:
+        begun = form[:LEAST] in text
+        if form == start == end and not begun:  # nearly always
+            continue
+        if form == start and len(form) > _WRAPPED and begun and form not in text:
             text, wrapped = _broken(form).subn(MARK, text)
             places += wrapped
         if start in text:
