@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -23,11 +22,9 @@ from ppres.models import redaction
 from ppres.optional import NOT_INSTALLED, version
 from ppres.outputs import output, written_whole
 from ppres.read.csv import to_csv
-from ppres.read.frame import stored_cell
-from ppres.read.scored import definition
-from ppres.read.stored import frame, verify
+from ppres.read.stored import frame, replay_all
 from ppres.store.database import StorePath
-from ppres.store.errors import Damaged, StoreError
+from ppres.store.errors import StoreError
 from ppres.store.store import Store
 from ppres.study import registration
 
@@ -206,8 +203,11 @@ def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:
     store, given, again = (folder / name for name in ("store.sqlite", "rollouts.csv", "again.csv"))
     with warnings.catch_warnings():  # what they say of single rollouts stands in the rows
         warnings.simplefilter("ignore", UserWarning)
-        yield from verify(store=store).itertuples(index=False, name=None)
-        yield from _not_replayed(store)
+        with Store(store) as opened:
+            problems, lacking = replay_all(opened)
+        yield from problems
+        for name, count in lacking.items():
+            yield name, f"{count} rollouts were neither replayed nor scored again: define the scenario as it was, and verify again"
         to_csv(frame(store=store), again)
     if given.stat().st_size > 2 * again.stat().st_size + _SLACK:
         yield given.name, f"it has {given.stat().st_size} bytes, and the table of its store {again.stat().st_size}"
@@ -226,18 +226,6 @@ def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:
     for name in before.columns.intersection(after.columns):
         old, new = before.loc[same, name], after.loc[same, name]
         yield from ((id, f"{name} is {new[id] or 'missing'}, and was {old[id] or 'missing'}") for id in same[old != new])
-
-
-def _not_replayed(place: Path) -> Iterator[tuple[str, str]]:
-    """Scenarios that this session lacks: of their rollouts nothing is known but that they can be read."""
-    lacking = Counter[str]()
-    with Store(place) as store:
-        for digest in store.cells():
-            with contextlib.suppress(Damaged):  # which `verify` tells
-                if definition(store.spec(digest)) is None:
-                    lacking[stored_cell(store, digest).scenario] += len(store.rows(digest))
-    for name, count in lacking.items():
-        yield name, f"{count} rollouts were neither replayed nor scored again: define the scenario as it was, and verify again"
 
 
 def _as_written(path: Path) -> pd.DataFrame:

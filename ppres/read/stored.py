@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -202,31 +203,37 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
     because it lacks the scenario, is read, and a warning says so.
     """
 
-    problems, unknown = [], set[str]()
     with Store(store) as opened:
-        for digest in opened.cells():
-            rows = opened.rows(digest)
-            try:
-                spec = opened.spec(digest)
-            except Damaged as error:
-                problems += [(row.key.hex()[:16], str(error)) for row in rows]
-                continue
-            condition = definition(spec)
-            if condition is None:
-                unknown.add(stored_cell(opened, digest).scenario)
-            if why := misfit(spec, condition):
-                problems += [(row.key.hex()[:16], why) for row in rows]
-            for row, known in zip(rows, cached(rows), strict=True):
-                problems += [(row.key.hex()[:16], why) for why in _problems(opened, row, known, spec, condition)]
+        problems, lacking = replay_all(opened)
         miscounted = tallies.miscounted(opened)
     if miscounted:
         text = "rollouts that came out alike were counted wrongly, and by them what pp.spent and `ppres status` say"
         warnings.warn(f"{text}; {'that stays' if opened.read_only else 'now they are not'}", stacklevel=2)
-    if unknown:
-        names = ", ".join(sorted(unknown))
+    if lacking:
+        names = ", ".join(sorted(lacking))
         text = f"rollouts of {names} were read but not replayed: this session has no such scenario, or another one"
         warnings.warn(text, stacklevel=2)
     return table(problems, ["id", "problem"])
+
+
+def replay_all(store: Store) -> tuple[list[tuple[str, str]], Counter[str]]:
+    """What `verify` tells: id and problem; and how many rollouts were not replayed, by the scenario that this session lacks."""
+    problems, lacking = list[tuple[str, str]](), Counter[str]()
+    for digest in store.cells():
+        rows = store.rows(digest)
+        try:
+            spec = store.spec(digest)
+        except Damaged as error:
+            problems += [(row.key.hex()[:16], str(error)) for row in rows]
+            continue
+        condition = definition(spec)
+        if condition is None:
+            lacking[stored_cell(store, digest).scenario] += len(rows)
+        if why := misfit(spec, condition):
+            problems += [(row.key.hex()[:16], why) for row in rows]
+        for row, known in zip(rows, cached(rows), strict=True):
+            problems += [(row.key.hex()[:16], why) for why in _problems(store, row, known, spec, condition)]
+    return problems, lacking
 
 
 def _problems(store: Store, row: Row, known: list[Any] | None, spec: dict[str, Any], condition: Condition | None) -> Iterator[str]:
