@@ -81,9 +81,7 @@ def test_no_secret_is_kept_or_told(cell, tmp_path, monkeypatch, capfd):
 
     with Echo(0.3, ["500", "filter"]) as server:
         said = f"content management policy, Authorization: Bearer {secrets[0]} {secrets[1]}"
-        monkeypatch.setattr(
-            fault_ways, "_error", lambda text, code=None: json.dumps({"error": {"message": said, "code": code}}).encode()
-        )
+        monkeypatch.setattr(fault_ways, "_error", lambda _, **more: json.dumps({"error": {"message": said, **more}}).encode())
         frame = pp.run(cell, model_at(server), 12, progress=False)
         kept = in_a_notebook(server.url, 14, tmp_path)
         assert "[secret]" in kept and "verdict" in kept
