@@ -160,10 +160,12 @@ class Submission:
                     raise Ended(_ODD)
 
     def _judge(self, name: str, student: str, value: Any) -> None:
-        self.student = student
+        self.student = self.student or student
         rule = answers.RULES.get(name)
-        if rule and not self.student:
+        if rule and not student:
             self.verdicts[name] = "no answer: the submission does not say whose it is (course.student)"
+        elif rule and student != self.student:  # or one could hand in what another has found in data of their own
+            self.verdicts[name] = f"no answer of {self.student}, whose notebook this is: it was given as {student}"
         elif rule:
             self._exercise = name
             try:
@@ -180,17 +182,24 @@ class Submission:
         if not isinstance(value, dict):
             return value
         ((kind, what), *rest) = value.items()
-        index = self._decoded(rest[0][1]) if rest else None
         if kind == "series":
-            return pd.Series(self._decoded(what), index=index)
-        if kind in ("mapping", "record", "frame"):
+            return pd.Series(self._values(what), self._values(rest[0][1]))
+        if kind == "frame":
+            return pd.DataFrame({self._decoded(name): self._values(column) for name, column in what}, self._values(rest[0][1]))
+        if kind in ("mapping", "record"):
             pairs = {self._decoded(key): self._decoded(value) for key, value in what}
-            make: dict[str, Any] = {"frame": lambda columns: pd.DataFrame(columns, index), "mapping": dict}
-            return make.get(kind, lambda fields: SimpleNamespace(**fields))(pairs)
+            return pairs if kind == "mapping" else SimpleNamespace(**pairs)
         if kind in ("tuple", "list", "set"):
             return {"tuple": tuple, "list": list, "set": set}[kind](map(self._decoded, what))
         stand_in: dict[str, Any] = {"function": functools.partial(self._call, what), "ellipsis": ...}
         return stand_in.get(kind, SimpleNamespace(unknown=what))
+
+    def _values(self, column: Any) -> list[Any]:
+        """A column or an index: each value was sent, because pandas repeats a single one for every row."""
+        values = self._decoded(column)
+        if not isinstance(values, list):
+            raise Ended(_ODD)
+        return values
 
     def _call(self, function: int, *given: Any) -> Any:
         self._send({"call": function, "given": base64.b64encode(pickle.dumps(given)).decode()})

@@ -190,3 +190,30 @@ def test_what_a_submission_calls_itself_is_neither_a_formula_nor_an_end(speaking
     (tmp_path / "c.ipynb").write_text("[" * 1_000_000)
     frame = graded(tmp_path, tmp_path / "marks.csv")
     assert frame.student.tolist() == ["?", "'=1+1", ""] and json.dumps(frame.why[2]) == '"no notebook: RecursionError"'
+
+
+def test_a_notebook_has_one_name_and_no_answer_of_another(speaking):
+    copied = 'tell(b\'{"answer": "odd.q1", "value": 1, "student": "Bob"}\'); sys.stdin.readline()'
+    work = grade.Submission(["", copied, ""], 30, 2048)
+    work.run()
+    assert work.student == "=1+1" and work.verdicts.pop("odd.q1") == ""  # the cell's own answer follows the copied one
+    work = grade.Submission([copied, ""], 30, 2048)
+    work.run()
+    assert work.student == "Bob" and work.verdicts["odd.q1"] == "no answer of Bob, whose notebook this is: it was given as =1+1"
+
+
+TABLES = [
+    {"series": "A" * 9_000, "index": {"list": [0] * 3_000}},
+    {"series": 1, "index": {"list": [0] * 3_000}},
+    {"series": {"list": [1]}, "index": {"mapping": [[1, 2]]}},
+    {"frame": [["a", "A" * 9_000], ["b", {"list": [0] * 3_000}]], "index": {"list": [0] * 3_000}},
+    {"frame": [["a", {"mapping": [[0, 1]]}]], "index": {"list": [0]}},
+]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: json.dumps(table)[:30])
+def test_a_table_is_as_large_as_what_was_sent(table, speaking):
+    line = json.dumps({"answer": "odd.q1", "value": table, "student": "=1+1"})
+    work = grade.Submission(["", f"tell({line!r}.encode()); sys.stdin.readline(); time.sleep(60)"], 30, 2048)
+    work.run()
+    assert work.verdicts == {"odd.q0": "", "odd.q1": "checking this answer sent the grader what no exercise sends"}
