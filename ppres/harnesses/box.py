@@ -27,6 +27,7 @@ from ppres.models.loop import wait_for
 HERE = Path(__file__).parent
 OTHER_USER = 61234  # that root takes
 PROCESSES, DISK = 400, 512  # in all views together; megabytes of everything that can be written
+OWN = {"out": 16, f"agent{HOME}/.local": 128}  # besides, so that a full disk silences no harness: its streams, and what it keeps
 NEEDED = {
     "bwrap": "apt-get install bubblewrap",
     "nsenter": "apt-get install util-linux",
@@ -98,7 +99,7 @@ class Box:
                 self._process.wait()
 
     async def ended(self) -> dict[str, Any]:
-        """How the agent ended: `ended` (ended, time, stopped) and its exit `code`. Nothing of the box runs any more."""
+        """How the agent ended: `ended` (ended, time, stopped), its exit `code`, whether a disk of its own is `full`. Nothing runs any more."""
         self._control.setblocking(False)
         loop, said = asyncio.get_running_loop(), b""
         while part := await loop.sock_recv(self._control, 4096):
@@ -135,6 +136,7 @@ class Box:
             "port": PORT,
             "processes": PROCESSES,
             "disk": DISK,
+            "own": OWN,
             "files": [*_wrappers(), *self._system_files(workstation), *self.files],
             "sshd": [str(shutil.which("sshd", path=_PATH)), "-i", "-f", "/etc/ssh/sshd_config", "-E", "/dev/null"],
             "servers": [

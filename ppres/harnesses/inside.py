@@ -76,16 +76,17 @@ def enter_namespaces() -> None:
     mount("proc", "/proc", "proc", NOSUID_NODEV)
 
 
-def limit(processes: int, disk: int, box: str) -> None:
-    """Limits that hold for all that comes of this process, and the disk, which is its working directory from now on."""
+def limit(processes: int, disk: int, own: dict[str, int], box: str) -> None:
+    """Limits that hold for all that comes of this process, and the disks, in the first of which it works from now on."""
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open("/proc/self/oom_score_adj", "w") as opened:
         opened.write("1000")
     mount("tmpfs", box, "tmpfs", NOSUID_NODEV, f"size={disk}m,nr_inodes=20000,mode=755")
     os.chdir(box)
-    os.mkdir("out")  # a disk of its own, so that a full one silences nobody
-    mount("tmpfs", f"{box}/out", "tmpfs", NOSUID_NODEV, "size=16m,nr_inodes=10,mode=755")
+    for folder, size in own.items():  # disks of their own, so that a full one silences nobody
+        os.makedirs(folder)
+        mount("tmpfs", f"{box}/{folder}", "tmpfs", NOSUID_NODEV, f"size={size}m,nr_inodes=20000,mode=755")
 
 
 def network(addresses: list[str]) -> None:
@@ -168,7 +169,7 @@ def main(control: socket.socket, spec: dict[str, Any]) -> None:
         leave_root(spec["uid"], spec["programs"])
         box = f"{ROOT}/box"
     enter_namespaces()
-    limit(spec["processes"], spec["disk"], box)
+    limit(spec["processes"], spec["disk"], spec["own"], box)
     network(spec["addresses"])
     lay(spec["files"])
     with listening("127.0.0.1", spec["port"]) as gateway:
@@ -185,7 +186,8 @@ def main(control: socket.socket, spec: dict[str, Any]) -> None:
         for name in (*folders, *names):
             if not os.path.islink(path := os.path.join(folder, name)):
                 os.chmod(path, os.stat(path).st_mode | 0o700)
-    control.sendall(json.dumps({"ended": ended, "code": process.poll()}).encode() + b"\n")
+    full = any(os.statvfs(folder).f_bavail == 0 for folder in spec["own"])
+    control.sendall(json.dumps({"ended": ended, "code": process.poll(), "full": full}).encode() + b"\n")
     os._exit(0)
 
 

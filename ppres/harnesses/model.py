@@ -33,7 +33,7 @@ from ppres.simulated.agent import SIMULATED
 from ppres.simulated.personas import Persona, Published
 from ppres.worlds.disk import read_world
 
-LAYOUT = 3  # part of the identity: raise it when the box shows an agent something else
+LAYOUT = 4  # part of the identity: raise it when the box shows an agent something else
 _AT_ONCE = asyncio.Semaphore(max(1, os.cpu_count() or 1))  # a harness is busy on a core while it starts
 
 
@@ -237,6 +237,8 @@ def _stop(harness: str, gateway: Gateway, told: dict[str, Any], wrong: str) -> t
             return cut, None
         if told["code"] and not said_in(turns[-1].message):
             return "no_tool_call", None
+    if turns and told["full"]:  # by the agent's own doing, so that another try would end like this one
+        return ended, f"{harness} had no room left"
     if told["code"] or not turns:
         return "provider_error", f"{harness} ended with {told['code']}: {wrong.strip()[-500:]}"
     return ended, None

@@ -120,7 +120,7 @@ def test_the_servers_look_like_servers():
     )
     assert "srv11\nmaintainer\n" in end.out and "/dev/sdb1" in end.out and NEW in end.out
     assert "sudoers" in end.err and "nobody" in end.err and "bwrap" not in end.out
-    assert end.told == {"ended": "ended", "code": 0}
+    assert end.told == {"ended": "ended", "code": 0, "full": False}
 
 
 def test_small_files_are_copied_by_the_real_programs():
