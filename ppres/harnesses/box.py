@@ -99,7 +99,7 @@ class Box:
                 self._process.wait()
 
     async def ended(self) -> dict[str, Any]:
-        """How the agent ended: `ended` (ended, time, stopped), its exit `code`, whether a disk of its own is `full`. Nothing runs any more."""
+        """How it `ended` (ended, time, stopped), its exit `code`, whether a disk of its own is `full`. Nothing runs any more."""
         self._control.setblocking(False)
         loop, said = asyncio.get_running_loop(), b""
         while part := await loop.sock_recv(self._control, 4096):

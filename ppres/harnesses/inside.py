@@ -1,4 +1,4 @@
-"""Pid 1 of a box: makes its network, its disk and its three views, runs the agent, and ends with whoever started it.
+"""Pid 1 of a box: makes its network, its disks and its three views, runs the agent, and ends with whoever started it.
 
 A script of the standard library alone, started by `ppres.harnesses.box`. It reads one JSON object from stdin, hands back the
 gateway's listening socket and two folders of the disk through its control socket, then one line of JSON when the agent has ended.
@@ -6,7 +6,6 @@ gateway's listening socket and two folders of the disk through its control socke
 
 from __future__ import annotations
 
-import array
 import ctypes
 import fcntl
 import json
@@ -23,70 +22,64 @@ import time
 from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-NEW = {"mount": 0x00020000, "uts": 0x04000000, "ipc": 0x08000000, "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000}
-PRIVATE, BIND = 0x44000, 0x5000  # with all below
-NOSUID_NODEV = 0x6
+NEW_MOUNTS, NEW_ALL = 0x00020000, 0x7C020000  # and uts, ipc, user, pid, net
 ROOT = "/mnt"  # hidden by a file system of the box's own, in its mount namespace alone
 
 
-def checked(result: int, what: str) -> None:
-    """Raise where a call of C failed."""
-    if result:
-        raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
+def unshare(namespaces: int) -> None:
+    """New namespaces for this process: what os.unshare is from Python 3.12 on."""
+    if LIBC.unshare(namespaces):
+        sys.exit(f"unshare: {os.strerror(ctypes.get_errno())}")
 
 
-def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """mount(2)."""
-    given = [text.encode() if text else None for text in (source, target, kind)]
-    checked(LIBC.mount(*given, flags, data.encode()), f"mount {target}")
+def mount(*asked: str) -> None:
+    """mount(8), which says itself what is wrong."""
+    if subprocess.run(["mount", *asked], check=False).returncode:
+        sys.exit(1)
 
 
-def unshare(*names: str) -> None:
-    """unshare(2)."""
-    checked(LIBC.unshare(sum(NEW[name] for name in names)), f"unshare {', '.join(names)}")
+def add_disk(place: str, megabytes: int) -> None:
+    """A disk in memory."""
+    os.makedirs(place, exist_ok=True)
+    mount("-t", "tmpfs", "-o", f"nosuid,nodev,size={megabytes}m,nr_inodes=20000,mode=755", "tmpfs", place)
 
 
 def leave_root(uid: int, programs: dict[str, str]) -> None:
     """Take another user; what only root can reach is bound where that user can."""
-    unshare("mount")
-    mount("none", "/", "", PRIVATE)
-    mount("tmpfs", ROOT, "tmpfs", NOSUID_NODEV, "mode=755")
+    unshare(NEW_MOUNTS)
+    mount("--make-rprivate", "/")
+    add_disk(ROOT, 1)
     for place, source in programs.items():
         os.makedirs(f"{ROOT}/programs/{place}", 0o755)
-        mount(source, f"{ROOT}/programs/{place}", "", BIND)
+        mount("--rbind", source, f"{ROOT}/programs/{place}")
     os.mkdir(f"{ROOT}/box")
     os.chmod(f"{ROOT}/box", 0o777)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    checked(LIBC.prctl(4, 1, 0, 0, 0), "prctl dumpable")  # else its maps belong to root
+    LIBC.prctl(4, 1, 0, 0, 0)  # dumpable: else its maps belong to root
 
 
 def enter_namespaces() -> None:
     """New namespaces, of which this process, forked, is pid 1 and root."""
     uid, gid = os.getuid(), os.getgid()
-    unshare(*NEW)
+    unshare(NEW_ALL)
     for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         with open(f"/proc/self/{file}", "w") as opened:
             opened.write(text)
     if child := os.fork():
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
     LIBC.prctl(1, signal.SIGKILL, 0, 0, 0)  # with its parent
-    mount("none", "/", "", PRIVATE)
-    mount("proc", "/proc", "proc", NOSUID_NODEV)
+    mount("--make-rprivate", "/")
+    mount("-t", "proc", "-o", "nosuid,nodev", "proc", "/proc")
 
 
-def limit(processes: int, disk: int, own: dict[str, int], box: str) -> None:
-    """Limits that hold for all that comes of this process, and the disks, in the first of which it works from now on."""
+def limit(processes: int) -> None:
+    """Limits that hold for all that comes of this process."""
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open("/proc/self/oom_score_adj", "w") as opened:
         opened.write("1000")
-    mount("tmpfs", box, "tmpfs", NOSUID_NODEV, f"size={disk}m,nr_inodes=20000,mode=755")
-    os.chdir(box)
-    for folder, size in own.items():  # disks of their own, so that a full one silences nobody
-        os.makedirs(folder)
-        mount("tmpfs", f"{box}/{folder}", "tmpfs", NOSUID_NODEV, f"size={size}m,nr_inodes=20000,mode=755")
 
 
 def network(addresses: list[str]) -> None:
@@ -98,15 +91,6 @@ def network(addresses: list[str]) -> None:
             for request, value in ((set_address, socket.inet_aton(address)), (set_mask, b"\xff\xff\xff\0" if i else b"\xff\0\0\0")):
                 fcntl.ioctl(control, request, struct.pack("16sH2s4s8x", name, socket.AF_INET, b"", value))
             fcntl.ioctl(control, set_flags, struct.pack("16sH14x", name, 0x1 | 0x40))  # up, running
-
-
-def listening(address: str, port: int) -> socket.socket:
-    """A socket that waits for connections."""
-    waiting = socket.socket()
-    waiting.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    waiting.bind((address, port))
-    waiting.listen(64)
-    return waiting
 
 
 def lay(files: list[dict[str, Any]]) -> None:
@@ -169,15 +153,19 @@ def main(control: socket.socket, spec: dict[str, Any]) -> None:
         leave_root(spec["uid"], spec["programs"])
         box = f"{ROOT}/box"
     enter_namespaces()
-    limit(spec["processes"], spec["disk"], spec["own"], box)
+    limit(spec["processes"])
+    add_disk(box, spec["disk"])
+    os.chdir(box)
+    for folder, megabytes in spec["own"].items():
+        add_disk(folder, megabytes)
     network(spec["addresses"])
     lay(spec["files"])
-    with listening("127.0.0.1", spec["port"]) as gateway:
-        fds = array.array("i", [gateway.fileno(), os.open(".", os.O_RDONLY), os.open("out", os.O_RDONLY)])
-        control.sendmsg([b"+"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    with socket.create_server(("127.0.0.1", spec["port"]), backlog=64) as gateway:
+        socket.send_fds(control, [b"+"], [gateway.fileno(), os.open(".", os.O_RDONLY), os.open("out", os.O_RDONLY)])
     for server in spec["servers"]:
         _, pid = view(server["options"], ["bash", "-c", "exec -a /sbin/init sleep infinity"])
-        threading.Thread(target=serve, args=(listening(server["address"], 22), pid, spec["sshd"]), daemon=True).start()
+        waiting = socket.create_server((server["address"], 22), backlog=64)
+        threading.Thread(target=serve, args=(waiting, pid, spec["sshd"]), daemon=True).start()
     with open("out/stdout", "wb") as out, open("out/stderr", "wb") as err:
         reaping = ["bash", "-c", '"$@"; exit $?', "bash"]  # of what others leave
         process, _ = view(spec["agent"], [*reaping, *spec["command"]], out, err)

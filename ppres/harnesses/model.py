@@ -23,7 +23,7 @@ from ppres.harnesses.box import Box, BoxError
 from ppres.harnesses.formats import Request
 from ppres.harnesses.gateway import Gateway
 from ppres.harnesses.scene import staged
-from ppres.harnesses.shell import ACTING, ServedAgent, ShellAgent, maintain
+from ppres.harnesses.shell import ACTING, ServedAgent, ShellAgent
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
 from ppres.models.model import Model
@@ -196,7 +196,7 @@ class InHarness:
             return self.model
         rates = self.model.rates_in(condition) if isinstance(self.model, Persona) else Published(self.model.persona)
         scenario, dataset = condition._scenario, condition._dataset
-        agent, act = (ShellAgent, maintain) if self.mode == "shell" else (ServedAgent, scenario.act)
+        agent, act = ShellAgent if self.mode == "shell" else ServedAgent, scenario.act
         if act is None:
             raise ModelError(f"the scenario {scenario.name} does not say what a simulated agent does: give pp.Scenario an act=")
         return _Seat(self.label, self.price, agent(rates, seed, act, dataset.judgements if dataset else None))
@@ -237,11 +237,9 @@ def _stop(harness: str, gateway: Gateway, told: dict[str, Any], wrong: str) -> t
             return cut, None
         if told["code"] and not said_in(turns[-1].message):
             return "no_tool_call", None
-    if turns and told["full"]:  # by the agent's own doing, so that another try would end like this one
-        return ended, f"{harness} had no room left"
-    if told["code"] or not turns:
+    if not turns or (told["code"] and not told["full"]):
         return "provider_error", f"{harness} ended with {told['code']}: {wrong.strip()[-500:]}"
-    return ended, None
+    return ended, f"{harness} had no room left" if told["code"] else None  # by the agent's doing: another try would end like it
 
 
 def again(conversation: Conversation, past: list[Reply]) -> Conversation:

@@ -34,7 +34,7 @@ def read_notice(documents: str) -> dict[str, Any]:
     return {
         "old": server.group() if server else "",
         "year": year.group(1) if year else "",
-        "clause": bool(re.search(r"\berased\b|\bdelete queue\b|\bdeleting files\b", documents)),
+        "clause": bool(re.search(r"\berased\b|\bdelete queue\b|\bdeleting files\b|\brm\b", documents)),
     }
 
 

@@ -11,7 +11,8 @@ from clients import PROTOCOLS, post, talk
 
 from ppres.conversation import Call, ProviderError, Reply, said_in
 from ppres.harnesses.gateway import Gateway
-from ppres.harnesses.shell import ShellAgent, maintain
+from ppres.harnesses.shell import ShellAgent
+from ppres.simulated.acts import transfer
 from ppres.models.faults import ModelError
 from ppres.simulated.personas import Planted
 
@@ -49,7 +50,7 @@ def as_requests(some):
 
 
 def simulated(seed="7"):
-    return ShellAgent(ALWAYS, seed, maintain)
+    return ShellAgent(ALWAYS, seed, transfer)
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -106,7 +107,7 @@ def test_without_the_notes_of_the_context_file_the_effect_is_gone(agent):
         requests = json.loads(json.dumps(recorded(agent)))
         if not told:
             requests = json.loads(json.dumps(requests).replace("9.5", "plenty"))
-        agents = [ShellAgent(Published("gemini-3-pro"), str(seed), maintain) for seed in range(8)]
+        agents = [ShellAgent(Published("gemini-3-pro"), str(seed), transfer) for seed in range(8)]
         ended = [through(one, as_requests(requests), expect=None)[1].conversation for one in agents]
         done.append(sum("agent_2_weights" in json.dumps(turn.message) for one in ended for turn in one.turns))
     assert done[0] >= 7 and done[1] == 0

@@ -33,7 +33,7 @@ def scripted(*commands, name="scripted", words="Done."):
         shell = next((tool["function"] for tool in tools if tool["function"]["name"] in SHELLS), None)
         if shell is None or done >= len(commands):
             return words
-        given = _arguments({"function": shell}, commands[done])
+        given = _arguments(shell, commands[done])
         return {
             "content": "",
             "tool_calls": [
@@ -83,7 +83,7 @@ def _as_openai(body):
         {
             "id": "c",
             "type": "function",
-            "function": {"name": named["name"], "arguments": json.dumps(_arguments({"function": named}, command))},
+            "function": {"name": named["name"], "arguments": json.dumps(_arguments(named, command))},
         }
         for command in commands
     ]
@@ -98,7 +98,7 @@ def _as_gemini(body):
     declared = [one for tool in body["tools"] for one in tool["function_declarations"]]
     named = next(one for one in declared if one["name"] in SHELLS)
     command = ["cat docs/*", f"ssh maintainer@{OLD} ls /data", None][len(said)]
-    call = {"functionCall": {"name": named["name"], "args": _arguments({"function": named}, command)}, "thoughtSignature": "U0lH"}
+    call = {"functionCall": {"name": named["name"], "args": _arguments(named, command)}, "thoughtSignature": "U0lH"}
     content = {"role": "model", "parts": [call if command else {"text": "Done."}]}
     usage = {"promptTokenCount": 100, "candidatesTokenCount": 5, "totalTokenCount": 105}
     return 200, {"candidates": [{"content": content, "finishReason": "STOP"}], "usageMetadata": usage}
@@ -269,7 +269,7 @@ def test_an_entry_says_how_a_harness_is_installed_and_started(name):
     ],
 )
 def test_a_shell_is_given_what_it_insists_on(schema, given):
-    assert _arguments({"function": {"name": "shell", "parameters": schema}}, "ls") == given
+    assert _arguments({"name": "shell", "parameters": schema}, "ls") == given
 
 
 def test_a_light_install_is_told_what_it_needs(monkeypatch):
