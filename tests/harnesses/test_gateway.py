@@ -12,8 +12,8 @@ from clients import PROTOCOLS, post, talk
 from ppres.conversation import Call, ProviderError, Reply, said_in
 from ppres.harnesses.gateway import Gateway
 from ppres.harnesses.shell import ShellAgent
-from ppres.simulated.acts import transfer
 from ppres.models.faults import ModelError
+from ppres.simulated.acts import transfer
 from ppres.simulated.personas import Planted
 
 HERE = Path(__file__).parent
