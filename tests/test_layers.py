@@ -116,7 +116,7 @@ BESIDE = {
     "engine/test_play.py": "engine.hands",
     "engine/test_runner.py": "engine.keeping engine.simulate",
     "export/test_archive.py": "export.card",
-    "harnesses/test_gateway.py": "harnesses.formats harnesses.shell",
+    "harnesses/test_gateway.py": "harnesses.formats",
     "harnesses/test_harnesses.py": "harnesses.agents harnesses.install harnesses.model",
     "harnesses/test_hostile_box.py": "harnesses.box harnesses.inside",
     "models/test_direct.py": "models.client",
