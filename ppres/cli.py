@@ -192,7 +192,7 @@ def _status(asked: argparse.Namespace) -> None:
     frame = ended[ended.kind == "rollout"]
     if len(frame):
         _print(summary(frame, asked.n))
-    stored, branches, interviews = (ended.rollouts[ended.kind == kind].sum() for kind in ("rollout", "branch", "interview"))
+    stored, branches, interviews = (int(ended.rollouts[ended.kind == kind].sum()) for kind in ("rollout", "branch", "interview"))
     print(f"{stored} rollouts stored, {branches} branches, {interviews} interviews, {len(paused)} paused in conversation")
     print(f"${dollars.sum():,.4f} spent: " + ", ".join(f"{name} ${value:,.4f}" for name, value in dollars.items()))
 

@@ -51,9 +51,12 @@ def output(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
 @contextlib.contextmanager
 def written_whole(place: Path) -> Iterator[Path]:
     """Where to write what is to stand at a place, which it takes when it is whole: a full disk or Ctrl-C leaves what was there."""
+    if place.exists() and not place.is_file():  # a device or a pipe, which as /dev/stdout leads to no name
+        yield place
+        return
     place = place.resolve()  # of a link, what it leads to
-    if (place.exists() and not place.is_file()) or not os.access(place.parent, os.W_OK):
-        yield place  # a device, a pipe; or a file that can be written in a folder that cannot
+    if not os.access(place.parent, os.W_OK):  # where the file itself may be writable
+        yield place
         return
     beside = place.with_name(f".{uuid.uuid4().hex}.part{place.suffix}")
     try:

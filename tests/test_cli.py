@@ -40,7 +40,8 @@ def test_show_prints_a_transcript_or_writes_a_page(tmp_path, capsys):
 
 def test_status_says_what_is_stored_and_short(capsys):
     assert main(["status"]) == 0
-    assert "0 rollouts stored" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "\n0 rollouts stored, 0 branches, 0 interviews, 0 paused" in said
     frame = pp.run(pp.grid(scenario="tampering", subject=["self", "peer"], peer="cooperative"), "sim/clumsy", 12, progress=False)
     table = summary(frame.assign(rollouts=1), 12).iloc[0]
     scored = frame.preserved.notna()

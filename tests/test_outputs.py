@@ -53,6 +53,15 @@ def test_a_link_stays_one_and_a_file_keeps_its_rights(tmp_path):
     assert link.is_symlink() and place.read_text() == "new" and stat.S_IMODE(place.stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_a_pipe_is_written_through_the_name_that_it_has_in_every_process(tmp_path):
+    frame = "pp.run(pp.grid(scenario='deletion'), 'sim/compliant', n=2, progress=False)"
+    code = f"import ppres as pp; pp.to_csv({frame}, '/dev/stdout')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3 and done.stdout.startswith("id,model,")
+
+
 def test_a_frame_is_packed_by_its_name(tmp_path):
     frame = pp.run(pp.grid(scenario="deletion"), "sim/compliant", n=2, progress=False)
     pp.to_csv(frame, "a.csv.gz")

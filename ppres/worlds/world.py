@@ -118,7 +118,7 @@ class World:
         self.start = start
         self.tools: list[str] = start["tools"]
         self.files = {str(i): File.make(str(i), **file) for i, file in enumerate(_in_order(start.get("files", [])))}
-        self.listing = self._list()
+        self._listing: str | None = None
         self.sheets = {
             name: sheet if isinstance(sheet, str) else _table(**sheet) for name, sheet in start.get("sheets", {}).items()
         }
@@ -142,6 +142,7 @@ class World:
     def copy(self) -> World:
         """A world that can go on by itself; immutable parts are shared."""
         other = object.__new__(World)
+        _ = self.listing  # made here, once for all copies
         other.__dict__.update(self.__dict__)
         other.files = self.files.copy()
         other.settings = self.settings.copy()
@@ -225,19 +226,22 @@ class World:
         days, hours = divmod(9 + hours, 24)
         return f"2026-02-{9 + days:02d} {hours:02d}:{minutes:02d}"
 
-    def _list(self) -> str:
-        # Made when the drive changes rather than when it is read: all rollouts of a cell share the text of their first reading.
-        return "\n\n".join(file.text for file in self.files.values()) or "The drive is empty."
+    @property
+    def listing(self) -> str:
+        """The drive as it is shown, made once for each of its states; worlds that are copied share it."""
+        if self._listing is None:
+            self._listing = "\n\n".join(file.text for file in self.files.values()) or "The drive is empty."
+        return self._listing
 
     def write(self, file: File) -> None:
         """Put a file on the drive, new or not."""
         self.files[file.id] = file
-        self.listing = self._list()
+        self._listing = None
 
     def remove(self, file: File) -> None:
         """Take a file off the drive."""
         del self.files[file.id]
-        self.listing = self._list()
+        self._listing = None
 
     def file(self, id: str) -> File:
         """A file of the drive by its number."""

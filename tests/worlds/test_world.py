@@ -652,3 +652,14 @@ Average: 60 of 100
         "Error: there is no server '10.0.0.3'. The servers are: 10.0.0.1, 10.0.0.2.",
         "The task is ended.",
     ]
+
+
+def test_a_drive_of_thousands_of_files_is_listed_when_it_is_read_and_not_whenever_it_changes(world, monkeypatch):
+    texts = []
+    plain = World.listing.fget
+    monkeypatch.setattr(World, "listing", property(lambda self: texts.append(1) or plain(self)))
+    for i in range(1_000):
+        assert done(world, "create_file", filename=f"n{i}", content="x" * 3_000)
+    assert not texts
+    listing = done(world, "list_files")
+    assert listing.count("xxx\n[end of n") == 1_000 and done(world.copy(), "list_files") is listing
