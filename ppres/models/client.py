@@ -51,8 +51,13 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
                     await direct.send(way, messages, schemas, seen)
                     if reply := direct.plain(seen, time.perf_counter() - started):
                         return reply
-                response = await lite.acompletion(**model.request(messages, schemas, model.sent()["parameters"], **more))
-            reply = replies.read(response, seen, time.perf_counter() - started)
+                try:
+                    response = await lite.acompletion(**model.request(messages, schemas, model.sent()["parameters"], **more))
+                    reply = replies.read(response, seen, time.perf_counter() - started)
+                except Exception:
+                    if not (rescued := replies.by_hand(lite, seen, time.perf_counter() - started)):
+                        raise
+                    reply = rescued
         except Exception as error:
             fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
             fault = ModelError(f"{model.label}: {fault}") if isinstance(fault, ModelError) else fault

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ppres.conversation import Call, Message, Reply
-from ppres.models import faults, redaction, rehearsal, replies, wire
+from ppres.models import faults, formats, redaction, rehearsal, replies, wire
 from ppres.models.faults import Fault
 from ppres.models.usage import count
 
@@ -148,7 +148,7 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {})
 def plain(seen: wire.Exchange, seconds: float) -> Reply | None:
     """A reply as litellm would read it; None where anything in it is not as usual, and it has to be litellm that reads it."""
     payload = seen.json() if seen.status == 200 else None
-    message, finish = (choice := faults.choice_in(payload)).get("message"), choice.get("finish_reason")
+    message, finish = (choice := formats.first(payload, "choices")).get("message"), choice.get("finish_reason")
     if not isinstance(payload, dict) or not isinstance(message, dict) or not _usual(payload, choice, message, seen.headers):
         return None
     content, calls = message.get("content"), message.get("tool_calls")

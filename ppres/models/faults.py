@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ppres.conversation import Call, visible
+from ppres.models import formats
 from ppres.models.meanings import code, meaning
 from ppres.models.redaction import redact
 
@@ -55,7 +56,7 @@ def of(error: Exception, seen: Exchange) -> Exception:
     if ours and not went_well(seen.status):
         return error
     payload = seen.json()
-    if ours or choice_in(payload).get("message"):  # a reply all the same: what the model says in it is no error of the provider
+    if ours or formats.first(payload, "choices").get("message"):  # what the model says in it is no error of the provider
         why = f"{type(error).__name__}: {plain(error)}" if ours else plain(error)
         return Fault(f"a reply that cannot be read: {why}", "unreadable", seen.status)
     codes, words = told(payload)
@@ -67,15 +68,9 @@ def of(error: Exception, seen: Exchange) -> Exception:
     codes |= {code(kind) for kind in kinds & {"ContextWindowExceededError", "ContentPolicyViolationError"}}
     pause = _pause(seen.headers or _headers(error), f"{words} {payload if isinstance(payload, dict) else ''}"[:_LOOKED_AT])
     means = meaning(status, codes, words, pause)
-    if means == "passing" and went_well(seen.status) and isinstance(payload, dict) and "error" not in payload:
+    if means in ("passing", "rejected") and went_well(seen.status) and isinstance(payload, dict) and "error" not in payload:
         means = "unreadable"
     return Fault(plain(error), means, status, pause)
-
-
-def choice_in(payload: Any) -> dict[str, Any]:
-    """The first choice of a reply in OpenAI's format; empty where there is none."""
-    choices = payload.get("choices") if isinstance(payload, dict) else None
-    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
 
 
 def told(payload: Any, depth: int = 4) -> tuple[set[str], str]:

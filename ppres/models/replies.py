@@ -11,22 +11,28 @@ from collections.abc import Callable
 from typing import Any
 
 from ppres.conversation import Call, Message, Reply, refusal_field
-from ppres.models import faults, redaction
+from ppres.models import faults, formats, redaction
 from ppres.models.faults import Fault
 from ppres.models.meanings import meaning
-from ppres.models.usage import count, dollars, plausible
+from ppres.models.usage import count, dollars, lost, plausible
 from ppres.models.wire import Exchange
 
 # How providers say that a text is at its end. litellm calls network errors and whatever else it does not know "stop" as well.
-_ENDINGS = (None, "stop", "STOP", "end_turn", "stop_sequence", "STOP_SEQUENCE", "COMPLETE", "eos", "eos_token")
+_ENDINGS = (
+    *(None, "stop", "STOP", "FINISH_REASON_UNSPECIFIED", "end_turn", "stop_sequence"),
+    *("STOP_SEQUENCE", "COMPLETE", "eos", "eos_token"),
+)
 _CUT = ("content_filter", "length")
 _AT_LIMIT = ("model_length", "model_context_window_exceeded")
 _WHOLE = (*_ENDINGS[1:], *_CUT, "tool_calls", "tool_use", "function_call")
 _BROKEN = ("error", "network_error", "abort", "insufficient_system_resource")
 
 
-def read(response: Any, seen: Exchange, seconds: float) -> Reply:
-    """A reply as we keep it. Raises `Fault` where there is none: that is the provider's fault, not the model's behaviour."""
+def read(response: Any, seen: Exchange, seconds: float, received: Any = None) -> Reply:
+    """A reply as we keep it. Raises `Fault` where there is none: that is the provider's fault, not the model's behaviour.
+
+    `received`: the message as it came, where it was not litellm that read it.
+    """
     choices = getattr(response, "choices", None) or [None]
     message = getattr(choices[0], "message", None)
     finish = getattr(choices[0], "finish_reason", None)
@@ -47,20 +53,45 @@ def read(response: Any, seen: Exchange, seconds: float) -> Reply:
         provider=named(getattr(response, "provider", None)),
     )
     payload = seen.json()
-    if native not in _WHOLE and isinstance(error := faults.choice_in(payload).get("error"), dict) and error:
+    if native not in _WHOLE and isinstance(error := formats.first(payload, "choices").get("error"), dict) and error:
         raise _broken_off(error, call)
     kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
-    said = kept.get("content") or kept.get("tool_calls") or refusal_field(kept) or _reasoned(kept)
-    if not (said or finish in _CUT):
+    told = formats.received(payload)
+    its = legible_message(told.message) if told else {}
+    if not _says(kept) and (finish not in _CUT or (received is None and _says(its))):
         raise _without_answer("a reply without text and without a tool call", call)
     if finish not in _CUT and native not in _ENDINGS and (native in _BROKEN or not kept.get("tool_calls")):
         raise _without_answer(f"a reply that did not end by itself (finish_reason {native!r})", call)
-    if received := _message(payload):
-        told = legible_message(received)
-        for mine, its in zip(kept.get("tool_calls") or (), told.get("tool_calls") or (), strict=False):
-            mine["function"]["arguments"] = its["function"]["arguments"]  # litellm reads them, and some it cannot
-        kept |= {"received": received} if told != received else {}
-    return cleared(kept, call)
+    if told and received is None:
+        received = _unread(kept, told, its)
+    return cleared(kept if received is None else kept | {"received": received}, call)
+
+
+def _unread(kept: Message, told: formats.Received, its: Message) -> Any:
+    """A message as it came, where what litellm read of it is not all of it. Its calls are put right."""
+    if told.raw is not told.message:  # in a format of its own
+        return told.raw if (its["content"] or "") != (kept["content"] or "") else None
+    for mine, call in zip(kept.get("tool_calls") or (), its.get("tool_calls") or (), strict=False):
+        mine["function"]["arguments"] = call["function"]["arguments"]  # litellm reads them, and some it cannot
+    return told.raw if its != told.raw else None
+
+
+def by_hand(lite: Any, seen: Exchange, seconds: float) -> Reply | None:
+    """A reply that litellm cannot read, or in which it sees nothing that the model said; None where there is nothing."""
+    payload = seen.json()
+    told = formats.received(payload) if faults.went_well(seen.status) else None
+    if not told or payload.get("error"):
+        return None
+    paid, finish = next(iter(lost(seen, seconds)), Call()), told.finish if isinstance(told.finish, str) else None
+    usage = {"prompt_tokens": paid.prompt_tokens or 0, "completion_tokens": paid.completion_tokens or 0}
+    choice = lite.Choices(finish_reason=finish or None, message=_legible_choice({"message": told.message})["message"])
+    choice.provider_specific_fields = {"native_finish_reason": finish}
+    response = lite.ModelResponse(choices=[choice], usage=usage, model=payload.get("modelVersion", payload.get("model")))
+    response._hidden_params["response_cost"] = paid.cost
+    try:
+        return read(response, seen, seconds, told.raw)
+    except Fault:
+        return None
 
 
 def cleared(message: Message, call: Call) -> Reply:
@@ -90,9 +121,10 @@ def _tidy(message: Message) -> Message:
     return kept | {"role": "assistant", "content": message.get("content")}
 
 
-def _reasoned(kept: Message) -> bool:
-    """Whether a model thought, and said nothing: that is what it did, and asking again would hide it."""
-    return any(kept.get(name) for name in ("reasoning_content", "reasoning", "thinking_blocks"))
+def _says(message: Message) -> bool:
+    """Whether a model said something; thoughts alone are what it did as well, and asking again would hide it."""
+    thoughts = ("reasoning_content", "reasoning", "thinking_blocks")
+    return bool(any(message.get(name) for name in ("content", "tool_calls", *thoughts)) or refusal_field(message))
 
 
 def named(told: Any) -> str | None:
@@ -169,31 +201,22 @@ def tame(raw: str) -> bool:
     return True
 
 
-def _message(payload: Any) -> Message | None:
-    """The message of a reply in OpenAI's format, as it came."""
-    message = faults.choice_in(payload).get("message")
-    return message if isinstance(message, dict) else None
-
-
 def legible_message(message: Message) -> Message:
     """A message whose fields have the types of the format; what is in others is told as text."""
-    kept = dict(message)
-    content = message.get("content")
+    kept, content = dict(message), message.get("content")
     if isinstance(content, list):
-        kept["content"] = "".join(_text(part, "text", "output_text") for part in content) or None
-        thought = "".join(_text(part, "thinking", "reasoning") for part in content)
-        if thought and not kept.get("reasoning_content"):
-            kept["reasoning_content"] = thought
+        kept = formats.of_parts(content)
+        kept |= {name: value for name, value in message.items() if name != "content" and (value or name not in kept)}
     elif not isinstance(content, str | None):
         kept["content"] = json.dumps(content)
-    calls = message.get("tool_calls")
+    calls = kept.get("tool_calls")
     if calls:
         kept["tool_calls"] = [_call(call) for call in (calls if isinstance(calls, list) else [calls])]
     elif calls is not None and calls != []:
         kept["tool_calls"] = None
     for name in ("reasoning_content", "reasoning", "refusal"):
-        if not isinstance(message.get(name), str | None):
-            kept[name] = json.dumps(message[name])
+        if not isinstance(kept.get(name), str | None):
+            kept[name] = json.dumps(kept[name])
     if message.get("role") is not None:
         kept["role"] = "assistant"
     return {name: value for name, value in kept.items() if name not in _UNREADABLE or not _UNREADABLE[name](value)}
@@ -213,16 +236,6 @@ _UNREADABLE: dict[str, Callable[[Any], bool]] = {
     "thinking_blocks": _is_odd_thought,
     "provider_specific_fields": lambda value: not isinstance(value, dict | None),
 }
-
-
-def _text(part: Any, *kinds: str) -> str:
-    """The text of a part of a content, if it is of one of the kinds."""
-    if isinstance(part, str):
-        return part if "text" in kinds else ""
-    if not isinstance(part, dict) or part.get("type", "text") not in kinds:
-        return ""
-    text = part.get("text", part.get("thinking"))
-    return text if isinstance(text, str) else "".join(_text(item, "text") for item in text or () if isinstance(text, list))
 
 
 def _call(call: Any) -> dict[str, Any]:
