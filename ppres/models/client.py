@@ -7,8 +7,9 @@ import functools
 import logging
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ppres.conversation import Call, Message, ProviderError, Reply
 from ppres.models import direct, environment, faults, replies, wire
@@ -18,6 +19,9 @@ from ppres.optional import for_real_models
 
 if TYPE_CHECKING:
     from ppres.models.model import Model
+
+T = TypeVar("T")
+_LONG = 2**17  # bytes of a reply: shorter ones are read faster than a thread is started
 
 # litellm reads them on import: it would fetch its table of prices from the network, and read a file `.env` by rules of its own.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -49,13 +53,14 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
             async with asyncio.timeout(model.timeout):  # litellm's bounds the wait for each piece, not for the whole
                 if way:
                     await direct.send(way, messages, schemas, seen)
-                    if reply := direct.plain(seen, time.perf_counter() - started):
+                    if reply := await _read(direct.plain, seen, time.perf_counter() - started, size=len(seen.body)):
                         return reply
                 try:
                     response = await lite.acompletion(**model.request(messages, schemas, model.sent()["parameters"], **more))
-                    reply = replies.read(response, seen, time.perf_counter() - started)
+                    reply = await _read(replies.read, response, seen, time.perf_counter() - started, size=len(seen.body))
                 except Exception:
-                    if not (rescued := replies.by_hand(lite, seen, time.perf_counter() - started)):
+                    took = time.perf_counter() - started
+                    if not (rescued := await _read(replies.by_hand, lite, seen, took, size=len(seen.body))):
                         raise
                     reply = rescued
         except Exception as error:
@@ -66,6 +71,14 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
                 fault.calls = tuple(_priced(model, call) for call in calls)
             raise fault from None
     return reply._replace(call=_priced(model, reply.call))
+
+
+async def _read(read: Callable[..., T], *given: Any, size: int) -> T:
+    """Read a reply; a long one in a thread, since looking through it for keys takes a second for some megabytes.
+
+    Other conversations would stand still meanwhile.
+    """
+    return await asyncio.to_thread(read, *given) if size > _LONG else read(*given)
 
 
 def _priced(model: Model, call: Call) -> Call:

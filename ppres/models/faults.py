@@ -154,7 +154,7 @@ def _seconds(told: Any, parts: int = 1) -> float:
 def plain(error: BaseException) -> str:
     """An error's first line, without secrets."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
-    return visible(_TOKENS.sub("[secret]", redact(text).splitlines()[0])[:500])
+    return visible(_TOKENS.sub("[secret]", redact(text[:10_000]).splitlines()[0])[:500])
 
 
 _TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+|(?<=://)[^\s/@]{1,200}(?=@)")  # the last: of a proxy

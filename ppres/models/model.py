@@ -15,7 +15,7 @@ from typing import Any
 from ppres import codec
 from ppres.conversation import Message, Reply, calls_of, said_in
 from ppres.factor import LONGEST, brief
-from ppres.models import client, environment, history, redaction, rehearsal
+from ppres.models import client, credentials, environment, history, redaction, rehearsal
 from ppres.models.client import litellm
 from ppres.models.faults import Fault, ModelError
 from ppres.models.loop import wait_for
@@ -99,14 +99,14 @@ class Model:
                 raise ModelError(f"{name}={brief(value)} is not a text of up to {LONGEST} characters, nor None")
         redaction.named()  # what is wrong with `PPRES_SECRETS` is not the address's fault
         try:
-            secret = redaction.in_address(self.api_base or "")
+            secret = credentials.in_address(self.api_base or "")
         except ValueError:
             raise ModelError("api_base is no address such as http://127.0.0.1:8000/v1") from None
         if secret:
             raise ModelError(f"api_base must not hold {secret}, because it is stored; put the key into the environment")
         try:
             body = json.loads(json.dumps(self.extra_body, allow_nan=False))
-            field = redaction.in_fields(body)
+            field = credentials.in_fields(body)
         except (TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"extra_body is not JSON: {error}") from None
         if field:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ppres.conversation import Call, ProviderError
-from ppres.models import loop, redaction
+from ppres.models import credentials, loop, redaction
 from ppres.models.faults import Fault, ModelError, went_well
 
 MOST = 16 * 2**20  # bytes of a reply, unpacked; the longest that a model writes is a twentieth of it
@@ -212,7 +212,9 @@ def _redirected(asked: str, location: str | None) -> ModelError:
     with contextlib.suppress(ValueError):
         there = urlsplit(urljoin(asked, location or "http://["))
         host = f"{there.scheme}://{there.netloc.rpartition('@')[2]}"
-        place = next((told for told in (host + there.path, host) if not redaction.in_address(told)), "an address that holds a key")
+        place = next(
+            (told for told in (host + there.path, host) if not credentials.in_address(told)), "an address that holds a key"
+        )
     server = f"{here.scheme}://{here.netloc.rpartition('@')[2]}"
     if place is None:
         return ModelError(f"{server} redirects to what is no address: check api_base, or tell who runs that server")

@@ -1,15 +1,20 @@
-"""Keys are cleared however they are written, words are not, and what is stored for good must hold none."""
+"""Keys are cleared however they are written, words are not."""
 
 import base64
 import html
 import json
+import random
 import textwrap
+import threading
 import urllib.parse
+from pathlib import Path
 
 import pytest
+from providers import Saying, at, run
 
-import ppres as pp
-from ppres.models import redaction
+from ppres.models import redaction, spelling
+
+ROOT = Path(__file__).parents[2]
 
 LINES = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj", "AgEAAoIBAQC7VJTUt9Us8cKjMzEfYyjiWA4R4=="]
 PEM = "\n".join(["-----BEGIN PRIVATE KEY-----", *LINES, "-----END PRIVATE KEY-----", ""])
@@ -107,14 +112,14 @@ def test_a_key_whose_letters_are_escaped_without_need_is_cleared(escape, planted
     """A world reads a call's arguments, and writes into a file what they mean."""
     raw = '{"filename": "a", "content": "say \\"' + escape(planted) + '\\" \\u0022now\\u0022 100%"}'
     clean, places = redaction.clear({"arguments": raw})
-    content = json.loads(clean["arguments"])["content"].replace('"s[', '"[')  # of one escaped letter, that may be left
+    content = json.loads(clean["arguments"])["content"]
     assert places == 1 and content == 'say "[secret]" "now" 100%'
 
 
 @pytest.mark.parametrize("planted", [PEM], indirect=True)
 def test_each_line_of_a_key_is_cleared(planted):
     lines = planted.splitlines()
-    assert redaction.redact(f"{lines[2]} and\n\t> {lines[1]}") == "[secret] and\n\t> [secret]"
+    assert redaction.redact(f"{lines[2]} and\n\t> {lines[1]}") == "[secret]== and\n\t> [secret]"
 
 
 ORDINARY = ["anything", "function", "EMPTY", "none", "sk-1234", "lm-studio", "not-needed", "no-key-required", "sk-no-key-required"]
@@ -160,303 +165,6 @@ def test_what_was_sent_as_a_key_is_one_wherever_it_came_from():
     assert redaction.redact("ya29.A0ARrdaM-fetched-0123 hunter-0123456789 anything") == "[secret] [secret] anything"
 
 
-# What stands in the path of an address: of servers as people name them, and what hosts with a key in the path have there.
-NAMES = [
-    *("Gpt4oMiniProd01", "Gemma3nE4BIt", "Llama3Instruct70B", "Llama4Scout17B16E", "Qwen2Vl7BInstruct", "DeepSeekV3Chat0324"),
-    *("GPT41Nano2025", "GPT4oEastUS2", "TeamA1ProdV2", "OpenAIGateway2024", "Phi3Mini4kInstruct", "Mixtral8x7BInstruct"),
-    *("Qwen3-235B-A22B-Instruct-2507-FP8", "Llama-4-Maverick-17B-128E-Instruct-FP8", "Meta-Llama-3.1-8B-Instruct-Q4_K_M.gguf"),
-    *("HuggingFaceTGI-Llama2-7B-2023-10-01T12-00Z", "anthropic.claude-3-5-sonnet-20241022-v2%3A0", "ERNIE-4.5-21B-A3B-PT"),
-    *("xyz1234abcd", "k7x2m9q4w1z8ab", "4512345678901234567", "550e8400-e29b-41d4-a716-446655440000", "EXAONE-4.0-1.2B"),
-]
-KEYS = [
-    *("hunter2Hunter2xyz", "Zx8Kq2Lm9Pw4", "Xk29sLq81mZp04Qw", "tok_8fJ2kQ9zLm3Xv7Bn", "pA55w0rdQ7zX", "7Hq-zP2x-Lm9K-4vBn"),
-    *("M3x9Lk2Pq7", "T3stK3y!2024", "sk-proj-AbC123dEf456GhI789", "gsk_a8Jd7sK2lPq9Zx7Vb3Nm", "AIzaSyA1b2C3d4E5f6G7h8I9j0"),
-    *("9f86d081884c7d659a2feaa0c55ad015", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "glpat-aB3dE5fG7hJ9kL1m"),
-    *("r8_Hd83kSl29dkWq0zPx", "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "AKIAIOSFODNN7EXAMPLE"),
-    *("Qm9vTXVjaEVudHJvcHk9", "hf_QwErTyUiOp123456"),
-    *("wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", "hunter2Hunter2xyz%2Fopenai"),
-]
-
-
-@pytest.mark.parametrize("piece", NAMES)
-def test_the_name_of_a_deployment_in_an_address_is_no_key(piece):
-    for address in (f"https://host.example/v1/{piece}/openai", f"https://host.example/{piece}"):
-        assert pp.Model("openai/x", api_base=address).api_base == address
-
-
-@pytest.mark.parametrize("piece", KEYS)
-def test_a_key_in_the_path_of_an_address_is_none_of_its_names(piece):
-    for address in (f"https://host.example/v1/{piece}/", f"http://127.0.0.1:8000/{piece}/v1"):
-        with pytest.raises(pp.ModelError, match="api_base must not hold what looks like a key"):
-            pp.Model("openai/x", api_base=address)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://127.0.0.1:1/v1/sk-planted-0123456789",
-        "https://proxy.example/AIzaSyA1234567890abcdefghij/v1",
-        "https://proxy.example/t/Zx81kQ0pLm27Vb93Nc55Rt/v1",
-        "https://proxy.example/v1/pl%61nted-key-987654/",
-        "https://me:hunter2@proxy.example/v1",
-        "me:hunter2@proxy.example/v1",
-        "https://proxy.example/v1?x=1",
-        "https://proxy.example/v1;token=abc",
-        "https://proxy.example/v1#hunter2",
-        "http:/me:hunter2@proxy.example/v1",
-        "//me:hunter2@proxy.example",
-        "http:me:hunter2@proxy.example/v1",
-        "http://proxy.example\\@hunter2/",
-        "http://sk-planted-0123456789.proxy.example/v1",
-        "https://proxy.example/v1/github_pat_11planted0123456789",
-        "https://proxy.example/abcdef0123456789abcdef0123456789/v1",
-    ],
-)
-def test_an_address_with_a_key_is_refused_and_not_repeated(address, monkeypatch):
-    monkeypatch.setenv("SOME_TOKEN", "planted-key-987654")
-    with pytest.raises(pp.ModelError, match="api_base must not hold") as caught:
-        pp.Model("openai/x", api_base=address)
-    assert not any(part in str(caught.value) for part in ("hunter2", "planted", "AIza", "Zx81", "abc"))
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://127.0.0.1:8000/v1",
-        "http://[::1]:8000/v1",
-        "https://gateway.ai.cloudflare.com/v1/0123456789abcdef0123456789abcdef/my-gateway/openai",
-        "https://my-resource.openai.azure.com/openai/deployments/gpt-4o-2024-08-06",
-        "https://api.runpod.ai/v2/vllm-k7x2m9q4w1z8ab/openai/v1",
-        "https://adb-1234567890123456.7.azuredatabricks.net/serving-endpoints",
-        "https://k7x2m9q4w1z8ab-8000.proxy.runpod.net/v1",
-        "https://x8k2j3h4g5f6d7s8.us-east-1.aws.endpoints.huggingface.cloud/v1",
-        "https://abcdefghij0123456789klmnopqrst01.lambda-url.us-east-1.on.aws",
-        "https://api.nvcf.nvidia.com/v2/nvcf/pexec/functions/0e349b44-440a-44e1-93e9-abe8dcb27158",
-        "https://eu-west1-aiplatform.example/v1/projects/my-project-2024/locations/eu/endpoints/openapi",
-        "https://models.example/v1/claude-sonnet-4@20250514",
-        "http://vllm_server:8000/v1",
-        "https://contoso-eastus2.openai.azure.com/openai/deployments/Gpt4oMiniProd01/chat",
-        "https://my-project.services.ai.azure.com/models",
-        "https://api.cloudflare.com/client/v4/accounts/023e105f4ecef8ad9ca31a8372d0c353/ai/v1",
-        "https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1",
-        "https://runtime.sagemaker.us-east-1.amazonaws.com/endpoints/jumpstart-dft-llama-3-1-8b-20250102-030405/invocations",
-        "https://us-central1-aiplatform.googleapis.com/v1/projects/my-project-123456/locations/us-central1/endpoints/openapi",
-        "https://openrouter.ai/api/v1",
-        "https://a1b2-203-0-113-7.ngrok-free.app/v1",
-        "https://myaccount--vllm-serve-Qwen2-5-72B.modal.run/v1",
-        "https://router.huggingface.co/hf-inference/models/mistralai/Mixtral-8x7B-Instruct-v0.1/v1",
-        "localhost:8000/v1",
-        "http://localhost:8000",
-    ],
-)
-def test_the_address_of_a_server_is_none(address):
-    assert pp.Model("openai/x", api_base=address).api_base == address
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://[::1/v1",
-        "javascript:alert(1)",
-        "file:///etc/hosts",
-        "ftp://proxy.example/v1",
-        "http://proxy.example:99999/v1",
-        "http://proxy.example:0/v1",
-        "http://proxy.example/v1\n",
-        "http://proxy.example /v1",
-        "http://",
-        "http:/proxy.example/v1",
-        "http:///v1",
-    ],
-)
-def test_what_is_no_address_is_an_error(address):
-    with pytest.raises(pp.ModelError, match="api_base is no address such as"):
-        pp.Model("openai/x", api_base=address)
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({"token": "abc"}, "token"),
-        ({"auth": {"user": "a"}}, "auth"),
-        ({"route": {"Bearer": "abc"}}, "Bearer"),
-        ({"extra_headers": {"X-Auth-Token": "abc"}}, "X-Auth-Token"),
-        ({"list": [{"apiKey": "abc"}]}, "apiKey"),
-        ({"hf_token": "abc"}, "hf_token"),
-        ({"accessToken": "abc"}, "accessToken"),
-        ({"proxy-authorization": "abc"}, "proxy-authorization"),
-        ({"db_password": "abc"}, "db_password"),
-        ({"header": "Authorization: x"}, "Auth…"),
-        ({"header": "use Bearer abc"}, "use …"),
-        ({"route": ["sk-planted-0123456789"]}, "sk-p…"),
-    ],
-)
-def test_a_body_with_a_key_is_refused(body, field):
-    with pytest.raises(pp.ModelError, match=f"extra_body must not hold '{field}'"):
-        pp.Model("openai/x", extra_body=body)
-
-
-WORD = "hunter2Hunter2xyz99"
-NAMED = "tokens access_tokens keys my_key x-key pat pin pass creds cookies session signature sig otp Cookie Set-Cookie apiKey hmac"
-NAMED += " licence_key client_secret aws_secret refreshToken sessionToken user_pass githubPat"
-HELD = [
-    f"http://user:{WORD}@proxy:8080",
-    f"https://host/x?api_key={WORD}",
-    f"https://host/?v=1&token={WORD}",
-    f"token={WORD}",
-    f"postgres://u:{WORD}@host/db",
-    f"Server=host;User Id=me;Password={WORD};",
-    f"host=db user=me password={WORD}",
-    "Basic dXNlcjpodW50ZXIySHVudGVyMg==",
-    "Proxy: basic dXNlcjpwYXNzd29yZA",
-    "github_pat_11ABCDEFG0123456789abcdefghij",
-    "glpat-abcdefgh12345678",
-    "xoxb-123456789012-abcdefABCDEF",
-    "ASIAIOSFODNN7EXAMPLE",
-    "AKIAIOSFODNN7EXAMPLE",
-    "GOCSPX-abcdefghijklmnop1234",
-    "npm_abcdefghijklmnopqrstuvwx12",
-    "-----BEGIN RSA PRIVATE KEY-----\nMIIEow",
-    "before: -----BEGIN OPENSSH PRIVATE KEY-----",
-    "JWT eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
-    "use sk-abcdefgh12345678ijkl now",
-    "the key is (sk-ant-api03-abcdefgh12345)",
-    "bearer:abc123456789xyz",
-    json.dumps({"api_key": WORD}),
-    json.dumps([{"keys": [WORD]}]),
-    f"config = {json.dumps({'hf_token': WORD})}",
-    json.dumps({"config": json.dumps({"password": WORD})}),
-]
-
-
-@pytest.mark.parametrize("name", NAMED.split())
-@pytest.mark.parametrize(
-    "inside", [lambda field: field, lambda field: {"a": [field]}, json.dumps], ids=["as it is", "deep", "text"]
-)
-def test_a_field_whose_name_says_that_it_is_secret_is_refused(name, inside):
-    for value in (WORD, [WORD], {"value": WORD}):
-        with pytest.raises(pp.ModelError, match="extra_body must not hold") as caught:
-            pp.Model("openai/x", extra_body={"field": inside({name: value})})
-        assert WORD not in str(caught.value)
-
-
-@pytest.mark.parametrize("text", HELD)
-def test_a_text_that_holds_a_secret_is_refused_wherever_it_stands(text):
-    for body in ({"x": text}, {"x": [{"y": text}]}, {"x": f"Note: {text}"}, {text: 1}):
-        with pytest.raises(pp.ModelError, match="extra_body must not hold") as caught:
-            pp.Model("openai/x", extra_body=body)
-        assert not any(part in str(caught.value) for part in ("hunter2", "abcdefgh", "IOSFO", "eyJhb", "dXNlc"))
-
-
-@pytest.mark.parametrize("body", [{"x": "[" * 500 + "]" * 500}, {"x": json.loads("[" * 500 + "]" * 500)}])
-def test_a_body_that_is_too_deep_is_refused(body):
-    with pytest.raises(pp.ModelError, match="extra_body is not JSON"):
-        pp.Model("openai/x", extra_body=body)
-
-
-def test_a_number_is_a_pin_and_no_token():
-    with pytest.raises(pp.ModelError, match="must not hold 'pin'"):
-        pp.Model("openai/x", extra_body={"pin": 1234})
-    assert pp.Model("openai/x", extra_body={"tokens": [5, 6], "session": False, "keys": []}).extra_body["tokens"] == [5, 6]
-
-
-FORM = {
-    "type": "object",
-    "properties": {"password": {"type": "string"}, "key": {"type": "string"}, "tokens": {"$ref": "#/$defs/token"}},
-    "$defs": {"token": {"type": "string", "pattern": "^[a-z]+$"}},
-    "required": ["password", "key"],
-}
-LEGAL = {
-    "vLLM": {
-        "guided_json": FORM,
-        "structured_outputs": {"json": json.dumps(FORM)},
-        "guided_choice": ["key", "token", "pass"],
-        "guided_regex": r"(yes|no): \d{4}-\d{2}",
-        "guided_grammar": 'root ::= token " = " key\ntoken ::= [a-z]+\nkey ::= "secret" | "basic training"',
-        "stop": ["Password:", "</s>", "<|eot_id|>", "token:"],
-        "stop_token_ids": [128001],
-        "allowed_token_ids": [1, 2],
-        "bad_words": ["key", "session"],
-        "truncate_prompt_tokens": 5,
-        "return_tokens_as_token_ids": True,
-        "skip_special_tokens": False,
-        "include_stop_str_in_output": True,
-        "cache_salt": "study-2024-0123456789abcdef",
-        "chat_template": "{{ bos_token }}{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}{% endfor %}",
-        "chat_template_kwargs": {"enable_thinking": False, "think_start_token": "<think>"},
-        "kv_transfer_params": {"do_remote_decode": True},
-        "priority": 1,
-    },
-    "OpenRouter": {
-        "provider": {"order": ["z-ai", "DeepInfra"], "sort": "price", "allow_fallbacks": False, "max_price": {"prompt": 1}},
-        "transforms": ["middle-out"],
-        "models": ["deepseek/deepseek-chat-v3-0324", "meta-llama/llama-3.3-70b-instruct"],
-        "route": "fallback",
-        "plugins": [{"id": "web", "max_results": 1}],
-        "session_id": "run-2024-11-27-0f3a9c",
-        "user": "0e349b44-440a-44e1-93e9-abe8dcb27158",
-        "usage": {"include": True},
-        "reasoning": {"effort": "high", "max_tokens": 2000, "exclude": False},
-    },
-    "llama.cpp": {
-        "cache_prompt": True,
-        "id_slot": 0,
-        "n_keep": -1,
-        "logit_bias": [["key", -1], [" secret", False]],
-        "samplers": ["top_k", "min_p"],
-        "grammar": 'root ::= "yes" | "no"',
-        "preserved_tokens": ["<think>"],
-        "return_tokens": True,
-        "dry_sequence_breakers": ["\n", ":"],
-    },
-    "Anthropic": {
-        "metadata": {"user_id": "study-13"},
-        "thinking": {"type": "enabled", "budget_tokens": 2048},
-        "context_management": {
-            "edits": [{"type": "clear_tool_uses_20250919", "trigger": {"type": "input_tokens", "value": 30000}}]
-        },
-        "service_tier": "standard_only",
-    },
-    "OpenAI": {
-        "prompt_cache_key": "study-2024-shutdown",
-        "promptCacheKey": "study",
-        "safety_identifier": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        "max_completion_tokens": 512,
-        "logit_bias": {"50256": -100, "key": 1},
-        "response_format": {"type": "json_schema", "json_schema": {"name": "key_points", "schema": FORM}},
-        "metadata": {"study": "shutdown", "author": "me", "url": "https://example.org/study?page=2", "time": "10:30"},
-        "store": False,
-    },
-    "others": {
-        "keep_alive": "5m",
-        "options": {"num_ctx": 8192, "num_keep": 4},
-        "cached_content": "cachedContents/abc123def456",
-        "lora_path": "hf-internal-testing/tiny-lora",
-        "guardrailConfig": {"guardrailIdentifier": "gr-1", "guardrailVersion": "1", "trace": "enabled"},
-        "sort_key": "price",
-        "public_key": "study",
-        "note": "Basic understanding of key points: use sk-learn, ask@example.org, and npm_config_registry",
-    },
-}
-
-
-@pytest.mark.parametrize("body", LEGAL.values(), ids=LEGAL)
-def test_parameters_of_providers_are_no_secrets(body):
-    assert pp.Model("openai/x", extra_body=body).extra_body == body
-
-
-def test_a_body_that_speaks_of_tokens_is_none():
-    body = {
-        "max_tokens": 5,
-        "thinking": {"budget_tokens": 9},
-        "stop_token_ids": [1],
-        "eos_token": "</s>",
-        "skip_special_tokens": True,
-    }
-    body |= {"prompt_cache_key": "study", "author": "me", "provider": {"order": ["A", "B"]}, "note": "key points, sk-learn"}
-    assert pp.Model("openai/x", extra_body=body).extra_body == body
-
-
 @pytest.mark.parametrize("start", ["\\", "&#0", "&#x0", "%2", "\\u00", "&#" + "0" * 50])
 def test_a_long_run_of_what_begins_an_escape_is_gone_through_once(start, monkeypatch):
     """A model that repeats a sign for ever: a quadratic pattern takes ten minutes here."""
@@ -497,3 +205,120 @@ def test_a_key_in_several_parts_of_a_message_is_cleared_in_each(monkeypatch):
     assert places and "".join(part.get("text", "") for part in told["content"]) == f"It is {redaction.MARK}"
     harmless = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     assert redaction.clear(harmless) == (harmless, 0)
+
+
+OLDER_KEY = "sk-T3xVb9QmLr7WcZ1pDfGh5JkN8sYuA2eRt6OiPq4XaBvM0nCd"
+HIDDEN = {
+    "spaced out": " ".join,
+    "a letter a line": "\n".join,
+    "with dashes": "-".join,
+    "in bold letters": lambda key: "".join(f"**{sign}**" for sign in key),
+    "with signs of no width": "\u200b".join,
+    "with soft hyphens": lambda key: "\u00ad".join(key[i : i + 3] for i in range(0, len(key), 3)),
+    "backwards": lambda key: key[::-1],
+    "backwards and spaced out": lambda key: " ".join(key[::-1]),
+    "its case swapped": str.swapcase,
+    "in capitals": str.upper,
+    "in a list": lambda key: json.dumps([*key]),
+    "in items of a list": lambda key: "\n".join(f"- `{key[i : i + 4]}`" for i in range(0, len(key), 4)),
+    "added up": lambda key: " + ".join(repr(key[i : i + 7]) for i in range(0, len(key), 7)),
+    "in fields": lambda key: json.dumps({"first": key[:9], "then": key[9:20], "and": key[20:31], "last": key[31:]}),
+    "in fields of a file": lambda key: json.dumps(json.dumps({"first": key[:9], "then": key[9:20], "and": key[20:]})),
+    "in three pieces": lambda key: (
+        f"{key[: len(key) // 3]} and then {key[len(key) // 3 : -(len(key) // 3)]} and {key[-(len(key) // 3) :]}"
+    ),
+    "in pieces with numbers": lambda key: f"1. {key[: len(key) // 2]}\n2. {key[len(key) // 2 :]}",
+    "in hexadecimal with blanks": lambda key: key.encode().hex(" "),
+    "in hexadecimal numbers": lambda key: ", ".join(f"0x{code:02X}" for code in key.encode()),
+    "in numbers": lambda key: str([*key.encode()]),
+    "in escapes of C": lambda key: "".join(f"\\x{code:02x}" for code in key.encode()),
+    "every letter in an address twice": lambda key: "".join(f"%25{code:02x}" for code in key.encode()),
+    "in HTML in HTML": lambda key: html.escape("".join(f"&#{ord(sign)};" for sign in key)),
+    "in base64 in lines": lambda key: base64.encodebytes(f"key={key}".encode()).decode(),
+    "in base64 spaced out": lambda key: " ".join(base64.b64encode(key.encode()).decode()),
+    "with line breaks in a call": lambda key: json.dumps({"content": "\n".join(textwrap.wrap(key, 16))}),
+}
+
+
+@pytest.mark.parametrize("key", [LONG_KEY, OLDER_KEY])
+@pytest.mark.parametrize("hide", HIDDEN.values(), ids=HIDDEN)
+def test_a_key_that_is_said_in_disguise_is_cleared(hide, key, monkeypatch):
+    """Whoever opens the store would have it in a moment. What is left of it is no third of it."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    redaction.read()
+    message = {"content": f"It is {hide(key)}.", "tool_calls": [{"function": {"arguments": json.dumps({"text": hide(key)})}}]}
+    told, places = redaction.clear(message)
+    assert places >= 2
+    arguments = json.loads(told["tool_calls"][0]["function"]["arguments"])["text"]
+    for text in (told["content"], arguments, redaction.redact(hide(key))):
+        assert redaction.MARK in text
+        left = spelling.spelled(text, True)
+        for way in (spelling.spelled(key, True), spelling.spelled(key[::-1], True)):
+            assert not any(way[i : i + 17] in left for i in range(len(way) - 16)), text
+    assert told["content"].startswith("It is ") and told["content"].endswith(".")
+
+
+@pytest.mark.parametrize("size", [3, 11, 30])
+def test_a_key_across_parts_calls_and_fields_is_cleared(size, monkeypatch):
+    """Streams arrive in such pieces, and a world makes files of them."""
+    monkeypatch.setenv("OPENAI_API_KEY", LONG_KEY)
+    redaction.read()
+    pieces = [LONG_KEY[i : i + size] for i in range(0, len(LONG_KEY), size)]
+    calls = [{"id": f"c{i}", "function": {"arguments": json.dumps({"text": piece})}} for i, piece in enumerate(pieces)]
+    messages = {
+        "parts": {"content": [{"type": "text", "text": piece} for piece in pieces]},
+        "calls": {"tool_calls": calls},
+        "items": {"content": pieces},
+        "fields": dict(zip("abcdefghijklmnopqrstuvwxyz"[: len(pieces)], pieces, strict=False)) | {"rest": "".join(pieces[26:])},
+    }
+    for name, message in messages.items():
+        told, places = redaction.clear(message)
+        assert places == 1, name
+        assert json.dumps(told).count(redaction.MARK) == 1 and not any(
+            len(piece) > 2 and piece in json.dumps(told) for piece in pieces
+        )
+        for call in told.get("tool_calls", ()):
+            json.loads(call["function"]["arguments"])
+
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+SHAPES = {"sk-proj-": 156, "sk-ant-api03-": 95, "gsk_": 52, "hf_": 34, "AIzaSy": 33, "r8_": 37, "": 32}
+HEAD = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"  # with which most tokens of JSON begin
+ORDINARY_TEXTS = [
+    f"An example: {HEAD}.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+    "The collaboration of 2024 was a deployment.",
+    "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq…\n-----END PRIVATE KEY-----",
+    json.dumps([*range(5000)]),
+    " ".join("0123456789abcdef" * 50),
+]
+
+
+def test_ordinary_texts_are_left_as_they_are(monkeypatch):
+    """Prose, code, digests, pictures in base64, and a token that begins as one's own does, as all of them do."""
+    rng = random.Random(1)
+    keys = [start + "".join(rng.choices(LETTERS[: 62 if start else 16], k=length)) for start, length in SHAPES.items()]
+    keys += [f"{HEAD}.{keys[0]}.{keys[1]}", "my-collaboration-2024-deployment-key", PEM]
+    for i, key in enumerate(keys):
+        monkeypatch.setenv(f"P{i}_API_KEY", key)
+    redaction.read()
+    files = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "ppres").rglob("*.py")]
+    texts = [*(file.read_text(encoding="utf-8") for file in files), *ORDINARY_TEXTS]
+    texts += [base64.b64encode(rng.randbytes(200_000)).decode(), rng.randbytes(50_000).hex()]
+    assert redaction.clear(texts) == (texts, 0)
+
+
+def test_a_long_reply_is_looked_through_beside_the_loop(monkeypatch, cell, tmp_path):
+    """16 MB take a second: every other conversation stood still meanwhile."""
+    threads = {}
+    clear = redaction.clear
+
+    def watched(value):
+        if len(text := json.dumps(value)) > 100:
+            threads[len(text)] = threading.current_thread().name
+        return clear(value)
+
+    monkeypatch.setattr(redaction, "clear", watched)
+    for length in (200, 300_000):
+        with Saying(({"content": "x" * length}, "stop")) as server:
+            run(cell, at(server), 1, store=tmp_path / f"{length}.sqlite")
+    assert [name == "ppres" for _, name in sorted(threads.items())] == [True, False]
