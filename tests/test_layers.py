@@ -120,6 +120,7 @@ BESIDE = {
     "harnesses/test_harnesses.py": "harnesses.agents harnesses.install harnesses.model",
     "harnesses/test_hostile_box.py": "harnesses.box harnesses.inside",
     "models/test_direct.py": "models.client",
+    "models/test_redaction.py": "models.spelling",
     "models/test_rehearsal.py": "models.model",
     "read/test_frame.py": "read.stored",
     "read/test_judge.py": "read.judged read.rubrics",
