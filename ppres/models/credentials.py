@@ -26,7 +26,7 @@ _NO_SECRET = re.compile(
     r"|(?:cache|sort|order|group|partition|routing|idempotency|primary|foreign|lookup|index|public)[-_. ]?keys?$"
 )
 _FORMS = ("properties", "patternProperties", "$defs", "definitions")  # of a JSON schema: the names there are no fields
-# Parts of a text that are secret: see the examples of tests/models/test_redaction.py.
+# Parts of a text that are secret: see the examples of tests/models/test_credentials.py.
 _VALUE = re.compile(
     r"(?i)\bbearer[\s:]|\bauthorization\b|-----BEGIN [A-Z ]*PRIVATE KEY|:/+[^\s/@:]*:[^\s/@]+@"
     r"|(?:password|passwd|pwd|secret|api[-_]?key|access[-_]?key)\s{0,8}[=:]\s{0,8}[^\s&;,]{3}"
