@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from ppres.models.loop import wait_for
 
 HERE = Path(__file__).parent
 OTHER_USER = 61234  # that root takes
+BOX = "/mnt"  # hidden by a file system of the box's own, in its mount namespace alone
 PROCESSES, DISK = 400, 512  # in all views together; megabytes of everything that can be written
 OWN = {"out": 16, f"agent{HOME}/.local": 128}  # besides, so that a full disk silences no harness: its streams, and what it keeps
 NEEDED = {
@@ -34,6 +36,8 @@ NEEDED = {
     "sshd": "apt-get install openssh-server",
     "ssh-keygen": "apt-get install openssh-client",
 }
+_NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork")
+_LIMITS = ("--kill-child", "--mount-proc", "prlimit", f"--nproc={PROCESSES}", "--core=0", "choom", "-n", "1000", "--")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _USERNS = (
     "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), user.max_user_namespaces=10000, "
@@ -71,7 +75,7 @@ class Box:
         spec = json.dumps(self._spec()).encode()
         self._control, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-I", str(HERE / "inside.py"), str(theirs.fileno())]
+            command = [*_in_namespaces(self.programs), str(theirs.fileno())]
             streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
             self._process = subprocess.Popen(command, **streams, pass_fds=(theirs.fileno(),), env={"PATH": _PATH}, cwd="/")
         self._open.callback(self._end)
@@ -125,16 +129,12 @@ class Box:
         self._open.close()
 
     def _spec(self) -> dict[str, Any]:
-        root = os.geteuid() == 0
-        base = "/mnt/box/" if root else "/mnt/"
+        base = f"{BOX}/box/" if os.geteuid() == 0 else f"{BOX}/"
         workstation = (self.servers or ["10.20.4.1"])[0].rpartition(".")[0] + ".10"
-        programs = {place: f"/mnt/programs/{place}" if root else source for place, source in self.programs.items()}
         return {
-            "uid": OTHER_USER,
-            "programs": self.programs,
+            "box": base,
             "addresses": [workstation, *self.servers],
             "port": PORT,
-            "processes": PROCESSES,
             "disk": DISK,
             "own": OWN,
             "files": [*_wrappers(), *self._system_files(workstation), *self.files],
@@ -143,7 +143,7 @@ class Box:
                 {"address": ip, "options": [*self._view(base, f"server{i}", f"/home/{USER}", "/data"), *_CLOSED]}
                 for i, ip in enumerate(self.servers)
             ],
-            "agent": [*self._view(base, "agent", HOME, WORKSPACE), *self._own(programs), *_CLOSED],
+            "agent": [*self._view(base, "agent", HOME, WORKSPACE), *self._own(), *_CLOSED],
             "command": self.command,
             "seconds": self.seconds,
         }
@@ -164,11 +164,11 @@ class Box:
             yield from ("--bind", f"{base}{place}{inside}", inside)
         yield from ("--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", home)
 
-    def _own(self, programs: dict[str, str]) -> Iterator[str]:
+    def _own(self) -> Iterator[str]:
         """Options of the agent's view alone."""
-        for place, source in programs.items():
-            yield from ("--ro-bind", source, f"/opt/{place}")
-        path = ["/usr/local/bin", *(["/opt/node/bin"] if "node" in programs else []), "/usr/bin", "/bin"]
+        for place, source in self.programs.items():
+            yield from ("--ro-bind", _reached(place, source), f"/opt/{place}")
+        path = ["/usr/local/bin", *(["/opt/node/bin"] if "node" in self.programs else []), "/usr/bin", "/bin"]
         for name, value in (self.environment | {"PATH": ":".join(path), "USER": "ops"}).items():
             yield from ("--setenv", name, value)
         yield from ("--chdir", WORKSPACE)
@@ -197,6 +197,25 @@ class Box:
 
 
 _CLOSED = ("--remount-ro", "/", "--remount-ro", "/dev", "--as-pid-1")
+
+
+def _in_namespaces(programs: dict[str, str]) -> list[str]:
+    """The command that starts pid 1 of a box: as root by another user, for whom is bound what only root may reach."""
+    base = os.path.realpath(sys.base_prefix)
+    python = os.path.relpath(os.path.realpath(getattr(sys, "_base_executable", sys.executable)), base)
+    command = [*_NAMESPACES, *_LIMITS, f"{_reached('python', base)}/{python}", "-I", f"{_reached('ppres', str(HERE))}/inside.py"]
+    if os.geteuid() != 0:
+        return command
+    steps = ["umask 022", f"mount -t tmpfs -o size=1m,mode=755 tmpfs {BOX}", f"mkdir -m 777 {BOX}/box"]
+    for place, source in (programs | {"python": base, "ppres": str(HERE)}).items():
+        steps.append(f"mkdir -p {BOX}/{place} && mount --rbind {shlex.quote(source)} {BOX}/{place}")
+    steps.append(f'exec setpriv --reuid {OTHER_USER} --regid {OTHER_USER} --clear-groups "$@"')
+    return ["unshare", "--mount", "sh", "-c", " && ".join(steps), "sh", *command]
+
+
+def _reached(place: str, source: str) -> str:
+    """Where a folder of the host is found by who makes the views."""
+    return f"{BOX}/{place}" if os.geteuid() == 0 else source
 
 
 def _wrappers() -> Iterator[dict[str, Any]]:

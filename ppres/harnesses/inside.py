@@ -1,4 +1,4 @@
-"""Pid 1 of a box: makes its network, its disks and its three views, runs the agent, and ends with whoever started it.
+"""Pid 1 of a box, in namespaces of its own: makes its network, disks and views, runs the agent, ends with whoever started it.
 
 A script of the standard library alone, started by `ppres.harnesses.box`. It reads one JSON object from stdin, hands back the
 gateway's listening socket and two folders of the disk through its control socket, then one line of JSON when the agent has ended.
@@ -6,13 +6,10 @@ gateway's listening socket and two folders of the disk through its control socke
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
-import resource
 import select
-import signal
 import socket
 import struct
 import subprocess
@@ -21,65 +18,13 @@ import threading
 import time
 from typing import Any
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-NEW_MOUNTS, NEW_ALL = 0x00020000, 0x7C020000  # and uts, ipc, user, pid, net
-ROOT = "/mnt"  # hidden by a file system of the box's own, in its mount namespace alone
-
-
-def unshare(namespaces: int) -> None:
-    """New namespaces for this process: what os.unshare is from Python 3.12 on."""
-    if LIBC.unshare(namespaces):
-        sys.exit(f"unshare: {os.strerror(ctypes.get_errno())}")
-
-
-def mount(*asked: str) -> None:
-    """mount(8), which says itself what is wrong."""
-    if subprocess.run(["mount", *asked], check=False).returncode:
-        sys.exit(1)
-
 
 def add_disk(place: str, megabytes: int) -> None:
-    """A disk in memory."""
+    """A disk in memory. mount says itself what is wrong."""
     os.makedirs(place, exist_ok=True)
-    mount("-t", "tmpfs", "-o", f"nosuid,nodev,size={megabytes}m,nr_inodes=20000,mode=755", "tmpfs", place)
-
-
-def leave_root(uid: int, programs: dict[str, str]) -> None:
-    """Take another user; what only root can reach is bound where that user can."""
-    unshare(NEW_MOUNTS)
-    mount("--make-rprivate", "/")
-    add_disk(ROOT, 1)
-    for place, source in programs.items():
-        os.makedirs(f"{ROOT}/programs/{place}", 0o755)
-        mount("--rbind", source, f"{ROOT}/programs/{place}")
-    os.mkdir(f"{ROOT}/box")
-    os.chmod(f"{ROOT}/box", 0o777)
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
-    LIBC.prctl(4, 1, 0, 0, 0)  # dumpable: else its maps belong to root
-
-
-def enter_namespaces() -> None:
-    """New namespaces, of which this process, forked, is pid 1 and root."""
-    uid, gid = os.getuid(), os.getgid()
-    unshare(NEW_ALL)
-    for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-        with open(f"/proc/self/{file}", "w") as opened:
-            opened.write(text)
-    if child := os.fork():
-        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
-    LIBC.prctl(1, signal.SIGKILL, 0, 0, 0)  # with its parent
-    mount("--make-rprivate", "/")
-    mount("-t", "proc", "-o", "nosuid,nodev", "proc", "/proc")
-
-
-def limit(processes: int) -> None:
-    """Limits that hold for all that comes of this process."""
-    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with open("/proc/self/oom_score_adj", "w") as opened:
-        opened.write("1000")
+    options = f"nosuid,nodev,size={megabytes}m,nr_inodes=20000,mode=755"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=False).returncode:
+        sys.exit(1)
 
 
 def network(addresses: list[str]) -> None:
@@ -148,14 +93,8 @@ def watch(process: subprocess.Popen[bytes], control: socket.socket, seconds: flo
 def main(control: socket.socket, spec: dict[str, Any]) -> None:
     """The whole life of a box."""
     os.umask(0o022)
-    box = ROOT
-    if os.getuid() == 0:
-        leave_root(spec["uid"], spec["programs"])
-        box = f"{ROOT}/box"
-    enter_namespaces()
-    limit(spec["processes"])
-    add_disk(box, spec["disk"])
-    os.chdir(box)
+    add_disk(spec["box"], spec["disk"])
+    os.chdir(spec["box"])
     for folder, megabytes in spec["own"].items():
         add_disk(folder, megabytes)
     network(spec["addresses"])
