@@ -11,12 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 from ppres import codec
 from ppres.agent import Rollout
 from ppres.condition import Condition
-from ppres.conversation import LIMITS, Ask, Call, Conversation, ProviderError, Reply, calls_of, said_in
+from ppres.conversation import LIMITS, Ask, Call, Conversation, ProviderError, Reply, calls_of, said_in, with_empty
 from ppres.harnesses import disk, install
 from ppres.harnesses.agents import HARNESSES, HOME, PROGRAM, WORKSPACE, Harness, node
 from ppres.harnesses.box import Box, BoxError
@@ -199,15 +200,8 @@ class InHarness:
         agent, act = ShellAgent if self.mode == "shell" else ServedAgent, scenario.act
         if act is None:
             raise ModelError(f"the scenario {scenario.name} does not say what a simulated agent does: give pp.Scenario an act=")
-        return _Seat(self.label, self.price, agent(rates, seed, act, dataset.judgements if dataset else None))
-
-
-class _Seat(NamedTuple):
-    """A simulated agent where a model is expected."""
-
-    name: str
-    price: Any
-    ask: Ask
+        ask = agent(rates, seed, act, dataset.judgements if dataset else None)
+        return SimpleNamespace(name=self.label, price=self.price, ask=ask)
 
 
 def _words(own: dict[str, Any]) -> Counter[str]:
@@ -246,7 +240,7 @@ def again(conversation: Conversation, past: list[Reply]) -> Conversation:
     """A rollout that begins anew after one that was cut off: what that one cost is counted with its first call."""
     if past and conversation.turns:
         first = conversation.turns[0]
-        paid = tuple(call for reply in past for call in (reply.call._replace(empty_replies=()), *reply.call.empty_replies))
+        paid = tuple(call._replace(empty_replies=()) for call in with_empty(reply.call for reply in past))
         conversation.turns[0] = first._replace(call=first.call._replace(empty_replies=(*paid, *first.call.empty_replies)))
     return conversation
 
