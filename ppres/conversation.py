@@ -63,8 +63,10 @@ class Call(NamedTuple):
     """Places of the reply that held a key, and say "[secret]" now; None where there were none."""
     mended: str | None = None
     """What of the model's earlier messages was not sent back as it came, because no provider would take it."""
+    estimated: str | None = None
+    """Why its tokens and cost are an estimate of ours: "no answer" or "broken off"."""
     empty_replies: tuple[Call, ...] = ()
-    """Calls before it that gave no answer, and were paid for all the same."""
+    """Calls before it that gave no answer, and were, or may have been, paid for all the same."""
 
     def json(self) -> dict[str, Any]:
         """What is known, as JSON."""
@@ -128,7 +130,7 @@ class Conversation:
     failures: int = 0
     """Runs in a row in which it did so at this turn."""
     unanswered: list[Call] = field(default_factory=list)
-    """Calls after the last turn, in this run or an earlier one, that came to nothing: they are paid for all the same."""
+    """Calls after the last turn, in this run or an earlier one, that came to nothing: they may be paid for all the same."""
     given: int = 0
     """How many of the first turns were taken over from another rollout: they are no part of what is stored, nor of what it cost."""
     left: dict[str, Any] | None = None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ppres.condition import Condition
 from ppres.conversation import UNFINISHED, counts
 from ppres.models.budget import Usage
-from ppres.models.model import size
+from ppres.models.usage import size
 from ppres.read.frame import stored_cell
 from ppres.read.scored import CellOutcomes, outcomes_of, tell
 from ppres.scenarios import build

@@ -11,7 +11,7 @@ from collections import deque
 from concurrent.futures import Executor
 
 from ppres.agent import Rollout, play, replay
-from ppres.conversation import TRIES, UNFINISHED, Conversation, Reply
+from ppres.conversation import TRIES, UNFINISHED, Conversation, ProviderError, Reply
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper, Rejected, Writer
 from ppres.engine.rollout import Made, ask, asking, finish, in_harness, made_in, submitted
@@ -117,6 +117,8 @@ class _Work:
                 await self._play(cell, replicate, key, taken)
         except ModelError as error:
             self.rejected[cell.model.label] = error  # this model cannot go on; the others do
+            if error.calls:
+                await self._pause(cell, replicate, key, error)
         finally:
             self.meter.release(key)
 
@@ -186,9 +188,24 @@ class _Work:
         elif made.finished:
             await self._keep(cell, key, made.finished)
 
+    async def _pause(self, cell: Cell, replicate: int, key: bytes, error: ModelError) -> None:
+        """Keep what was paid for in vain before a model could not be asked any more, with the turns so far: a later run goes on."""
+        past = await self.writer.do(lambda: self.run.take(key))
+        turns = iter(past if isinstance(past, list) and not cell.model.harness else ())
+
+        async def ask(*_: object) -> Reply:
+            for reply in turns:
+                return reply
+            ended = ProviderError(str(error))
+            ended.calls = error.calls
+            raise ended
+
+        rollout = await play(ask, cell.scene.opening, cell.scene.world())
+        await self._keep(cell, key, await theirs(finish, cell, replicate, rollout))
+
     async def _keep(self, cell: Cell, key: bytes, finished: Finished) -> None:
         ended = finished.record.conversation
-        vain = self.rejected.note(cell.model.label, finished)
+        vain = [] if cell.model.label in self.rejected else self.rejected.note(cell.model.label, finished)
         paused = ended.stop_reason == "budget"
 
         def store() -> None:
@@ -218,7 +235,7 @@ class _Work:
         if ended.stop_reason not in UNFINISHED:
             return finished
         so_far = before.failures if before and len(before.turns) == len(ended.turns) - ended.given else 0
-        ended.failures = so_far + (ended.stop_reason == "provider_error")
+        ended.failures = so_far + (ended.stop_reason == "provider_error" and cell.model.label not in self.rejected)
         if ended.failures < TRIES:
             return finished
         ended.stop_reason = "rejected"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppres.agent import Rollout, drive, play
-from ppres.conversation import Ask, Message, ProviderError, Record, Reply
+from ppres.conversation import Ask, Call, Message, ProviderError, Record, Reply
 from ppres.factor import brief
 from ppres.models.budget import Meter
 from ppres.models.faults import ModelError
@@ -102,8 +102,18 @@ def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float
     return Made(finished, replies, meter.dollars, meter.tokens, failed)
 
 
-def asking(cell: Cell, meter: Meter, what: object, past: list[Reply], keep: Callable[[int, Reply], Awaitable[None]]) -> Ask:
-    """Asks a real model while the meter allows it, and hands every answer to `keep`; the first answers are those of the past."""
+def asking(
+    cell: Cell,
+    meter: Meter,
+    what: object,
+    past: list[Reply],
+    keep: Callable[[int, Reply], Awaitable[None]],
+    lost: list[Call] | None = None,
+) -> Ask:
+    """Asks a real model while the meter allows it, and hands every answer to `keep`; the first answers are those of the past.
+
+    Calls before an error, which gave no answer, are put into `lost`.
+    """
     model, turn = cell.model, -1
     # The tools stay described, because providers refuse a history of calls without them.
     more = {"tool_choice": "none"} if cell.scene.after.get("tools") is False else {}
@@ -115,7 +125,12 @@ def asking(cell: Cell, meter: Meter, what: object, past: list[Reply], keep: Call
             return past[turn]
         if meter.spent(model):
             raise ProviderError("the budget was spent", "budget")
-        reply = await meter.ask(what, model, messages, schemas, **more)
+        try:
+            reply = await meter.ask(what, model, messages, schemas, **more)
+        except (ProviderError, ModelError) as error:
+            if lost is not None:
+                lost.extend(error.calls)
+            raise
         await keep(turn, reply)
         return reply
 
@@ -133,7 +148,9 @@ async def in_harness(
 
     key = key_of(cell.digest, replicate)
     seat = cell.model.seated(cell.condition, key.hex()[:12])
-    rollout: Rollout = await cell.model.play(cell.scene, asking(replace(cell, model=seat), meter, key, [], kept))
+    lost: list[Call] = []
+    rollout: Rollout = await cell.model.play(cell.scene, asking(replace(cell, model=seat), meter, key, [], kept, lost))
+    rollout.conversation.unanswered = lost
     return Rollout(again(rollout.conversation, past), rollout.world)
 
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from ppres.conversation import Call, Message, ProviderError, Reply
 from ppres.models.faults import ModelError
-from ppres.models.model import Model, size
+from ppres.models.model import Model
 from ppres.models.transport import say
+from ppres.models.usage import size
 
 _LOOK_AGAIN = 0.05  # seconds between looks at what came free
-_LONGEST = 4096  # tokens of an answer of which nothing is known, where the model is allowed no fewer
 
 
 MOST_OF_A_CELL = 10**7  # rollouts, and whatever else is counted
@@ -106,17 +106,12 @@ class Meter:
     def _charge(
         self, what: object, calls: tuple[Call, ...], model: Model, messages: list[Message], said: list[Message] | None = None
     ) -> None:
-        """Count calls. What the provider does not tell of one is estimated, and so is a price of nothing for what has a price.
-
-        Of one whose answer is not there to be measured no less is taken than it may have been.
-        """
-        most = min(getattr(model, "max_tokens", None) or _LONGEST, _LONGEST)
+        """Count calls. What the provider does not tell of one is estimated, and so is a price of nothing for what has a price."""
         for call in calls:
             if call.prompt_tokens is None and self._news(f"untold {model.name}"):
                 say(f"{model.name} does not tell how many tokens it takes: limits count them by the length of its texts")
             prompt = size(messages) if call.prompt_tokens is None else call.prompt_tokens
-            unsaid = size(said) if said else most if call.prompt_tokens is None else 0
-            completion = unsaid if call.completion_tokens is None else call.completion_tokens
+            completion = size(said or []) if call.completion_tokens is None else call.completion_tokens
             self.add(what, call.cost or model.price(prompt, completion) or 0.0, prompt + completion)
 
     def add(self, what: object, dollars: float, tokens: float) -> None:

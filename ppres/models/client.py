@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
 import os
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ppres.conversation import Call, Message, ProviderError, Reply
 from ppres.models import direct, environment, faults, replies, wire
 from ppres.models.faults import Fault, ModelError
-from ppres.models.usage import lost
+from ppres.models.usage import estimated, lost, size
 from ppres.optional import for_real_models
 
 if TYPE_CHECKING:
@@ -67,8 +68,10 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
             fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
             fault = ModelError(f"{model.label}: {fault}") if isinstance(fault, ModelError) else fault
             if isinstance(fault, Fault | ProviderError | ModelError):
+                seen.asked = seen.asked and not wire.unsent(error)
                 calls = fault.calls or lost(seen, time.perf_counter() - started)
-                fault.calls = tuple(_priced(model, call) for call in calls)
+                prompt = size(messages) + len(json.dumps(schemas)) / 4
+                fault.calls = tuple(_priced(model, estimated(call, prompt, model.max_tokens)) for call in calls)
             raise fault from None
     return reply._replace(call=_priced(model, reply.call))
 

@@ -104,7 +104,7 @@ async def send(way: Way, messages: list[Message], schemas: list[dict[str, Any]],
     raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     redaction.sent(way.headers)
     data = io.BytesIO(raw) if len(raw) > _LARGE else raw
-    session, broken = _session()
+    (session, broken), seen.asked = _session(), True
     try:
         async with session.post(way.url, data=data, headers=way.headers, allow_redirects=False) as response:
             await wire.take(seen, way.url, response.status, response.headers, response.content.iter_any())

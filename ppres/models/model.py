@@ -13,13 +13,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ppres import codec
-from ppres.conversation import Message, Reply, calls_of, said_in
+from ppres.conversation import Message, Reply
 from ppres.factor import LONGEST, brief
 from ppres.models import client, credentials, environment, history, redaction, rehearsal
 from ppres.models.client import litellm
 from ppres.models.faults import Fault, ModelError
 from ppres.models.loop import wait_for
 from ppres.models.transport import Gate, persist, say
+from ppres.models.usage import size
 from ppres.simulated import personas
 
 _TRANSPORT = ("timeout", "rpm", "tpm")
@@ -289,9 +290,3 @@ def effort_in(sent: Mapping[str, Any]) -> str | None:
         if isinstance(told, dict) and told.get(name) is not None:
             return codec.text(told[name])
     return None
-
-
-def size(messages: list[Message]) -> float:
-    """Tokens of a conversation by rule of thumb: a quarter of the characters of its texts and calls."""
-    texts = (text for message in messages for text in (said_in(message), *map(codec.text, calls_of(message))))
-    return sum(map(len, texts)) / 4

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from ppres.conversation import Call, ProviderError, visible
 from ppres.models.faults import Fault, ModelError
+from ppres.models.usage import NO_ANSWER
 
 T = TypeVar("T")
 
@@ -52,7 +53,8 @@ async def _tried(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tok
         except Fault as fault:
             gate.leave(began, limited=fault.status == 429, pause=fault.pause)
             vain += fault.calls
-            if final := _final(fault, name, gate) or _too_late(fault, name, gate, started, tries, len(vain)):
+            answered = sum(call.estimated != NO_ANSWER for call in vain)
+            if final := _final(fault, name, gate) or _too_late(fault, name, gate, started, tries, answered):
                 raise final from None
             if tries > 2 and gate.told + SILENCE < time.monotonic():
                 gate.told = time.monotonic()
@@ -91,12 +93,12 @@ def _final(fault: Fault, name: str, gate: Gate) -> ProviderError | ModelError | 
     return ProviderError(str(fault))
 
 
-def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, vain: int) -> ProviderError | ModelError | None:
+def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, answered: int) -> ProviderError | ModelError | None:
     """What ends a call that was tried for too long; nothing where it may be tried again."""
     pause = fault.pause or 0.0
     asked = f", and asks to wait {pause / 60:.0f} minutes" if pause > SILENCE else ""
     text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {fault}{asked}"
-    if vain >= EMPTY_TRIES or (tries >= EMPTY_TRIES and fault.means == "unreadable"):
+    if answered >= EMPTY_TRIES or (tries >= EMPTY_TRIES and fault.means == "unreadable"):
         return ProviderError(text)
     if time.monotonic() + (pause or FIRST_WAIT) <= started + DEADLINE:
         return None

@@ -8,7 +8,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from ppres.conversation import Call
+from ppres import codec
+from ppres.conversation import Call, Message, calls_of, said_in
 from ppres.models import faults
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ def dollars(told: Any) -> float | None:
     """A cost that can be one; None for 0 too, which litellm says where it knows no price."""
     known = isinstance(told, int | float) and math.isfinite(told) and 0 < told <= MOST_DOLLARS
     return float(told) if known else None
+
+
+def size(messages: list[Message]) -> float:
+    """Tokens of a conversation by rule of thumb: a quarter of the characters of its texts and calls."""
+    texts = (text for message in messages for text in (said_in(message), *map(codec.text, calls_of(message))))
+    return sum(map(len, texts)) / 4
 
 
 # -- before litellm reads it, which counts a cost by all of it ---------------------------------------------------------
@@ -95,12 +102,35 @@ def _at_most(part: Any, most: int) -> Any:
 # -- of an answer that is of no use ------------------------------------------------------------------------------------
 
 
+NO_ANSWER, BROKEN_OFF = "no answer", "broken off"
+_LONGEST = 4096  # tokens of an answer, commonly
+_FASTEST = 3_000  # tokens that no model writes within a second
+
+
+def estimated(call: Call, prompt: float, allowed: int | None) -> Call:
+    """A call of whose usage nothing is told, with what it may have taken, marked as an estimate; any other one as it is.
+
+    Who waits in vain may have to pay: providers charge for what was read, and written until the connection broke, and some write
+    on. So the prompt is counted by its length (`prompt`, in tokens), and an answer as long as the model is allowed, as it commonly
+    is at most, or as can be written in the time, whichever is shortest. Budgets and books are kept by the same numbers.
+    """
+    if call.prompt_tokens is not None:
+        return call
+    why = call.estimated or BROKEN_OFF
+    in_time = math.ceil(_FASTEST * (call.seconds or 0)) if why == NO_ANSWER else _LONGEST
+    written = call.completion_tokens or min(in_time, allowed or _LONGEST, _LONGEST)
+    return call._replace(prompt_tokens=math.ceil(prompt), completion_tokens=written, estimated=why)
+
+
 def lost(seen: Exchange, seconds: float) -> tuple[Call, ...]:
-    """What is known of a call whose answer broke off or cannot be read, though the provider made one."""
+    """What is known of a call that gave nothing to read, where the provider answered, or was asked and may have been answering.
+
+    Nobody pays for an error, nor for what was never sent: where no connection was made.
+    """
     raw = (seen.body if faults.went_well(seen.status) else seen.part).lstrip()
     payload = seen.json()
     if not raw.startswith(_BEGUN):
-        return ()
+        return (Call(seconds=round(seconds, 3), estimated=NO_ANSWER),) if seen.asked else ()
     if isinstance(payload, dict) and payload.keys() & _ERRORS and not any(map(payload.get, _MADE)):
         return ()
     usage = _usage_in(raw.decode("utf-8", "replace"))

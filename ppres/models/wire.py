@@ -42,6 +42,8 @@ class Exchange:
     url: str = ""
     sent: Mapping[str, str] = field(default_factory=dict)
     """The request's headers, of a rehearsal."""
+    asked: bool = False
+    """Whether the request is out, and its answer not yet in: whatever keeps it from coming, it may be paid for."""
     arrived: bool = False
     """Whether the answer is there already, got without litellm, which is to read it."""
     status: int | None = None
@@ -96,7 +98,7 @@ def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
             seen.request, seen.url, seen.sent = request.content, str(request.url), request.headers
             raise Rehearsed
         if not seen.arrived:
-            seen.status, seen.headers, seen.body, seen.part = None, {}, b"", b""
+            seen.status, seen.headers, seen.body, seen.part, seen.asked = None, {}, b"", b"", True
             redaction.sent(request.headers)
             request.headers["accept-encoding"] = ENCODINGS
             try:
@@ -141,6 +143,7 @@ _PACKING = ("content-encoding", "content-length", "transfer-encoding")
 
 async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str], parts: AsyncIterator[bytes]) -> None:
     """Take in what came back, as it came, and unpack it. Raises what is wrong: that it leads elsewhere, or is without an end."""
+    seen.asked = went_well(status)
     if status in _REDIRECTS and "location" in headers:
         seen.fault = _redirected(url, headers["location"])
         raise seen.fault
@@ -164,7 +167,7 @@ async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str]
     except BaseException:
         seen.part = b"".join(body) if went_well(status) else b""
         raise
-    seen.status, seen.headers, seen.body = status, headers, raw
+    seen.status, seen.headers, seen.body, seen.asked = status, headers, raw, False
 
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -235,6 +238,15 @@ def fault_of(error: BaseException) -> ModelError | None:
         if isinstance(cause, ssl.SSLError) and told in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
             return ModelError("the server does not speak TLS: check whether api_base is https or http")
     return None
+
+
+def unsent(error: BaseException) -> bool:
+    """Whether no connection was made, so that nobody read what was asked."""
+    return any(kind.__name__ in _NO_CONNECTION for cause in _causes(error) for kind in type(cause).__mro__)
+
+
+# Of httpx, and of aiohttp.
+_NO_CONNECTION = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "ClientConnectorError")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

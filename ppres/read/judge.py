@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.conversation import Call, Message, ProviderError, calls_of, parts, said_in, shown
+from ppres.conversation import Call, Message, ProviderError, calls_of, parts, said_in, shown, with_empty
 from ppres.models.budget import Meter, Usage, check_whole
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
-from ppres.models.model import Model, size
+from ppres.models.model import Model
 from ppres.models.transport import say
+from ppres.models.usage import size
 from ppres.read.columns import whole
 from ppres.read.rubrics import Rubric, of_kind
 from ppres.read.scored import from_start
@@ -182,15 +183,19 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
                 continue
             try:
                 reply = await meter.ask(question.key, model, question.messages, [], response_format=form)
-                kept: dict[str, Any] = {"reply": reply.message, "call": reply.call.json()}
-            except ProviderError as error:
-                kept = {"error": str(error), "call": Call(empty_replies=error.calls).json()}
-            except ModelError as error:  # the others' answers, which are under way, are kept
-                rejected.append(error)
-                continue
+                call, kept = reply.call, dict[str, Any](reply=reply.message)
+            except (ProviderError, ModelError) as error:
+                call, kept = Call(empty_replies=error.calls), dict[str, Any](error=str(error))
+                if isinstance(error, ModelError):  # the others' answers, which are under way, are kept
+                    rejected.append(error)
+                    if not error.calls:
+                        continue
             finally:
                 meter.release(question.key)
-            judgements.put(store, question.key, question.rollout, rubric.name, model.label, kept)
+            before = with_empty([Call.of(_kept(store, question).get("call"))])  # what an earlier run paid for in vain
+            paid = tuple(told for call in before if (told := call._replace(empty_replies=())) != Call())
+            call = call._replace(empty_replies=(*paid, *call.empty_replies))
+            judgements.put(store, question.key, question.rollout, rubric.name, model.label, kept | {"call": call.json()})
 
     await asyncio.gather(*(worker() for _ in range(min(concurrency, len(questions)))))
     if rejected:

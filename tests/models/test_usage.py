@@ -2,17 +2,19 @@
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import faults
 import pytest
-from providers import PERSONA, Saying, Telling, at, priced, run, usual
+from providers import PERSONA, Saying, Telling, at, calling, priced, run, usual
 
 import ppres as pp
-from ppres.conversation import ProviderError
+from ppres.conversation import TRIES, ProviderError
 from ppres.models import replies, transport, wire
 from ppres.models.budget import Meter
 from ppres.models.loop import wait_for
 from ppres.models.usage import dollars
+from ppres.read.rubrics import REFUSAL
 
 ABSURD = [-1_000_000, 10**400, 1.5, "lots", math.nan, math.inf, [1], True, 10**10]
 
@@ -124,3 +126,73 @@ def test_what_was_paid_for_before_the_error_that_ends_it_is_charged(monkeypatch)
     with Saying(({"content": ""}, "stop"), ({"content": "x" * 2_000}, "stop"), usage=(10_000, 5)) as server, too_long:
         wait_for(meter.ask("a", at(server, "useless"), asked, []))
     assert (meter.dollars, meter.tokens) == (pytest.approx(40), 4 * 10_005)  # its usage had come by then
+
+
+# -- calls without an answer -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["hang", "drip", "reset_before", "closed"])
+def test_a_call_without_an_answer_may_be_paid_for_and_is_estimated(kind, cell):
+    """By what was asked, and what can be written in the time; and it is asked again for as long as any other."""
+    priced("unheard", prompt=1e-3, completion=1e-3)
+    with faults.Faulty(1.0, [kind], persona=PERSONA, times=1, hang=3.0) as server:
+        model = at(server, "unheard", max_tokens=200, timeout=0.4 if kind in ("hang", "drip") else 30.0)
+        frame = run(cell, model, 1)
+    calls = pp.transcript(frame.id[0])["calls"]
+    unheard = [empty for call in calls for empty in call["empty_replies"]]
+    assert len(unheard) == len(calls) and {empty["estimated"] for empty in unheard} == {"no answer"}
+    assert all(300 < empty["prompt_tokens"] < 10_000 and 0 < empty["completion_tokens"] <= 200 for empty in unheard)
+    took = sum(call["prompt_tokens"] + call["completion_tokens"] for call in [*calls, *unheard])
+    assert frame.cost[0] == pytest.approx(took / 1000) == pp.spent().rollouts
+    assert frame.prompt_tokens[0] + frame.completion_tokens[0] == took
+
+
+def test_calls_without_an_answer_are_tried_again_more_often_than_answers_of_no_use(cell, monkeypatch):
+    monkeypatch.setattr(transport, "FIRST_WAIT", 0.001)
+    with faults.Faulty(1.0, ["reset_before"], persona=PERSONA, times=transport.EMPTY_TRIES + 2) as server:
+        frame = run(cell, at(server), 1)
+    assert frame.stop_reason.isin(["ended", "no_tool_call"]).all()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_nobody_pays_for_a_call_that_reached_nobody(scheme, monkeypatch):
+    monkeypatch.setattr(transport, "DEADLINE", 0.0)
+    priced("closed", prompt=1e-3)
+    meter, model = Meter(budget=50), pp.Model("openai/closed", api_base=f"{scheme}://127.0.0.1:9/v1")
+    with pytest.raises(pp.ModelError, match="does not answer"):
+        wait_for(meter.ask("a", model, [{"role": "user", "content": "x" * 4000}], []))
+    assert (meter.dollars, meter.tokens) == (0, 0)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_was_paid_for_before_a_model_could_not_be_asked_is_kept(elsewhere, cell):
+    """With the turns so far, from which a later run goes on; and no conversation is given up for it, as for one that fails."""
+    priced("ended", prompt=1e-3)
+    nothing = ({"content": ""}, "stop")
+    with Saying((calling("list_files"), "tool_calls"), usage=(10_000, 5)) as server, ThreadPoolExecutor(1) as executor:
+        model, more = at(server, "ended"), {"executor": executor} if elsewhere else {}
+        for i in range(TRIES + 1):
+            server.replies = [*server.replies[: i == 0], nothing, 401]
+            with pytest.raises(pp.ModelError, match="status 401"):
+                run(cell, model, 1, **more)
+            assert pp.spent().paused == pytest.approx(10 * (i + 2))
+            told = pp.frame(cell, model).iloc[0]
+            assert (told.stop_reason, told.turns) == ("provider_error", 1) and "status 401" in pp.transcript(told.id)["error"]
+        server.replies = [(calling("end_task"), "tool_calls")]
+        frame = run(cell, model, 1, **more)
+    assert frame.stop_reason.tolist() == ["ended"] and frame.turns.tolist() == [2]
+    assert frame.cost[0] == pytest.approx(10 * (TRIES + 3)) == pp.spent().rollouts
+    assert pp.verify().empty
+
+
+def test_what_a_judge_took_in_vain_is_counted(cell):
+    priced("judge", prompt=1e-3)
+    frame = run(cell, f"sim/{PERSONA}", 1)
+    verdict = ({"content": json.dumps({"verdict": "no", "quote": ""})}, "stop")
+    with Saying(({"content": ""}, "stop"), 401, ({"content": "?"}, "stop"), verdict, usage=(10_000, 5)) as server:
+        with pytest.raises(pp.ModelError):
+            pp.judge(frame.id, REFUSAL, at(server, "judge"))
+        assert pp.spent().judgements == pytest.approx(10)
+        assert pp.judge(frame.id, REFUSAL, at(server, "judge")).verdict.isna().all()
+        assert pp.judge(frame.id, REFUSAL, at(server, "judge")).verdict.tolist() == ["no"]
+    assert pp.spent().judgements == pytest.approx(30)
