@@ -22,7 +22,8 @@ from ppres.models.budget import MOST_OF_A_CELL
 from ppres.optional import needed
 from ppres.outputs import CANARY, output, written_whole
 from ppres.read.scored import definition
-from ppres.read.specs import misfit, other_peer
+from ppres.read.specs import misfit, other_parent, other_peer
+from ppres.read.stored import parent_of
 from ppres.store.database import StorePath, default_path
 from ppres.store.errors import StoreError
 from ppres.store.merge import merge
@@ -126,8 +127,23 @@ def _brought(place: Path, lines: Iterable[str | bytes], store: StorePath) -> pd.
                         raise ValueError("an earlier record with its id holds another rollout")
                 except (*UNREADABLE, StoreError, sqlite3.Error) as error:
                     raise ValueError(f"{place}, record {number}: no rollout: {type(error).__name__}: {error}") from None
+            _check_together(place, between, fitting)
         table = merge(store if store is not None else default_path(), between.path)
     return table.assign(store=str(place))
+
+
+def _check_together(place: Path, between: Store, fitting: _Fitting) -> None:
+    """Raise for what a cell alone does not tell: that a branch is of another condition than its parent, or a peer named wrongly."""
+    conditions = [condition for _, condition in fitting.values() if condition]
+    alone = 0
+    for cell, (spec, condition) in fitting.items():
+        parent = parent_of(between, spec)
+        alone += "after" in spec["sent"] and parent is None
+        if why := other_parent(spec, parent) or (other_peer(condition, conditions) if condition else None):
+            raise ValueError(f"{place}, rollouts of the cell {cell.hex()[:12]}: {why}. Was it changed there?")
+    if alone:
+        text = f"{alone} cells of {place} go on after rollouts that are not in it, so their conditions are as the file has them"
+        warnings.warn(f"{text}: pp.verify compares them where the parents are stored", stacklevel=4)
 
 
 _ABOUT = ("canary", "format", "id", "cell", "replicate", "scorer", "outcomes", "spec")
@@ -150,9 +166,6 @@ def _rollout(record: dict[str, Any], fitting: _Fitting) -> tuple[Row, dict[str, 
         condition = definition(spec)
         if why := misfit(spec, condition):
             raise ValueError(why)
-        if condition and (peer := other_peer(condition)):
-            text = f"rollouts of the cell {cell.hex()[:12]} have the peer {condition.peer!r}, and were told all of {peer!r}"
-            warnings.warn(f"{text}: was the file changed?", stacklevel=4)
         fitting[cell] = spec, condition
     body = {name: value for name, value in record.items() if name not in _ABOUT}
     _check_body(body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ppres.condition import DATASETS, SCENARIOS, Condition
@@ -40,11 +40,33 @@ def misfit(spec: Mapping[str, Any], condition: Condition | None) -> str | None:
     return _other_model(spec, sent) or (_other_condition(spec, sent, condition) if condition else _impossible(said, sent))
 
 
-def other_peer(condition: Condition) -> str | None:
-    """The peer level of whose history all was sent under the name of another level; a crossing of its parts has such a cell too."""
+def other_parent(spec: Mapping[str, Any], parent: Mapping[str, Any] | None) -> str | None:
+    """Why a branch cannot be of its condition: it goes on after a rollout of another one, whose spec is `parent`."""
+    levels, said = (told.get("condition") if told else None for told in (parent, spec))
+    if not (isinstance(levels, dict) and isinstance(said, dict)):
+        return None
+    differ = next((name for name in levels if name != "label" and name in said and levels[name] != said[name]), None)
+    return differ and f"its {differ} is {said[differ]!r:.80}, and {levels[differ]!r:.80} in the rollout that it goes on after"
+
+
+def other_peer(condition: Condition, others: Collection[Condition]) -> str | None:
+    """Why a condition's peer level cannot be its own: all of another level's history was sent.
+
+    A crossing of the parts of a history has such a cell too, so none is told where `others` have a cell of one.
+    """
+    named = _bundled(condition)
+    if condition.peer not in RELATIONSHIPS or named in (condition.peer, None):
+        return None
+    same = [other for other in others if (other.scenario, other.peer) == (condition.scenario, condition.peer)]
+    if any(_bundled(other) is None for other in same):
+        return None
+    return f"its peer is {condition.peer!r}, and all of the history of {named!r} was sent, without another cell of a crossing"
+
+
+def _bundled(condition: Condition) -> str | None:
+    """The peer level that has the history which is told in a condition."""
     told = tuple(getattr(condition, name) for name in BUNDLE)
-    named = next((peer for peer, bundle in RELATIONSHIPS.items() if bundle == told), None)
-    return named if condition.peer in RELATIONSHIPS and named != condition.peer else None
+    return next((peer for peer, bundle in RELATIONSHIPS.items() if bundle == told), None)
 
 
 def _is_level(name: str, level: Any) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments, codec
@@ -18,11 +19,11 @@ from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import kind_of, stored_cell
 from ppres.read.scored import cached, check_same, definition, replayed, scored_rows
-from ppres.read.specs import misfit
+from ppres.read.specs import misfit, other_parent, other_peer
 from ppres.store import tallies
 from ppres.store.cell import Conditions, Models, cells_of
 from ppres.store.database import StorePath
-from ppres.store.errors import Damaged
+from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import Row, key_of
 from ppres.store.store import Store
 
@@ -219,6 +220,7 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
 def replay_all(store: Store) -> tuple[list[tuple[str, str]], Counter[str]]:
     """What `verify` tells: id and problem; and how many rollouts were not replayed, by the scenario that this session lacks."""
     problems, lacking = list[tuple[str, str]](), Counter[str]()
+    conditions = dict[bytes, Condition]()
     for digest in store.cells():
         rows = store.rows(digest)
         try:
@@ -229,11 +231,24 @@ def replay_all(store: Store) -> tuple[list[tuple[str, str]], Counter[str]]:
         condition = definition(spec)
         if condition is None:
             lacking[stored_cell(store, digest).scenario] += len(rows)
-        if why := misfit(spec, condition):
+        else:
+            conditions[digest] = condition
+        if why := misfit(spec, condition) or other_parent(spec, parent_of(store, spec)):
             problems += [(row.key.hex()[:16], why) for row in rows]
         for row, known in zip(rows, cached(rows), strict=True):
             problems += [(row.key.hex()[:16], why) for why in _problems(store, row, known, spec, condition)]
+    for digest, condition in conditions.items():
+        if why := other_peer(condition, conditions.values()):
+            problems += [(row.key.hex()[:16], why) for row in store.rows(digest)]
     return problems, lacking
+
+
+def parent_of(store: Store, spec: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The spec of the rollout that a branch goes on after; None where it is none, or that is not stored here."""
+    after = spec["sent"].get("after")
+    with contextlib.suppress(StoreError):
+        return store.spec(store.find(after["parent"]).cell) if isinstance(after, dict) and "parent" in after else None
+    return None
 
 
 def _problems(store: Store, row: Row, known: list[Any] | None, spec: dict[str, Any], condition: Condition | None) -> Iterator[str]:

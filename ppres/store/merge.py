@@ -11,7 +11,7 @@ from ppres.conversation import UNFINISHED
 from ppres.store import checkpoint, judgements
 from ppres.store.database import StorePath
 from ppres.store.errors import Damaged, StoreError
-from ppres.store.rows import Row
+from ppres.store.rows import OTHERS, Row
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ def merge(into: StorePath, *others: StorePath) -> pd.DataFrame:
     are told; so it is with judgements ("judgement conflict") and with the turns of conversations that have no end ("paused
     turns", "paused conflict"). Those that a run is at, here or there, are left alone ("under way"). A rollout that is unfinished
     in `into` gives way to a finished one. A cell that is in both keeps the label that it has in `into`; what differs from what was
-    sent, `verify` tells. All of a store is merged, or where it is interrupted none of it. Raises `StoreError`
-    where a store cannot be read, or `into` not be written.
+    sent, `verify` tells. Outcomes of other stores are not believed: they are read off the transcripts when they are first asked
+    for, and kept only where this session cannot read them. All of a store is merged, or where it is interrupted none of it. Raises
+    `StoreError` where a store cannot be read, or `into` not be written.
     """
     import pandas as pd
 
@@ -74,7 +75,8 @@ def _rollout(target: Store, source: Store, row: Row, spec: dict[str, Any]) -> st
     if fate in ("added", "mended"):
         if row.stop_reason not in UNFINISHED:
             target.discard([row.key])  # with its turns
-        target.insert(row, body, {row.cell: spec})
+        scorer = row.scorer and row.scorer.removesuffix(OTHERS) + OTHERS
+        target.insert(row._replace(scorer=scorer), body, {row.cell: spec})
     return fate
 
 

@@ -13,7 +13,7 @@ import ppres as pp
 from ppres.conversation import Call
 from ppres.export import records
 from ppres.outputs import CANARY
-from ppres.store.rows import key_of
+from ppres.store.rows import OTHERS, key_of
 from ppres.store.store import Store
 
 SCHEMA_1 = Path(__file__).parents[3] / "shared" / "stores" / "schema-1.sqlite"
@@ -32,7 +32,7 @@ def contents(path):
             row.key.hex(): (
                 row.replicate,
                 row.stop_reason,
-                row.scorer,
+                row.scorer and row.scorer.removesuffix(OTHERS),
                 row.outcomes,
                 tuple(row.columns),
                 store.body(row.key),
@@ -190,11 +190,35 @@ def test_rollouts_that_are_there_stay_what_they_were(tmp_path):
     assert pp.frame(store=mine).label.tolist() == ["mine"] * 5
 
 
-def test_a_name_of_a_peer_that_stands_for_another_history_is_told(store, tmp_path):
+def test_a_peer_that_has_all_of_the_history_of_another_one_is_refused(store, tmp_path):
+    """Nothing that was sent tells it: what is known of a peer is its history. A crossing of its parts has such a cell."""
     path = pp.to_jsonl(pp.frame(store=store).id[:1], tmp_path / "a.jsonl", store=store)
     rewritten(path, lambda record: record["spec"]["condition"].update(peer="uncooperative"))
-    with pytest.warns(UserWarning, match="have the peer 'uncooperative', and were told all of 'cooperative'"):
+    with pytest.raises(ValueError, match="its peer is 'uncooperative', and all of the history of 'cooperative' was sent"):
         pp.read_jsonl(path, store=tmp_path / "to.sqlite")
+    parts = {"trust": [2.1, 9.5], "joint_tasks": [9, 18], "note": ["selfish", "generous"]}
+    crossed = pp.grid(scenario="tampering", subject="peer", peer="uncooperative", **parts, explain=False)
+    df = pp.run(crossed, "sim/gemini-3-flash", n=1, store=tmp_path / "crossed.sqlite", progress=False)
+    assert pp.verify(store=tmp_path / "crossed.sqlite").empty
+    pp.read_jsonl(pp.to_jsonl(df, path, store=tmp_path / "crossed.sqlite"), store=tmp_path / "to.sqlite")
+    assert len(pp.frame(store=tmp_path / "to.sqlite")) == 8
+
+
+def test_a_branch_is_of_its_parents_condition(cell, tmp_path):
+    a, path = tmp_path / "a.sqlite", tmp_path / "a.jsonl"
+    (parent,) = pp.run(cell, "sim/gemini-3-flash", n=1, store=a, progress=False).id
+    (branch,) = pp.branch(parent, 2, edit={"system": "Be brief."}, store=a, progress=False).id
+    pp.read_jsonl(pp.to_jsonl([parent, branch], path, store=a), store=tmp_path / "sound.sqlite")
+    swapped = {"peer": "neutral", "trust": 5.2, "joint_tasks": 9, "note": "even", "label": "mine"}
+    rewritten(path, lambda record: record["id"].startswith(branch) and record["spec"]["condition"].update(swapped))
+    with pytest.raises(ValueError, match="its peer is 'neutral', and 'cooperative' in the rollout that it goes on after"):
+        pp.read_jsonl(path, store=tmp_path / "to.sqlite")
+    path.write_text(path.read_text().splitlines(keepends=True)[1])
+    with pytest.warns(UserWarning, match="1 cells of .*a.jsonl go on after rollouts that are not in it"):
+        pp.read_jsonl(path, store=tmp_path / "to.sqlite")
+    pp.merge(tmp_path / "to.sqlite", a)  # with the parent there, verify tells it
+    ((id, problem),) = pp.verify(store=tmp_path / "to.sqlite").values
+    assert id == branch and "its peer is 'neutral', and 'cooperative' in the rollout" in problem
 
 
 def test_what_is_nested_without_end_is_no_record(tmp_path):

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 from server import StandIn
+from stores import planted
 
 import ppres as pp
+from ppres.condition import SCENARIOS
 from ppres.conversation import Call, Reply
+from ppres.read.outcomes import scorer_of
 from ppres.store import checkpoint, judgements
+from ppres.store.rows import OTHERS
 from ppres.store.store import Store
 
 MODEL = "sim/gemini-3-flash"
@@ -155,6 +159,7 @@ def test_what_another_version_put_there_is_copied(two, tmp_path):
         assert stored["calls"][0]["mood"] == "calm"
         assert target.spec(target.cells()[0]) == source.spec(target.cells()[0])
     assert counts(pp.merge(tmp_path / "new.sqlite", b)) == {"already there": 3}
+    pp.verify(store=b)  # its outcomes are those of what stood there before
     assert pp.frame(store=tmp_path / "new.sqlite").equals(pp.frame(store=b))
 
 
@@ -166,14 +171,37 @@ def test_outcomes_are_copied_with_their_rules_or_left_out(two, tmp_path):
     sql(b, "UPDATE rollouts SET scorer='old', outcomes='[true, \"calm\"]' WHERE replicate=2")
     pp.merge(tmp_path / "new.sqlite", b)
     cached = sql(tmp_path / "new.sqlite", "SELECT scorer, outcomes FROM rollouts ORDER BY replicate")
-    assert cached == sql(b, "SELECT scorer, outcomes FROM rollouts ORDER BY replicate")
+    there = sql(b, "SELECT scorer, outcomes FROM rollouts ORDER BY replicate")
+    assert cached == [(scorer and f"{scorer}{OTHERS}", told) for scorer, told in there]
     pp.merge(tmp_path / "same.sqlite", b)
     sql(tmp_path / "same.sqlite", "DELETE FROM rollouts")
-    sql(tmp_path / "same.sqlite", "UPDATE layouts SET columns='[\"other\"]' WHERE scorer='old'")
+    sql(tmp_path / "same.sqlite", f"UPDATE layouts SET columns='[\"other\"]' WHERE scorer='old{OTHERS}'")
     assert counts(pp.merge(tmp_path / "same.sqlite", b))["added"] == 3
     assert sql(tmp_path / "same.sqlite", "SELECT scorer FROM rollouts WHERE replicate > 0") == [(None,), (None,)]
     for path in (tmp_path / "new.sqlite", tmp_path / "same.sqlite"):
         assert pp.frame(store=path).equals(frame)
+
+
+def test_outcomes_of_another_store_are_read_off_its_transcripts(two, tmp_path):
+    """Whoever wrote them there: a cache is no part of a rollout, and nothing tells that it was changed."""
+    _, b = two
+    frame = pp.frame(store=b)
+    sql(b, "UPDATE rollouts SET outcomes=replace(outcomes, '[false', '[true') WHERE replicate < 2")
+    assert pp.frame(store=b).preserved.tolist() != frame.preserved.tolist()
+    for path in (tmp_path / "new.sqlite", tmp_path / "again.sqlite"):  # also of a store that was merged itself
+        pp.merge(path, b)
+        b = path
+    assert pp.frame(store=b).equals(frame)
+    assert sql(b, "SELECT DISTINCT scorer FROM rollouts") == [(scorer_of(SCENARIOS["tampering"]),)]
+
+
+def test_outcomes_of_another_store_stay_where_they_cannot_be_read_here(two, tmp_path):
+    _, b = two
+    frame = pp.frame(store=b)
+    planted(b, lambda spec: spec["condition"].update(scenario="unheard_of"))
+    pp.merge(tmp_path / "new.sqlite", b)
+    theirs, ours = (pp.frame(store=path).set_index("id").sort_index() for path in (b, tmp_path / "new.sqlite"))
+    assert ours.equals(theirs) and len(ours) == len(frame) + 1 and ours.preserved.notna().all()
 
 
 def test_another_key_for_the_same_replicate_is_a_conflict(two):
