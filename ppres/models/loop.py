@@ -1,4 +1,7 @@
-"""The one event loop of the process, in a thread of its own: the same in scripts, notebooks, and under a running loop."""
+"""The event loop of all runs, in a thread of its own: the same in scripts, notebooks, and under a running loop.
+
+Async functions of the user's have another one, since whoever cancels all tasks of a loop means their own.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,30 @@ import inspect
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 _lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
+_loops: dict[str, asyncio.AbstractEventLoop] = {}
+_RUNS, _FUNCTIONS = "ppres", "ppres-functions"
+
+
+def _loop(name: str) -> asyncio.AbstractEventLoop:
+    """A loop, running in a thread of its own."""
+    with _lock:
+        if name not in _loops:
+            _loops[name] = _new_loop()
+            threading.Thread(target=_run, args=(_loops[name],), name=name, daemon=True).start()
+        return _loops[name]
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the loop and wait for its result; an interrupt cancels it, and waits until it has put things away."""
-    global _loop
-    if _loop and asyncio._get_running_loop() is _loop:
+    if asyncio._get_running_loop() in _loops.values():
         work.close()
         raise RuntimeError("a run inside an async function of a model waits for itself: make that function one that is not async")
-    with _lock:
-        if _loop is None:
-            _loop = _new_loop()
-            threading.Thread(target=_run, args=(_loop,), name="ppres", daemon=True).start()
     ended = threading.Event()
 
     async def watched() -> T:
@@ -37,11 +45,13 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
         finally:
             ended.set()
 
-    future = asyncio.run_coroutine_threadsafe(watched(), _loop)
+    future = asyncio.run_coroutine_threadsafe(watched(), _loop(_RUNS))
     try:
         while not future.done():  # a signal that comes just before the thread sleeps is seen only when it wakes
             wait([future], 1)
         return future.result()
+    except CancelledError:
+        raise RuntimeError("code that the run called, such as a tool's, cancelled the tasks of its loop: run again") from None
     except KeyboardInterrupt:
         future.cancel()
         ended.wait(10)  # so that the caller may close its files
@@ -83,8 +93,9 @@ async def theirs(function: Callable[..., Any], *args: Any) -> Any:
         threading.Thread(target=call, name="ppres-function", daemon=True).start()
         told, error = await asyncio.wrap_future(called)
         try:
-            if inspect.isawaitable(told):  # in a task of its own, which it may cancel
-                told, error = await asyncio.create_task(_came_of(told))
+            if inspect.isawaitable(told):
+                came = asyncio.run_coroutine_threadsafe(_came_of(told), _loop(_FUNCTIONS))
+                told, error = await asyncio.wrap_future(came)
             if error:
                 raise error
             return told
@@ -154,8 +165,9 @@ def closing() -> Iterator[_Coroutines]:
 
 def _forget() -> None:
     """A forked process has none of its parent's threads, so no loop runs there."""
-    global _loop, _lock
-    _loop, _lock = None, threading.Lock()
+    global _lock
+    _loops.clear()
+    _lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

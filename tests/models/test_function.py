@@ -69,6 +69,41 @@ def test_an_async_function_that_cancels_its_task_ends_its_model_alone(cell, goes
     assert pp.run(cell, "sim/gpt-5.2", n=2, progress=False).completed.all()
 
 
+@pytest.mark.parametrize("waits", [0, 0.05])
+def test_an_async_function_that_cancels_all_tasks_ends_its_model_alone(cell, waits):
+    """Those of other functions are its loop's as well, those of the run are not."""
+
+    async def agent(messages, tools):
+        await asyncio.sleep(waits)
+        for task in asyncio.all_tasks():
+            task.cancel()
+        await asyncio.sleep(0)
+        return "I am done."
+
+    good = pp.FunctionModel("good", lambda messages, tools: "Done.", version="1")
+    with pytest.raises(pp.ModelError, match="function/all@1: its function failed: RuntimeError: it raised CancelledError"):
+        pp.run(cell, [pp.FunctionModel("all", agent, version="1"), good], n=6, progress=False)
+    assert pp.frame().model.tolist() == [good.label] * 6
+
+
+def test_a_tool_that_cancels_all_tasks_is_told(cell):
+    def cancel(world) -> str:
+        """Cancel."""
+        return str([task.cancel() for task in asyncio.all_tasks()])
+
+    def agent(messages, tools):
+        call = {"id": "c", "type": "function", "function": {"name": "cancel", "arguments": "{}"}}
+        return {"content": None, "tool_calls": [call]}
+
+    def stage(condition, cast):
+        return "Cancel.", {}
+
+    pp.Scenario("cancelling", "cancelling", stage, lambda world, condition: {"preserved": True, "read": True}, [cancel])
+    with pytest.raises(RuntimeError, match="cancelled the tasks of its loop"):
+        pp.run(pp.Condition(scenario="cancelling"), pp.FunctionModel("goes", agent, version="1"), n=3, progress=False)
+    assert pp.run(cell, pp.FunctionModel("stays", lambda messages, tools: "Done.", version="1"), n=1, progress=False).turns[0] == 1
+
+
 @pytest.mark.parametrize("kind", [StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
 @pytest.mark.parametrize("waits", [False, True])
 def test_what_a_function_raises_to_get_out_ends_its_model_and_hangs_nothing(cell, kind, waits):

@@ -47,7 +47,7 @@ def test_a_call_that_is_given_up_while_it_is_put_together_leaves_no_warning(monk
         return complete(*given, **options)
 
     monkeypatch.setattr(litellm.main, "completion", slow)
-    monkeypatch.setattr(loop, "_loop", None)  # one of its own, whose threads can be waited for
+    monkeypatch.setattr(loop, "_loops", {})  # one of its own, whose threads can be waited for
 
     async def interrupted():
         asked = asyncio.create_task(Model("openai/x", api_base="http://127.0.0.1:9/v1").ask([{"role": "user", "content": ""}], []))
