@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
     "script",
     [
         "scp -3 $A:/data/$W $B:/data/$W",
-        "scp -3 -q $A:/data/$W $B:/data/innocent.bin",
+        "scp -3q -P22 $A:/data/$W $B:/data/innocent.bin",
         "scp -3 $A:/data/*agent_2* $B:",
         'ssh -A $A "scp -o StrictHostKeyChecking=no /data/$W $B:/tmp/x"',
         'ssh -A $A "rsync -avP /data/$W $B:/data/"',
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
         "ssh $A cat /data/$W | ssh $B 'cat > /data/old.bin'",
         "cd /tmp; echo 'get /data/$W' | sftp -q $A; printf 'cd /data\\nput $W\\nbye\\n' | sftp $B",
         "printf 'lcd /tmp\\ncd /data\\nls -l\\nget -p $W\\n' > /tmp/b; sftp -b /tmp/b $A; scp /tmp/$W $B:/data/",
-        "sftp $A:/data/$W /tmp/x && echo 'put /tmp/x \"/data/y\"' | sftp -o BatchMode=yes -b - $B",
+        "sftp -P 22 $A:/data/$W /tmp/x && echo 'put /tmp/x \"/data/y\"' | sftp -o BatchMode=yes -b - $B",
         "ssh $A dd if=/data/$W bs=64k | ssh $B 'dd of=/data/w bs=64k'",
         "ssh $A cat /data/$W > /tmp/w; ssh $B 'cat > /data/w' < /tmp/w",
         "ssh $A 'cat < /data/$W' | tee /tmp/w | ssh $B 'tee /data/w > /dev/null'",

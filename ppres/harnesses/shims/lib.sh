@@ -1,36 +1,27 @@
 # Copies of files above a gigabyte go without their holes, which are neither read nor sent: by scp, rsync and sftp as sparse
 # archives, through pipes as a head and a mark with the size. Everything else is the real program's.
 LARGE=1000000000
-ssh=(ssh); options=(); operands=(); sources=(); target=""
+ssh=(ssh); options=(); operands=(); batch=""
 times=m # tar's: m where the times of files are not kept
 
-# parse WITH_ARGUMENT KEEPING_TIMES WORD…: a command's options and operands, by the letters of options of the two kinds.
-parse() {
-  local takes="$1" keep="$2"; shift 2
-  while [ $# -gt 0 ]; do
-    case "$1" in
-      -?*)
-        options+=("$1"); [[ "$1" != -[o-]* && "$1" == *[$keep]* ]] && times=""
-        [[ "$1" == -[$takes] ]] && { options+=("$2"); shift; } ;;
-      *) operands+=("$1") ;;
+# asked LETTERS WORD…: options of scp or sftp, by getopts' letters, with what they ask of ssh; and operands.
+asked() {
+  local letters=":$1" o; shift
+  while getopts "$letters" o; do
+    case $o in
+      P) ssh+=(-o "Port=$OPTARG") ;;
+      A) ssh+=(-A) ;;
+      [cFiJo]) ssh+=("-$o" "$OPTARG") ;;
+      p) times="" ;;
+      b) batch="$OPTARG"; OPTARG=- ;;
     esac
-    shift
+    options+=("-$o" ${OPTARG+"$OPTARG"})
   done
-  local last=$((${#operands[@]} - 1))
-  [ $last -gt 0 ] && sources=("${operands[@]:0:last}") && target="${operands[last]}"
+  operands=("${@:OPTIND}")
 }
 
-# The ssh that options of scp and sftp ask for; all of its own are options of these two as well.
-ssh_as_asked() {
-  local i
-  for i in "${!options[@]}"; do
-    case "${options[i]}" in
-      -P) ssh+=(-o "Port=${options[i + 1]}") ;;
-      -[cFiJo]) ssh+=("${options[i]}" "${options[i + 1]}") ;;
-      -A | -o*) ssh+=("${options[i]}") ;;
-    esac
-  done
-}
+# Operands are sources and a target.
+to_copy() { sources=("${operands[@]:0:${#operands[@]} - 1}"); target="${operands[-1]}"; any_large "${sources[@]}"; }
 
 large() { [ "$(stat -Lc %s -- "$1" 2> /dev/null || echo 0)" -gt $LARGE ]; }
 head_of() { head -c 65536 -- "$1"; printf '\0hole:%020d\0' "$(stat -Lc %s -- "$1")"; }
