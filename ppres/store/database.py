@@ -228,30 +228,25 @@ class Database:
                 return
             with explained(self.path):
                 rescued = self._rescued()
-            with self._transaction() as connection:
-                yield connection
-            with explained(self.path):
+                with self._transaction() as connection:
+                    yield connection
                 rescued = rescued or self._rescued()
             if rescued:
                 raise StoreError(rescued)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, explained(self.path):
-            if self._connection.in_transaction:
-                yield self._connection
-                return
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                untouched = self._state() == self._file
-                self._connection.execute("COMMIT")
-                if untouched:  # but by SQLite
-                    self._file = self._state()
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
-                    self._connection.execute("ROLLBACK")
-                raise
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+            untouched = self._state() == self._file
+            self._connection.execute("COMMIT")
+            if untouched:  # but by SQLite
+                self._file = self._state()
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
+                self._connection.execute("ROLLBACK")
+            raise
 
     def query(self, sql: str, *values: Any) -> list[Any]:
         """The rows of a query, without those that are known by nothing that could be a key: these are told."""
@@ -262,9 +257,9 @@ class Database:
             except sqlite3.OperationalError as error:
                 if "decode" not in str(error):
                     raise
-                self._connection.text_factory = _legible  # slower, so not before there is such a text
-                asked = self._connection.execute(sql, values)
-                rows = asked.fetchall()
+                # As far as a text is one: a damaged one holds up nothing else. Slower, so not before there is one.
+                self._connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+                return self.query(sql, *values)
         for place, (name, *_) in enumerate(asked.description or ()):  # VACUUM and its like have none
             kind = _KNOWN_BY.get(name)
             if kind and not {type(row[place]) for row in rows} <= {kind}:
@@ -291,11 +286,6 @@ def _copied(connection: sqlite3.Connection, into: sqlite3.Connection) -> bool:
 def _plain(statement: str) -> str:
     """A statement of SQL in one line, as SQLite keeps it, or as we write it."""
     return " ".join(statement.split()).rstrip(";")
-
-
-def _legible(text: bytes) -> str:
-    """A text, as far as it is one: damaged ones hold up nothing else."""
-    return text.decode("utf-8", "replace")
 
 
 def _connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
