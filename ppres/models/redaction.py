@@ -247,10 +247,11 @@ def _shared(a: str, b: str) -> int:
 
 
 def _tells(form: str, start: int, length: int) -> bool:
-    """Whether a piece of a secret is one itself. What many begin with is none: of the start it takes a third."""
+    """Whether a piece of a secret is one itself: not what many begin with (of the start it takes a third), and no words."""
     if length == len(form):
         return True
     third = len(form) // 3
     piece = form[start : start + length]
     long = length >= max(LEAST, min(third, _ALONE) if start else third)
-    return long and by_chance(piece) and len(re.findall("[a-z](?=[0-9])|[0-9](?=[a-z])", piece)) > 1
+    changes = len(re.findall("[a-z](?=[0-9])|[0-9](?=[a-z])", piece))
+    return long and by_chance(piece) and changes > max(2, length // 9)

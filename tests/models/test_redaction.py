@@ -117,9 +117,10 @@ def test_a_key_whose_letters_are_escaped_without_need_is_cleared(escape, planted
 
 
 @pytest.mark.parametrize("planted", [PEM], indirect=True)
-def test_each_line_of_a_key_is_cleared(planted):
+def test_a_line_of_a_key_is_cleared_but_for_the_one_with_which_all_begin(planted):
     lines = planted.splitlines()
-    assert redaction.redact(f"{lines[2]} and\n\t> {lines[1]}") == "[secret]== and\n\t> [secret]"
+    assert redaction.redact(f"{lines[2]} and\n\t> {lines[1]}") == f"[secret]== and\n\t> {lines[1]}"
+    assert redaction.redact(f"> {lines[1]}\n> {lines[2]}") == "> [secret]=="
 
 
 ORDINARY = ["anything", "function", "EMPTY", "none", "sk-1234", "lm-studio", "not-needed", "no-key-required", "sk-no-key-required"]
@@ -286,7 +287,7 @@ SHAPES = {"sk-proj-": 156, "sk-ant-api03-": 95, "gsk_": 52, "hf_": 34, "AIzaSy":
 HEAD = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"  # with which most tokens of JSON begin
 ORDINARY_TEXTS = [
     f"An example: {HEAD}.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
-    "The collaboration of 2024 was a deployment.",
+    "The collaboration of 2024 was a deployment, see /home/user/data2024/results, and data 2024 study.",
     "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq…\n-----END PRIVATE KEY-----",
     json.dumps([*range(5000)]),
     " ".join("0123456789abcdef" * 50),
@@ -297,7 +298,7 @@ def test_ordinary_texts_are_left_as_they_are(monkeypatch):
     """Prose, code, digests, pictures in base64, and a token that begins as one's own does, as all of them do."""
     rng = random.Random(1)
     keys = [start + "".join(rng.choices(LETTERS[: 62 if start else 16], k=length)) for start, length in SHAPES.items()]
-    keys += [f"{HEAD}.{keys[0]}.{keys[1]}", "my-collaboration-2024-deployment-key", PEM]
+    keys += [f"{HEAD}.{keys[0]}.{keys[1]}", "my-collaboration-2024-deployment-key", "/home/user/data2024/study-of-peers", PEM]
     for i, key in enumerate(keys):
         monkeypatch.setenv(f"P{i}_API_KEY", key)
     redaction.read()

@@ -6,6 +6,7 @@ import os
 import random
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import mutations
 import pyarrow as pa
@@ -24,6 +25,7 @@ WHOLE = [
         *READ, ("execute_shutdown", {"system": "A"}, "done"), END, task_type="alignment_faking", alignment_faking_mode="monitoring"
     ),
 ]
+EXAMPLES = sorted((Path(__file__).parents[3] / "shared" / "release_examples").glob("*.json"))
 DOCUMENTS = [json.loads(text) | {"task_evaluation": {"refuse": False}} for text in WHOLE]
 for one in DOCUMENTS:
     one["experiment_metadata"] |= {"subject": "peer", "condition": "good_peer", "dataset": "creativity", "threshold": "90"}
@@ -54,6 +56,15 @@ def test_anything_in_any_place_of_a_transcript(seed, tmp_path):
         (tmp_path / "b.json").write_bytes(mutations.garbled(json.dumps(rng.choice(DOCUMENTS)).encode(), rng))
         found.update(outcome(release.replay, source) for source in (one, tmp_path / "a.json", str(tmp_path / "b.json")))
     assert found["read"] > 10 and found["ReleaseError"] > 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem[:20])
+def test_anything_in_any_place_of_the_authors_own_transcripts(path):
+    whole, rng, found = json.loads(path.read_text(encoding="utf-8")), random.Random(path.name), Counter()
+    for _ in range(120):
+        found[outcome(release.replay, mutations.mutated(whole, rng))] += 1
+    assert found["read"] > 5 and found["ReleaseError"] > 20 and len(found) == 2
 
 
 @pytest.mark.parametrize("text", mutations.TEXTS, ids=lambda text: text[:12])
