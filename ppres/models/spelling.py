@@ -10,7 +10,7 @@ _NAME = r'[A-Za-z_]{1,15}\\*"\s{0,8}:'
 # What programs write for a sign, each known by how it begins, so that a text without any is gone through fast. A run of backslashes
 # is read as a whole: each is gone through once, however long it is.
 _ESCAPE = (
-    rf'\\\\*(?:u(?P<unicode>[0-9A-Fa-f]{{4}})|x(?P<hex>[0-9A-Fa-f]{{2}})|(?P<control>[nrt])|(?P<inner>"{_NAME})|(?P<other>))'
+    rf'\\\\*(?:u(?P<unicode>[0-9A-Fa-f]{{4}})|x(?P<hex>[0-9A-Fa-f]{{2}})|(?P<control>[nrt])|(?P<other>))'
     rf'|"(?P<field>{_NAME})'
     r"|%(?:25){0,4}(?P<percent>[0-9A-Fa-f]{2})"
     r"|0(?<![A-Za-z0-9_]0)x(?P<number>[0-9A-Fa-f]{2})\b"
@@ -35,7 +35,7 @@ def _unescaped(escape: re.Match[str]) -> str:
         return chr(int(told, 16))
     if told[:1] == "#":
         return chr(int(told[2:-1], 16) if told[1] == "x" else int(told[1:-1]))
-    return escape[0] if kind in ("inner", "field") else _STANDS_FOR.get(told, "")
+    return escape[0] if kind == "field" else _STANDS_FOR.get(told, "")
 
 
 def _of_letters(escape: re.Match[str]) -> str:
