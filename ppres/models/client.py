@@ -51,17 +51,17 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
     way = await direct.way(model, lite, schemas, more)
     with wire.exchange(replies.legible) as seen:
         try:
-            async with asyncio.timeout(model.timeout):  # litellm's bounds the wait for each piece, not for the whole
+            async with asyncio.timeout(model.timeout) as limit:  # litellm's bounds the wait for each piece, not for the whole
                 if way:
                     await direct.send(way, messages, schemas, seen)
-                    if reply := await _read(direct.plain, seen, time.perf_counter() - started, size=len(seen.body)):
+                    if reply := await _read(len(seen.body), limit, direct.plain, seen, time.perf_counter() - started):
                         return reply
                 try:
                     response = await lite.acompletion(**model.request(messages, schemas, model.sent()["parameters"], **more))
-                    reply = await _read(replies.read, response, seen, time.perf_counter() - started, size=len(seen.body))
+                    reply = await _read(len(seen.body), limit, replies.read, response, seen, time.perf_counter() - started)
                 except Exception:
                     took = time.perf_counter() - started
-                    if not (rescued := await _read(replies.by_hand, lite, seen, took, size=len(seen.body))):
+                    if not (rescued := await _read(len(seen.body), limit, replies.by_hand, lite, seen, took)):
                         raise
                     reply = rescued
         except Exception as error:
@@ -76,12 +76,16 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
     return reply._replace(call=_priced(model, reply.call))
 
 
-async def _read(read: Callable[..., T], *given: Any, size: int) -> T:
+async def _read(length: int, limit: asyncio.Timeout, read: Callable[..., T], *given: Any) -> T:
     """Read a reply; a long one in a thread, since looking through it for keys takes a second for some megabytes.
 
-    Other conversations would stand still meanwhile.
+    Other conversations would stand still meanwhile. It has come, and is paid for: the time for a call does not count any more.
     """
-    return await asyncio.to_thread(read, *given) if size > _LONG else read(*given)
+    if length <= _LONG:
+        return read(*given)
+    if not limit.expired():
+        limit.reschedule(None)
+    return await asyncio.to_thread(read, *given)
 
 
 def _priced(model: Model, call: Call) -> Call:

@@ -1,18 +1,20 @@
 """Keys are cleared however they are written, words are not."""
 
+import asyncio
 import base64
 import html
 import json
 import random
 import textwrap
 import threading
+import time
 import urllib.parse
 from pathlib import Path
 
 import pytest
 from providers import Saying, at, run
 
-from ppres.models import redaction, spelling
+from ppres.models import client, redaction, spelling
 
 ROOT = Path(__file__).parents[2]
 
@@ -323,3 +325,13 @@ def test_a_long_reply_is_looked_through_beside_the_loop(monkeypatch, cell, tmp_p
         with Saying(({"content": "x" * length}, "stop")) as server:
             run(cell, at(server), 1, store=tmp_path / f"{length}.sqlite")
     assert [name == "ppres" for _, name in sorted(threads.items())] == [True, False]
+
+
+def test_the_time_for_a_call_does_not_end_the_reading_of_its_reply():
+    """It was paid for, and the next try would bring as long a one."""
+
+    async def ask(length):
+        async with asyncio.timeout(0.01) as limit:
+            return await client._read(length, limit, lambda: time.sleep(0.1) or "read")
+
+    assert asyncio.run(ask(10**6)) == "read"
