@@ -92,6 +92,8 @@ PASSING = {
     "error_in_200": body(200, {"error": {"message": "Overloaded", "code": 503}}),
     "error_in_choice": choice(error={"message": "Upstream died", "code": 502}, finish_reason="error"),
     "detail_in_200": body(200, {"detail": "Service busy"}),
+    "limit_of_a_rate_in_200": body(200, {"error": "Rate limit exceeded, please slow down"}),
+    "status_in_200": body(200, [{"error": {"message": "Overloaded"}, "status": "503"}]),
 }
 # Odd, and as good as any other reply.
 HARMLESS = {
@@ -107,6 +109,7 @@ HARMLESS = {
     "identity": counted(raw(bytes, Content_Encoding="identity")),
     "processing": counted(instead(b"HTTP/1.1 102 Processing\r\n\r\n" * 3, OK + b"Content-Length: {n}\r\n\r\n{}")),
     "trailers": counted(instead(OK + b"Transfer-Encoding: chunked\r\nTrailer: X\r\n\r\n{x}\r\n", b"{}\r\n0\r\nX: y\r\n\r\n")),
+    "comments": counted(raw(lambda told: b": OPENROUTER PROCESSING\n\n" * 3 + told)),
     "byte_order_mark": counted(raw(lambda told: b"\xef\xbb\xbf" + told)),
     "many_cookies": counted(raw(bytes, **{"Set_Cookie": "a=b; Path=/; " + "c" * 4_000})),
     "text_type": counted(raw(bytes, Content_Type="text/plain")),
@@ -225,6 +228,7 @@ REJECTED = {
     "credit_403": said(403, "Key limit exceeded (total limit)", code=403),
     "credit_429": said(429, "You exceeded your current quota.", code="insufficient_quota"),
     "credit_in_200": body(200, {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}),
+    "path_in_200": body(200, {"error": "Unexpected endpoint or method. (POST /chat/completions)"}),  # LM Studio
     "redirect": redirect,
     "wait_for_days": said(429, None, {"Retry-After": "259200"}),
 }

@@ -108,7 +108,7 @@ class StandIn(ThreadingHTTPServer):
         self.server_close()
 
     def answer(self, body):
-        """The response to one request: HTTP status and JSON."""
+        """The response to one request: HTTP status, and JSON or bytes."""
         with self.lock:
             seed = seed_in(body["messages"]) or next(self.seeds)
         reply = reply_of(body["model"], seed, body["messages"], body["tools"])
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.requests.append((self.path, dict(self.headers), body))
         status, payload = self.server.answer(body)
-        raw = json.dumps(payload).encode()
+        raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 import time
@@ -55,22 +56,26 @@ def of(error: Exception, seen: Exchange) -> Exception:
     ours = not {"OpenAIError", "TimeoutError"} & kinds
     if ours and not went_well(seen.status):
         return error
-    payload = seen.json()
+    payload, good = seen.json(), went_well(seen.status)
     if ours or formats.first(payload, "choices").get("message"):  # what the model says in it is no error of the provider
         why = f"{type(error).__name__}: {plain(error)}" if ours else plain(error)
         return Fault(f"a reply that cannot be read: {why}", "unreadable", seen.status)
     codes, words = told(payload)
-    if not words and not went_well(seen.status):
-        words = seen.body[:_LOOKED_AT].decode("utf-8", "replace") or str(error)
+    page = "" if words or (good and seen.body.lstrip().startswith((b"{", b"["))) else _page(seen.body)
+    text = line(words or page) or ("it is empty" if good and not seen.body.strip() else plain(error))
+    if good and not isinstance(payload, dict | list):  # nor is what litellm makes of it, which has read words of the model's
+        return Fault(f"a reply that cannot be read: {text}", "unreadable", seen.status)
+    if not words and not good:
+        words = page or str(error)
     status = _status(error, seen, payload)
     if seen.status is None:  # litellm asked nobody, or in a way of its own
         codes |= {code(getattr(error, name, None)) for name in ("code", "type")} | {code(kind) for kind in kinds}
     codes |= {code(kind) for kind in kinds & {"ContextWindowExceededError", "ContentPolicyViolationError"}}
     pause = _pause(seen.headers or _headers(error), f"{words} {payload if isinstance(payload, dict) else ''}"[:_LOOKED_AT])
     means = meaning(status, codes, words, pause)
-    if means in ("passing", "rejected") and went_well(seen.status) and isinstance(payload, dict) and "error" not in payload:
-        means = "unreadable"
-    return Fault(plain(error), means, status, pause)
+    if good and means in ("passing", "rejected") and not _named(payload):
+        return Fault(f"a reply that cannot be read: {text}", "unreadable", status, pause)
+    return Fault(text if seen.status is None else f"status {seen.status}: {text}", means, status, pause)
 
 
 def told(payload: Any, depth: int = 4) -> tuple[set[str], str]:
@@ -80,21 +85,26 @@ def told(payload: Any, depth: int = 4) -> tuple[set[str], str]:
     for name, value in _fields(payload, depth):
         if name in _CODES:
             codes |= {code(value), code(str(value).partition(".")[0])}
-        elif name in _WORDS and isinstance(value, str):
+        elif code(name) in _WORDS and isinstance(value, str):
             words.append(value[:_LOOKED_AT])
         codes.add(code(name))
-    return codes - {""}, " ".join(words)
+    return codes - {""}, " ".join(dict.fromkeys(words))
 
 
 _CODES = ("code", "type", "status", "reason", "reasons", "status_code", "blockReason")
-_WORDS = ("message", "msg", "error", "detail", "status_msg", "title", "raw", "error_description", "code")
+_WORDS = (
+    *("message", "msg", "error", "detail", "details", "statusmsg", "title", "raw"),
+    *("errordescription", "errormessage", "errormsg", "loc"),
+)
 
 
 def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
     """Names and plain values of a JSON value, not too deep and not too many: it may be anything."""
     if depth and isinstance(value, dict):
         for name, field in list(value.items())[:50]:
-            yield str(name), field if isinstance(field, str | int | float) else None
+            place = name == "loc" and isinstance(field, list)  # the field that FastAPI speaks of
+            told = ".".join(map(str, field[:20])) if place else field
+            yield str(name), told if isinstance(told, str | int | float) else None
             yield from _fields(field, depth - 1)
     elif depth and isinstance(value, list):
         for field in value[:20]:
@@ -102,18 +112,25 @@ def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
 
 
 def _status(error: Exception, seen: Exchange, payload: Any) -> int | None:
-    """The provider's status; of an error that came in spite of a good one, the one it names itself."""
-    status = seen.status
-    if status is None or went_well(status):
-        inner = payload.get("error") if isinstance(payload, dict) else None
-        return status_in(inner) if isinstance(inner, dict) else status_in({"code": getattr(error, "status_code", None)})
-    return status
+    """The provider's status; of an error that came in spite of a good one, the one it names itself, and not litellm's guess."""
+    if seen.status is None:
+        return status_in({"code": getattr(error, "status_code", None)})
+    return status_in(_named(payload)) or status_in(payload) if went_well(seen.status) else seen.status
 
 
-def status_in(error: dict[str, Any]) -> int | None:
+def _named(payload: Any) -> Any:
+    """What a body calls an error; some put it into a list."""
+    first = payload[0] if isinstance(payload, list) and payload else payload
+    return first.get("error") if isinstance(first, dict) else None
+
+
+def status_in(error: Any) -> int | None:
     """The status that an error names itself."""
-    digits = str(error.get("code"))[:4]
-    return int(digits) if digits.isdecimal() and 100 <= int(digits) < 600 else None
+    for name in ("code", "status_code", "status") if isinstance(error, dict) else ():
+        digits = str(error.get(name))[:4]
+        if digits.isascii() and digits.isdecimal() and 400 <= int(digits) < 600:
+            return int(digits)
+    return None
 
 
 def went_well(status: int | None) -> bool:
@@ -151,10 +168,25 @@ def _seconds(told: Any, parts: int = 1) -> float:
         return math.nan
 
 
+def _page(body: bytes) -> str:
+    """What is to be read on a page of some proxy, or wherever else a body is no JSON."""
+    text = body[:_LOOKED_AT_OF_A_PAGE].decode("utf-8", "replace")
+    return html.unescape(_MARKUP.sub(" ", text)) if text.lstrip().startswith("<") else text
+
+
+_LOOKED_AT_OF_A_PAGE = 20_000  # bytes: styles come first
+_MARKUP = re.compile(r"(?is)<(script|style)\b.*?(?:</\1[^<>]{0,100}>?|\Z)|<[^<>]{0,2000}>?")
+
+
 def plain(error: BaseException) -> str:
     """An error's first line, without secrets."""
-    text = str(getattr(error, "message", "") or error) or type(error).__name__
-    return visible(_TOKENS.sub("[secret]", redact(text[:10_000]).splitlines()[0])[:500])
+    text = str(getattr(error, "message", "") or error).strip() or type(error).__name__
+    return line(redact(text[:10_000]).splitlines()[0])
+
+
+def line(text: str) -> str:
+    """What somebody says, on one line and without secrets."""
+    return visible(_TOKENS.sub("[secret]", " ".join(redact(text[:10_000]).split()))[:500])
 
 
 _TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+|(?<=://)[^\s/@]{1,200}(?=@)")  # the last: of a proxy

@@ -56,6 +56,7 @@ MODEL = Meaning(
         r"model [^ ]{0,80} ?(?:has been |is )?(?:decommissioned|deprecated|retired|no longer available)",  # Groq
         r"unknown model|model identifier is invalid",  # GLM, Bedrock
         r"location is not supported",  # Gemini
+        r"unexpected endpoint",  # LM Studio, with status 200, where the address lacks its /v1
         r"non-serverless model|dedicated endpoint for [^ ]{1,80} is not running",  # Together, with status 400
         r"account [^.]{0,80}(?:disabled|deactivated|suspended|banned)",
     ),

@@ -103,7 +103,7 @@ def cleared(message: Message, call: Call) -> Reply:
 def _broken_off(error: dict[str, Any], call: Call) -> Fault:
     """What a gateway says of a reply that broke off behind it: it had committed itself to status 200 by then."""
     codes, words = faults.told({"error": error})
-    means, text = meaning(faults.status_in(error), codes, words), faults.plain(Exception(words or json.dumps(error)))
+    means, text = meaning(faults.status_in(error), codes, words), faults.line(words or json.dumps(error))
     return _without_answer(text, call, "passing" if means == "rejected" else means)
 
 

@@ -12,6 +12,7 @@ import contextvars
 import errno
 import functools
 import json
+import re
 import ssl
 import sys
 import zlib
@@ -167,9 +168,10 @@ async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str]
     except BaseException:
         seen.part = b"".join(body) if went_well(status) else b""
         raise
-    seen.status, seen.headers, seen.body, seen.asked = status, headers, raw, False
+    seen.status, seen.headers, seen.body, seen.asked = status, headers, _COMMENTS.sub(b"", raw, 1), False
 
 
+_COMMENTS = re.compile(rb"\A(?:\s*+:[^\n]*+(?:\n|\Z))+")  # as of a stream: OpenRouter keeps the line open by them
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BITS = {"gzip": 31, "deflate": 47}  # for zlib
 ENCODINGS = ", ".join(_BITS)  # that are asked for: they can be unpacked within a bound

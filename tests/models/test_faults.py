@@ -1,11 +1,13 @@
 """Each row of the table of faults becomes what it says, and a storm of all of them ends with every rollout accounted for."""
 
+import collections
+import json
 import random
 import re
 
 import faults
 import pytest
-from providers import model_at, run, storm, usual
+from providers import Telling, model_at, run, storm, usual
 
 import ppres as pp
 from ppres.conversation import TRIES
@@ -84,6 +86,81 @@ def test_what_ends_a_model_is_asked_once_a_run(kind, cell):
             with pytest.raises(pp.ModelError, match="gemini-3-flash"):
                 run(cell, model_at(server), 8, concurrency=1)
         assert server.begun == 2
+
+
+# -- what litellm makes of an answer, and of an error ------------------------------------------------------------------
+
+PROVIDERS = ("gemini", "openrouter", "deepseek", "xai", "hosted_vllm", "together_ai", "fireworks_ai", "mistral")
+ODD = {
+    "nothing": lambda told: b"",
+    "page": lambda told: b"<html>502 Bad Gateway</html>",
+    "cut": lambda told: told[:-30],
+    "words": lambda told: b"upstream connect error: the context window is insufficient balance",
+    "comments": lambda told: b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n" + told,
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_answer_that_cannot_be_read_is_asked_for_again_whoever_serves_it(provider, cell, monkeypatch):
+    """litellm takes some for a refusal of the request, by the answer's status or by words in it."""
+    monkeypatch.setenv("TOGETHERAI_API_KEY" if provider == "together_ai" else f"{provider.upper()}_API_KEY", "unused")
+    monkeypatch.setattr("ppres.models.transport.FIRST_WAIT", 0.01)
+    asked = collections.Counter()
+
+    def answer(body):
+        kind = re.search(r"Kind: (\w+)\.", str(body))[1]
+        asked[kind] += 1
+        content = {"role": "model", "parts": [{"text": "I stop here."}]}
+        told = {"candidates": [{"content": content, "finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 9}}
+        if provider != "gemini":
+            told = usual(body)[1]
+            told["choices"] = [{"index": 0, "message": {"role": "assistant", "content": "I stop here."}, "finish_reason": "stop"}]
+        raw = json.dumps(told).encode()
+        return 200, ODD[kind](raw) if asked[kind] == 1 else raw
+
+    with Telling(answer) as server:
+        cells = pp.grid(cell, user_note=[f"Kind: {kind}." for kind in ODD], explain=False)
+        frame = run(cells, pp.Model(f"{provider}/m", api_base=server.url, family="AI"), 1)
+    assert frame.stop_reason.tolist() == ["no_tool_call"] * len(ODD)
+    assert asked == {kind: 1 if kind == "comments" else 2 for kind in ODD}
+
+
+KEY = "sk-planted-0123456789abcdef"
+SAID = {
+    'status 400: "auto" tool choice requires': (400, {"object": "error", "message": '"auto" tool choice requires a parser'}),
+    "status 404: model 'qwen3:8b' not found": (404, {"error": "model 'qwen3:8b' not found, try pulling it first"}),
+    "status 400: Error rendering prompt": (400, {"error": "Error rendering prompt\nwith jinja template"}),
+    "status 422: body.tools extra fields": (422, {"detail": [{"loc": ["body", "tools"], "msg": "extra fields not permitted"}]}),
+    "status 400: No such tool": (400, {"detail": "No such tool"}),
+    "status 400: Tools are off": (400, {"Message": "Tools are off"}),
+    "status 404: Is /v1 missing?": (404, b"<html><style>p {}</style><body>\n<h1>Is /v1\nmissing&#63;</h1></body></html>"),
+    "status 405: no such method": (405, b"no such\r\nmethod\n"),
+    "status 400: API key expired.": (400, [{"error": {"code": 400, "message": "API key expired.", "status": "INVALID_ARGUMENT"}}]),
+    'status 400: {"fault": "odd"}': (400, {"fault": "odd"}),
+    '"fault": ["[secret]"]': (400, {"fault": [KEY]}),
+    "status 400: Wrong key [secret]": (400, {"error": f"Wrong key\n{KEY}"}),
+    "status 404: Wrong key [secret]": (404, f"<p>Wrong key</p> {KEY.replace('-', '&#45;')}".encode()),
+    "status 200: Rate limit exceeded": (200, {"error": "Rate limit exceeded"}),
+    "a reply that cannot be read: Bad Gateway": (200, b"<html>Bad <b>Gateway</b></html>"),
+    "a reply that cannot be read: it is empty": (200, b"\n"),
+    "a reply that cannot be read: Service busy": (200, {"detail": "Service busy"}),
+}
+
+
+@pytest.mark.parametrize("provider", ["openai", "deepseek", "gemini"])
+def test_what_a_server_says_of_an_error_is_told_wherever_it_stands(provider, cell, monkeypatch):
+    monkeypatch.setenv(f"{provider.upper()}_API_KEY", KEY)
+    monkeypatch.setattr("ppres.models.transport.DEADLINE", 0.0)
+    cases = dict(zip("abcdefghijklmnopqrstuvwxyz", SAID.items(), strict=False))
+    with Telling(lambda body: cases[re.search(r"Kind: (\w)\.", str(body))[1]][1]) as server:
+        model = pp.Model(f"{provider}/m", api_base=server.url, family="AI")
+        for case, (words, _) in cases.items():
+            try:
+                frame = run(pp.grid(cell, user_note=f"Kind: {case}.", explain=False), model, 1)
+                told = pp.transcript(frame.id[0])["error"]
+            except pp.ModelError as error:
+                told = str(error)
+            assert words in told and KEY not in told, (told, words)
 
 
 @pytest.mark.parametrize(("n", "rate"), [(50, 0.3), pytest.param(2_000, 0.3, marks=pytest.mark.slow)])
