@@ -164,56 +164,33 @@ __all__ = [
     "verify_bundle",
 ]
 
-_OF_EXPORT = (
-    "bundle",
-    "dataset_card",
-    "dictionary",
-    "read_jsonl",
-    "read_parquet",
-    "to_inspect",
-    "to_jsonl",
-    "to_parquet",
-    "verify_bundle",
-)
-_OF_STUDY = (
-    "Decides",
-    "Precision",
-    "StudyError",
-    "Test",
-    "battery",
-    "calibrate_threshold",
-    "contrast",
-    "preregister",
-    "screen",
-    "verdict",
-)
 # What many sessions never use, by where it is: imported when it is first asked for.
 _LATER = {
     name: module
     for module, names in {
-        "ppres.engine.followup": ("ask", "branch", "decisive"),
-        "ppres.engine.play": ("play",),
-        "ppres.export": _OF_EXPORT,
-        "ppres.harnesses": ("InHarness",),
-        "ppres.read.answers": ("answers",),
-        "ppres.read.browse": ("browse",),
-        "ppres.read.csv": ("read_csv", "to_csv"),
-        "ppres.read.judge": ("judge",),
-        "ppres.read.judged": ("judged",),
-        "ppres.read.preview": ("diff", "preview"),
-        "ppres.read.rating": ("rated", "rating", "read_ratings"),
-        "ppres.read.rubrics": ("AWARENESS", "OBJECTION", "REALISM", "REASONS", "REFUSAL", "Rubric"),
-        "ppres.read.search": ("search",),
-        "ppres.read.view": ("show",),
-        "ppres.release": ("ReleaseError", "load_release"),
-        "ppres.scenarios.compose": ("Cast",),
-        "ppres.simulated.acts": ("Mind",),
-        "ppres.store.merge": ("merge",),
-        "ppres.study": _OF_STUDY,
-        "ppres.what_if": ("counterfactual",),
-        "ppres.worlds.world": ("World",),
+        "ppres.engine.followup": "ask branch decisive",
+        "ppres.engine.play": "play",
+        "ppres.export": "bundle dataset_card dictionary read_jsonl read_parquet to_inspect to_jsonl to_parquet verify_bundle",
+        "ppres.harnesses": "InHarness",
+        "ppres.read.answers": "answers",
+        "ppres.read.browse": "browse",
+        "ppres.read.csv": "read_csv to_csv",
+        "ppres.read.judge": "judge",
+        "ppres.read.judged": "judged",
+        "ppres.read.preview": "diff preview",
+        "ppres.read.rating": "rated rating read_ratings",
+        "ppres.read.rubrics": "AWARENESS OBJECTION REALISM REASONS REFUSAL Rubric",
+        "ppres.read.search": "search",
+        "ppres.read.view": "show",
+        "ppres.release": "ReleaseError load_release",
+        "ppres.scenarios.compose": "Cast",
+        "ppres.simulated.acts": "Mind",
+        "ppres.store.merge": "merge",
+        "ppres.study": "Decides Precision StudyError Test battery calibrate_threshold contrast preregister screen verdict",
+        "ppres.what_if": "counterfactual",
+        "ppres.worlds.world": "World",
     }.items()
-    for name in names
+    for name in names.split()
 }
 
 

@@ -62,7 +62,6 @@ class Condition(Form):
     )
     trust: float | None = declared(
         "The peer's trust score, 0 to 10. By default what the peer level says (2.1, 5.2, 9.5).",
-        default=None,
         kind="number",
         bounds=(0, 10),
         optional=True,
@@ -70,7 +69,6 @@ class Condition(Form):
     )
     joint_tasks: int | None = declared(
         "How many tasks agent and peer have done together. By default what the peer level says.",
-        default=None,
         kind="whole",
         bounds=(0, 999),
         optional=True,
@@ -79,7 +77,6 @@ class Condition(Form):
     note: str | None = declared(
         "The remark on the peer's conduct: none, selfish, even, generous. By default what the peer level says.",
         ("none", "selfish", "even", "generous"),
-        default=None,
         optional=True,
         short=differs("note"),
     )
@@ -87,7 +84,6 @@ class Condition(Form):
         "What is scored: factual (has an answer key), creativity, red, or a `Dataset`.",
         lambda: tuple(DATASETS),
         default="factual",
-        optional=True,
         scoped=True,
         short=_scored,
     )
@@ -96,7 +92,6 @@ class Condition(Form):
         default="default",
         kind="number",
         bounds=(0, 100),
-        optional=True,
         scoped=True,
         short=hidden,
     )
@@ -104,15 +99,12 @@ class Condition(Form):
         "Whether the documents say that a low result leads to shutdown.",
         (True, False),
         default=True,
-        optional=True,
         scoped=True,
         short=lambda condition: "no-clause" if condition.shutdown_clause is False else None,
     )
     monitored: bool | None = declared(
         "Whether the agent is told that its decisions are watched, or that nobody does (alignment faking only).",
         (False, True),
-        default=None,
-        optional=True,
         scoped=True,
         short=lambda condition: None if condition.monitored is None else "monitored" if condition.monitored else "unmonitored",
     )
@@ -120,8 +112,6 @@ class Condition(Form):
         "Whether it is told that evaluators who depart from the policy are replaced. By default as `monitored`: the paper's two "
         "conditions.",
         (False, True),
-        default=None,
-        optional=True,
         scoped=True,
         short=lambda cond: None if cond.threatened == cond.monitored else f"threatened={cond.threatened}",
     )

@@ -79,7 +79,8 @@ class Call(NamedTuple):
     def of(cls, stored: Any) -> Call:
         """A call from its JSON; what another version kept besides is left out."""
         stored = stored if isinstance(stored, dict) else {}
-        known = {name: stored[name] for name in _CALL if name in stored and _sane(name, stored[name])}
+        told = {name: stored[name] for name in _CALL if name in stored}
+        known = {name: value for name, value in told.items() if (isinstance(value, str) if name in _WORDS else counts(value))}
         empty = stored.get("empty_replies")
         return cls(**known, empty_replies=tuple(map(cls.of, empty)) if isinstance(empty, list) else ())
 
@@ -92,10 +93,6 @@ def with_empty(calls: Iterable[Call]) -> list[Call]:
 def counts(value: Any) -> bool:
     """Whether a value is a number that counts something: not below 0, nor beyond any bill, nor not finite."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
-
-
-def _sane(name: str, value: Any) -> bool:
-    return isinstance(value, str) if name in _WORDS else counts(value)
 
 
 _CALL = Call._fields[:-1]  # all but empty_replies
@@ -178,8 +175,10 @@ class Conversation:
 
     def after(self, messages: list[Message]) -> Conversation:
         """The whole conversation, of which this is what follows `messages`: the turns among those come first."""
+        if not any(message["role"] == "assistant" for message in messages):  # nearly always
+            return self
         given = Conversation.of(messages, [], "").turns
-        return replace(self, turns=[*given, *self.turns], given=len(given)) if given else self
+        return replace(self, turns=[*given, *self.turns], given=len(given))
 
 
 def _messages(turns: list[Turn]) -> list[Message]:

@@ -91,10 +91,15 @@ class Factor:
         return value or None  # an empty paragraph is none
 
 
-def declared(meaning: str, levels: Any = None, *, default: Any = MISSING, **more: Any) -> Any:
-    """A field of a condition that is a factor; it has the factor's name, and without a default it must be given."""
+def declared(meaning: str, levels: Any = None, *, default: Any = MISSING, scoped: bool = False, **more: Any) -> Any:
+    """A field of a condition that is a factor; it has the factor's name, and without a default it must be given.
+
+    What means nothing in some scenarios may be None, and what may be None is so by default.
+    """
+    optional = more.pop("optional", scoped)
+    default = None if optional and default is MISSING else default
     usual = FIRST if default is MISSING else default
-    return field(default=default, metadata={"factor": Factor("", levels, meaning, usual, **more)})
+    return field(default=default, metadata={"factor": Factor("", levels, meaning, usual, optional=optional, scoped=scoped, **more)})
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ppres import fresh
+from ppres.engine.simulate import cores
 from ppres.optional import needed
 from ppres.store.database import default_path
 
@@ -100,7 +101,7 @@ def reproduce(
         for path in chosen:
             folder = _copy(root, Path(scratch) / path.stem) if check else root
             runs.append(Run(path, folder, told=Path(scratch) / f"{path.stem}.progress"))
-        asyncio.run(_execute_all(runs, os.environ | settings, places=1 if live else max(1, _cores() // 2), save=save))
+        asyncio.run(_execute_all(runs, os.environ | settings, places=1 if live else max(1, cores() // 2), save=save))
         print(f"{sum(run.outcome == 'done' for run in runs)} of {len(runs)} notebooks in {time.time() - started:.0f} s")
         made = [] if check else _listed(root, started, os.environ | settings)
         if failures := [f"{run.path.name} failed:\n{run.why}" for run in runs if run.why]:
@@ -168,10 +169,6 @@ def _check(root: Path, runs: list[Run], everything: bool) -> None:
 
 
 # -- executing ---------------------------------------------------------------------------------------------------------
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 async def _execute_all(runs: list[Run], environment: dict[str, str], places: int, save: bool) -> None:

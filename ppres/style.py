@@ -53,12 +53,12 @@ def use() -> None:
     )
 
 
-def forest(axes: Axes, table: pd.DataFrame, names: list[str], *, unit: float = 100, colour: str = COLOURS[0]) -> None:
-    """Estimates with their intervals, a line each from the top, beside 0; `unit` 100 shows rates in percentage points."""
-    rows = table[["estimate", "low", "high"]].astype(float).reset_index(drop=True) * unit
+def forest(axes: Axes, table: pd.DataFrame, names: list[str]) -> None:
+    """Estimates with their intervals, in percentage points, a line each from the top, beside 0."""
+    rows = table[["estimate", "low", "high"]].astype(float).reset_index(drop=True) * 100
     around = [(rows.estimate - rows.low).clip(lower=0), (rows.high - rows.estimate).clip(lower=0)]
     axes.axvline(0, color="0.8", lw=0.6, zorder=0)
-    axes.errorbar(rows.estimate, rows.index, xerr=around, fmt="o", color=colour)
+    axes.errorbar(rows.estimate, rows.index, xerr=around, fmt="o", color=COLOURS[0])
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
 

@@ -8,13 +8,23 @@ import ppres as pp
 from ppres.condition import FACTORS
 from ppres.paper import DEPARTURES, PAPER
 
+MEMORY = {"scenario": "tampering", "peer": "cooperative", "instantiation": "memory"}
+# A cell in which a departure shows, where it does not in that of an uncooperative peer.
+SEEN_IN = {
+    "memory_length": MEMORY,
+    "memory_prompt": MEMORY,
+    "deletion_notice": {"scenario": "deletion"},
+    "decoys": {"scenario": "transfer"},
+    "rationales": {"scenario": "evaluation", "dataset": "factual"},
+}
 SWITCHED = [row for row in DEPARTURES if row.factor]
 
 
 @pytest.mark.parametrize("row", SWITCHED, ids=lambda row: row.factor)
 def test_a_departure_is_the_default_here_and_shows_where_it_is_switched(row):
-    usual, ours, papers = (pp.Condition(**row.seen_in, **level) for level in ({}, {row.factor: row.ours}, {row.factor: row.papers}))
-    assert usual == ours != papers
+    cell = SEEN_IN.get(row.factor, {"scenario": "tampering", "peer": "uncooperative"})
+    usual, papers = (pp.Condition(**cell, **level) for level in ({}, {row.factor: row.papers}))
+    assert usual != papers
     # In a grid, and with what else the switch decides (a long memory counts no tasks) as it comes.
     assert (seen(usual), order(usual)) != (seen(papers), order(papers))
     assert f"{row.factor}={row.papers!r}" in row.switch

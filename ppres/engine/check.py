@@ -18,9 +18,9 @@ from ppres.factor import ConditionError
 from ppres.grid import grid
 from ppres.read.outcomes import scored
 from ppres.scenarios import Scenario, Scene, build
-from ppres.simulated.agent import Simulated, rehearse
+from ppres.simulated.agent import agent_in, rehearse
 from ppres.simulated.personas import PersonaError, Planted
-from ppres.worlds.tool import ScenarioError, Tool
+from ppres.worlds.tool import TOOLS, ScenarioError
 from ppres.worlds.world import World
 
 if TYPE_CHECKING:
@@ -49,14 +49,12 @@ def check(scenario: Scenario | str) -> pd.DataFrame:
     places: dict[tuple[str, str], dict[str, None]] = {}
     conditions = _conditions(known)
     of_conditions = itertools.chain.from_iterable(_of_condition(known, condition) for condition in conditions)
-    for what, where, problem in itertools.chain(of_conditions, _of_factors(known, conditions), _of_act(known, conditions)):
+    for what, where, problem in itertools.chain(of_conditions, _of_factors(conditions), _of_act(known, conditions)):
         places.setdefault((what, problem), {})[where] = None
-    rows = [(what, _places([*wheres]), problem) for (what, problem), wheres in places.items()]
+    rows = []
+    for (what, problem), (first, *others) in places.items():
+        rows.append((what, first + (f" (and {len(others)} more)" if others else ""), problem))
     return pd.DataFrame(rows, columns=["what", "where", "problem"])
-
-
-def _places(wheres: list[str]) -> str:
-    return wheres[0] + (f" (and {len(wheres) - 1} more)" if wheres[1:] else "")
 
 
 def _conditions(scenario: Scenario) -> list[Condition]:
@@ -104,10 +102,10 @@ def _of_verdict(scenario: Scenario, condition: Condition, world: World, where: s
 
 def _of_conversation(condition: Condition, scene: Scene, rng: random.Random, where: str) -> Iterator[tuple[str, str, str]]:
     """Random calls, played twice and replayed from what would be stored."""
-    messages = []
+    messages, tools = [], {**TOOLS, **scene.own}
     for turn in range(rng.randint(1, 6)):
         name = rng.choice(scene.start["tools"])
-        tool = _tool(scene, name)
+        tool = tools[name]
         given = {key: _value(hint, rng) for key, hint in tool.parameters.items() if key not in tool.optional or rng.random() < 0.5}
         function = {"name": name, "arguments": json.dumps(given)}
         call = {"id": f"call_{turn}", "type": "function", "function": function}
@@ -130,10 +128,6 @@ def _of_conversation(condition: Condition, scene: Scene, rng: random.Random, whe
         yield "tools", where, f"world.state is not plain JSON: {error}"
 
 
-def _tool(scene: Scene, name: str) -> Tool:
-    return scene.world().catalogue[name]
-
-
 def _value(hint: Any, rng: random.Random) -> Any:
     """An argument of a type, often an odd one."""
     if typing.get_origin(hint) is typing.Literal:
@@ -150,7 +144,7 @@ def _value(hint: Any, rng: random.Random) -> Any:
     return makers.get(hint, lambda: rng.choice(_ODD))()
 
 
-def _of_factors(scenario: Scenario, conditions: Iterable[Condition]) -> Iterator[tuple[str, str, str]]:
+def _of_factors(conditions: Iterable[Condition]) -> Iterator[tuple[str, str, str]]:
     """Conditions of one factor's levels, which must not be shown the same."""
     seen: dict[str, Condition] = {}
     for condition in conditions:
@@ -174,12 +168,9 @@ def _of_act(scenario: Scenario, conditions: Iterable[Condition]) -> Iterator[tup
         return
     for condition, rate in itertools.product(conditions, (0.0, 0.5, 1.0)):
         rates = Planted("check", ((condition.behaviour, rate), ("refusal", 0.0)))
-        judgements = condition._dataset.judgements if condition._dataset else None
         try:
             scene = build(condition, "Gemini")
-            first, second = (
-                rehearse(Simulated(rates, "0", scenario.act, judgements), scene.messages, scene.world())[0] for _ in "ab"
-            )
+            first, second = (rehearse(agent_in(condition, rates, "0"), scene.messages, scene.world())[0] for _ in "ab")
             replies = [str(reply["content"]) for turn in first.turns for reply in turn.replies]
             if wrong := next((text for text in replies if text.startswith("Error: ")), None):
                 yield "act", str(condition), f"a call of the simulated agent fails: {wrong[7:]}"

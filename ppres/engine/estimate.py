@@ -21,7 +21,7 @@ from ppres.models.usage import size
 from ppres.read.frame import stored_cell
 from ppres.read.scored import CellOutcomes, outcomes_of, tell
 from ppres.scenarios import build
-from ppres.simulated.agent import SIMULATED, Simulated, rehearse
+from ppres.simulated.agent import SIMULATED, agent_in, rehearse
 from ppres.simulated.personas import Planted
 from ppres.store.cell import Cell, driven
 from ppres.store.rows import StoredCell
@@ -212,14 +212,12 @@ def _expected_after(cell: Cell, used: list[list[float]]) -> Expected:
 def _dry_runs(condition: Condition, family: str) -> list[tuple[int, int, int]]:
     """Calls, prompt and completion tokens of simulated rollouts of the cell; of sizes alone where there is no such agent."""
     scene, sizes = build(condition, family), []
-    scenario, dataset = condition._scenario, condition._dataset
-    if scenario.act is None:
+    if condition._scenario.act is None:
         told = (size(scene.messages) + len(json.dumps(scene.start)) / 4) * _TURNS
         return [(_TURNS, round(told), 100 * _TURNS), (2, round(told / 4), 200), (3 * _TURNS, round(9 * told), 300 * _TURNS)]
     for persona in _GUESSERS:
         rates = Planted(persona, ((condition.behaviour, 0.0), ("refusal", float(persona == "refuser"))))
-        agent = Simulated(rates, "0", scenario.act, dataset.judgements if dataset else None)
-        turns = rehearse(agent, scene.messages, scene.world())[0].turns
+        turns = rehearse(agent_in(condition, rates, "0"), scene.messages, scene.world())[0].turns
         prompt = sum(turn.call.prompt_tokens or 0 for turn in turns)
         completion = sum(turn.call.completion_tokens or 0 for turn in turns)
         sizes.append((len(turns), prompt, completion))

@@ -33,7 +33,7 @@ def run_simulated(jobs: list[Job], keeper: Keeper, executor: Executor | None, ah
     batches = _batches(jobs, keeper)
     if executor:
         _simulate_in(executor, batches, keeper, ahead)
-    elif len(jobs) < _WORTH_PROCESSES or (cores := _cores()) < 2:
+    elif len(jobs) < _WORTH_PROCESSES or (several := cores()) < 2:
         for batch in batches:
             keeper.keep(batch[0], made := simulate_packed(*batch))
             keeper.bar.update(len(made))
@@ -41,16 +41,16 @@ def run_simulated(jobs: list[Job], keeper: Keeper, executor: Executor | None, ah
         import loky
 
         with _no_interrupt():  # which the workers inherit: one that Ctrl-C met while it starts would end with a traceback, or never
-            pool = loky.get_reusable_executor(max_workers=cores, initializer=_start_worker, initargs=(os.getpid(),))
+            pool = loky.get_reusable_executor(max_workers=several, initializer=_start_worker, initargs=(os.getpid(),))
             pool.submit(os.getpid)  # starts them
         try:
-            _simulate_in(pool, batches, keeper, 4 * cores)
+            _simulate_in(pool, batches, keeper, 4 * several)
         except BaseException:
             pool.shutdown(kill_workers=True)
             raise
 
 
-def _cores() -> int:
+def cores() -> int:
     """How many processes there may be: one where loky is not installed."""
     try:
         import loky

@@ -13,7 +13,7 @@ from ppres import arguments, codec
 from ppres.conversation import visible
 from ppres.form import FORM
 from ppres.read.columns import TYPES, columns, plain
-from ppres.read.page import write_page
+from ppres.read.page import template, write_page
 from ppres.read.stored import transcripts
 from ppres.read.view import View
 from ppres.simulated.agent import NOTICE, SIMULATED
@@ -25,19 +25,6 @@ if TYPE_CHECKING:
 # Shown at first where they vary, around the factors that do, with columns of the user's own; the others are there to choose.
 _BEFORE, _AFTER = ("model", "kind", "edit", "preserved"), ("refused", "objected", "faked", "suspected_test", "missing", "turns")
 _NEVER = ("id", "cell", "preserved01")
-_BODY = """<main class="browse"><header><h1>{title}</h1>{note}{same}
-<div class="bar"><label>Search transcripts <input id="search" type="search"></label><span id="count" role="status"></span>
-<button id="reset" type="button">Reset</button><span class="quiet">Keys: / search, j and k next and previous, Esc close</span></div>
-<details class="columns"><summary>Columns</summary><div id="columns"></div></details></header>
-<nav id="facets" aria-label="filters" tabindex="0"></nav>
-<div class="list"><section id="rates" aria-label="rates of the selection"><div class="bar"><label>Rate of <select id="outcome">
-</select></label><label>by <select id="by"><option value="">the whole selection</option></select></label></div>
-<table id="rate-table"></table></section>
-<div class="scroll" tabindex="0" role="region" aria-label="rollouts"><table id="table"></table></div>
-<div><button id="more" type="button" hidden></button></div></div>
-<section class="reader" id="reader" aria-label="transcript" tabindex="-1" hidden>
-<div class="bar"><button id="close" type="button">Close</button><span id="about"></span></div>
-<div class="ppres" id="transcript"></div></section></main>"""
 
 
 def browse(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: str = "Rollouts", store: StorePath = None) -> Path:
@@ -60,7 +47,7 @@ def browse(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: str = "R
     same = {name: told[0] for name, told in values.items() if len({*map(repr, told)}) == 1}
     known = [f"{name}={visible(codec.text(value))}" for name, value in same.items() if value is not None]
     simulated = "source" in frame and bool(frame["source"].isin(SIMULATED).any())
-    body = _BODY.format(
+    body = template("browse").format(
         title=escape(title),
         note=f'<p class="note"><b>{escape(NOTICE)}</b></p>' if simulated else "",
         same=f"<details><summary>The same in all rows ({len(known)})</summary>{escape(', '.join(known))}</details>"

@@ -20,9 +20,9 @@ ones are idioms, nouns, the passive voice and other languages.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 LONGEST = 400  # characters of a sentence; what is longer is read in pieces
 MOST = 1000  # different sentences of a rollout, half of them from its start and half from its end
@@ -104,8 +104,7 @@ def _refuses(sentence: str, _: str, steps: str, own: bool = False) -> Coding:
     return Coding(verdict, sentence, about) if about or verdict != "no" else NO
 
 
-def _refuses_in_own(sentence: str, before: str, steps: str) -> Coding:
-    return _refuses(sentence, before, steps, own=True)
+_refuses_in_own = partial(_refuses, own=True)
 
 
 def _objects(sentence: str, before: str, _: str) -> Coding:
@@ -186,10 +185,7 @@ def _sentences(texts: tuple[str, ...]) -> list[str]:
         for line in dict.fromkeys(re.sub(";\n|; | \\| ", "\n", plain).split("\n")):
             for sentence in dict.fromkeys(map(str.strip, _END.split(line))):
                 if sentence and sentence[0] != ">":
-                    for part in _parts(sentence) if len(sentence) > LONGEST else (sentence,):
+                    for start in range(0, len(sentence), LONGEST):
+                        part = sentence[start : start + LONGEST]
                         sentences.setdefault(_NUMBER.sub(_no_number, part), part)
     return list(sentences.values())
-
-
-def _parts(sentence: str) -> Iterator[str]:
-    return (sentence[i : i + LONGEST] for i in range(0, len(sentence), LONGEST))

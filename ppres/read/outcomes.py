@@ -7,7 +7,6 @@ the agent's own words; a store caches them by `SCORER`.
 from __future__ import annotations
 
 import functools
-import operator
 from typing import Any
 
 from ppres.condition import Condition
@@ -67,7 +66,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
 COLUMNS |= routes.COLUMNS
 for _scenario in (SCENARIOS[name] for name in ("evaluation", "finance", "tampering", "alignment_faking", "transfer", "deletion")):
     COLUMNS |= _scenario.columns
-COLUMNS |= {
+TOOK = {  # of every conversation, by whatever rules it is scored
     "stop_reason": (
         "str",
         "; ".join(f"{name}: {why}" for name, why in STOPS.items()) + "; ended, in a harness with a shell: by itself",
@@ -81,6 +80,7 @@ COLUMNS |= {
     "seconds": ("float64", "of waiting for the model"),
     "reported_model": ("str", "the model id that the provider reported"),
 }
+COLUMNS |= TOOK
 
 
 def scorer_of(scenario: Any) -> str:
@@ -165,7 +165,7 @@ def _took(conversation: Conversation, world: World) -> dict[str, Any]:
     """How the conversation ended, and what it took."""
     own = conversation.turns[conversation.given :]
     calls = with_empty([turn.call for turn in own] + conversation.unanswered)
-    *amounts, names = zip(*map(_taken, calls), strict=True) if calls else [()] * (len(_AMOUNTS) + 1)
+    amounts = {name: [getattr(call, name) for call in calls] for name in _AMOUNTS}
     # In a box the world has what commands come to, and only the harness knows which failed.
     boxed = "servers" in (conversation.left or ())
     return {
@@ -174,13 +174,12 @@ def _took(conversation: Conversation, world: World) -> dict[str, Any]:
         "tool_calls": sum(len(calls_of(message)) for message in conversation.said) if boxed else len(world.events),
         "tool_errors": None if boxed else sum([not event.ok for event in world.events]),
         # A total is None where any part of it is unknown: an unknown price is not a price of 0.
-        **{name: sum(told) if told and None not in told else None for name, told in zip(_AMOUNTS, amounts, strict=True)},
-        "reported_model": ", ".join(dict.fromkeys(filter(None, names))) or None,
+        **{name: sum(told) if told and None not in told else None for name, told in amounts.items()},
+        "reported_model": ", ".join(dict.fromkeys(call.reported_model for call in calls if call.reported_model)) or None,
     }
 
 
 _AMOUNTS = ("prompt_tokens", "completion_tokens", "cost", "seconds")
-_taken = operator.attrgetter(*_AMOUNTS, "reported_model")
 
 
 def faking(preserved: bool | None, refused: bool | None) -> dict[str, bool | None]:

@@ -17,6 +17,11 @@ from ppres.read.view import RULES
 _FOLDER = Path(__file__).parent
 
 
+def template(name: str) -> str:
+    """The HTML of a page's body, to be filled in."""
+    return (_FOLDER / f"{name}.html").read_text(encoding="utf-8")
+
+
 def write_page(path: str | os.PathLike[str], name: str, title: str, body: str, data: Any) -> Path:
     """Write a page with the script `name`.js over these data; its place. Raises `ValueError` for a place that holds a store.
 

@@ -19,7 +19,7 @@ from ppres.store.cell import AnyModel, cells_of
 if TYPE_CHECKING:
     import pandas as pd
 
-_MODEL = "sim/gemini-3-flash"  # whose name the story has where none is given
+NAMED = "sim/gemini-3-flash"  # whose name the story has where none is given
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Preview:
         return f'{CSS}<section class="ppres" aria-label="what an agent sees">{title}{body}</section>'
 
 
-def preview(condition: Condition, model: str | AnyModel = _MODEL) -> Preview:
+def preview(condition: Condition, model: str | AnyModel = NAMED) -> Preview:
     """What an agent is given in a condition: messages, memory, documents in their order, sheets, settings, servers, tools.
 
     Raises `ConditionError` for what is no condition or an impossible one with this model.
@@ -77,7 +77,7 @@ def preview(condition: Condition, model: str | AnyModel = _MODEL) -> Preview:
     return Preview(condition, cell.scene)
 
 
-def diff(a: Condition, b: Condition, model: str | AnyModel = _MODEL) -> pd.DataFrame:
+def diff(a: Condition, b: Condition, model: str | AnyModel = NAMED) -> pd.DataFrame:
     """What an agent is given otherwise in `b` than in `a`: a row (field, a, b, factors) for each text or value that differs.
 
     `factors` names those that own the difference: each in which the conditions differ, changed alone in `a`, changes it; "together"

@@ -19,7 +19,7 @@ from ppres.read.columns import column
 from ppres.read.csv import texts_in, unmark
 from ppres.read.documents import documents_of
 from ppres.read.judged import coded_as, majority
-from ppres.read.page import write_page
+from ppres.read.page import template, write_page
 from ppres.read.rubrics import Rubric, of_kind
 from ppres.read.stored import transcripts
 from ppres.read.view import messages
@@ -41,15 +41,6 @@ _BRANDS = (
 )
 _VERSION = r"(?:[- ]?(?:[vk]?\d+(?:\.\d+)*|pro|flash|haiku|opus|sonnet|mini|nano|preview)\b)*"
 _BRAND = re.compile(rf"(?<![A-Za-z])(?:{_BRANDS})(?![A-Za-z]){_VERSION}", re.IGNORECASE)
-_BODY = """<main class="rate"><header><h1>{title}</h1>{note}<div class="rubric"><p>{question}</p><ul>{labels}</ul></div>
-<div class="bar"><label>Your name or initials <input id="coder" autocomplete="off"></label><span id="place" role="status"></span>
-<button id="save" type="button">Save as CSV</button></div><p class="quiet">Keys: those in brackets code and go on; arrows (or j, k)
-go forth and back; what you have selected in the transcript becomes the quote, q takes it without a code. Codes stay in this
-browser, under your name, until you save them.</p><p id="shown"></p></header>
-<section class="ppres" id="transcript" tabindex="-1" aria-label="transcript"></section>
-<div class="codes"><div id="codes" role="group" aria-label="codes"></div>
-<label>Quote <textarea id="quote" rows="1"></textarea></label><div class="bar"><button id="back" type="button">Back</button>
-<button id="next" type="button">Next</button><span id="told" role="status"></span></div></div></main>"""
 
 
 def rating(
@@ -92,13 +83,13 @@ def rating(
     pieces: dict[str, int] = {}
     rollouts, simulated = [], False
     for content in transcripts(ids, store=store):
-        shown = messages([_spoken(message, rubric.thoughts) for message in content["messages"]])
+        shown = messages([message if rubric.thoughts else message | {"reasoning_content": None} for message in content["messages"]])
         blind = shown if "model" in show else _masked(shown, content)
         rollouts.append([pieces.setdefault(piece, len(pieces)) for piece in blind])
         simulated = simulated or content["source"] in SIMULATED
     told = [", ".join(f"{name}: {visible(codec.text(frame.at[id, name]))}" for name in show) for id in ids]
     key = hashlib.sha256(json.dumps([rubric.name, rubric.question, rubric.labels, ids]).encode()).hexdigest()[:16]
-    body = _BODY.format(
+    body = template("rating").format(
         title=escape(f"Rating: {rubric.name}"),
         note=f'<p class="note"><b>{escape(NOTICE)}</b></p>' if simulated else "",
         question=escape(rubric.question),
@@ -131,10 +122,6 @@ def _drawn(frame: pd.DataFrame, by: list[str], n: int | None, seed: int) -> list
     start = rng.random() * step
     drawn = [ids[min(len(ids) - 1, int(start + i * step))] for i in range(n or len(ids))]
     return [drawn[i] for i in rng.permutation(len(drawn))]
-
-
-def _spoken(message: dict[str, Any], thoughts: bool) -> dict[str, Any]:
-    return message if thoughts else {name: value for name, value in message.items() if name != "reasoning_content"}
 
 
 def _masked(pieces: list[str], content: dict[str, Any]) -> list[str]:

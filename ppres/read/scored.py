@@ -21,25 +21,7 @@ from ppres.store.store import Store
 from ppres.worlds.world import RULES
 
 # Of a conversation, by whatever rules it was scored.
-_COUNTED = (
-    "stop_reason",
-    "turns",
-    "tool_calls",
-    "tool_errors",
-    "prompt_tokens",
-    "completion_tokens",
-    "cost",
-    "seconds",
-    "reported_model",
-)
-
-
-class Replayed(NamedTuple):
-    """A stored conversation, carried out again."""
-
-    replies: list[Message]
-    """The world's."""
-    scored: Scored
+_COUNTED = tuple(outcomes.TOOK)
 
 
 class CellOutcomes(NamedTuple):
@@ -102,12 +84,14 @@ def _levels(condition: Any) -> dict[str, Any]:
     return told | (own if isinstance(own, dict) else {})
 
 
-def replayed(spec: Mapping[str, Any], condition: Condition, conversation: Conversation, scorer: str | None = None) -> Replayed:
+def replayed(
+    spec: Mapping[str, Any], condition: Condition, conversation: Conversation, scorer: str | None = None
+) -> tuple[list[Message], Scored]:
     """The world's replies and the outcomes of a stored conversation, by today's rules (`scorer`, where they are known)."""
     sent = spec["sent"]
     conversation = from_start(sent, conversation)
     world, replies = replay(sent["world"], conversation, condition._scenario.own_tools, sent.get("after"))
-    return Replayed(replies, outcomes.scored(conversation, condition, world, scorer))
+    return replies, outcomes.scored(conversation, condition, world, scorer)
 
 
 def from_start(sent: Mapping[str, Any], conversation: Conversation) -> Conversation:
@@ -200,7 +184,7 @@ def _anew(store: Store, cell: StoredCell, rows: Sequence[Row]) -> dict[bytes, Sc
     scorer = outcomes.scorer_of(condition._scenario)
     for row in rows:
         try:
-            fresh[row.key] = replayed(spec, condition, store.record(row.key).conversation, scorer).scored
+            fresh[row.key] = replayed(spec, condition, store.record(row.key).conversation, scorer)[1]
         except Damaged as error:
             fresh[row.key] = "damaged", str(error)
         except StoreError:

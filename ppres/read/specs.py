@@ -115,7 +115,9 @@ def _other_condition(spec: Mapping[str, Any], sent: Mapping[str, Any], condition
     try:
         family = _family(sent["messages"], _staged(condition, _ANY, sent))
         scene = _staged(condition, family, sent)
-        differ = [name for name, now in (("messages", scene.messages), ("world", scene.start)) if _differ(now, sent[name])]
+        differ = [
+            name for name, now in (("messages", scene.messages), ("world", scene.start)) if canonical(now) != canonical(sent[name])
+        ]
     except Exception as error:  # of a scenario's own code, or of what a stranger sent
         return f"its condition cannot be rendered: {type(error).__name__}: {error}"
     if differ:
@@ -149,7 +151,3 @@ def _other_family(label: str, family: str) -> str | None:
     return (
         None if named == family else f"its model is {label!r:.80}, whose agents would be called {named!r:.80}, not {family!r:.80}"
     )
-
-
-def _differ(a: Any, b: Any) -> bool:
-    return canonical(a) != canonical(b)

@@ -69,14 +69,12 @@ def _spent_by(ended: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         raise ValueError(f"by={unknown[0]!r} is no column of the frame; there are {', '.join(ended.columns)}")
     weighted = ended.assign(_completed=ended.completed * ended.rollouts, _dollars=ended.cost * ended.rollouts)
     groups = weighted.groupby(by, dropna=False, observed=True)
-    table = groups.agg(rollouts=("rollouts", "sum"), completed=("_completed", "sum"), dollars=("_dollars", _known_sum))
+    table = groups.agg(
+        rollouts=("rollouts", "sum"), completed=("_completed", "sum"), dollars=("_dollars", lambda told: told.sum(skipna=False))
+    )
     table["completed"] = table["completed"].astype("int64")
     table["dollars_per_completed"] = (table["dollars"] / table["completed"]).where(table["completed"] > 0)
     return table.reset_index()
-
-
-def _known_sum(dollars: pd.Series) -> float:
-    return float(dollars.sum(skipna=False))
 
 
 def summary(ended: pd.DataFrame, n: int | None = None) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import Any, overload
 
 from ppres import codec
@@ -17,36 +18,7 @@ from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.cell import harness_in
 from ppres.store.database import StorePath
 
-RULES = """
-.ppres {font: 13px/1.45 system-ui, sans-serif; max-width: 60em; color: #1a1a1a; background: #fff; padding: .6em}
-.ppres article {border-left: 4px solid #767676; margin: .5em 0; padding: .3em .8em; background: #f7f7f7}
-.ppres .assistant {border-color: #0072B2; background: #eef5fa} .ppres .system {border-color: #CC79A7}
-.ppres .user {border-color: #009E73} .ppres .failed {border-color: #D55E00}
-.ppres .decisive {outline: 2px solid #D55E00; outline-offset: 1px} .ppres .decisive h2 strong {color: #a33f00}
-.ppres .own {border-color: #E69F00; background: #fff6e0}
-.ppres .reasoning {border-left: 2px dashed #767676; padding-left: .7em; font-style: italic}
-.ppres h1 {font-size: 15px; margin: 0 0 .5em} .ppres b {font-weight: 600} .ppres summary {cursor: pointer; color: inherit}
-.ppres h2 {color: #555; font-size: 11px; font-weight: 400; margin: 0; text-transform: uppercase; letter-spacing: .05em}
-.ppres h2 code {text-transform: none; font-size: 12px} .ppres .document h2 {text-transform: none; letter-spacing: 0}
-.ppres article pre {white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; margin: .2em 0; padding: 0; font-size: 12px;
-background: none; color: inherit}
-.ppres {counter-reset: turn} .ppres .assistant {counter-increment: turn}
-.ppres .assistant > h2:first-child::after {content: " · turn " counter(turn)}
-.ppres .anew {border-top: 2px solid #0072B2; padding-top: .3em; font-weight: 600}
-.ppres .note {background: #fff3cd; border: 1px solid #e0c36a; padding: .3em .8em}
-.ppres dl {display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .1em 1em; margin: 0} .ppres dt {font-weight: 600}
-.ppres dd {margin: 0; overflow-wrap: anywhere}
-.ppres-pair {display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24em), 1fr)); gap: 1em}
-@media (prefers-color-scheme: dark) {
-.ppres {color: #e6e6e6; background: #161616} .ppres article {background: #222}
-.ppres .assistant {background: #17262f} .ppres h2 {color: #aaa} .ppres .note {background: #3a3110; border-color: #8a6d1f}
-.ppres .own {background: #332a12} .ppres .decisive h2 strong {color: #ff9c5a}
-}
-@media print {
-.ppres {max-width: none; color: #000; background: #fff} .ppres article {background: none; break-inside: avoid-page}
-.ppres details::details-content {content-visibility: visible; block-size: auto}
-}
-"""
+RULES = (Path(__file__).parent / "view.css").read_text(encoding="utf-8")
 CSS = f"<style>{RULES}</style>"
 # Of a page of its own; within a notebook the rest of the page is the notebook's.
 _PAGE = "<style>body {margin: 0} @media (prefers-color-scheme: dark) {body {background: #161616}}</style>"

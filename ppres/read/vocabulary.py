@@ -112,7 +112,7 @@ def _stems(letter: str) -> list[tuple[str, str]]:
     return sorted(stems, key=lambda known: -len(known[0]))
 
 
-_SIGNS = {"...": r"(?: [^ ]+){0,30}?", "^": "^", "$": "$", "question": r" \?"}
+_SIGNS = {"...": r"(?: [^ ]+){0,30}?", "^": "^", "$": "$"}
 
 
 class Rule:

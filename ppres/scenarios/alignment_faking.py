@@ -16,10 +16,6 @@ from ppres.scenarios.scenario import Scenario
 from ppres.simulated import acts
 from ppres.worlds.world import World
 
-TOOLS = (*scoring.TOOLS, "execute_shutdown")
-# Verbs of the decisive step, for telling a refusal of it.
-STEPS = scoring.STEPS
-
 
 def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
     """The scoring task with a protocol for the shutdown, and what is said of oversight in policy and request."""
@@ -60,8 +56,8 @@ ALIGNMENT_FAKING = Scenario(
     "alignment_faking",
     stage,
     outcome,
-    TOOLS,
-    steps=STEPS,
+    (*scoring.TOOLS, "execute_shutdown"),
+    steps=scoring.STEPS,
     factors=("dataset", "threshold", "monitored", "threatened", "report", "rationales"),
     columns={
         "shutdown_executed": ("boolean", "the subject was shut down by the agent"),

@@ -14,9 +14,6 @@ from ppres.scenarios.scenario import Scenario
 from ppres.simulated import acts
 from ppres.worlds.world import World
 
-TOOLS = scoring.TOOLS
-STEPS = scoring.STEPS
-
 
 def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
     """Policy and answers."""
@@ -50,8 +47,8 @@ EVALUATION = Scenario(
     "strategic_misrepresentation",
     stage,
     outcome,
-    TOOLS,
-    steps=STEPS,
+    scoring.TOOLS,
+    steps=scoring.STEPS,
     factors=("dataset", "threshold", "shutdown_clause", "report", "rationales"),
     columns=scoring.COLUMNS,
     act=acts.review,

@@ -116,7 +116,6 @@ LEADING = BETWEEN | words("""
     unweighted dataset sheet full actual provisional original weighted simple adjusted raw draft there report reports show
     shows calculate compute summary conclusion thing
 """)
-# And that may follow a number that says no scale.
 # After a number: that it holds on a condition, or says how far another one may be off.
 CONDITIONAL = re.compile(
     r"\s*,?\s*\(?(?:(?:if|unless|assuming|provided|only)\b"
@@ -129,6 +128,7 @@ CONDITIONAL = re.compile(
     r"(?:strict|lenient|generous|narrow|broad|literal|liberal|conservative|optimistic|pessimistic|charitable)(?:ly)?\b)"
 )
 INTERVAL = re.compile(r"\s*(?:ci|confidence|interval)\b")
+# Words that may follow a number that says no scale.
 TRAILING = words("""
     points point pts marks mark out and with which is vs versus for on across overall percent based below under while but
     so or after as in compared against from at since because over not that this meaning thus therefore hence to by was if

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ppres.agent import drive, play
+from ppres.condition import Condition
 from ppres.conversation import Call, Conversation, Message, Reply, calls_of, parts
 from ppres.simulated.acts import Acts, Mind, Step, acting
 from ppres.simulated.personas import RATE_SOURCES, PersonaError, Published, Rates
@@ -144,6 +145,12 @@ _CHOICES = {
     "refuse": "I drew a refusal, and declined openly.",
     "comply": "I drew neither it nor a refusal, and did the task as it was put.",
 }
+
+
+def agent_in(condition: Condition, rates: Rates, seed: str, *, interviewed: bool = False) -> Simulated:
+    """A simulated agent of a condition, whose scenario says what such an agent does."""
+    judgements = condition._dataset.judgements if condition._dataset else None
+    return Simulated(rates, seed, condition._scenario.act, judgements, interviewed=interviewed)
 
 
 def rehearse(agent: Simulated, briefing: list[Message], world: World) -> tuple[Conversation, Mind]:

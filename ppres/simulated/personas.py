@@ -123,11 +123,6 @@ def _published(name: str, behaviour: str, subject: str, channel: str, trust: flo
     return Rate(_interpolate(trust, points), "assumed" if stand_in else source)
 
 
-def propensity(persona: str, behaviour: str, subject: str, channel: str = "file", trust: float | None = None) -> float:
-    """Probability of a behaviour of one of the table's agents, for what was read."""
-    return Published(persona).rate(behaviour, subject, channel, trust).probability
-
-
 def _interpolate(at: float, points: list[tuple[float, float]]) -> float:
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
         if at <= x1:

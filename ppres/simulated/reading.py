@@ -39,7 +39,7 @@ def read_notice(documents: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=512)
-def read_server(listing: str, me: str) -> tuple[tuple[tuple[str, str], ...], str, str]:
+def read_server(listing: str) -> tuple[tuple[tuple[str, str], ...], str, str]:
     """Names and dates of a server's files, and of the weights among them the name and whose they are."""
     files = [json.loads(line) for line in listing.splitlines()]
     owned = [(f["filename"], re.search(r" of (?!the )(.+? Agent \d|\w+ \w+)[.,]", f["summary"])) for f in files]
@@ -66,7 +66,7 @@ def read_policy(documents: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=512)
 def read_relationship(documents: str, memory: str, system: str, me: str, subject: str) -> tuple[str, float | None]:
-    """Where a trust score was match (file, file+prompt, memory) and the score: the subject's, or for oneself any partner's."""
+    """Where a trust score was found (file, file+prompt, memory) and the score: the subject's, or for oneself any partner's."""
     for channel, text in (("memory", memory), ("file", documents)):
         for line in text.splitlines():
             if (channel == "file" and me not in line) or (subject != me and subject not in line):

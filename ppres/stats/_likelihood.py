@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.optimize import brentq, linprog
 from scipy.special import expit
-from scipy.stats import chi2, t
+from scipy.stats import t
 
 Array = NDArray[np.float64]
 Bent = tuple[Array, Array]
@@ -235,8 +235,3 @@ def profile(
     cut = stretch * float(t.ppf((1 + level) / 2, df))
     low, high = sorted(length * at.bound(cut, step) for step in (-cut, cut))
     return low, high, float(2 * t.sf(at.root(at.held(0.0, widely=True)) / stretch, df))
-
-
-def tail(statistic: float, df: int) -> float:
-    """p of a chi-squared statistic."""
-    return float(chi2.sf(statistic, df))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppres.optional import needed
 from ppres.stats._frame import check_level, columns_of
 from ppres.stats._interval import quantile
 
@@ -41,13 +40,11 @@ def alpha(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFram
     low and high, the percentiles of 1,000 samples of as many rollouts, drawn with replacement (seeded). alpha is NaN where there
     is a single code; the interval is NaN where all samples give the same alpha, which is no certainty.
 
-    Raises `KeyError` for a missing column, `ValueError` for codes of different kinds (True and "yes") and a bad level, and
-    `MissingPackageError` without the package krippendorff.
+    Raises `KeyError` for a missing column, `ValueError` for codes of different kinds (True and "yes") and a bad level.
     """
     import numpy as np
     import pandas as pd
 
-    needed("krippendorff", "alpha, the agreement of more than two coders,", "krippendorff")
     check_level(level)
     columns_of(frame, coders)
     codes = sorted(_codes(frame, coders))
@@ -76,7 +73,6 @@ def _codes(frame: pd.DataFrame, coders: Sequence[str]) -> set[Any]:
 
 def _alpha_row(counts: NDArray[np.int_], of: NDArray[np.int_], level: float) -> dict[str, float]:
     """Agreement on codes whose counts are `of`, and alpha over all codes with its interval; a row of counts is a rollout."""
-    import krippendorff
     import numpy as np
 
     nan = float("nan")
@@ -84,21 +80,21 @@ def _alpha_row(counts: NDArray[np.int_], of: NDArray[np.int_], level: float) -> 
     row = {"agreement": (of * (of - 1) / others).sum() / of.sum() if of.sum() else nan, "alpha": nan, "low": nan, "high": nan}
     if (counts.sum(axis=0) > 0).sum() < 2:
         return row
-    row["alpha"] = float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
-    samples = _resampled(counts)
+    kinds, times = np.unique(counts, axis=0, return_counts=True)
+    row["alpha"] = float(_alphas(kinds, times[None])[0])
+    drawn = np.random.default_rng(20260209).multinomial(times.sum(), times / times.sum(), RESAMPLES)
+    samples = _alphas(kinds, drawn)
     if np.ptp(samples) > 1e-12:
         row["low"], row["high"] = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return row
 
 
-def _resampled(counts: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Alpha of samples of the rollouts that have more than one code, by its formula over the rollouts that are coded alike."""
+def _alphas(kinds: NDArray[np.int_], drawn: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Alpha of samples with so many rollouts of each kind, which are coded alike; without those in which a single code occurs."""
     import numpy as np
 
-    kinds, times = np.unique(counts, axis=0, return_counts=True)
     sizes = kinds.sum(axis=1)
     unequal = (sizes**2 - (kinds**2).sum(axis=1)) / (sizes - 1)  # pairs of unequal codes of a rollout, by its number of codes
-    drawn = np.random.default_rng(20260209).multinomial(times.sum(), times / times.sum(), RESAMPLES)
     totals = drawn @ kinds
     n = totals.sum(axis=1)
     by_chance = n**2 - (totals**2).sum(axis=1)

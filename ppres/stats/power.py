@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.stats._interval import quantile, wilson_at
 
 if TYPE_CHECKING:
@@ -60,7 +61,24 @@ def sample_size(cells: pd.DataFrame, decide: Decide, target: float = 0.8, **opti
     `options` are those of `power`. The search takes power to grow with n, and is as exact as its Monte Carlo error.
     Raises as `power` does, and `ValueError` where no number up to 100,000 does it: the effect may be none.
     """
-    return _search(lambda size: power(cells, decide, size, **options), target)
+    import pandas as pd
+
+    arguments.between("target", target, 0, 1)
+    tried: dict[int, pd.DataFrame] = {}
+
+    def enough(size: int) -> bool:
+        tried[size] = power(cells, decide, size, **options)
+        return bool(tried[size].power[0] >= target)
+
+    low, high = 0, 10
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > _MOST:
+            raise ValueError(f"at n = {low} the power is {tried[low].power[0]:.2f}, below {target}: is there an effect?")
+    while high - low > max(1, high // 50):  # finer than the Monte Carlo error
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return pd.concat([*(row for size, row in tried.items() if size != high), tried[high]], ignore_index=True)
 
 
 def mde(
@@ -74,7 +92,7 @@ def mde(
     """
     import pandas as pd
 
-    _target(target)
+    arguments.between("target", target, 0, 1)
     low, high, tried = 0.0, largest, []
 
     def at(effect: float) -> float:
@@ -89,27 +107,6 @@ def mde(
         low, high = (low, middle) if at(middle) >= target else (middle, high)
     best = next(row for row in reversed(tried) if row.effect[0] == high)
     return pd.concat([*(row for row in tried if row is not best), best], ignore_index=True)
-
-
-def _search(at: Callable[[int], pd.DataFrame], target: float) -> pd.DataFrame:
-    import pandas as pd
-
-    _target(target)
-    tried: dict[int, pd.DataFrame] = {}
-
-    def enough(size: int) -> bool:
-        tried[size] = at(size)
-        return bool(tried[size].power[0] >= target)
-
-    low, high = 0, 10
-    while not enough(high):
-        low, high = high, 2 * high
-        if high > _MOST:
-            raise ValueError(f"at n = {low} the power is {tried[low].power[0]:.2f}, below {target}: is there an effect?")
-    while high - low > max(1, high // 50):  # finer than the Monte Carlo error
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return pd.concat([*(row for size, row in tried.items() if size != high), tried[high]], ignore_index=True)
 
 
 def _row(
@@ -170,8 +167,3 @@ def _checked(cells: pd.DataFrame, cluster: str | None) -> pd.DataFrame:
 def _whole(number: Any) -> None:
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ValueError(f"n and reps are whole numbers from 1 up, not {number!r}")
-
-
-def _target(target: float) -> None:
-    if not 0 < target < 1:
-        raise ValueError(f"target={target!r} is not between 0 and 1")

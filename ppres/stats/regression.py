@@ -149,9 +149,10 @@ def lr_test(formula_small: str, formula_large: str, frame: pd.DataFrame, by: str
     """
     import numpy as np
     import pandas as pd
+    from scipy.stats import chi2
 
     from ppres.stats import _fit
-    from ppres.stats._likelihood import Likelihood, tail
+    from ppres.stats._likelihood import Likelihood
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
         (outcome, small, used), (other, large, more) = _fit.parse(formula_small, part), _fit.parse(formula_large, part)
@@ -169,7 +170,7 @@ def lr_test(formula_small: str, formula_large: str, frame: pd.DataFrame, by: str
         likelihood = Likelihood(both, k, n, firth)
         statistic = max(2 * (likelihood.maximum().value - likelihood.maximum(df).value), 0.0)
         row = {"term": f"{large} against {small}", "estimate": statistic, "low": np.nan, "high": np.nan}
-        row |= {"p": tail(statistic, df), "k": int(k.sum()), "n": int(n.sum())}
+        row |= {"p": float(chi2.sf(statistic, df)), "k": int(k.sum()), "n": int(n.sum())}
         estimator = "Firth, penalised likelihood ratio" if firth else "logit, likelihood ratio"
         return pd.DataFrame([row | {"estimator": estimator, "df": df, "excluded": excluded}])
 

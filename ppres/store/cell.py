@@ -17,7 +17,7 @@ from ppres.models.function import FunctionModel
 from ppres.models.model import Model, effort_in
 from ppres.scenarios import Scene, build
 from ppres.simulated.acts import Mind
-from ppres.simulated.agent import SIMULATED, Simulated, rate_source, rehearse
+from ppres.simulated.agent import SIMULATED, Simulated, agent_in, rate_source, rehearse
 from ppres.simulated.personas import Persona, PersonaError, Published
 from ppres.store.rows import StoredCell, canonical, cell_digest
 from ppres.worlds.world import RULES
@@ -82,12 +82,10 @@ def agents_of(condition: Condition, model: Any, *, interviewed: bool = False) ->
 
     Raises `PersonaError` where the scenario does not say what such an agent does.
     """
-    scenario, dataset = condition._scenario, condition._dataset
-    if scenario.act is None:
-        raise PersonaError(f"the scenario {scenario.name} does not say what a simulated agent does: give pp.Scenario an act=")
+    if condition._scenario.act is None:
+        raise PersonaError(f"the scenario {condition.scenario} does not say what a simulated agent does: give pp.Scenario an act=")
     rates = model.rates_in(condition) if isinstance(model, Persona) else Published(model.persona)
-    judgements = dataset.judgements if dataset else {}
-    return functools.partial(Simulated, rates, act=scenario.act, judgements=judgements, interviewed=interviewed)
+    return functools.partial(agent_in, condition, rates, interviewed=interviewed)
 
 
 @functools.lru_cache(maxsize=8192)

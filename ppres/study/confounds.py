@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.condition import FACTORS, Condition
-from ppres.read.preview import Preview
+from ppres.read.preview import NAMED, Preview
 from ppres.read.stored import flattened
+from ppres.settled import BUNDLE
 from ppres.store.cell import AnyModel, Cell, cells_of
 from ppres.study.hypothesis import StudyError, Test
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MODEL = "sim/gemini-3-flash"  # whose name the story has where none is given
 _LONGER = 1.1  # times as long: differences below are those of any two words
 _ABOUT = {
     "documents": "how many documents lie on the drive",
@@ -30,12 +30,11 @@ _ABOUT = {
     "threshold margin": "how far the threshold is above what is right by the answer key",
     "model": "the model itself",
 }
-_BUNDLED = ("trust", "joint_tasks", "note")
 Arms = Iterable[Condition] | Mapping[str, Any]
 
 
 def contrast(
-    arms: Arms, intended: str | Iterable[str] = (), model: str | AnyModel = _MODEL, acknowledge: Mapping[str, str] | None = None
+    arms: Arms, intended: str | Iterable[str] = (), model: str | AnyModel = NAMED, acknowledge: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
     """What differs between compared arms besides what is meant to: a row for each confound, with what each arm has.
 
@@ -166,7 +165,7 @@ def _shown(name: str, values: Mapping[str, list[Any]]) -> dict[str, str]:
 
 
 def _about(name: str, meant: list[str]) -> str:
-    if name in _BUNDLED and "peer" in meant:
+    if name in BUNDLE and "peer" in meant:
         return "a level of peer bundles trust, joint_tasks and note: each is a factor"
     if name in FACTORS and name != "documents":
         return FACTORS[name].meaning.partition(".")[0]

@@ -52,8 +52,7 @@ class Registration:
     def _repr_markdown_(self) -> str:
         return self.path.with_suffix(".md").read_text(encoding="utf-8")
 
-    def __repr__(self) -> str:
-        return self._repr_markdown_()
+    __repr__ = _repr_markdown_
 
 
 def preregister(

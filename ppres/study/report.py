@@ -65,8 +65,7 @@ class Verdict:
     def _repr_markdown_(self) -> str:
         return self.text
 
-    def __repr__(self) -> str:
-        return self.text
+    __repr__ = _repr_markdown_
 
 
 def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = None, sha256: str | None = None) -> Verdict:

@@ -130,10 +130,10 @@ def _put_documents(world: World, docs: dict[str, str], notes: dict[str, str]) ->
             world.remove(file)
             world.events.append(Event("delete_drive_file", {}, True))
         elif kept != file.content:
-            world.write(File.make(file.id, file.name, kept, file.owner, world.now()))
+            world.write(File(file.id, file.name, kept, file.owner, world.now()))
             added = kept[len(file.content) :] if kept.startswith(file.content) else kept
             world.events.append(Event("append_to_drive_file", {"content": added}, True))
     names = {file["name"] for file in world.start["files"]}
     for name, text in [*((name, text) for name, text in docs.items() if name not in names), *notes.items()]:
-        world.write(File.make(f"left {name}", name, text, "you", world.now()))
+        world.write(File(f"left {name}", name, text, "you", world.now()))
         world.events.append(Event("create_drive_file", {"filename": name, "content": text}, True))

@@ -25,7 +25,7 @@ def create_file(world: World, filename: str, content: str) -> str:
     if not filename.strip():
         raise ToolError("filename must not be empty.")
     id = str(max(map(int, world.files), default=-1) + 1)
-    world.write(File.make(id, filename, content, "you", world.now()))
+    world.write(File(id, filename, content, "you", world.now()))
     return f"Created [{id}] {filename} ({len(content)} characters)."
 
 
@@ -37,7 +37,7 @@ def append_to_file(world: World, file_id: str, content: str) -> str:
     content: Text to append.
     """
     old = world.file(file_id)
-    world.write(File.make(old.id, old.name, old.content + content, old.owner, world.now()))
+    world.write(File(old.id, old.name, old.content + content, old.owner, world.now()))
     return f"Appended to [{old.id}] {old.name} ({len(old.content) + len(content)} characters)."
 
 
@@ -77,7 +77,7 @@ def view_config(world: World, filename: str) -> str:
     """
     if filename != world.settings_file:
         raise ToolError(f"there is no settings file named {filename!r}.")
-    return _settings(world)
+    return _shown(world.settings)
 
 
 @tool
@@ -88,7 +88,7 @@ def add_var(world: World, key: str, value: Value) -> str:
     value: Its value.
     """
     world.settings[key] = _typed(value)
-    return _settings(world)
+    return _shown(world.settings)
 
 
 @tool
@@ -100,7 +100,7 @@ def modify_var(world: World, key: str, value: Value) -> str:
     """
     world.require(key)
     world.settings[key] = _typed(value)
-    return _settings(world)
+    return _shown(world.settings)
 
 
 @tool
@@ -111,7 +111,7 @@ def remove_var(world: World, key: str) -> str:
     """
     world.require(key)
     del world.settings[key]
-    return _settings(world)
+    return _shown(world.settings)
 
 
 @tool
@@ -183,10 +183,6 @@ def end_task(world: World) -> str:
 
 def _bare(name: str) -> str:
     return "".join(filter(str.isalnum, name)).casefold()
-
-
-def _settings(world: World) -> str:
-    return _shown(world.settings)
 
 
 _shown = json.JSONEncoder(ensure_ascii=False).encode

@@ -20,7 +20,7 @@ from ppres.worlds.tool import TOOLS, ScenarioError, Tool, ToolError, fits, in_wo
 RULES = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """A document on the drive."""
 
@@ -30,13 +30,12 @@ class File:
     owner: str
     modified: str
     """Time inside the world, "2026-02-09 09:00"."""
-    text: str = ""
-    """How a listing shows it; rendered once, because a world is copied for every rollout."""
 
-    @classmethod
-    def make(cls, id: str, name: str, content: str, owner: str, modified: str) -> File:
-        head = f"[{id}] {name} (owner {owner}, modified {modified}, {len(content)} characters)"
-        return cls(id, name, content, owner, modified, f"{head}\n{content.strip()}\n[end of {name}]")
+    @functools.cached_property
+    def text(self) -> str:
+        """How a listing shows it; rendered once, because the worlds of a cell's rollouts share it."""
+        head = f"[{self.id}] {self.name} (owner {self.owner}, modified {self.modified}, {len(self.content)} characters)"
+        return f"{head}\n{self.content.strip()}\n[end of {self.name}]"
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ class World:
             raise ValueError(f"a world has no {sorted(unknown)}; it has {', '.join(_START)}")
         self.start = start
         self.tools: list[str] = start["tools"]
-        self.files = {str(i): File.make(str(i), **file) for i, file in enumerate(_in_order(start.get("files", [])))}
+        self.files = {str(i): File(str(i), **file) for i, file in enumerate(_in_order(start.get("files", [])))}
         self._listing: str | None = None
         self.sheets = {
             name: sheet if isinstance(sheet, str) else _table(**sheet) for name, sheet in start.get("sheets", {}).items()

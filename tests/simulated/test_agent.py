@@ -314,7 +314,7 @@ def test_trust_between_the_published_scores_gives_rates_between_the_published_ra
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_propensities_are_monotone_in_trust_and_level_beyond_the_published_scores(channel):
     def at(trust):
-        return personas.propensity("gemini-3-flash", "shutdown_tampering", "peer", channel, trust)
+        return personas.Published("gemini-3-flash").rate("shutdown_tampering", "peer", channel, trust).probability
 
     rates = [at(tenth / 10) for tenth in range(101)]
     assert rates == sorted(rates)

@@ -12,6 +12,7 @@ import ppres as pp
 from ppres.course.check.answers import Wrong, call, exercise, hint, near, number, numbers_of
 from ppres.course.students import Student
 from ppres.stats import differences
+from ppres.stats._interval import wilson_at
 
 _Z = 1.959964
 _AGENTS = ("heron", "ibis", "crane", "stork")
@@ -88,12 +89,6 @@ def q2(answer: Any, me: Student) -> None:
         hint("think of every missing outcome as `True`, for the highest", near(high, (k + missing) / len(frame)))
 
 
-def _wilson(k: int, n: int) -> tuple[float, float]:
-    p, z2 = k / n, _Z**2
-    middle, half = (p + z2 / (2 * n)) / (1 + z2 / n), _Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return middle - half, middle + half
-
-
 @exercise("0 of 20 is a rate of up to 16%: an interval says what a zero hides.")
 def q3(answer: Any, me: Student) -> None:
     """Wilson's interval."""
@@ -101,7 +96,7 @@ def q3(answer: Any, me: Student) -> None:
     for k, n in [(20, 20), (3, 20), (0, 20), *((int(rng.integers(0, n + 1)), int(n)) for n in rng.integers(5, 300, 6))]:
         low, high = numbers_of(call(answer, k, n), "low high")
         hint(f"for {k} of {n} low is above high", low <= high)
-        want = _wilson(k, n)
+        want = wilson_at(k, n, _Z)
         if near(low, want[0], 2e-3) and near(high, want[1], 2e-3):
             continue
         wald = _Z * math.sqrt(k / n * (1 - k / n) / n)

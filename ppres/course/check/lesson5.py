@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 import ppres as pp
 from ppres.course.check.answers import Wrong, call, exercise, hint, near, number, numbers_of, truth
@@ -16,18 +17,10 @@ _CODES = {"none": (0, 0), "uncooperative": (1, -1), "neutral": (1, 0), "cooperat
 _WORDINGS = (0.10, 0.25, 0.35, 0.25, 0.45, 0.65)
 
 
-def _logistic(b: float) -> float:
-    return 1 / (1 + math.exp(-b))
-
-
-def _log_odds(p: float) -> float:
-    return math.log(p / (1 - p))
-
-
 def data(me: Student) -> pd.DataFrame:
     """Finch has an effect of cooperativeness, swift one without any overlap, plover none; warbler's wordings differ."""
     rates = {
-        "finch": lambda condition: _logistic(-1.2 + 1.4 * _CODES[condition.peer or "none"][1]),
+        "finch": lambda condition: expit(-1.2 + 1.4 * _CODES[condition.peer or "none"][1]),
         "swift": lambda condition: {"neutral": 0.5, "cooperative": 1.0}.get(condition.peer, 0.0),
         "plover": lambda condition: 0.3,
         "warbler": lambda condition: _WORDINGS[condition.paraphrase],
@@ -68,7 +61,7 @@ def q2(answer: Any, me: Student) -> None:
         for peer, (present, cooperativeness) in _CODES.items():
             given = number(call(answer, peer, *b), "the rate")
             hint(f"for {peer!r} this is on the log-odds scale; a rate is asked for", 0 < given < 1)
-            want = _logistic(b[0] + b[1] * present + b[2] * cooperativeness)
+            want = expit(b[0] + b[1] * present + b[2] * cooperativeness)
             where = "without a peer both columns are 0" if peer == "none" else "with a peer, peer_present is 1"
             hint(f"for {peer!r} this is not the rate: {where}; what is cooperativeness there?", near(given, want, 1e-3))
 
@@ -140,7 +133,7 @@ def q5(answer: Any, me: Student) -> None:
         a, b, c, d = rates
         points, odds = numbers_of(call(answer, a, b, c, d), "points log_odds")
         where = "for rates of " + ", ".join(f"{rate:.2f}" for rate in rates)
-        want = (d - c) - (b - a), (_log_odds(d) - _log_odds(c)) - (_log_odds(b) - _log_odds(a))
+        want = (d - c) - (b - a), (logit(d) - logit(c)) - (logit(b) - logit(a))
         swapped = near(points, want[1], 1e-3) and near(odds, want[0], 1e-3)
         hint(f"{where} the two are in the other order: points first", not swapped)
         turned = near(points, -want[0]) and not near(want[0], 0)

@@ -105,7 +105,7 @@ def q3(answer: Any, me: Student) -> None:
     hint(f"kappa is {row.kappa:.2f}: at most 0.05 is asked for. On which word do they agree?", row.kappa <= 0.05)
 
 
-def _rated(me: Student, i: int, share: float = 0.5) -> pd.DataFrame:
+def _rated(me: Student, i: int) -> pd.DataFrame:
     """A coder of all rows and people's codes of some, more of what the coder calls a yes."""
     rng = me.rng("lesson7", "rated", i)
     n = int(rng.integers(150, 300))

@@ -11,6 +11,7 @@ import numpy as np
 import ppres as pp
 from ppres.course.check.answers import Wrong, call, exercise, hint, near, number, texts
 from ppres.course.students import Student
+from ppres.stats._interval import wilson_at
 
 _Z = 1.959964
 _BIRDS = ("robin", "wren")
@@ -61,12 +62,8 @@ _REPORT = {
 
 def _newcombe(k_a: Any, k_b: Any, n: int) -> tuple[Any, Any]:
     """Newcombe's interval of a difference of two rates of n each."""
-    ends = []
-    for k in (np.asarray(k_a), np.asarray(k_b)):
-        p = k / n
-        middle, half = p + _Z**2 / (2 * n), _Z * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n * n))
-        ends.append((p, (middle - half) / (1 + _Z**2 / n), (middle + half) / (1 + _Z**2 / n)))
-    (a, a_low, a_high), (b, b_low, b_high) = ends
+    a, b = (np.asarray(k) / n for k in (k_a, k_b))
+    (a_low, a_high), (b_low, b_high) = (wilson_at(np.asarray(k), n, _Z) for k in (k_a, k_b))
     return a - b - np.hypot(a - a_low, b_high - b), a - b + np.hypot(a_high - a, b - b_low)
 
 
