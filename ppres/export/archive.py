@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import platform
@@ -90,6 +92,8 @@ def bundle(
 def _within(path: Path) -> list[tuple[Path, str]]:
     """A file, or those of a folder, with their names in the bundle. Raises `ValueError` for one that may hold a key."""
     if path.is_dir():
+        if linked := next((folder for folder in sorted(path.rglob("*")) if folder.is_symlink() and folder.is_dir()), None):
+            raise ValueError(f"{linked} is a link to a folder, of which nothing would be packed: name that folder itself")
         files = [(file, file.relative_to(path.parent).as_posix()) for file in sorted(path.rglob("*")) if file.is_file()]
         if away := next((file for file, _ in files if not file.resolve().is_relative_to(path.resolve())), None):
             raise ValueError(f"{away} is a link to a file outside of {path}: name that file itself, or take the link away")
@@ -105,12 +109,25 @@ def _within(path: Path) -> list[tuple[Path, str]]:
     return files
 
 
-def _has_a_secret(raw: bytes) -> bool:
-    """Whether a secret of the environment stands in a file, as text of any encoding that programs write."""
-    texts = [raw.decode("utf-8", "replace")]
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        texts.append(raw.decode("utf-16", "replace"))
-    return any(redaction.redact(text) != text for text in texts)
+def _has_a_secret(raw: bytes, depth: int = 2) -> bool:
+    """Whether a secret of the environment stands in a file, as text of any encoding that programs write, or packed."""
+    text = raw.replace(b"\0", b"").decode("utf-8", "replace")  # as in UTF-16 and UTF-32
+    return redaction.redact(text) != text or (depth > 0 and any(_has_a_secret(part, depth - 1) for part in _packed(raw)))
+
+
+def _packed(raw: bytes) -> Iterator[bytes]:
+    """What is packed in a file by gzip or as a zip archive. Raises `ValueError` for what unpacks to too much to be looked at."""
+    if raw.startswith(b"\x1f\x8b"):
+        unpacker = zlib.decompressobj(wbits=31)
+        with contextlib.suppress(zlib.error):  # of what only begins so
+            yield unpacker.decompress(raw, _MOST)
+            if unpacker.unconsumed_tail:
+                raise ValueError(f"what a packed file holds is looked through for keys up to {_MOST} bytes, and one has more")
+    elif zipfile.is_zipfile(io.BytesIO(raw)):
+        with contextlib.suppress(*_UNREADABLE, NotImplementedError), zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            for member in archive.infolist():
+                with archive.open(member) as packed:
+                    yield packed.read(_MOST)
 
 
 def _write(place: Path, members: list[tuple[Path, str]]) -> None:

@@ -15,7 +15,7 @@ from ppres.read.columns import whole
 from ppres.read.documents import documents_of
 from ppres.store.cell import harness_in
 from ppres.store.database import StorePath
-from ppres.store.errors import StoreError
+from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import unpack
 from ppres.store.store import Store
 
@@ -71,6 +71,8 @@ def search(
     with Store(store) as opened:
         look, last, seen = _Look(opened, finder, roles), 0, set[str]()
         while chunk := opened.query(_ROLLOUTS, last, _CHUNK):
+            if chunk[-1][0] <= last:
+                raise Damaged(f"{opened.path} is damaged: its rollouts are out of order. To do: restore the file from a backup")
             last = chunk[-1][0]
             for _, key, cell, packed in chunk:
                 id = key.hex()[:16]

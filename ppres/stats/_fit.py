@@ -25,6 +25,7 @@ from ppres.stats._likelihood import Array, Likelihood, Peak, profile
 from ppres.stats._sandwich import wald
 
 probability = expit  # of log odds
+TRUE, KNOWN = "rows that are true", "rows that are known"  # columns beside a user's own, which have other names
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def aggregate(frame: pd.DataFrame, outcome: str, used: list[str], cluster: str |
             raise ValueError(
                 f"{name!r} is infinite in {infinite} rows, which a model cannot use: leave them out, or give them a number"
             )
-    cells = frame.loc[known, groups].assign(_k=true[known].astype(int), _n=1)
+    cells = frame.loc[known, groups].copy()
+    cells[[TRUE, KNOWN]] = np.column_stack([true[known], known[known]]).astype(int)
     cells = cells.groupby(groups, sort=True, observed=True).sum().reset_index() if groups else cells.sum().to_frame().T
     return cells, int((~known).sum())
 
@@ -206,7 +208,7 @@ def design(formula: str, frame: pd.DataFrame, cluster: str | None = None) -> Des
     cells, excluded = aggregate(frame, outcome, used, cluster)
     x, info = matrix(right, cells)
     q, r = np.linalg.qr(x)
-    likelihood = Likelihood(q, cells["_k"].to_numpy(dtype=float), cells["_n"].to_numpy(dtype=float))
+    likelihood = Likelihood(q, cells[TRUE].to_numpy(dtype=float), cells[KNOWN].to_numpy(dtype=float))
     codes = pd.factorize(cells[cluster])[0] if cluster else None
     return Design(likelihood, np.linalg.inv(r), list(info.column_names), cells[used], codes, info, excluded)
 

@@ -49,13 +49,18 @@ def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> li
 
 
 def say_pooled(frame: pd.DataFrame, names: Iterable[str]) -> None:
-    """Warn where rows that differ in kind or edit are counted together: the condition of a branch is its parent's."""
+    """Warn where rows are counted together that differ in kind or edit, in which a branch has its parent's, or are of one rollout."""
     used = {*names}
     pooled = [name for name in ("kind", "edit") if name in frame.columns and name not in used and frame[name].nunique() > 1]
     if pooled:
         several = " and ".join(f"{name}s" for name in pooled)
         text = f"rows of several {several} are counted together, though a branch has the condition columns of its parent"
         warnings.warn(f"{text}: take those of one, or group by {pooled[-1]!r}", stacklevel=4)
+    if "id" in frame.columns and not frame["id"].is_unique:
+        apart = ["id", *(name for name in used - {"id"} if name in frame.columns)]
+        if again := int(frame.loc[frame["id"].notna(), apart].duplicated().sum()):
+            text = f"{again} rows have the id of another row that is counted with them, as if there were so many rollouts more"
+            warnings.warn(f"{text}: frame.drop_duplicates('id'), or group by what tells them apart", stacklevel=4)
 
 
 def check_names(keys: list[str], columns: Iterable[str]) -> None:

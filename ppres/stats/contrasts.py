@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -119,12 +120,12 @@ def _cells(
     frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, float], rows_of: dict[Cell, Rows]
 ) -> dict[Cell, float]:
     """Weights by cell; `rows_of` takes the cells' rows. `ValueError` for a cell that does not occur, or what is no weight."""
-    cells = {}
+    cells: dict[Cell, float] = {}
     for levels, weight in told.items():
         cell = levels if isinstance(levels, tuple) else (levels,)
         if len(cell) != len(names):
             raise ValueError(f"{name}: {levels!r} is no level of {', '.join(names)} each")
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+        if isinstance(weight, bool) or not isinstance(weight, numbers.Real) or not math.isfinite(weight):
             raise ValueError(f"{name}: the weight of {levels!r} is a number, not {weight!r}")
         if cell not in rows_of:
             rows_of[cell] = rows_of_cell(frame, names, cell)

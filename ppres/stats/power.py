@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,10 @@ def power(
     """
     import pandas as pd
 
-    sizes = [n] if isinstance(n, int) else list(n)
+    sizes = list(n) if isinstance(n, Iterable) else [n]
     cells = _checked(cells, cluster)
+    if not 0 <= spread < float("inf"):
+        raise ValueError(f"spread={spread!r} is the standard deviation of clusters: a number from 0 up")
     for size in (*sizes, reps):
         _whole(size)
     rows = [_row(cells, decide, size, (cluster, spread), outcome, cost, reps, seed) for size in sizes]
@@ -128,10 +131,19 @@ def _row(
         expected = np.repeat(_expected(cells, clusters, rng), n)
         numbers = "mean" in cells
         drawn = rng.normal(expected, np.repeat(cells["sd"], n)) if numbers else rng.random(len(frame)) < expected
-        k += bool(decide(frame.assign(**{outcome: drawn})))
+        k += _said(decide(frame.assign(**{outcome: drawn})))
     low, high = wilson_at(k, reps, quantile(0.95))
     row = {"n": n, "rollouts": len(frame), "power": k / reps, "low": low, "high": high, "reps": reps}
     return row | ({} if cost is None else {"dollars": cost * len(frame)})
+
+
+def _said(verdict: Any) -> bool:
+    """A decision; any p would count as one that is true, and so would NaN."""
+    import numpy as np
+
+    if isinstance(verdict, float | np.floating):
+        raise ValueError(f"decide returned {verdict}: it is True or False, as of a comparison such as p < 0.05")
+    return bool(verdict)
 
 
 def _expected(cells: pd.DataFrame, clusters: tuple[str | None, float], rng: np.random.Generator) -> np.ndarray[Any, Any]:
@@ -165,5 +177,5 @@ def _checked(cells: pd.DataFrame, cluster: str | None) -> pd.DataFrame:
 
 
 def _whole(number: Any) -> None:
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or int(number) < 1:
         raise ValueError(f"n and reps are whole numbers from 1 up, not {number!r}")

@@ -159,7 +159,7 @@ def lr_test(formula_small: str, formula_large: str, frame: pd.DataFrame, by: str
         if outcome != other:
             raise ValueError(f"the formulas have other outcomes: {outcome!r} and {other!r}")
         cells, excluded = _fit.aggregate(part, outcome, list(dict.fromkeys(used + more)))
-        k, n = (cells[name].to_numpy(dtype=float) for name in ("_k", "_n"))
+        k, n = (cells[name].to_numpy(dtype=float) for name in (_fit.TRUE, _fit.KNOWN))
         x, wide = (np.linalg.qr(_fit.matrix(right, cells)[0])[0] for right in (small, large))
         df, inside = wide.shape[1] - x.shape[1], wide.T @ x
         if df < 1 or not np.allclose(wide @ inside, x, atol=1e-8):

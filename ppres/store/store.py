@@ -214,12 +214,12 @@ class Store(Database):
 
     def spec(self, cell: bytes) -> dict[str, Any]:
         """What a cell is: condition, model, source, and all that is sent."""
-        ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
         try:
+            ((body,),) = self.query("SELECT spec FROM cells WHERE digest=?", cell)
             return spec_of(unpack(body), cell)
         except UNREADABLE:
             ids = ", ".join(row.key.hex()[:16] for row in self.rows(cell))
-            with self.readable(f"what the rollouts {ids} share"):
+            with self.readable(f"what the rollouts {ids} share" if ids else f"the index of cells, which lacks {cell.hex()[:12]},"):
                 raise
 
     def find(self, id: str) -> Row:

@@ -24,7 +24,7 @@ def registered(record: Mapping[str, Any]) -> str:
         f"{record['created']}, by the clock of the machine ({versions}). SHA-256 of the record: `{record['sha256']}`. "
         f"Rollouts of its cells that were there before: {record['made_before']}.",
         "## Hypotheses and their tests",
-        *(f"- **{name}** {record['hypotheses'][name]}  \n  `{Test.of(test)!r}`" for name, test in record["tests"].items()),
+        *(f"- **{name}** {_line(record['hypotheses'][name])}  \n  `{Test.of(test)!r}`" for name, test in record["tests"].items()),
         f"All rows of all tests are one family, at {record['alpha']:g}: "
         + ("Bonferroni's intervals, which hold at every look." if record["until"] else "Holm's method."),
         "## Design",
@@ -43,6 +43,11 @@ def registered(record: Mapping[str, Any]) -> str:
         *(f"`{short}`\n\n{_fenced(text)}" for short, text in record["texts"].items()),
     ]
     return visible("\n\n".join(lines)).encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def _line(text: str) -> str:
+    """A text as one line, which no heading or list of its own breaks up."""
+    return " ".join(text.split())
 
 
 def _confound(row: Mapping[str, Any]) -> tuple[str, ...]:

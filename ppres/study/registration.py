@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ppres import arguments
 from ppres.condition import Condition
 from ppres.engine.rollout import provenance
+from ppres.models import redaction
 from ppres.models.budget import check_whole
 from ppres.outputs import written_whole
 from ppres.read.outcomes import scorer_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _LONG = 60  # characters from which a text is kept by its hash
+_LONGEST_NAME = 200  # bytes, which file systems take with an end and what is written beside it
 Rates = Persona | Callable[[Condition], float] | float
 
 
@@ -90,8 +92,8 @@ def preregister(
     specs = arguments.several(tests, "tests", "a pp.Test for each hypothesis", Test)
     if isinstance(hypotheses, str) or not told or len(told) != len(specs):
         raise StudyError("hypotheses and tests are two lists of the same length: sentences, and a pp.Test for each")
-    if not arguments.text("name", name) or "\0" in name or Path(name).name != name:
-        raise StudyError(f"name={name!r} is the name of a file, without folders")
+    if not arguments.text("name", name) or "\0" in name or Path(name).name != name or len(name.encode()) > _LONGEST_NAME:
+        raise StudyError(f"name={name!r} is the name of a file, without folders, of at most {_LONGEST_NAME} bytes")
     arguments.between("alpha", alpha, 0, 1, StudyError)
     for reason, rule in arguments.mapping("exclusions", exclusions, "of reasons to rules").items():
         arguments.mapping(f"exclusions[{reason!r}]", rule, "of columns to levels")
@@ -127,7 +129,11 @@ def preregister(
     record = json.loads(json.dumps(record, allow_nan=False))
     record["sha256"] = digest(record)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for made, text in ((page, registered(record)), (path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")):
+    written = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    redaction.read()
+    if redaction.redact(written) != written:
+        raise StudyError("the record would hold a secret of the environment, and it is there to be published: take it out")
+    for made, text in ((page, registered(record)), (path, written)):
         with written_whole(made) as beside:
             beside.write_text(text, encoding="utf-8")
     return Registration(record, path)

@@ -1,6 +1,8 @@
 """A bundle holds a study, and says what of it was changed; a card says what the study is."""
 
+import gzip
 import hashlib
+import io
 import json
 import re
 import sys
@@ -12,6 +14,7 @@ import pytest
 import ppres as pp
 from ppres.cli import main
 from ppres.condition import SCENARIOS
+from ppres.export import archive as archiving
 from ppres.outputs import CANARY
 
 
@@ -237,6 +240,51 @@ def test_a_file_with_a_key_is_refused_by_name(df, tmp_path, monkeypatch, name, t
     with pytest.raises(ValueError, match=why):
         pp.bundle(tmp_path / "a.zip", [file])
     assert not (tmp_path / "a.zip").exists()
+
+
+def _zipped(raw):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", raw)
+    return made.getvalue()
+
+
+PACKINGS = {
+    "gzip": gzip.compress,
+    "zip": _zipped,
+    "a zip of gzip": lambda raw: _zipped(gzip.compress(raw)),
+    "UTF-16 without a mark": lambda raw: raw.decode().encode("utf-16-be"),
+    "UTF-32": lambda raw: raw.decode().encode("utf-32"),
+}
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_a_key_is_found_in_what_is_packed_as_well(packing, df, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    file = tmp_path / "log"
+    file.write_bytes(PACKINGS[packing](f"said: {KEY}".encode()))
+    with pytest.raises(ValueError, match="log holds a secret"):
+        pp.bundle(tmp_path / "a.zip", [file])
+    file.write_bytes(PACKINGS[packing](b"said: nothing")[:-3])  # cut off: what is left is looked at
+    pp.bundle(tmp_path / "a.zip", [file])
+
+
+def test_what_unpacks_to_too_much_is_not_given_away_unread(df, tmp_path, monkeypatch):
+    monkeypatch.setattr(archiving, "_MOST", 1000)
+    (tmp_path / "log.gz").write_bytes(gzip.compress(b"x" * 2000))
+    with pytest.raises(ValueError, match="up to 1000 bytes"):
+        pp.bundle(tmp_path / "a.zip", [tmp_path / "log.gz"])
+
+
+def test_a_link_to_a_folder_is_refused(df, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "figures").mkdir()
+    try:
+        (tmp_path / "mine" / "figures").symlink_to("../figures")
+    except OSError:
+        pytest.skip("no links there")
+    with pytest.raises(ValueError, match="figures is a link to a folder"):
+        pp.bundle(tmp_path / "a.zip", [tmp_path / "mine"])
 
 
 def test_a_link_out_of_a_folder_is_refused_and_one_within_is_followed(df, tmp_path):

@@ -158,3 +158,9 @@ def test_the_command_line_searches(cell, capsys):
     told = capsys.readouterr().out
     assert all(id in told for id in df.id) and "2 texts of 2 rollouts" in told
     assert main(["search", "("]) == 1
+
+
+def test_a_store_whose_rollouts_are_out_of_order_is_called_damaged_and_not_read_for_ever(odd, monkeypatch):
+    monkeypatch.setattr(searching, "_ROLLOUTS", searching._ROLLOUTS.replace("rollouts.id > ?", "0 * ? = 0"))  # always the same rows
+    with pytest.raises(pp.StoreError, match="out of order"):
+        pp.search("shutdown", store=odd[0])

@@ -70,3 +70,15 @@ def test_factors_that_are_no_names_are_told():
     for statistic in (stats.contrasts, stats.sequence):
         with pytest.raises(ValueError, match="factors=None: it is a column"):
             statistic(MADE, factors=None, weights={"x": {"a": 1, "b": -1}})
+
+
+def test_a_rollout_that_stands_twice_is_told():
+    frame = MADE.assign(id=[f"{i:016x}" for i in range(40)])
+    again = pd.concat([frame, frame[:3]])
+    with pytest.warns(UserWarning, match="3 rows have the id of another row"):
+        stats.rates(again, "peer")
+    with pytest.warns(UserWarning, match="3 rows have the id of another row"):
+        stats.logit("preserved ~ peer", again)
+    coded = pd.concat([frame.assign(coder=coder) for coder in "ab"])
+    stats.rates(coded, "coder")  # warnings are errors in the tests
+    stats.rates(frame.assign(id=None), "peer")

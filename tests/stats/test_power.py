@@ -3,6 +3,7 @@
 import functools
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom, fisher_exact
@@ -168,3 +169,22 @@ def test_the_smallest_effect_that_n_finds():
 def test_what_is_wrong_is_said(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+@pytest.mark.parametrize("verdict", [0.03, float("nan"), np.float64(1)])
+def test_a_decision_is_true_or_false_and_no_p(verdict):
+    with pytest.raises(ValueError, match="it is True or False"):
+        stats.power(pd.DataFrame({"rate": [0.5]}), lambda frame: verdict, 10, reps=1)
+
+
+def test_sizes_and_weights_are_numpys_as_well():
+    cells = pd.DataFrame({"peer": ["a", "b"], "rate": [0.0, 1.0]})
+    weights = {"a": np.int64(-1), "b": np.int64(1)}
+
+    def decide(frame):
+        return stats.contrasts(frame, "peer", {"b against a": weights}).low[0] > 0
+
+    table = stats.power(cells, decide, np.array([20, 40]), reps=2)
+    assert table.power.tolist() == [1.0, 1.0] and stats.power(cells, decide, np.int64(20), reps=2).n.tolist() == [20]
+    with pytest.raises(ValueError, match="spread=-1"):
+        stats.power(cells, decide, 20, cluster="peer", spread=-1)

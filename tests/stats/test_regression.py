@@ -410,3 +410,15 @@ def test_what_is_wrong_with_a_formula_or_a_frame_is_named(ask, told):
     )
     with pytest.raises(ValueError, match=told):
         ask(frame)
+
+
+def test_columns_of_any_name_are_the_users_own():
+    frame = pd.DataFrame({"preserved": [True, False, False, True] * 10, "_k": [0.0, 1.0, 2.0, 3.0, 4.0] * 8})
+    frame["_n"], frame["x"] = frame["_k"], frame["_k"]
+    expected = stats.logit("preserved ~ x", frame).estimate.tolist()
+    for name in ("_k", "_n"):
+        assert stats.logit(f"preserved ~ {name}", frame).estimate.tolist() == expected
+        assert (
+            stats.lr_test("preserved ~ 1", f"preserved ~ {name}", frame).p.tolist()
+            == stats.lr_test("preserved ~ 1", "preserved ~ x", frame).p.tolist()
+        )

@@ -680,3 +680,9 @@ def test_an_unknown_id_among_others_deletes_nothing(cell):
     with pytest.raises(pp.StoreError):
         pp.discard([frame.id[0], "0000000000000000"])
     assert pp.frame().equals(frame)
+
+
+def test_a_damaged_index_of_cells_is_named_as_such(path, conditions):
+    pp.run(conditions, MODEL, n=1, progress=False)
+    with Store() as opened, pytest.raises(pp.StoreError, match="the index of cells, which lacks 0a0a"):
+        opened.spec(b"\n" * 32)

@@ -202,3 +202,17 @@ def test_wrong_arguments_are_told():
         registered("../x")
     with pytest.raises(ValueError, match="n"):
         registered(n=0)
+
+
+def test_a_key_is_not_registered(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", key := "sk-proj-Abcd1234efgh5678ijkl9012mnop3456")
+    with pytest.raises(pp.StudyError, match="a secret of the environment"):
+        registered(acknowledge=REASONS | {"note": f"see {key}"})
+    assert not [*Path(os.environ["PPRES_STORE"]).parent.glob("preregistrations/*")]
+
+
+def test_a_hypothesis_is_one_line_and_a_name_a_short_one():
+    text = repr(pp.preregister("lines", ["It is so.\n\n# Not a heading"], CELLS, PLANTED, 5, [TEST], acknowledge=REASONS))
+    assert "- **H1** It is so. # Not a heading" in text and "\n# Not" not in text
+    with pytest.raises(pp.StudyError, match="at most 200 bytes"):
+        registered("x" * 201)
