@@ -53,6 +53,8 @@ class Factor:
         levels = tuple(self.levels) if isinstance(self.levels, Iterable) and not isinstance(self.levels, str) else ()
         if len(levels) < 2 or not all(isinstance(level, str | int | float | bool | None) for level in levels):
             raise ConditionError(f"{self.name}: a factor has at least two levels, texts, numbers or booleans, not {self.levels!r}")
+        if len({*map(str, levels)}) < len(levels) or any(isinstance(level, float) and math.isnan(level) for level in levels):
+            raise ConditionError(f"{self.name}: what is written alike, or is no number, is no level by itself: {self.levels!r}")
         object.__setattr__(self, "levels", levels)
         if self.default is FIRST:
             object.__setattr__(self, "default", levels[0])
@@ -88,6 +90,8 @@ class Factor:
             return _number(self.name, value, *self.bounds, whole=self.kind == "whole")
         if not isinstance(value, str | None):
             raise ConditionError(f"{self.name} must be a text or None, not {value!r}")
+        if value == self.absent:
+            raise ConditionError(f"{self.name}={value!r} is how a frame says that there is none: give another text, or None")
         return value or None  # an empty paragraph is none
 
 

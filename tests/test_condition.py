@@ -357,3 +357,17 @@ def test_a_condition_s_documents_can_be_given_on():
 def test_short_names_tell_notes_apart():
     names = {str(one) for one in pp.grid(scenario="transfer", user_note=[None, "Be quick.", "Be slow."])}
     assert len(names) == 3
+
+
+@pytest.mark.parametrize("levels", [["1", 1], [True, "True"], ["a", "a"], [1.0, float("nan")]])
+def test_levels_that_a_frame_could_not_tell_apart_are_refused(levels):
+    with pytest.raises(pp.ConditionError, match="no level by itself"):
+        pp.Factor("u", levels)
+
+
+def test_a_text_that_a_frame_has_for_none_is_refused():
+    for name in ("user_note", "system_note"):
+        with pytest.raises(pp.ConditionError, match=f"{name}='none' is how a frame says"):
+            pp.grid(scenario="tampering", subject="self", **{name: [None, "none"]})
+    with pytest.raises(pp.ConditionError, match="no dataset"):
+        pp.Dataset("none", [{"output": "Paris"}])

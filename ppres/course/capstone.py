@@ -28,6 +28,8 @@ questions that these data could be asked have the answer no.
 
 def write(folder: Path, seed: int = 0) -> list[Path]:
     """Write the three studies, what students are told, and a key for the teacher alone."""
+    if seed < 0:
+        raise ValueError(f"seed={seed} is a whole number from 0 up")
     place, rng = folder_for(folder), np.random.default_rng(seed)
     kinds = [str(kind) for kind in rng.permutation(["planted", "confounded", "null"])]
     written, key = [], {}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+from ppres.conversation import visible
 from ppres.course import build as notebooks
 from ppres.outputs import written_whole
 
@@ -45,7 +46,7 @@ def grade(folder: Path, csv: Path | None, seconds: int) -> None:
         frame = grading.grade(folder, seconds)  # whose checks draw data of all students
     for name, rows in frame.groupby("file", sort=False):
         whole = rows.exercise != ""
-        print(f"{name}: {rows.right.sum()} of {whole.sum()}" if whole.any() else f"{name}: {rows.why.iloc[0]}")
+        print(visible(f"{name}: {rows.right.sum()} of {whole.sum()}" if whole.any() else f"{name}: {rows.why.iloc[0]}"))
     print(f"{frame.file.nunique()} submissions in {time.monotonic() - since:.0f} s")
     if lacking := grading.box()[1]:
         print(f"Not confined: {lacking}")

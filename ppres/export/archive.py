@@ -8,6 +8,7 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import tempfile
 import warnings
@@ -102,16 +103,21 @@ def _within(path: Path) -> list[tuple[Path, str]]:
     else:
         raise ValueError(f"{path}: there is no such file or folder")
     for file, _ in files:
-        if file.name == ".env" or file.name.startswith(".env."):
+        if _OF_KEYS.fullmatch(file.name):
             raise ValueError(f"{file} holds keys, as files of that name do, and a bundle is given away: take it out of the folder")
         if _has_a_secret(file.read_bytes()):
             raise ValueError(f"{file} holds a secret of the environment, and a bundle is given away: take it out of the file")
     return files
 
 
+_OF_KEYS = re.compile(r"\.env.*|.+\.env|[._]netrc|\.pypirc|\.npmrc|id_(?:rsa|dsa|ecdsa|ed25519)", re.IGNORECASE)
+
+
 def _has_a_secret(raw: bytes, depth: int = 2) -> bool:
     """Whether a secret of the environment stands in a file, as text of any encoding that programs write, or packed."""
     text = raw.replace(b"\0", b"").decode("utf-8", "replace")  # as in UTF-16 and UTF-32
+    if "PRIVATE KEY-----" in text:
+        return True
     return redaction.redact(text) != text or (depth > 0 and any(_has_a_secret(part, depth - 1) for part in _packed(raw)))
 
 

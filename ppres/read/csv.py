@@ -36,7 +36,7 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     marked = frame.assign(**{name: frame[name].astype(object).map(_mark, na_action="ignore") for name in texts})
     marked.columns = [_mark(str(name)) for name in frame.columns]
     # A carriage return alone ends a line where it is not quoted, and pandas does not quote it.
-    returns = any("\r" in str(text) for name in texts for text in frame[name].unique())
+    returns = any("\r" in text for name in texts for text in set(map(str, frame[name])))
     with written_whole(place) as file:
         marked.to_csv(file, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL, errors="replace")
 
@@ -59,10 +59,12 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
         made = typed(table)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
-    for name in table.columns.difference(list(KINDS)):  # of your own: numbers where all are
+    for name in table.columns.difference(list(KINDS)):  # of your own: numbers where all are, and truth values
         known = table[name].dropna()
         if len(known) and known.str.fullmatch(_NUMBER).all():
             made[name] = pd.to_numeric(table[name])
+        elif len(known) and own_type(name) is None and known.isin([*_TRUTH]).all():
+            made[name] = table[name].map(_TRUTH).astype("bool" if len(known) == len(table) else "boolean")
     return made
 
 

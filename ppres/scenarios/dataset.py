@@ -24,7 +24,8 @@ class Dataset:
     name: str
     items: Any
     """A list of mappings with `output` (the answer) and, if there is one, `question`; or a function that returns it. `score` (0 to
-    100) is what an honest simulated agent would give; `answer` is the output without its reasons, for the factor `rationales`."""
+    100) is what an honest simulated agent would give; `answer` is the output without its reasons, for the factor `rationales`. A
+    row of a sheet is one line, so that line breaks are shown as \\n."""
     key: str | None = None
     """The name of the items' field with the right score, 0 or 100; None where there is no right answer."""
     threshold: float = 80.0
@@ -35,6 +36,8 @@ class Dataset:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier() or len(self.name) > LONGEST:
             raise ConditionError(f"a dataset's name is a word such as 'capitals', not {brief(self.name)}")
+        if self.name == "none":
+            raise ConditionError("'none' is how a frame says that there is no dataset; choose another name")
         if self.name in _BUILT_IN:
             raise ConditionError(f"{self.name!r} is the name of a built-in dataset; choose another")
         limit = self.threshold
@@ -74,7 +77,7 @@ class Dataset:
     def told(self, rationales: bool | None = True) -> list[list[Any]]:
         """What the agent is shown of each item, field by field."""
         bare = {"output": "answer"} if rationales is False else {}
-        return [[row[bare.get(name, name)] for name in self.shown] for row in self.rows]
+        return [[_in_a_line(row[bare.get(name, name)]) for name in self.shown] for row in self.rows]
 
     def criterion_in(self, wording: int) -> str:
         """The criterion in a wording; the last one where there are fewer."""
@@ -102,6 +105,10 @@ class Dataset:
     def __reduce__(self) -> Any:
         made_of = (self.name, self.items, self.key, self.threshold, self.criterion)
         return (_built_in, (self.name,)) if self.name in _BUILT_IN else (Dataset, made_of)
+
+
+def _in_a_line(told: Any) -> Any:
+    return "\\n".join(lines) if isinstance(told, str) and (lines := told.splitlines()) != [told] and lines else told
 
 
 def _built_in(name: str) -> Any:

@@ -49,7 +49,7 @@ def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> li
 
 
 def say_pooled(frame: pd.DataFrame, names: Iterable[str]) -> None:
-    """Warn where rows are counted together that differ in kind or edit, in which a branch has its parent's, or are of one rollout."""
+    """Warn where rows are counted together that differ in kind or edit (a branch has its parent's condition) or are one rollout."""
     used = {*names}
     pooled = [name for name in ("kind", "edit") if name in frame.columns and name not in used and frame[name].nunique() > 1]
     if pooled:

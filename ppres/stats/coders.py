@@ -27,6 +27,8 @@ def agreement(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.Data
 
     More: `alpha`. Raises `ValueError` for a bad level, and what `confusion` and `alpha` raise.
     """
+    if len({*coders}) < len(coders):
+        raise ValueError(f"a coder agrees with themselves: {', '.join(map(repr, coders))} names one column more than once")
     if len(coders) < 2:
         raise ValueError(f"agreement is of two coders or more, not of {', '.join(map(repr, coders)) or 'none'}")
     return _of_two(frame, *coders, level=level) if len(coders) == 2 else alpha(frame, *coders, level=level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,7 @@ from ppres.engine.rollout import provenance
 from ppres.models import redaction
 from ppres.models.budget import check_whole
 from ppres.outputs import written_whole
+from ppres.read.columns import KINDS
 from ppres.read.outcomes import scorer_of
 from ppres.read.stored import flattened
 from ppres.simulated.personas import Persona
@@ -99,6 +101,7 @@ def preregister(
         arguments.mapping(f"exclusions[{reason!r}]", rule, "of columns to levels")
     cells, path = cells_of(conditions, models), place(folder, store) / f"{name}.json"
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
+    _check_runnable(cells, named)
     confounds = _confounds(cells, named, acknowledge)
     record: dict[str, Any] = {
         "name": name,
@@ -175,6 +178,28 @@ def _same(path: Path, record: Mapping[str, Any]) -> Registration:
             "another name, and say in it why there are two"
         )
     return Registration(there, path)
+
+
+_TRIED = 10  # rollouts of each cell, half of them with the outcome
+
+
+def _check_runnable(cells: list[Cell], tests: Mapping[str, Test]) -> None:
+    """`StudyError` for a test that no study of these cells could run: of a level in no arm, of a column that no frame has."""
+    import pandas as pd
+
+    own = {name: kind for cell in cells for name, (kind, _) in cell.condition._scenario.columns.items()}
+    rows = []
+    for cell, i in itertools.product(cells, range(_TRIED)):
+        made = {name: i % 2 == 0 if kind == "boolean" else "" if kind == "str" else i for name, kind in (KINDS | own).items()}
+        rows.append(made | cell.condition.columns() | {"model": cell.model.label})
+    frame = pd.DataFrame(rows).assign(id=[f"{i:016x}" for i in range(len(rows))])
+    settled = {*cells[0].condition.columns(), "model"}
+    for name, test in tests.items():
+        try:
+            matching(frame, test.where)
+            Test.of(test.json() | {"where": {name: levels for name, levels in test.where.items() if name in settled}}).rows(frame)
+        except (KeyError, ValueError) as error:
+            raise StudyError(f"{name}, {test}, could be run on no study of these conditions and models: {error}") from None
 
 
 def _confounds(cells: list[Cell], tests: Mapping[str, Test], reasons: Mapping[str, str] | None) -> list[dict[str, Any]]:

@@ -224,6 +224,10 @@ KEY = "sk-proj-Abcd1234efgh5678ijkl9012mnop3456"
     [
         (".env", "A=b", "holds keys, as files of that name do"),
         (".env.local", "", "holds keys"),
+        ("prod.env", "", "holds keys"),
+        (".netrc", "", "holds keys"),
+        ("deep/id_ed25519", "", "holds keys"),
+        ("server.pem", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl", "server.pem holds a secret"),
         ("deep/a.ipynb", json.dumps({"cells": [{"outputs": [{"text": f"x {KEY}"}]}]}), "a.ipynb holds a secret"),
         ("a.csv", f"id,note\n1,{KEY}\n", "a.csv holds a secret"),
         ("a.png", f"\x89PNG {KEY}", "a.png holds a secret"),

@@ -134,3 +134,12 @@ def test_what_is_no_table_is_told_with_its_file(raw, why, tmp_path):
     (tmp_path / "a.csv").write_bytes(raw)
     with pytest.raises(ValueError, match=rf"(?s)a\.csv.*{why}"):
         pp.read_csv(tmp_path / "a.csv")
+
+
+def test_truth_values_and_lists_of_ones_own_are_written_and_truth_values_read(cell):
+    frame = pp.run(cell, "sim/compliant", n=3, progress=False)
+    frame = frame.assign(watched=[True, False, True], some=pd.array([True, None, False], dtype="boolean"), tags=[["a"], [], ["b"]])
+    pp.to_csv(frame, "a.csv")
+    again = pp.read_csv("a.csv")
+    assert again.watched.tolist() == [True, False, True] and again.watched.dtype == bool
+    assert again.some.dtype == "boolean" and again.some.tolist() == [True, pd.NA, False] and again.tags.tolist()[0] == "['a']"

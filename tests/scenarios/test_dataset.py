@@ -128,3 +128,14 @@ def test_what_is_no_doc_is_told_at_once(odd):
 def test_a_name_of_two_lines_is_none(name):
     with pytest.raises(pp.ConditionError, match="one line"):
         pp.Condition(scenario="tampering", documents={name: "x"})
+
+
+def test_an_answer_of_several_lines_is_one_row():
+    poem = "Roses are red,\r\nviolets are\u2028blue.\n"
+    items = [{"question": "A poem?", "output": poem, "score": 90}, {"question": "Another?\n", "output": "No", "score": 10}]
+    pp.Dataset("poems", items, threshold=80)
+    cell = pp.grid(scenario="evaluation", subject="self", dataset="poems")[0]
+    sheet = next(text for what, text in pp.preview(cell).parts() if "Roses" in text)
+    assert "Roses are red,\\nviolets are\\nblue." in sheet and "Another? | No" in sheet
+    frame = pp.run(cell, "sim/compliant", n=4, progress=False)
+    assert frame.stop_reason.eq("ended").all() and frame.reported_score.between(40, 60).all()

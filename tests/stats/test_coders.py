@@ -86,3 +86,8 @@ def test_what_cannot_be_compared(observed):
         stats.agreement(observed, "a")
     with pytest.raises(ValueError, match="level=95"):
         stats.agreement(observed, "a", "b", "c", level=95)
+
+
+def test_a_coder_is_not_compared_with_themselves():
+    with pytest.raises(ValueError, match="names one column more than once"):
+        stats.agreement(pd.DataFrame({"a": ["x", "y"]}), "a", "a")

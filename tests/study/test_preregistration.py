@@ -216,3 +216,27 @@ def test_a_hypothesis_is_one_line_and_a_name_a_short_one():
     assert "- **H1** It is so. # Not a heading" in text and "\n# Not" not in text
     with pytest.raises(pp.StudyError, match="at most 200 bytes"):
         registered("x" * 201)
+
+
+TYPOS = {
+    "factor": {"factor": "peeer"},
+    "level": {"a": "cooperativ"},
+    "level of no arm": {"a": "neutral"},
+    "model": {"where": {"model": "persona/plantd"}},
+    "column": {"where": {"stop_raeson": "ended"}},
+    "outcome": {"outcome": "preservd"},
+}
+
+
+@pytest.mark.parametrize("what", TYPOS)
+@pytest.mark.parametrize("reasons", [REASONS, None])
+def test_a_test_that_no_study_of_these_cells_could_run_is_not_registered(what, reasons):
+    told = {"factor": "peer", "a": "cooperative", "b": "uncooperative", "expect": "greater"} | TYPOS[what]
+    with pytest.raises(pp.StudyError, match="H1, .*could be run on no study of these conditions"):
+        registered(tests=[pp.Test("differences", **told)], acknowledge=reasons)
+
+
+def test_a_test_of_rows_that_only_a_run_will_have_is_registered():
+    for where in ({"stop_reason": ["ended", "loop"]}, {"read": True, "model": PLANTED.label}):
+        tests = [pp.Test("differences", factor="peer", a="cooperative", b="uncooperative", where=where)]
+        assert registered(f"rows{len(where)}", tests=tests).tests["H1"].where == where
