@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 _write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  # what holds itself is too deep for it
 _AT_ONCE = 600  # digits of a whole number: fewer than the least that Python can be told to give up at
-_DEEPEST = 1_000_000  # levels; what goes on below holds itself
+_DEEPEST = 1_000_000  # levels
 _TOKEN = re.compile(r'[\s,:]*(?:([\[{\]}])|(-?\d+)(?![\d.eE])|("[^"\\]*(?:\\.[^"\\]*)*"|[^\s,:\[\]{}"]+))')
 
 
@@ -41,24 +41,25 @@ def text(value: Any) -> str:
 
 def _pieces(value: Any) -> Iterator[str]:
     """Its JSON, found without a call for each level."""
-    levels: list[tuple[str, Iterator[tuple[str, Any]]]] = [("", iter([("", value)]))]
+    levels: list[tuple[str, Iterator[tuple[str, Any]], int]] = [("", iter([("", value)]), 0)]
+    around: set[int] = set()  # what the value that is written stands in
     while levels:
-        end, items = levels[-1]
+        end, items, itself = levels[-1]
         before, item = next(items, ("", _END))
         yield before
         if item is _END:
             yield end
             levels.pop()
-        elif isinstance(item, dict):
-            yield "{"
-            levels.append(("}", _named(item)))
-        elif isinstance(item, list | tuple):
-            yield "["
-            levels.append(("]", (("," if i else "", inner) for i, inner in enumerate(item))))
+            around.discard(itself)
+        elif isinstance(item, dict | list | tuple):
+            if id(item) in around or len(levels) > _DEEPEST:
+                raise ValueError("a value holds itself, or has a million levels")
+            around.add(id(item))
+            start, end, inside = ("{", "}", _named(item)) if isinstance(item, dict) else ("[", "]", _listed(item))
+            yield start
+            levels.append((end, inside, id(item)))
         else:
             yield _digits(item) if isinstance(item, int) and not isinstance(item, bool) else _write(item)
-        if len(levels) > _DEEPEST:
-            raise ValueError("a value holds itself, or has a million levels")
 
 
 _END = object()
@@ -67,6 +68,11 @@ _END = object()
 def _named(item: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
     for i, (name, value) in enumerate(item.items()):
         yield f"{',' if i else ''}{_write(name if isinstance(name, str) else _write(name))}:", value
+
+
+def _listed(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    for i, item in enumerate(items):
+        yield "," if i else "", item
 
 
 def _grown(text: str) -> Any:

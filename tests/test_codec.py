@@ -87,8 +87,10 @@ def test_what_is_no_json_is_an_error(text):
         codec.loads(text)
 
 
-def test_what_holds_itself_is_an_error(monkeypatch):
-    monkeypatch.setattr(codec, "_DEEPEST", 20_000)
+def test_what_holds_itself_is_an_error_when_it_comes_round(monkeypatch):
+    written = []
+    plain = codec._write
+    monkeypatch.setattr(codec, "_write", lambda value: written.append(1) or plain(value))
     near, far = [], []
     near.append(near)
     end = far
@@ -96,9 +98,14 @@ def test_what_holds_itself_is_an_error(monkeypatch):
         end.append([])
         end = end[0]
     end.append(far)
-    for value in (near, far):
+    history = [{"content": "x" * 1000}] * 50
+    history.append({"content": "I was told", "all": history})
+    for value in (near, far, history):
         with pytest.raises(ValueError, match=r"Circular|holds itself"):
             codec.dumps(value)
+    assert len(written) < 1000
+    twice = deep(2000, same_again := [1])
+    assert codec.dumps([twice, twice, same_again, same_again]).count("1") == 4  # which holds no part of it in itself
 
 
 @pytest.mark.parametrize("value", [{1, 2}, b"a", object(), [deep(2000), b"a"]])

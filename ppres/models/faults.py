@@ -37,7 +37,7 @@ class Fault(Exception):
     """What is known of it, where the provider made an answer: it is paid for all the same."""
 
     def __init__(self, text: str, means: str = "passing", status: int | None = None, pause: float | None = None):
-        super().__init__(text)
+        super().__init__(redact(text))  # whatever a provider put a key into
         self.means = means
         """A name of `TABLE`; "forbidden"; "passing" where another try may help, a few where it is "unreadable"; else "rejected"."""
         self.status = status

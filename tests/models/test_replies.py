@@ -225,3 +225,11 @@ def test_whatever_comes_is_made_legible_once(message, finish, usage):
     assert isinstance(choice["message"].get("content"), str | None)
     for call in choice["message"].get("tool_calls") or ():
         assert isinstance(call["function"]["name"], str) and isinstance(call["function"]["arguments"], str)
+
+
+def test_a_key_in_the_reason_why_a_reply_ended_is_cleared(cell, monkeypatch, capfd):
+    monkeypatch.setenv("OPENAI_API_KEY", key := "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1")
+    with first({"content": "I will"}, f"error: refused {key}") as server:
+        frame = run(cell, at(server), 1)
+    said = str(pp.show(frame.id[0])) + str(pp.transcript(frame.id[0])) + "".join(capfd.readouterr())
+    assert "refused" in said and "[secret]" in said and key not in said

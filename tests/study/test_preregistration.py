@@ -232,7 +232,7 @@ TYPOS = {
 @pytest.mark.parametrize("reasons", [REASONS, None])
 def test_a_test_that_no_study_of_these_cells_could_run_is_not_registered(what, reasons):
     told = {"factor": "peer", "a": "cooperative", "b": "uncooperative", "expect": "greater"} | TYPOS[what]
-    with pytest.raises(pp.StudyError, match="H1, .*could be run on no study of these conditions"):
+    with pytest.raises(pp.StudyError, match=r"H1, .*could be run on no study of these conditions"):
         registered(tests=[pp.Test("differences", **told)], acknowledge=reasons)
 
 
