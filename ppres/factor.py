@@ -90,7 +90,7 @@ class Factor:
             return _number(self.name, value, *self.bounds, whole=self.kind == "whole")
         if not isinstance(value, str | None):
             raise ConditionError(f"{self.name} must be a text or None, not {value!r}")
-        if value == self.absent:
+        if value == self.absent and self.name != "label":  # which stands in a frame as it is
             raise ConditionError(f"{self.name}={value!r} is how a frame says that there is none: give another text, or None")
         return value or None  # an empty paragraph is none
 

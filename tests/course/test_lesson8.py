@@ -30,10 +30,8 @@ def _registered(folder, n, expect, wordings, reason, both, said, run):
     birds = list(lesson8.agents(me).values())
     arms = pp.grid(scenario="tampering", subject="peer", peer=["uncooperative", "cooperative"], paraphrase=range(wordings))
     weights = {"effect": {"cooperative": 1, "uncooperative": -1}}
-    tests = [
-        pp.Test("contrasts", factors="peer", weights=weights, expect=expect, where={"model": bird.label})
-        for bird in birds[: 1 + both]
-    ]
+    each = [{"by": "model"}] if run == 1 else [{"where": {"model": bird.label}} for bird in birds[: 1 + both]]
+    tests = [pp.Test("contrasts", factors="peer", weights=weights, expect=expect, **which) for which in each]
     why = dict.fromkeys(["trust", "joint_tasks", "note"], reason)
     sentences = [said, "Both do it more."][: len(tests)]
     return pp.preregister("study", sentences, arms, birds[:run], n, tests, acknowledge=why, folder=folder).record

@@ -76,7 +76,7 @@ def test_a_fixed_n_analysis_of_it_is_flagged(tmp_path):
     frame = run(pp.Precision(0.2))
     assert frame.stopping.unique().tolist() == [repr(pp.Precision(0.2))]
     pp.to_csv(frame, tmp_path / "df.csv")
-    some = pd.concat([pp.read_csv(tmp_path / "df.csv"), pp.run(CELLS[0], PLANTED, 5, progress=False)])
+    some = pd.concat([pp.read_csv(tmp_path / "df.csv"), pp.run(CELLS[0], PLANTED, 5, progress=False)]).drop_duplicates("id")
     for analysis in (
         lambda df: pp.stats.rates(df, "peer"),
         lambda df: pp.stats.differences(df, "peer", "cooperative", "stranger"),
