@@ -4,8 +4,9 @@ A study is a table. `grid` makes conditions, `run` makes or finds their rollouts
 follows is pandas, statsmodels and seaborn.
 
 Errors: `ConditionError` (a factor's value; `ImpossibleCondition` for values that exclude each other), `ModelError` (a model's name,
-key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the authors' data), `StoreError` (the file of transcripts),
-`MissingPackageError` (a light install, asked for more). All but the last two are `ValueError`s.
+key or parameters), `PersonaError` (a simulated agent), `ReleaseError` (the authors' data), `StudyError` (a test or a registration):
+these are `ValueError`s. `ScenarioError` (a scenario of one's own), `ToolError` (raised by one's own tools, for the agent to read),
+`StoreError` (the file of transcripts) and `MissingPackageError` (a light install, asked for more) are none.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The command line: `ppres reproduce`, and `plan`, `run`, `show` and `status` for long runs outside a notebook."""
+"""The command line: each command hands what it was asked to the function of the package that does it."""
 
 from __future__ import annotations
 

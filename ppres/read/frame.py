@@ -199,7 +199,7 @@ def _rate_source(store: Store, cell: StoredCell) -> str | None:
         spec = store.spec(cell.digest)
         if spec.get("rate_source"):
             return codec.text(spec["rate_source"])
-        condition = definition(spec)  # stored by version 0.1, which did not say
+        condition = definition(spec)  # stored before specs said it
         return rate_source(rehearsed(condition, Model(str(cell.model).split(" ")[0]))) if condition else None
     except (Damaged, ValueError):  # or no agent of today
         return None

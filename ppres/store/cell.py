@@ -113,7 +113,7 @@ def _said(model: Any, condition: Condition) -> dict[str, Any]:
     scenario = condition._scenario
     if model.simulated and scenario.act and not scenario.built_in:  # what such an agent does is part of what it is
         said = said | {"parameters": {**said["parameters"], "act": scenario.act_digest()}}
-    if model.simulated and condition.documents:  # since 0.2 such agents take no notice of a document that they do not know
+    if model.simulated and condition.documents:  # such agents take no notice of a document that they do not know
         said = said | {"parameters": {**said["parameters"], "reading": 2}}
     return said
 
