@@ -198,7 +198,8 @@ class Database:
         if became != "overwritten":
             self._connection.backup(rescue)
         else:
-            told = f"What could be read of it, and what was made since, is in {beside}: pp.verify tells whether that is whole"
+            told = f"What could be read of it, and what was made since, is in {beside}: pp.verify tells whether that is whole. "
+            told += "A program that only sets the file's time, as some for backups do, looks the same"
             if not _copied(self._connection, rescue):
                 rescue.close()
                 beside.rename(beside.with_suffix(".damaged"))
