@@ -11,10 +11,7 @@ import stat
 from pathlib import Path
 
 from ppres.models import redaction
-from ppres.models.redaction import redact
 from ppres.optional import for_real_models
-
-__all__ = ["announcement", "api_base", "problem", "read", "redact"]
 
 _PROJECT = ("pyproject.toml", ".git")
 _announced: set[str] = set()

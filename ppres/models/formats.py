@@ -66,7 +66,7 @@ def of_parts(parts: list[Any]) -> Message:
     texts: list[str] = []
     blocks: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
-    for part in (told if isinstance(told, dict) else {"text": told} for told in parts):
+    for part in ({"text": told} if isinstance(told, str) else told for told in parts if isinstance(told, str | dict)):
         kind, signature = part.get("type"), part.get("thoughtSignature")
         call = next((part[name] for name in ("functionCall", "toolUse") if name in part), part if kind == "tool_use" else None)
         if call is not None:

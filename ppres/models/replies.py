@@ -151,27 +151,15 @@ def legible(body: bytes) -> bytes:
         return body
     if not isinstance(payload, dict):
         return body
-    for name in ("usage", "usageMetadata"):
-        if name in payload and (counts := plausible(payload[name], "choices" in payload)) != payload[name]:
-            odd.append(name)
-            payload[name] = counts
-    if "choices" in payload and not payload.keys() <= _READ:  # litellm makes each field an attribute of its own, over what is there
-        odd.append("more")
-        payload = {name: value for name, value in payload.items() if name in _READ}
-    for name in NAMES & payload.keys():
-        if not isinstance(payload[name], str | None):
-            odd.append(name)
-            payload[name] = _raw(payload[name])
+    # litellm makes each field of a reply in OpenAI's format an attribute of its own, over what is there.
+    better = {name: value for name, value in payload.items() if name in _READ or "choices" not in payload}
+    better |= {name: plausible(payload[name], "choices" in payload) for name in ("usage", "usageMetadata") if name in better}
+    better |= {name: _raw(payload[name]) for name in NAMES & payload.keys() if payload[name] is not None}
     if not isinstance(payload.get("created"), int | None):
-        odd.append("created")
-        payload["created"] = None
-    choices = better = payload.get("choices")
-    if isinstance(choices, list):
-        better = [_legible_choice(choice) if isinstance(choice, dict) else choice for choice in choices]
-    if better != choices:
-        odd.append("choices")
-        payload["choices"] = better
-    return json.dumps(payload).encode() if odd else body
+        better["created"] = None
+    if isinstance(choices := payload.get("choices"), list):
+        better["choices"] = [_legible_choice(choice) if isinstance(choice, dict) else choice for choice in choices]
+    return json.dumps(better).encode() if odd or better != payload else body
 
 
 NAMES = {"id", "object", "model", "system_fingerprint", "provider", "service_tier"}

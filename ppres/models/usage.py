@@ -142,8 +142,11 @@ _BEGUN = (b"{", b"data:", b"\x1f\x8b")  # an answer, a stream of one, or one tha
 _MADE = ("choices", "candidates", "content", "output", "usage", "usageMetadata")  # fields of an answer, of any protocol
 _ERRORS = {"error", "errors", "detail", "message", "msg", "base_resp"}  # and of what says that there is none
 _USAGE = re.compile(r'"usage(?:Metadata)?"\s{0,9}:\s{0,9}(?={)')
-_PROMPT = (("prompt_tokens",), ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"), ("promptTokenCount",))
-_COMPLETION = (("completion_tokens",), ("output_tokens",), ("candidatesTokenCount", "thoughtsTokenCount"))
+_PROMPT = (
+    *(("prompt_tokens",), ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"), ("promptTokenCount",)),
+    ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"),
+)
+_COMPLETION = (("completion_tokens",), ("output_tokens",), ("candidatesTokenCount", "thoughtsTokenCount"), ("outputTokens",))
 
 
 def _usage_in(text: str) -> dict[str, Any]:

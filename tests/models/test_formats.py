@@ -1,5 +1,8 @@
 """Replies in the formats of Gemini, Anthropic and Bedrock that lack what litellm expects, from public reports of such replies."""
 
+import copy
+import json
+import random
 import re
 import warnings
 
@@ -7,7 +10,8 @@ import pytest
 from providers import Telling, run
 
 import ppres as pp
-from ppres.models import formats, transport
+from ppres.models import client, formats, replies, transport, wire
+from ppres.models.loop import wait_for
 
 GEMINI, CLAUDE, NOVA = "gemini/gemini-2.5-flash", "anthropic/claude-sonnet-4-5", "bedrock/us.amazon.nova-pro-v1:0"
 TEXT, CALL = "So be it.", "list_files"
@@ -135,6 +139,66 @@ def test_a_reply_that_says_something_is_one_whatever_it_lacks(name, cell, monkey
     assert pp.verify().empty
 
 
+WHOLE = {
+    GEMINI: gemini({"text": "Hm.", "thought": True}, SO, TOOL | {"thoughtSignature": "c2ln"}, index=0, safetyRatings=[{"x": "y"}])
+    | {"modelVersion": "m", "responseId": "r", "promptFeedback": {"safetyRatings": []}},
+    CLAUDE: claude({"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}, SAID, USED, stop_reason="tool_use"),
+    NOVA: nova({"reasoningContent": {"reasoningText": {"text": "Hm."}}}, SO, USE, stopReason="tool_use", metrics={"latencyMs": 5}),
+}
+ODD = [None, 5, 1.5, "x", "", True, [], ["x"], [None], [{"a": [1]}], {}, {"a": 1}, -1, 10**30, ...]  # the last: it is not there
+
+
+def changed(reply):
+    """A reply with each of its fields in turn another value, where it still says the text and the call."""
+    for *place, name in places(reply):
+        for odd in ODD:
+            told = inner = copy.deepcopy(reply)
+            for above in place:
+                inner = inner[above]
+            if odd is ...:
+                del inner[name]
+            else:
+                inner[name] = odd
+            if f'"{TEXT}"' in json.dumps(told) and f'"{CALL}"' in json.dumps(told):
+                yield (*place, name), odd, told
+
+
+def places(value, above=()):
+    for name, field in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*above, name)
+        yield from places(field, (*above, name))
+
+
+async def read(model, reply):
+    """What becomes of a reply, as if it had come."""
+    with wire.exchange(replies.legible) as seen:
+        seen.status, seen.headers, seen.body, seen.arrived = 200, {}, json.dumps(reply).encode(), True
+        lite = client.litellm()
+        try:
+            return replies.read(await lite.acompletion(**model.request([{"role": "user", "content": "x"}], [], {})), seen, 1.0)
+        except Exception:
+            return replies.by_hand(lite, seen, 1.0)
+
+
+# A block that is called something else beside a good one: litellm leaves it out, and what came is kept.
+UNKNOWN = [("content", place, "type") for place in (1, 2)]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("share", [0.1, pytest.param(1.0, marks=pytest.mark.slow)])
+def test_no_field_of_another_type_costs_the_text_or_the_call(name, share):
+    model, wrong = pp.Model(name, api_base="http://127.0.0.1:9", temperature=None), []
+    cases = [case for case in changed(WHOLE[name]) if case[0] not in UNKNOWN]
+    for place, odd, reply in random.Random(0).sample(cases, round(share * len(cases))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            told = wait_for(read(model, reply))
+        message = told.message if told else {"content": None}
+        if TEXT not in (message["content"] or "") or CALL not in json.dumps(message.get("tool_calls")):
+            wrong.append((place, odd, message))
+    assert not wrong
+
+
 def test_what_came_is_kept_where_it_was_not_read_by_litellm(cell):
     reply = gemini({"text": "Hm.", "thought": True}, TOOL | {"thoughtSignature": "c2ln"}, {"text": None})
     with Telling(lambda body: (200, reply if len(body["contents"]) == 1 else gemini(SO))) as server:
@@ -144,6 +208,12 @@ def test_what_came_is_kept_where_it_was_not_read_by_litellm(cell):
     told = next(message for message in pp.transcript(frame.id[0])["messages"] if message["role"] == "assistant")
     assert told["received"] == reply["candidates"][0]["content"] and told["reasoning_content"] == "Hm."
     assert frame.prompt_tokens[0] == 10
+
+
+def test_usage_is_kept_where_it_was_not_read_by_litellm(cell):
+    for name, reply in ((GEMINI, gemini(SO, None)), (CLAUDE, claude(SAID, None)), (NOVA, nova(SO, None))):
+        told = wait_for(read(pp.Model(name, api_base="http://127.0.0.1:9", temperature=None), reply))
+        assert (told.call.prompt_tokens, told.call.completion_tokens) == (5, 5)
 
 
 @pytest.mark.parametrize("payload", [None, 5, [], "x", {}, {"content": "x"}, {"choices": [5]}, {"candidates": {}}, {"output": []}])
