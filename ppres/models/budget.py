@@ -50,6 +50,8 @@ class Meter:
                 raise ValueError(f"{name}={value!r}: it is a number above 0, or None for no limit")
         self.budget, self.max_tokens = (math.inf if limit is None else limit for limit in (budget, max_tokens))
         self.dollars = self.tokens = 0.0
+        self.estimated = 0.0
+        """Those of the tokens that are an estimate, for calls that got no answer."""
         self.refused = 0
         """Rollouts that were not started, or paused."""
         self._open: dict[object, tuple[float, float]] = {}
@@ -112,6 +114,7 @@ class Meter:
                 say(f"{model.name} does not tell how many tokens it takes: limits count them by the length of its texts")
             prompt = size(messages) if call.prompt_tokens is None else call.prompt_tokens
             completion = size(said or []) if call.completion_tokens is None else call.completion_tokens
+            self.estimated += prompt + completion if call.estimated else 0
             self.add(what, call.cost or model.price(prompt, completion) or 0.0, prompt + completion)
 
     def add(self, what: object, dollars: float, tokens: float) -> None:
@@ -122,7 +125,8 @@ class Meter:
             self._open[what] = (max(0.0, left[0] - dollars), max(0.0, left[1] - tokens))
 
     def __str__(self) -> str:
-        return f"${self.dollars:.4f} and {self.tokens:,.0f} tokens spent"
+        estimated = f", {self.estimated:,.0f} of them by estimate for calls without an answer" if self.estimated else ""
+        return f"${self.dollars:.4f} and {self.tokens:,.0f} tokens spent{estimated}"
 
     @property
     def bounded(self) -> bool:

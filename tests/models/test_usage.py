@@ -164,6 +164,15 @@ def test_nobody_pays_for_a_call_that_reached_nobody(scheme, monkeypatch):
     assert (meter.dollars, meter.tokens) == (0, 0)
 
 
+def test_what_is_estimated_is_said_with_what_was_spent(cell, capfd):
+    priced("deaf", prompt=1e-3)
+    with faults.Faulty(1.0, ["closed"], persona=PERSONA, times=1) as server:
+        frame = run(cell, at(server, "deaf"), 1, budget=1e-3, max_tokens=10**6)
+        assert frame.empty
+        run(cell, at(server, "deaf"), 9, budget=pp.plan(cell, at(server, "deaf"), 1).dollars[0] * 1.5)
+    assert "by estimate for calls without an answer" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_what_was_paid_for_before_a_model_could_not_be_asked_is_kept(elsewhere, cell):
     """With the turns so far, from which a later run goes on; and no conversation is given up for it, as for one that fails."""
