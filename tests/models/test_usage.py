@@ -1,5 +1,7 @@
 """Numbers that can be none are none, and what the provider made is paid for, whatever became of it."""
 
+import contextlib
+import dataclasses
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +11,15 @@ import pytest
 from providers import PERSONA, Saying, Telling, at, calling, priced, run, usual
 
 import ppres as pp
-from ppres.conversation import TRIES, ProviderError
+from ppres.agent import Rollout
+from ppres.conversation import TRIES, Conversation, ProviderError
+from ppres.engine.rollout import in_harness
 from ppres.models import replies, transport, wire
 from ppres.models.budget import Meter
 from ppres.models.loop import wait_for
 from ppres.models.usage import dollars
 from ppres.read.rubrics import REFUSAL
+from ppres.store.cell import cells_of
 
 ABSURD = [-1_000_000, 10**400, 1.5, "lots", math.nan, math.inf, [1], True, 10**10]
 
@@ -205,3 +210,25 @@ def test_what_a_judge_took_in_vain_is_counted(cell):
         assert pp.judge(frame.id, REFUSAL, at(server, "judge")).verdict.isna().all()
         assert pp.judge(frame.id, REFUSAL, at(server, "judge")).verdict.tolist() == ["no"]
     assert pp.spent().judgements == pytest.approx(30)
+
+
+def test_what_a_harness_took_in_vain_is_kept_also_where_it_goes_on(cell):
+    class Boxed:
+        def __init__(self, model):
+            self.model = model
+
+        def __getattr__(self, name):
+            return getattr(self.model, name)
+
+        def seated(self, *_):
+            return self.model
+
+        async def play(self, scene, ask):
+            with contextlib.suppress(ProviderError):
+                await ask(scene.messages, scene.world().schemas())
+            return Rollout(Conversation(stop_reason="no_tool_call"), scene.world())
+
+    with Saying(({"content": ""}, "stop"), 400, usage=(10_000, 5)) as server:
+        boxed = dataclasses.replace(cells_of(cell, at(server))[0], model=Boxed(at(server)))
+        rollout = wait_for(in_harness(boxed, 0, Meter(), [], None))
+    assert [call.prompt_tokens for call in rollout.conversation.unanswered] == [10_000]
