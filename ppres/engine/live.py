@@ -179,14 +179,15 @@ class _Work:
         await self.writer.do(store)
         if made.error:
             raise made.error
-        if (
-            made.finished
-            and made.finished.record.conversation.stop_reason == "budget"
-            and not (self.meter.spent(cell.model) or self.stopped)
-        ):
+        if not (finished := made.finished):
+            return
+        ended = finished.record.conversation
+        if ended.stop_reason == "budget" and not (self.meter.spent(cell.model) or self.stopped):
+            if ended.unanswered:  # which no turn tells of
+                await self.writer.do(lambda: self.keeper.keep(cell, [self._counted(cell, finished)]))
             self.todo.append((cell, replicate))  # its share was too small, and there is more
-        elif made.finished:
-            await self._keep(cell, key, made.finished)
+        else:
+            await self._keep(cell, key, finished)
 
     async def _pause(self, cell: Cell, replicate: int, key: bytes, error: ModelError) -> None:
         """Keep what was paid for in vain before a model could not be asked any more, with the turns so far: a later run goes on."""

@@ -95,24 +95,42 @@ class Meter:
         self._open.pop(what, None)
 
     async def ask(self, what: object, model: Model, messages: list[Message], schemas: list[dict[str, Any]], **more: Any) -> Reply:
-        """Ask a model, and count what that took, also where no answer came of it. Raises what `model.ask` does."""
+        """Ask a model, and count what that took, also where no answer came of it. Raises what `model.ask` does, and pauses it where
+        the budget is spent by attempts that give no answer."""
+        charged = 0
+
+        def charge(calls: tuple[Call, ...]) -> None:
+            nonlocal charged
+            charged += len(calls)
+            self._charge(what, calls, model, messages, schemas)
+            if self.spent(model):
+                raise ProviderError("the budget was spent", "budget")
+
+        if isinstance(model, Model):  # nobody else tries again
+            more["charge"] = charge
         try:
             reply = await model.ask(messages, schemas, **more)
         except (ProviderError, ModelError) as error:
-            self._charge(what, error.calls, model, messages)
+            self._charge(what, error.calls[charged:], model, messages, schemas)
             raise
-        self._charge(what, reply.call.empty_replies, model, messages)
-        self._charge(what, (reply.call,), model, messages, [reply.message])
+        self._charge(what, reply.call.empty_replies[charged:], model, messages, schemas)
+        self._charge(what, (reply.call,), model, messages, schemas, [reply.message])
         return reply
 
     def _charge(
-        self, what: object, calls: tuple[Call, ...], model: Model, messages: list[Message], said: list[Message] | None = None
+        self,
+        what: object,
+        calls: tuple[Call, ...],
+        model: Model,
+        messages: list[Message],
+        schemas: list[dict[str, Any]],
+        said: list[Message] | None = None,
     ) -> None:
         """Count calls. What the provider does not tell of one is estimated, and so is a price of nothing for what has a price."""
         for call in calls:
             if call.prompt_tokens is None and self._news(f"untold {model.name}"):
                 say(f"{model.name} does not tell how many tokens it takes: limits count them by the length of its texts")
-            prompt = size(messages) if call.prompt_tokens is None else call.prompt_tokens
+            prompt = size(messages, schemas) if call.prompt_tokens is None else call.prompt_tokens
             completion = size(said or []) if call.completion_tokens is None else call.completion_tokens
             self.estimated += prompt + completion if call.estimated else 0
             self.add(what, call.cost or model.price(prompt, completion) or 0.0, prompt + completion)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import logging
 import os
 import time
@@ -70,7 +69,7 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
             if isinstance(fault, Fault | ProviderError | ModelError):
                 seen.asked = seen.asked and not wire.unsent(error)
                 calls = fault.calls or lost(seen, time.perf_counter() - started)
-                prompt = size(messages) + len(json.dumps(schemas)) / 4
+                prompt = size(messages, schemas)
                 fault.calls = tuple(_priced(model, estimated(call, prompt, model.max_tokens)) for call in calls)
             raise fault from None
     return reply._replace(call=_priced(model, reply.call))

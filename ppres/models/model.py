@@ -19,7 +19,7 @@ from ppres.models import client, credentials, environment, history, redaction, r
 from ppres.models.client import litellm
 from ppres.models.faults import Fault, ModelError
 from ppres.models.loop import wait_for
-from ppres.models.transport import Gate, persist, say
+from ppres.models.transport import Charge, Gate, persist, say
 from ppres.models.usage import size
 from ppres.simulated import personas
 
@@ -249,7 +249,9 @@ class Model:
             request |= self.extra_body if self.provider in _NO_EXTRA_BODY else {"extra_body": dict(self.extra_body)}
         return request
 
-    async def ask(self, messages: list[Message], schemas: list[dict[str, Any]], **more: Any) -> Reply:
+    async def ask(
+        self, messages: list[Message], schemas: list[dict[str, Any]], *, charge: Charge | None = None, **more: Any
+    ) -> Reply:
         """Ask a real model once, through passing faults. Raises `ProviderError`, or `ModelError` where nothing can be asked."""
         mended: str | None = None
 
@@ -265,8 +267,8 @@ class Model:
                 sent, mended = history.valid(messages, self.provider, True)
                 return await client.once(self, sent, schemas, more)
 
-        tokens = size(messages) if self.tpm else 0.0  # nobody else counts them, and all messages are gone through for it
-        reply, attempts, empty = await persist(attempt, self.label, self.gate, tokens)
+        tokens = size(messages, schemas) if self.tpm else 0.0  # nobody else counts them, and all messages are gone through for it
+        reply, attempts, empty = await persist(attempt, self.label, self.gate, tokens, charge)
         return Reply(reply.message, reply.call._replace(attempts=attempts, empty_replies=empty, mended=mended))
 
 

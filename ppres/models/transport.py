@@ -26,23 +26,31 @@ EMPTY_TRIES = 5  # replies that are paid for and give no answer, or that cannot 
 SILENCE = 60.0  # seconds between lines that tell a person of faults
 
 
-async def persist(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float) -> tuple[T, int, tuple[Call, ...]]:
+Charge = Callable[[tuple[Call, ...]], None]
+"""Counts calls that were paid for in vain. Raises `ProviderError` where there is no budget for another."""
+
+
+async def persist(
+    attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float, charge: Charge | None = None
+) -> tuple[T, int, tuple[Call, ...]]:
     """What `attempt` returns in the end, how many attempts it took, and the calls among them that gave no answer.
 
-    `tokens` is the expected size of the call, where the gate limits them. Raises `ProviderError` where this conversation cannot go
-    on, `ModelError` where no conversation with the model can; their `calls` gave no answer. Neither shows the provider's own error
-    behind it, which may repeat a key.
+    `tokens` is the expected size of the call, where the gate limits them; `charge` is asked before each further attempt. Raises
+    `ProviderError` where this conversation cannot go on, `ModelError` where no conversation with the model can; their `calls` gave
+    no answer. Neither shows the provider's own error behind it, which may repeat a key.
     """
     vain: list[Call] = []
     try:
-        answer, tries = await _tried(attempt, name, gate, tokens, vain)
+        answer, tries = await _tried(attempt, name, gate, tokens, vain, charge)
     except (ProviderError, ModelError) as final:
         final.calls = (*vain, *final.calls)
         raise
     return answer, tries, (*vain,)
 
 
-async def _tried(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float, vain: list[Call]) -> tuple[T, int]:
+async def _tried(
+    attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tokens: float, vain: list[Call], charge: Charge | None
+) -> tuple[T, int]:
     """What `attempt` returns in the end, and how many it took; what others were paid for is put into `vain`."""
     await gate.enter(tokens, name)
     started, tries = time.monotonic(), 1
@@ -56,6 +64,8 @@ async def _tried(attempt: Callable[[], Awaitable[T]], name: str, gate: Gate, tok
             answered = sum(call.estimated != NO_ANSWER for call in vain)
             if final := _final(fault, name, gate) or _too_late(fault, name, gate, started, tries, answered):
                 raise final from None
+            if charge:
+                charge(fault.calls)
             if tries > 2 and gate.told + SILENCE < time.monotonic():
                 gate.told = time.monotonic()
                 say(f"{name} fails and is asked again, for up to {DEADLINE / 60:.0f} minutes a call: {fault}")

@@ -36,10 +36,10 @@ def dollars(told: Any) -> float | None:
     return float(told) if known else None
 
 
-def size(messages: list[Message]) -> float:
-    """Tokens of a conversation by rule of thumb: a quarter of the characters of its texts and calls."""
+def size(messages: list[Message], schemas: list[dict[str, Any]] | None = None) -> float:
+    """Tokens of a conversation by rule of thumb: a quarter of the characters of its texts, calls and tools."""
     texts = (text for message in messages for text in (said_in(message), *map(codec.text, calls_of(message))))
-    return sum(map(len, texts)) / 4
+    return (sum(map(len, texts)) + (len(json.dumps(schemas)) if schemas else 0)) / 4
 
 
 # -- before litellm reads it, which counts a cost by all of it ---------------------------------------------------------

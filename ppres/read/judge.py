@@ -186,6 +186,7 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
                 call, kept = reply.call, dict[str, Any](reply=reply.message)
             except (ProviderError, ModelError) as error:
                 call, kept = Call(empty_replies=error.calls), dict[str, Any](error=str(error))
+                meter.refused += getattr(error, "stop", None) == "budget"
                 if isinstance(error, ModelError):  # the others' answers, which are under way, are kept
                     rejected.append(error)
                     if not error.calls:

@@ -115,8 +115,8 @@ def test_an_answer_of_no_use_is_charged_kept_and_counted(kind, cell):
     if kind in READABLE:
         ended = frame.cost[frame.stop_reason == "content_filter"].sum()
         assert pp.spent().paused + ended == pytest.approx(took / 100) and took
-    else:  # of $20 each and the prompt: no other rollout is begun
-        assert tries == transport.EMPTY_TRIES and frame.stop_reason.tolist() == ["provider_error"]
+    else:  # of $20 each and the prompt: none is asked for, and no other rollout is begun, when they have spent it
+        assert 20 * (tries - 1) < budget and frame.stop_reason.tolist() == ["budget"]
 
 
 def test_what_was_paid_for_before_the_error_that_ends_it_is_charged(monkeypatch):
@@ -131,6 +131,56 @@ def test_what_was_paid_for_before_the_error_that_ends_it_is_charged(monkeypatch)
     with Saying(({"content": ""}, "stop"), ({"content": "x" * 2_000}, "stop"), usage=(10_000, 5)) as server, too_long:
         wait_for(meter.ask("a", at(server, "useless"), asked, []))
     assert (meter.dollars, meter.tokens) == (pytest.approx(40), 4 * 10_005)  # its usage had come by then
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_the_budget_ends_attempts_that_give_no_answer(elsewhere, cell, capfd):
+    """Each is charged before the next; a later run goes on, and counts what was paid for."""
+    priced("empty", prompt=1e-3)
+    ending = ({"content": "I stop here."}, "stop")
+    with Saying(({"content": ""}, "stop")) as server, ThreadPoolExecutor(1) as executor:
+        model, more = at(server, "empty"), {"executor": executor} if elsewhere else {}
+        need = pp.plan(cell, model, 1).dollars[0]
+        server.usage = (round(600 * need), 0)
+        frame = run(cell, model, 1, budget=1.1 * need, concurrency=1, **more)
+        assert (len(server.requests), frame.stop_reason.tolist()) == (2, ["budget"])
+        assert "the budget ends it" in capfd.readouterr().err
+        assert pp.spent().paused == pytest.approx(1.2 * need, rel=1e-3)
+        server.replies = [({"content": ""}, "stop"), ending]
+        assert run(cell, model, 1, **more).stop_reason.tolist() == ["no_tool_call"]
+    assert pp.spent().rollouts == pytest.approx(4 * 0.6 * need, rel=1e-3)
+
+
+def test_a_share_of_a_worker_that_is_spent_in_vain_is_kept(cell):
+    """It is given more then, of what is left."""
+    priced("vain", prompt=1e-3)
+    replies = [*[({"content": ""}, "stop")] * 4, ({"content": "I stop here."}, "stop")]
+    with Saying(*replies) as server, ThreadPoolExecutor(1) as executor:
+        model = at(server, "vain")
+        need = pp.plan(cell, model, 1).dollars[0]
+        server.usage = (round(2_000 * need), 0)
+        frame = run(cell, model, 1, budget=100 * need, concurrency=1, executor=executor)
+        assert (len(server.requests), frame.stop_reason.tolist()) == (5, ["no_tool_call"])
+    assert frame.cost[0] == pytest.approx(5 * 2 * need, rel=1e-3) == pp.spent().rollouts
+    assert pp.verify().empty
+
+
+def test_the_budget_ends_a_judges_attempts_as_well(cell, capfd):
+    priced("empty-judge", prompt=1e-3)
+    frame = run(cell, f"sim/{PERSONA}", 3)
+    with Saying(({"content": ""}, "stop"), usage=(10_000, 5)) as server:
+        told = pp.judge(frame.id, REFUSAL, at(server, "empty-judge"), budget=15, concurrency=1)
+        assert len(server.requests) == 2
+    assert told.problem.tolist() == ["the budget was spent", *["not asked, for the budget"] * 2]
+    assert "the budget ends it: 3 rollouts not judged" in capfd.readouterr().err
+    assert pp.spent().judgements == pytest.approx(20)
+
+
+def test_a_limit_counts_the_tools_where_no_usage_is_told(cell):
+    with Saying(({"content": "I stop here."}, "stop"), usage=None) as server:
+        run(cell, at(server), 40, max_tokens=30_000, concurrency=1)
+        sizes = [len(json.dumps(body["messages"]) + json.dumps(body["tools"])) / 4 for *_, body in server.requests]
+    assert len(sizes) < 40 and 0.8 * sum(sizes) < 30_000 + max(sizes)
 
 
 # -- calls without an answer -------------------------------------------------------------------------------------------
