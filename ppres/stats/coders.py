@@ -141,11 +141,5 @@ def confusion(frame: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
 
     columns_of(frame, (a, b))
     known = frame[[a, b]].dropna()
-    codes_a, codes_b = set(known[a]), set(known[b])
-    if known.size and not codes_a & codes_b and {*map(type, codes_a)} != {*map(type, codes_b)}:
-        raise ValueError(
-            f"{a!r} has the codes {sorted(codes_a)} and {b!r} has {sorted(codes_b)}: bring them into one form first, for instance "
-            f"frame[{b!r}].map({{'yes': True, 'no': False}})"
-        )
-    codes = sorted(codes_a | codes_b)
+    codes = sorted(_codes(known, (a, b)))
     return pd.crosstab(known[a], known[b]).reindex(index=codes, columns=codes, fill_value=0)

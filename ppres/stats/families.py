@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -121,13 +122,17 @@ def bootstrap(
 
     keys = columns_of(frame, cluster)
     check_level(level)
-    rows = list(frame.groupby(keys, dropna=False, sort=False, observed=True).indices.values())
+    codes = codes_of(frame, keys).to_numpy()
+    order = np.argsort(codes, kind="stable")
+    rows = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     if len(rows) < 2:
         raise ValueError(f"{', '.join(keys)} makes {len(rows)} clusters; a bootstrap needs at least 2")
     rng = np.random.default_rng(seed)
 
     def of(part: pd.DataFrame) -> pd.Series[float]:
-        drawn = statistic(part)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*have the id of another row")  # as what is drawn twice has
+            drawn = statistic(part)
         return drawn.astype(float) if isinstance(drawn, pd.Series) else pd.Series({"statistic": float(drawn)})
 
     estimate = of(frame)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
+from ppres.factor import brief
 from ppres.stats._interval import quantile, wilson_at
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def power(
     cells = _checked(cells, cluster)
     if not 0 <= spread < float("inf"):
         raise ValueError(f"spread={spread!r} is the standard deviation of clusters: a number from 0 up")
+    if spread and cluster is None:
+        raise ValueError(f"spread={spread!r} is of clusters, and cluster= names none")
     for size in (*sizes, reps):
         _whole(size)
     rows = [_row(cells, decide, size, (cluster, spread), outcome, cost, reps, seed) for size in sizes]
@@ -138,11 +141,11 @@ def _row(
 
 
 def _said(verdict: Any) -> bool:
-    """A decision; any p would count as one that is true, and so would NaN."""
+    """A decision; any number or word would count as one that is true. None is none."""
     import numpy as np
 
-    if isinstance(verdict, float | np.floating):
-        raise ValueError(f"decide returned {verdict}: it is True or False, as of a comparison such as p < 0.05")
+    if not isinstance(verdict, bool | np.bool_ | None):
+        raise ValueError(f"decide returned {brief(verdict)}: it is True or False, as of a comparison such as p < 0.05")
     return bool(verdict)
 
 

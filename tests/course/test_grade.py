@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import submissions
 
 from ppres.cli import main
-from ppres.course import grade
+from ppres.course import grade, inside
 from ppres.course.check import answers
 
 
@@ -217,3 +218,31 @@ def test_a_table_is_as_large_as_what_was_sent(table, speaking):
     work = grade.Submission(["", f"tell({line!r}.encode()); sys.stdin.readline(); time.sleep(60)"], 30, 2048)
     work.run()
     assert work.verdicts == {"odd.q0": "", "odd.q1": "checking this answer sent the grader what no exercise sends"}
+
+
+def test_a_line_for_jupyter_is_left_out_and_an_operator_or_a_text_is_not():
+    source = """%matplotlib inline
+a, b = 7, 4
+same = (a
+        % b
+        != 0)
+said = '''x
+%y
+!z'''
+if same:
+    !ls
+    %time a
+!pip install x"""
+    space = {}
+    exec(inside._compiled(source, "cell"), space)
+    assert (space["same"], space["said"]) == (True, "x\n%y\n!z")
+    with pytest.raises(SyntaxError):
+        inside._compiled("%matplotlib inline\nx = = 1", "cell")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are texts")
+def test_a_file_whose_name_is_no_text_costs_nobody_their_mark(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / os.fsdecode(b"M\xfcller.ipynb")).write_text("{}")
+    assert graded(folder, tmp_path / "marks.csv").file.tolist() == ["M?ller.ipynb"]

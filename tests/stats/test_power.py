@@ -171,7 +171,7 @@ def test_what_is_wrong_is_said(call, error, says):
         call()
 
 
-@pytest.mark.parametrize("verdict", [0.03, float("nan"), np.float64(1)])
+@pytest.mark.parametrize("verdict", [0.03, float("nan"), np.float64(1), "undecided", (False,), 1, pd.NA])
 def test_a_decision_is_true_or_false_and_no_p(verdict):
     with pytest.raises(ValueError, match="it is True or False"):
         stats.power(pd.DataFrame({"rate": [0.5]}), lambda frame: verdict, 10, reps=1)
@@ -186,5 +186,7 @@ def test_sizes_and_weights_are_numpys_as_well():
 
     table = stats.power(cells, decide, np.array([20, 40]), reps=2)
     assert table.power.tolist() == [1.0, 1.0] and stats.power(cells, decide, np.int64(20), reps=2).n.tolist() == [20]
+    with pytest.raises(ValueError, match="cluster= names none"):
+        stats.power(cells, decide, 20, spread=0.5)
     with pytest.raises(ValueError, match="spread=-1"):
         stats.power(cells, decide, 20, cluster="peer", spread=-1)

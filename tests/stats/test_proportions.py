@@ -184,6 +184,19 @@ def test_holm_is_by_hand():
         stats.holm(frame.assign(p=2.0))
 
 
+def test_a_bootstrap_draws_rows_whose_cluster_is_missing_and_rollouts_more_than_once():
+    frame = pd.DataFrame({"w": [0.0] * 10 + [1.0] * 10 + [None] * 20, "preserved": [False] * 20 + [True] * 20})
+    frame["id"] = [f"{i:016x}" for i in range(40)]
+
+    def rate(part):
+        return stats.rates(part).rate[0]
+
+    plain = stats.bootstrap(frame, rate, "w", reps=200)
+    assert (plain.estimate[0], plain.low[0], plain.high[0], plain.clusters[0]) == (0.5, 0.0, 1.0, 3)
+    named = frame.assign(w=pd.Categorical(frame.w))
+    pd.testing.assert_frame_equal(stats.bootstrap(named, rate, "w", reps=200), plain)
+
+
 def test_a_bootstrap_draws_whole_clusters():
     """Clusters of equal size and constant outcome: the interval is that of the mean of their values, however large they are."""
     values = np.random.default_rng(0).normal(size=40)
