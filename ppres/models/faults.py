@@ -142,8 +142,11 @@ def _headers(error: Exception) -> Mapping[str, str]:
     return getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
 
 
-# "Please retry in 37.5s", "try again in 1m20s", "'retryDelay': '37s'"
-_RETRY = re.compile(r"(?i)(?:retry(?:delay)?\W{1,6}|again )(?:in |after )?(?:(\d{1,5})m(?!s))?(\d{1,7}(?:\.\d{1,9})?)?(ms|s)?\b")
+# "Please retry in 37.5s", "try again in 7h12m30.5s", "'retryDelay': '37s'"
+_RETRY = re.compile(
+    r"(?i)(?:retry(?:delay)?\W{1,6}|again )(?:in |after )?"
+    r"(?:(\d{1,4})h)?(?:(\d{1,5})m(?!s))?(\d{1,7}(?:\.\d{1,9})?)?(ms|s)?\b"
+)
 
 
 def _pause(headers: Mapping[str, str], words: str) -> float | None:
@@ -155,8 +158,9 @@ def _pause(headers: Mapping[str, str], words: str) -> float | None:
         try:
             pause = parsedate_to_datetime(asked).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
-            if (match := _RETRY.search(words)) and (match[1] or match[3]):
-                pause = 60 * float(match[1] or 0) + float(match[2] or 0) / (1000 if match[3] == "ms" else 1)
+            if (match := _RETRY.search(words)) and (match[1] or match[2] or match[4]):
+                hours, minutes, seconds = (float(match[i] or 0) for i in (1, 2, 3))
+                pause = 3600 * hours + 60 * minutes + seconds / (1000 if match[4] == "ms" else 1)
     return None if math.isnan(pause) else min(max(0.0, pause), _LONGEST_PAUSE)
 
 

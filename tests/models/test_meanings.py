@@ -259,6 +259,9 @@ def test_one_conversation_of_many_is_forbidden_and_the_others_go_on(cell):
         ("try again in 1m20s", 80),
         ("'retryDelay': '37s'", 37),
         ("try again in 500ms", 0.5),
+        ("try again in 7h12m30.5s", 25_950.5),
+        ("Please try again in 2h", 7_200),
+        ("try again in 1h0m3s", 3_603),
         ("try again later", None),
     ],
 )

@@ -45,6 +45,13 @@ def test_a_model_that_never_says_anything_ends_a_rollout_soon(cell):
     assert frame.stop_reason.tolist() == ["provider_error"]
 
 
+def test_a_provider_that_gives_no_answer_is_not_said_to_pass_no_tools_on(cell, monkeypatch, capfd):
+    monkeypatch.setattr(transport, "FIRST_WAIT", 0.01)
+    with Saying(({"content": ""}, "stop")) as server:
+        assert run(cell, at(server), 6).stop_reason.tolist() == ["provider_error"] * 6
+    assert "without a single tool call" not in capfd.readouterr().err
+
+
 def test_what_is_paid_for_in_vain_is_charged_kept_and_counted_once(cell):
     """A conversation that the provider ends, run after run, by replies without an answer."""
     priced("silent", prompt=1e-3)
