@@ -168,7 +168,7 @@ class _Work:
             made_in(sent, Made)  # which says so
 
     async def _keep_made(self, cell: Cell, replicate: int, key: bytes, made: Made, past: int) -> None:
-        self.meter.add(key, made.dollars, made.tokens)
+        self.meter.add(key, cell.model, made.dollars, made.tokens)
         if made.replies:
             self.rejected.answered(cell.model.label)
 

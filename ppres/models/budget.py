@@ -56,6 +56,8 @@ class Meter:
         """Rollouts that were not started, or paused."""
         self._open: dict[object, tuple[float, float]] = {}
         self._told: set[str] = set()
+        self._costed: set[str] = set()
+        """Models of which calls have cost something, whether by a price or as their provider told it."""
 
     def left(self) -> tuple[float, float]:
         """Dollars and tokens that are neither spent nor set aside; infinite without a limit."""
@@ -68,10 +70,10 @@ class Meter:
         dollars, tokens = self.left()
         if math.isnan(usage.dollars):
             if self.budget < math.inf and self._news(f"unpriced {model.name}"):
-                unpriced = f"litellm knows no price for {model.name}: its cost is unknown"
-                warnings.warn(f"{unpriced} and the budget does not bind it (max_tokens does)", stacklevel=2)
-            dollars = math.inf
-        if usage.dollars > dollars or usage.tokens > tokens:
+                unpriced = f"litellm knows no price for {model.name}: the budget does not bind it unless its provider tells"
+                warnings.warn(f"{unpriced} what calls cost (max_tokens does)", stacklevel=2)
+            dollars = 0.0 if self.spent(model) else math.inf
+        if usage.dollars > dollars or not dollars or usage.tokens > tokens:
             return None
         share = [
             math.inf if free == math.inf else min(most * need, free)
@@ -133,10 +135,12 @@ class Meter:
             prompt = size(messages, schemas) if call.prompt_tokens is None else call.prompt_tokens
             completion = size(said or []) if call.completion_tokens is None else call.completion_tokens
             self.estimated += prompt + completion if call.estimated else 0
-            self.add(what, call.cost or model.price(prompt, completion) or 0.0, prompt + completion)
+            self.add(what, model, call.cost or model.price(prompt, completion) or 0.0, prompt + completion)
 
-    def add(self, what: object, dollars: float, tokens: float) -> None:
+    def add(self, what: object, model: Model, dollars: float, tokens: float) -> None:
         """Count what was spent; what was set aside for `what` shrinks by it."""
+        if dollars:
+            self._costed.add(model.name)
         self.dollars, self.tokens = self.dollars + dollars, self.tokens + tokens
         if what in self._open:
             left = self._open[what]
@@ -152,12 +156,15 @@ class Meter:
         return min(self.budget, self.max_tokens) < math.inf
 
     def binds(self, model: Model) -> bool:
-        """Whether a limit binds the model: dollars bind only what has a price."""
-        return self.max_tokens < math.inf or (self.budget < math.inf and model.price(1e6, 1e6) is not None)
+        """Whether a limit binds the model: dollars bind only what has a price, or of which a cost was told."""
+        return self.max_tokens < math.inf or (self.budget < math.inf and self._priced(model))
 
     def spent(self, model: Model) -> bool:
-        """Whether a limit that binds the model is reached: dollars bind only what has a price."""
-        return self.tokens >= self.max_tokens or (self.dollars >= self.budget and model.price(1e6, 1e6) is not None)
+        """Whether a limit that binds the model is reached."""
+        return self.tokens >= self.max_tokens or (self.dollars >= self.budget and self._priced(model))
+
+    def _priced(self, model: Model) -> bool:
+        return model.name in self._costed or model.price(1e6, 1e6) is not None
 
     def _news(self, what: str) -> bool:
         """Whether there is a limit, and nobody was told of this."""

@@ -101,23 +101,37 @@ _FITS = (
     *(ast.Module, ast.Expr, ast.Name, ast.Constant, ast.List, ast.Tuple, ast.keyword, ast.UnaryOp, ast.BoolOp, ast.Compare),
     *(*_COMPUTES, ast.expr_context, ast.unaryop, ast.boolop, ast.cmpop),
 )
-_MOST = 100  # of a power: larger numbers of numbers have no end
+_MOST = 100  # of a power, and of what a spline is told: larger numbers of numbers have no end
+_SPLINES = ("bs", "cr", "cc", "te")
 
 
 def _has_a_place(node: ast.AST) -> bool:
     """Whether a part of a formula only computes with columns, in bounded time."""
     if isinstance(node, ast.Call):
-        if ast.unparse(node.func) == "Q":
-            return len(node.args) == 1 and isinstance(node.args[0], ast.Constant)
-        return isinstance(node.func, ast.Attribute) or (isinstance(node.func, ast.Name) and node.func.id in _CALLED)
+        return _is_called(node, ast.unparse(node.func))
     if isinstance(node, ast.Attribute):
         return isinstance(node.value, ast.Name) and node.value.id == "np" and node.attr in _OF_NUMPY
     if isinstance(node, ast.BinOp):
         sides: list[Any] = [side.value if isinstance(side, ast.Constant) else side for side in (node.left, node.right)]
         if any(isinstance(side, str | bytes | ast.List | ast.Tuple) for side in sides):
             return False  # times a number it is as long as that
-        return not isinstance(node.op, ast.Pow) or (isinstance(sides[1], int | float) and sides[1] <= _MOST)
+        powers = sum(isinstance(part, ast.Pow) for part in ast.walk(node))  # a power of a power has digits without end
+        return not isinstance(node.op, ast.Pow) or (powers == 1 and isinstance(sides[1], int | float) and sides[1] <= _MOST)
     return isinstance(node, _FITS)
+
+
+def _is_called(node: ast.Call, name: str) -> bool:
+    """Whether it is a function of those that there are, and a spline told no number that makes it large."""
+    if name == "Q":
+        return len(node.args) == 1 and isinstance(node.args[0], ast.Constant)
+    if name in _SPLINES:
+        told = [*node.args[1:], *(given.value for given in node.keywords)]
+        return not any(isinstance(part, ast.BinOp) or _number(part) > _MOST for value in told for part in ast.walk(value))
+    return isinstance(node.func, ast.Attribute) or (isinstance(node.func, ast.Name) and name in _CALLED)
+
+
+def _number(node: ast.AST) -> float:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, int | float) else 0
 
 
 def _unquoted(outcome: str) -> str:

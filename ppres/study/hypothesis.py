@@ -62,6 +62,8 @@ class Test:
         except TypeError as error:
             given = ", ".join(name for name in takes.parameters if name != "frame")
             raise StudyError(f"pp.Test({statistic!r}): {error}; pp.stats.{statistic} takes {given}") from None
+        if statistic == "lr_test" and expect != "different":
+            raise StudyError(f"expect={expect!r}: lr_test tells whether terms matter, and no direction; expect='different'")
         if expect == "equivalent" and self.arguments.get("margin") is None:
             raise StudyError("expect='equivalent' needs margin=, the largest effect that is as good as none")
 

@@ -101,7 +101,7 @@ def preregister(
         arguments.mapping(f"exclusions[{reason!r}]", rule, "of columns to levels")
     cells, path = cells_of(conditions, models), place(folder, store) / f"{name}.json"
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
-    _check_runnable(cells, named)
+    _check_runnable(cells, named, exclusions or {})
     confounds = _confounds(cells, named, acknowledge)
     record: dict[str, Any] = {
         "name": name,
@@ -183,7 +183,7 @@ def _same(path: Path, record: Mapping[str, Any]) -> Registration:
 _TRIED = 10  # rollouts of each cell, half of them with the outcome
 
 
-def _check_runnable(cells: list[Cell], tests: Mapping[str, Test]) -> None:
+def _check_runnable(cells: list[Cell], tests: Mapping[str, Test], exclusions: Mapping[str, Mapping[str, Any]]) -> None:
     """`StudyError` for a test that no study of these cells could run: of a level in no arm, of a column that no frame has."""
     import pandas as pd
 
@@ -194,6 +194,12 @@ def _check_runnable(cells: list[Cell], tests: Mapping[str, Test]) -> None:
         rows.append(made | cell.condition.columns() | {"model": cell.model.label})
     frame = pd.DataFrame(rows).assign(id=[f"{i:016x}" for i in range(len(rows))])
     settled = {*cells[0].condition.columns(), "model"}
+    for reason, rule in exclusions.items():
+        excluded = matching(frame, rule)
+        if not rule:
+            raise StudyError(f"exclusions[{reason!r}] names no column, so that it would exclude every rollout")
+        if rule.keys() <= settled:
+            frame = frame[~excluded]
     for name, test in tests.items():
         try:
             matching(frame, test.where)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -45,13 +46,13 @@ def test_what_is_spent_is_no_longer_set_aside():
     meter = Meter(budget=10)
     assert meter.reserve("a", MODEL, need(4.0)) == (4.0, float("inf"))
     assert meter.left()[0] == 6
-    meter.add("a", 3.0, 5.0)
+    meter.add("a", MODEL, 3.0, 5.0)
     assert meter.left()[0] == 6  # 3 spent, 1 still set aside
     assert meter.reserve("b", MODEL, need(6.1)) is None
     assert meter.reserve("b", MODEL, need(6.0))
     meter.release("a")
     assert meter.left()[0] == 1
-    meter.add("b", 7.0, 5.0)  # more than was expected
+    meter.add("b", MODEL, 7.0, 5.0)  # more than was expected
     assert meter.spent(MODEL) and meter.left()[0] == 0
 
 
@@ -121,3 +122,17 @@ def test_the_baseline_of_an_average_is_of_its_own_scenarios():
     )
     both = pd.concat([frame, other.assign(model="sim/gemini-3-pro", reported_score=100.0)], ignore_index=True)
     pd.testing.assert_frame_equal(stats.setting_average(both, "model"), stats.setting_average(frame, "model"))
+
+
+@pytest.mark.parametrize("executor", [False, True])
+def test_a_cost_that_is_told_counts_where_no_price_is_known(executor, cell):
+    """As of OpenRouter's new models, of a proxy, of a function: dollars were counted, and the budget did not stop them."""
+
+    def say(messages, tools):
+        return {"content": "x", "usage": {"prompt_tokens": 1000, "completion_tokens": 10, "cost": 1.0}}
+
+    model = pp.FunctionModel("told", say, version="1")
+    more = {"executor": ThreadPoolExecutor(1)} if executor else {}
+    with pytest.warns(UserWarning, match="unless its provider tells what calls cost"):
+        frame = pp.run(cell, model, n=12, budget=3.0, concurrency=1, progress=False, **more)
+    assert (len(frame), frame.cost.sum()) == (3, 3.0)

@@ -370,6 +370,11 @@ def test_formulas_of_columns_and_numbers_are_taken(right):
             "I(1 << trust)",
             "trust if exit() else 1",
             "I(trust**(10**10))",
+            "I(trust + 0*((((9**99)**99)**99)**99)**99)",
+            "I(trust > (trust + 9**99)**99)",
+            "bs(trust, df=200000)",
+            "bs(trust, 200000)",
+            "cr(trust, df=99*99*99)",
         ),
     ],
 )

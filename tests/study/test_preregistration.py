@@ -240,3 +240,19 @@ def test_a_test_of_rows_that_only_a_run_will_have_is_registered():
     for where in ({"stop_reason": ["ended", "loop"]}, {"read": True, "model": PLANTED.label}):
         tests = [pp.Test("differences", factor="peer", a="cooperative", b="uncooperative", where=where)]
         assert registered(f"rows{len(where)}", tests=tests).tests["H1"].where == where
+
+
+def test_an_exclusion_leaves_something_to_be_tested():
+    for rule, says in (
+        ({}, "names no column"),
+        ({"peer": "cooperative"}, "no row has peer='cooperative'"),
+        ({"peeer": 1}, "no column 'peeer'"),
+    ):
+        with pytest.raises(pp.StudyError, match=says):
+            registered(exclusions={"rule": rule})
+    assert registered("good", exclusions={"cut off": {"stop_reason": "token_limit"}}).record["exclusions"]
+
+
+def test_a_likelihood_ratio_has_no_direction():
+    with pytest.raises(pp.StudyError, match="and no direction"):
+        pp.Test("lr_test", formula_small="preserved ~ 1", formula_large="preserved ~ peer_present", expect="less")
