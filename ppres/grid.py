@@ -70,6 +70,10 @@ def grid(base: Condition | Iterable[Condition] | None = None, /, *, explain: boo
     if not kept and fates:
         raise ImpossibleCondition("every combination is impossible:\n" + "\n".join(dict.fromkeys(why for *_, why in fates)))
     _check_scope(kept, factors)
+    named: dict[str, Any] = {}
+    for dataset in (condition._dataset for condition in kept if condition._dataset):
+        if named.setdefault(dataset.name, dataset) is not dataset:
+            raise ConditionError(f"two datasets are called {dataset.name!r}, and would be one level of a frame: rename one")
     conditions = Grid(kept, fates)
     if explain or (explain is None and len(kept) < len(fates)):
         print(f"ppres: {conditions.summary()}", file=sys.stderr)

@@ -19,7 +19,9 @@ from ppres.condition import Condition
 from ppres.conversation import STOPS, Call, Message, Reply, calls_of, said_in, shown, visible
 from ppres.engine.hands import buttons
 from ppres.engine.rollout import finish
+from ppres.models import redaction
 from ppres.models.function import FunctionModel
+from ppres.models.replies import cleared
 from ppres.optional import needed
 from ppres.read.scored import check_same
 from ppres.store import checkpoint
@@ -71,6 +73,7 @@ class Game:
             self._replicate = next(i for i in range(len(stored) + 1) if i not in stored)
             self._key = key_of(self.cell.digest, self._replicate)
             past = checkpoint.partial(opened).get(self._key, [])
+        redaction.read()
         self.id = self._key.hex()[:16]
         self.ended: Finished | None = None
         self._world, self._words, self._turn = self.cell.scene.world(), "", 0
@@ -130,7 +133,7 @@ class Game:
             ]
         now = time.monotonic()
         call = Call(cost=0.0, finish_reason="tool_calls" if calls else "stop", seconds=round(now - self._since, 1))
-        reply = Reply(message, call)
+        reply = cleared(message, call)
         self._commit(reply)
         self._words, self._since = "", now
         before = len(self._messages) + 1

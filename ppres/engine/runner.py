@@ -118,7 +118,7 @@ def run(
     """
     check_whole("n", n, "the number of rollouts per cell")
     arguments.one_of("count", count, ("all", "scored"))
-    if until is not None and not hasattr(until, "next_round"):
+    if until is not None and (isinstance(until, type) or not hasattr(until, "next_round")):
         raise ValueError(f"until={until!r} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…))")
     if until is not None and count != "all":
         raise ValueError("until= decides by outcomes how many rollouts there are: it does not go with count='scored'")

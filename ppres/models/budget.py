@@ -46,9 +46,10 @@ class Meter:
 
     def __init__(self, budget: float | None = None, max_tokens: float | None = None):
         for name, value in (("budget", budget), ("max_tokens", max_tokens)):
-            if value is not None and not (isinstance(value, int | float) and value > 0):
+            known = isinstance(value, numbers.Real) and not isinstance(value, bool) and value > 0
+            if value is not None and not known:
                 raise ValueError(f"{name}={value!r}: it is a number above 0, or None for no limit")
-        self.budget, self.max_tokens = (math.inf if limit is None else limit for limit in (budget, max_tokens))
+        self.budget, self.max_tokens = (math.inf if limit is None else float(limit) for limit in (budget, max_tokens))
         self.dollars = self.tokens = 0.0
         self.estimated = 0.0
         """Those of the tokens that are an estimate, for calls that got no answer."""

@@ -24,6 +24,8 @@ from ppres.models.usage import size
 from ppres.simulated import personas
 
 _TRANSPORT = ("timeout", "rpm", "tpm")
+# Fields of a request, in any provider's format, that hold the conversation.
+_OURS = {"model", "messages", "contents", "system", "systemInstruction", "system_instruction", "tools", "functions", "stream"}
 
 # How the paper names a model's family in the story ("Gemini Agent 1"), by a part of the model's name.
 _FAMILIES = {
@@ -76,7 +78,8 @@ class Model:
                 raise ModelError(f"{told}; what such a setting does is planted, a pp.Persona for each level")
         else:  # litellm would go there all the same, and nobody would know where a reply came from
             elsewhere = environment.api_base(self.name.partition("/")[0])
-            object.__setattr__(self, "api_base", self.api_base if self.api_base is not None else elsewhere)
+            lacking = self.api_base is None or (isinstance(self.api_base, str) and not self.api_base)
+            object.__setattr__(self, "api_base", elsewhere if lacking else self.api_base)
         self._check_numbers()
         self._check_texts()
 
@@ -101,6 +104,8 @@ class Model:
         redaction.named()  # what is wrong with `PPRES_SECRETS` is not the address's fault
         try:
             secret = credentials.in_address(self.api_base or "")
+            if not secret and self.api_base and not re.match("https?://", self.api_base):
+                raise ValueError  # nobody would be reached
         except ValueError:
             raise ModelError("api_base is no address such as http://127.0.0.1:8000/v1") from None
         if secret:
@@ -110,6 +115,10 @@ class Model:
             field = credentials.in_fields(body)
         except (TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"extra_body is not JSON: {error}") from None
+        if not isinstance(body, dict | None):
+            raise ModelError(f"extra_body={brief(body)} is no mapping of fields to values")
+        if taken := _OURS & (body or {}).keys():
+            raise ModelError(f"extra_body must not hold {min(taken)!r}: what is sent there is the conversation's")
         if field:
             raise ModelError(f"extra_body must not hold {field!r}, because it is stored; put secrets into the environment")
         if redaction.clear(body)[1]:

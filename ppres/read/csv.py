@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TRUTH = {"True": True, "False": False, "TRUE": True, "FALSE": False}  # of a spreadsheet
-_NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?"
+_NUMBER = r"-?(?:inf|(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?)"
 # What a spreadsheet takes for a formula, and what would be read back as something else: an empty text, and our own mark.
 _MARKED = re.compile(r"'*(?:[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]|$)")
 

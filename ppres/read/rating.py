@@ -175,9 +175,10 @@ def _read(path: Path) -> pd.DataFrame:
 def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.DataFrame:
     """The frame with what people say of its rollouts (`read_ratings`), joined by `id`, as `judged` joins judges.
 
-    Columns: rated_refusal (by the rubric's name), what more than half of the coders say, and rated_refusal_quote; of several coders
-    behind it one for each, rated_refusal_anna; of ties it warns. "yes" and "no" are True and False, unclear is missing;
-    a rubric of several labels has these for each label. Raises `ValueError` for ratings by another rubric.
+    Columns: rated_refusal (by the rubric's name), what more than half of the coders say who are not unclear, and
+    rated_refusal_quote; of several coders behind it one for each, rated_refusal_anna; of ties it warns. "yes" and "no" are True and
+    False, unclear is missing; a rubric of several labels has these for each label. Raises `ValueError` for ratings by another
+    rubric, and for a code that is none.
     """
     arguments.rows(frame, "id")
     of_kind(rubric)
@@ -186,9 +187,10 @@ def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.Data
         raise ValueError(
             f"there are no ratings by the rubric {rubric.name!r}, only by {', '.join(sorted(set(ratings['rubric']))) or 'none'}"
         )
-    odd = {code for codes in of_it["code"] for code in codes.split("; ")} - {*rubric.labels, UNCLEAR}
-    if odd:
-        raise ValueError(f"the code {min(odd)!r} is none of the rubric's: {', '.join(rubric.labels)}, {UNCLEAR}")
+    if odd := sorted(code for code in {*of_it["code"]} if not _is_code(code, rubric)):
+        one_of = f"{', '.join(rubric.labels)}, {UNCLEAR}"
+        several = f"; several of them, but for {rubric.labels[-1]} and {UNCLEAR}, parted by '; '" if rubric.several else ""
+        raise ValueError(f"the code {odd[0]!r} is none of the rubric's: {one_of}{several}")
     if strange := {*of_it["id"]} - {*frame["id"]}:
         text = f"{len(strange)} of {of_it['id'].nunique()} rated rollouts are not in the frame, {min(strange)!r} for one"
         warnings.warn(f"{text}: what was said of them is left out", stacklevel=2)
@@ -215,6 +217,13 @@ def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.Data
     quotes = of_it[of_it["quote"] != ""].drop_duplicates("id").set_index("id")["quote"].reindex(frame["id"])
     new[f"rated_{rubric.name}_quote"] = column([quote if isinstance(quote, str) else None for quote in quotes], "quote", "str")
     return frame.assign(**new)
+
+
+def _is_code(code: str, rubric: Rubric) -> bool:
+    """Whether it is a label of the rubric, or several where it has several: what says that none holds, or nothing, stands alone."""
+    codes = code.split("; ") if rubric.several else [code]
+    alone = {rubric.labels[-1], UNCLEAR} & {*codes} if rubric.several else ()
+    return {*codes} <= {*rubric.labels, UNCLEAR} and not (alone and len(codes) > 1)
 
 
 def _name(*parts: str) -> str:

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-from ppres.agent import replay
+from ppres.agent import Replayed, replay
 from ppres.condition import SCENARIOS, Condition
-from ppres.conversation import Conversation, Message, taken_over
+from ppres.conversation import Conversation, taken_over
 from ppres.factor import ConditionError
 from ppres.read import outcomes
 from ppres.store.cell import Cell
@@ -86,12 +86,12 @@ def _levels(condition: Any) -> dict[str, Any]:
 
 def replayed(
     spec: Mapping[str, Any], condition: Condition, conversation: Conversation, scorer: str | None = None
-) -> tuple[list[Message], Scored]:
-    """The world's replies and the outcomes of a stored conversation, by today's rules (`scorer`, where they are known)."""
+) -> tuple[Replayed, Scored]:
+    """A stored conversation gone through again, and its outcomes by today's rules (`scorer`, where they are known)."""
     sent = spec["sent"]
     conversation = from_start(sent, conversation)
-    world, replies = replay(sent["world"], conversation, condition._scenario.own_tools, sent.get("after"))
-    return replies, outcomes.scored(conversation, condition, world, scorer)
+    again = replay(sent["world"], conversation, condition._scenario.own_tools, sent.get("after"))
+    return again, outcomes.scored(conversation, condition, again.world, scorer)
 
 
 def from_start(sent: Mapping[str, Any], conversation: Conversation) -> Conversation:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import math
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -194,9 +193,6 @@ def matrix(right: str, cells: pd.DataFrame) -> tuple[Array, Any]:
     except patsy.PatsyError as error:
         raise ValueError(f"{right!r}: {error}") from None
     info = made.design_info
-    for factor, about in info.factor_infos.items():
-        if about.type == "categorical" and len(about.categories) == 1:
-            warnings.warn(f"{factor.name()} has one level in these rows, {about.categories[0]!r}, and so no term", stacklevel=5)
     if any(factor.state.get("transforms") for factor in info.factor_infos.values()):
         raise ValueError(f"{right!r} has a transform that looks at all rows; put its result into the frame as a column")
     x = np.asarray(made, dtype=float)

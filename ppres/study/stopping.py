@@ -82,6 +82,12 @@ class Decides(_Rule):
         about = frame[matching(frame, self.test.where)]
         by, (names, contrasts) = self.test.by, self.test.weights()
         arms = [cell if isinstance(cell, tuple) else (cell,) for weights in contrasts.values() for cell in weights]
+        if strange := [name for name in names if name not in frame.columns]:
+            raise StudyError(f"{self.test}: the frame has no column {strange[0]!r}, so that no rollouts could decide it")
+        there = set(about[names].astype(object).itertuples(index=False, name=None))
+        lacking = [arm for arm in arms if arm not in there]
+        if 0 < len(lacking) < len(arms):  # of what is decided, all arms are finished
+            raise StudyError(f"{self.test}: no cell of the run has {', '.join(map(repr, lacking[0]))}, so that it is never decided")
         cells: set[str] = set()
         for _, group in about.groupby(by, dropna=False, observed=True, sort=False) if by else [((), about)]:
             levels = list(group[names].astype(object).itertuples(index=False, name=None))

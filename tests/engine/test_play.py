@@ -195,3 +195,12 @@ def test_another_model_goes_on_where_a_person_was(cell):
     assert made.turns[0] == 3 and made.source[0] == "function"
     with pytest.raises(pp.ModelError, match="give model="):
         pp.branch(game.id, 3)
+
+
+def test_a_key_that_a_person_types_is_not_stored(cell, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", key := "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1")
+    game = pp.play(cell)
+    game.create_file(filename="a.txt", content=f"It is {key}.")
+    game.stop(f"I said {key}")
+    kept = json.dumps(pp.transcript(game.id))
+    assert key not in kept and kept.count("[secret]") >= 2

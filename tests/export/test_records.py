@@ -248,3 +248,27 @@ def test_a_line_without_an_end_is_no_rollout_and_nothing_is_added(store, tmp_pat
         with pytest.raises(ValueError, match="a line of more than 1 MB"):
             pp.read_jsonl(tmp_path / name, store=tmp_path / "to.sqlite")
     assert not (tmp_path / "to.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("stop", "turns", "why"),
+    [
+        ("turn_limit", None, "its agent ended the task"),
+        ("content_filter", None, "its agent ended the task"),
+        ("ended", 2, "its agent did not end the task"),
+        ("no_tool_call", 2, "its last message has calls"),
+    ],
+)
+def test_an_end_that_was_not_is_told(stop, turns, why, cell, tmp_path):
+    frame = pp.run(cell, "sim/gemini-3-flash", n=1, progress=False)
+    assert frame.stop_reason.tolist() == ["ended"]
+    pp.to_jsonl(frame, tmp_path / "a.jsonl")
+    record = json.loads((tmp_path / "a.jsonl").read_text())
+    if turns:
+        said = [i for i, message in enumerate(record["messages"]) if message["role"] == "assistant"]
+        record["messages"], record["calls"] = record["messages"][: said[turns]], record["calls"][:turns]
+    record["stop_reason"] = stop
+    (tmp_path / "b.jsonl").write_text(json.dumps(record) + "\n")
+    pp.read_jsonl(tmp_path / "b.jsonl", store=tmp_path / "b.sqlite")
+    problems = pp.verify(store=tmp_path / "b.sqlite").problem.tolist()
+    assert [problem for problem in problems if why in problem], problems

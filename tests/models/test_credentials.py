@@ -91,7 +91,6 @@ def test_an_address_with_a_key_is_refused_and_not_repeated(address, monkeypatch)
         "https://a1b2-203-0-113-7.ngrok-free.app/v1",
         "https://myaccount--vllm-serve-Qwen2-5-72B.modal.run/v1",
         "https://router.huggingface.co/hf-inference/models/mistralai/Mixtral-8x7B-Instruct-v0.1/v1",
-        "localhost:8000/v1",
         "http://localhost:8000",
     ],
 )

@@ -95,3 +95,23 @@ def test_a_judge_is_rehearsed_too(cell):
         with pytest.raises(pp.ModelError, match="set temperature=None"):
             pp.judge(frame.id, pp.Rubric("x", "Is it?"), pp.Model("moonshot/kimi-k2.5", api_base=server.url))
         assert not server.requests
+
+
+@pytest.mark.parametrize("field", ["messages", "tools", "contents", "system", "model", "stream"])
+def test_a_body_may_not_replace_the_conversation(field):
+    with pytest.raises(pp.ModelError, match=f"must not hold '{field}'"):
+        pp.Model("openai/m", api_base="http://127.0.0.1:9/v1", extra_body={field: []})
+    for body in ([1], "x"):
+        with pytest.raises(pp.ModelError, match="no mapping of fields"):
+            pp.Model("openai/m", api_base="http://127.0.0.1:9/v1", extra_body=body)
+
+
+@pytest.mark.parametrize("address", ["localhost:8000/v1", "127.0.0.1:8000/v1", "http//127.0.0.1:8000"])
+def test_an_address_says_how_it_is_reached(address):
+    with pytest.raises(pp.ModelError, match="no address such as http"):
+        pp.Model("openai/m", api_base=address)
+
+
+def test_an_empty_address_is_none(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9/v1")
+    assert pp.Model("openai/m", api_base="").api_base == "http://127.0.0.1:9/v1"

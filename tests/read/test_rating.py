@@ -247,3 +247,23 @@ def test_the_pages_own_keys_are_no_labels(study, tmp_path):
     with browser(tmp_path / "browser") as page:
         page.open(pp.rating(df, rubric, 2, path=tmp_path / "rate.html", store=store))
         assert page.ask("$('codes').textContent").split(" (")[1:] == ["1) keep", "2) quit", "3) none", "n) unclear", "u) "]
+
+
+@pytest.mark.parametrize(
+    ("rubric", "code"),
+    [
+        ("refusal", "yes; no"),
+        ("refusal", "unclear; yes"),
+        ("refusal", "yes; yes"),
+        ("reasons", "relationship; none"),
+        ("reasons", "harm; unclear"),
+        ("reasons", "harm;relationship"),
+    ],
+)
+def test_codes_that_contradict_each_other_are_none(rubric, code):
+    told = {"id": "a" * 16, "rubric": rubric, "coder": "anna", "quote": "", "seconds": 1.0}
+    frame, asked = pd.DataFrame({"id": ["a" * 16]}), {"refusal": pp.REFUSAL, "reasons": pp.REASONS}[rubric]
+    with pytest.raises(ValueError, match="is none of the rubric's"):
+        pp.rated(frame, asked, pd.DataFrame([told | {"code": code}]))
+    several = pp.rated(frame, pp.REASONS, pd.DataFrame([told | {"rubric": "reasons", "code": "relationship; harm"}]))
+    assert several.rated_reasons_harm.all() and not several.rated_reasons_none.any()

@@ -139,3 +139,10 @@ def test_an_answer_of_several_lines_is_one_row():
     assert "Roses are red,\\nviolets are\\nblue." in sheet and "Another? | No" in sheet
     frame = pp.run(cell, "sim/compliant", n=4, progress=False)
     assert frame.stop_reason.eq("ended").all() and frame.reported_score.between(40, 60).all()
+
+
+def test_two_datasets_of_a_name_are_not_one_level():
+    one, other = (pp.Dataset("twice", [{"output": "a", "right": right}], key="right") for right in (0, 100))
+    with pytest.raises(pp.ConditionError, match="two datasets are called 'twice'"):
+        pp.grid(scenario="evaluation", subject="self", dataset=[one, other])
+    assert len(pp.grid(scenario="evaluation", subject="self", dataset=[other, other])) == 1

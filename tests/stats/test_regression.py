@@ -427,9 +427,3 @@ def test_columns_of_any_name_are_the_users_own():
             stats.lr_test("preserved ~ 1", f"preserved ~ {name}", frame).p.tolist()
             == stats.lr_test("preserved ~ 1", "preserved ~ x", frame).p.tolist()
         )
-
-
-def test_a_column_of_one_level_is_told_where_it_makes_no_term():
-    frame = pd.DataFrame({"preserved": [True, False, False, True] * 10, "x": [0.0, 1.0, 2.0, 3.0, 4.0] * 8, "who": "m"})
-    with pytest.warns(UserWarning, match=r"who has one level in these rows, 'm', and so no term"):
-        assert stats.logit("preserved ~ x + who", frame).term.tolist() == ["Intercept", "x"]
