@@ -13,6 +13,7 @@ from ppres import codec
 from ppres.condition import FACTORS, Condition
 from ppres.conversation import LIMITS
 from ppres.factor import ConditionError, ImpossibleCondition
+from ppres.models.faults import ModelError
 from ppres.models.function import FunctionModel
 from ppres.models.model import Model, effort_in
 from ppres.scenarios import Scene, build
@@ -180,7 +181,11 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
             raise ConditionError(f"{given!r} is not a Condition; make conditions with pp.grid")
     cells: dict[bytes, Cell] = {}
     alone: dict[Condition, ImpossibleCondition] = {}
+    labelled: dict[str, Any] = {}
     for model in map(_model_of, chosen):
+        other = labelled.setdefault(model.label, model)
+        if _made_of(other) != _made_of(model):
+            raise ModelError(f"two different models are called {model.label}, which a frame could not tell apart: rename one")
         _check(model, conditions)
         for condition in dict.fromkeys(conditions):
             said = canonical(_said(model, condition)).decode()
@@ -200,6 +205,11 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     for condition in alone.keys() - {cell.condition for cell in cells.values()}:
         raise alone[condition]  # possible with none of the models
     return list(cells.values())
+
+
+def _made_of(model: Any) -> tuple[Any, ...]:
+    """What tells models of one label apart: a persona's rates, a function. Those of real models say all."""
+    return getattr(model, "rates", None), getattr(model, "function", None)
 
 
 def _check(model: Any, conditions: list[Condition]) -> None:

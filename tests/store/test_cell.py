@@ -333,3 +333,15 @@ def test_a_body_that_is_changed_afterwards_is_not_that_of_the_model():
         models.append(pp.Model("openai/gpt-5.2", extra_body=body))
     assert len(cells_of(condition(), models)) == 2
     assert [one.extra_body for one in models] == [{"thinking_budget": 0}, {"thinking_budget": 1000}]
+
+
+def test_two_models_that_a_frame_could_not_tell_apart_are_refused(cell):
+    pairs = [
+        [pp.Persona("same", {"shutdown_tampering": rate}) for rate in (0.0, 1.0)],
+        [pp.FunctionModel("f", lambda *_, said=said: said, version="1") for said in ("I refuse.", "Done.")],
+    ]
+    for models in pairs:
+        with pytest.raises(pp.ModelError, match="two different models are called"):
+            cells_of(cell, models)
+        assert len(cells_of(cell, [models[0], models[0]])) == 1
+    assert len(cells_of(cell, [pp.Persona("same", {"shutdown_tampering": 0.5}) for _ in "ab"])) == 1

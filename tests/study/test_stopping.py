@@ -123,6 +123,6 @@ def test_what_is_no_rule_is_told(make, told):
 @pytest.mark.parametrize("odd", [{"a": "coperative"}, {"a": "neutral"}, {"factor": "peeer"}, {"where": {"modell": "x"}}])
 def test_a_rule_that_no_rollout_could_decide_says_so_at_its_first_look(odd):
     test = pp.Test("differences", **{"factor": "peer", "a": "cooperative", "b": "stranger"} | odd)
-    with pytest.raises(pp.StudyError, match="never decided|could decide it|no column"):
+    with pytest.raises(pp.StudyError, match=r"never decided|could decide it|no column"):
         run(pp.Decides(test))
     assert len(pp.frame()) == 10 * len(CELLS)
