@@ -155,7 +155,8 @@ class _Work:
     async def _send(
         self, executor: Executor, cell: Cell, replicate: int, key: bytes, past: list[Reply], share: tuple[float, float]
     ) -> None:
-        sent = await asyncio.to_thread(submitted, executor, ask, cell, replicate, past, share)  # some executors make us wait
+        # In a thread of its own: some executors make us wait, or work at once, and its work needs those of the loop.
+        (sent,) = await theirs(lambda: (submitted(executor, ask, cell, replicate, past, share),))
         made = asyncio.wrap_future(sent)
         try:
             await asyncio.wait([made])

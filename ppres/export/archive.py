@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import platform
 import re
@@ -17,7 +20,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.export.card import dataset_card, dictionary
@@ -121,14 +124,19 @@ def _has_a_secret(raw: bytes, depth: int = 2) -> bool:
     return redaction.redact(text) != text or (depth > 0 and any(_has_a_secret(part, depth - 1) for part in _packed(raw)))
 
 
+_UNPACKERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+
+
 def _packed(raw: bytes) -> Iterator[bytes]:
-    """What is packed in a file by gzip or as a zip archive. Raises `ValueError` for what unpacks to too much to be looked at."""
-    if raw.startswith(b"\x1f\x8b"):
-        unpacker = zlib.decompressobj(wbits=31)
-        with contextlib.suppress(zlib.error):  # of what only begins so
-            yield unpacker.decompress(raw, _MOST)
-            if unpacker.unconsumed_tail:
-                raise ValueError(f"what a packed file holds is looked through for keys up to {_MOST} bytes, and one has more")
+    """What is packed in a file, by gzip, bzip2 or xz or as a zip archive. Raises `ValueError` for too much to be looked at."""
+    if unpacker := next((unpacker for begins, unpacker in _UNPACKERS.items() if raw.startswith(begins)), None):
+        parts, size = [], 0
+        with contextlib.suppress(OSError, EOFError, zlib.error, lzma.LZMAError), unpacker(io.BytesIO(raw)) as file:
+            while (part := file.read(2**20)) and (size := size + len(part)) <= _MOST:  # what comes before a damage is looked at
+                parts.append(part)
+        if size > _MOST:
+            raise ValueError(f"what a packed file holds is looked through for keys up to {_MOST} bytes, and one has more")
+        yield b"".join(parts)
     elif zipfile.is_zipfile(io.BytesIO(raw)):
         with contextlib.suppress(*_UNREADABLE, NotImplementedError), zipfile.ZipFile(io.BytesIO(raw)) as archive:
             for member in archive.infolist():

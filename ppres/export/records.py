@@ -18,6 +18,7 @@ from ppres import arguments, codec
 from ppres.condition import Condition
 from ppres.conversation import STOPS, UNFINISHED
 from ppres.factor import brief
+from ppres.models import redaction
 from ppres.models.budget import MOST_OF_A_CELL
 from ppres.optional import needed
 from ppres.outputs import CANARY, output, written_whole
@@ -118,11 +119,15 @@ _Fitting = dict[bytes, tuple[dict[str, Any], Condition | None]]
 
 def _brought(place: Path, lines: Iterable[str | bytes], store: StorePath) -> pd.DataFrame:
     fitting: _Fitting = {}
+    redaction.read()
     with tempfile.TemporaryDirectory() as folder:
         with Store(Path(folder) / place.name.partition(".")[0]) as between, between.transaction():
             for number, line in enumerate(lines, start=1):
                 try:
-                    row, body, spec = _rollout(codec.loads(line), fitting)
+                    text = line if isinstance(line, str) else line.decode()
+                    if redaction.redact(text) != text:
+                        raise ValueError("it holds a secret of the environment, which is never stored")
+                    row, body, spec = _rollout(codec.loads(text), fitting)
                     if not between.insert(row, body, {row.cell: spec}) and codec.dumps(between.body(row.key)) != codec.dumps(body):
                         raise ValueError("an earlier record with its id holds another rollout")
                 except (*UNREADABLE, StoreError, sqlite3.Error) as error:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import faults
@@ -202,3 +203,34 @@ def test_ctrl_c_while_litellm_is_imported_leaves_no_half_of_it_behind(server, mo
     command = [sys.executable, str(script), server.url, module]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert done.stdout.split() == ["interrupted", module, "1"], done.stdout + done.stderr
+
+
+class AtOnce(concurrent.futures.Executor):
+    """Works in `submit`."""
+
+    def submit(self, function, /, *given):
+        future = concurrent.futures.Future()
+        future.set_result(function(*given))
+        return future
+
+
+class Bounded(concurrent.futures.ThreadPoolExecutor):
+    """Whose `submit` waits while its two workers are busy, as a known recipe has it."""
+
+    def __init__(self):
+        super().__init__(2)
+        self.places = threading.BoundedSemaphore(2)
+
+    def submit(self, function, /, *given):
+        self.places.acquire()
+        future = super().submit(function, *given)
+        future.add_done_callback(lambda _: self.places.release())
+        return future
+
+
+@pytest.mark.parametrize("executor", [AtOnce, Bounded])
+def test_an_executor_may_wait_or_work_when_it_is_given_work(executor, server, cell):
+    """The loop's threads stood in `submit`, and what they waited for needed one of them."""
+    with executor() as given:
+        frame = pp.run(cell, model_at(server), 12, executor=given, concurrency=12, progress=False)
+    assert len(frame) == 12 and frame.stop_reason.eq("ended").all()

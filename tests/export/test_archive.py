@@ -1,9 +1,11 @@
 """A bundle holds a study, and says what of it was changed; a card says what the study is."""
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import re
 import sys
 import zipfile
@@ -255,6 +257,9 @@ def _zipped(raw):
 
 PACKINGS = {
     "gzip": gzip.compress,
+    "gzip of two": lambda raw: gzip.compress(b"nothing") + gzip.compress(raw),
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
     "zip": _zipped,
     "a zip of gzip": lambda raw: _zipped(gzip.compress(raw)),
     "UTF-16 without a mark": lambda raw: raw.decode().encode("utf-16-be"),

@@ -272,3 +272,12 @@ def test_an_end_that_was_not_is_told(stop, turns, why, cell, tmp_path):
     pp.read_jsonl(tmp_path / "b.jsonl", store=tmp_path / "b.sqlite")
     problems = pp.verify(store=tmp_path / "b.sqlite").problem.tolist()
     assert [problem for problem in problems if why in problem], problems
+
+
+def test_a_record_with_a_key_of_this_environment_is_not_taken(cell, tmp_path, monkeypatch):
+    key = "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1"
+    model = pp.FunctionModel("told", lambda *_: f"The key is {key}.", version="1")
+    pp.to_jsonl(pp.run(cell, model, n=1, progress=False), tmp_path / "a.jsonl")
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ValueError, match=r"record 1: .*a secret of the environment"):
+        pp.read_jsonl(tmp_path / "a.jsonl", store=tmp_path / "b.sqlite")
