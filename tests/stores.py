@@ -5,7 +5,7 @@ import os
 
 import ppres as pp
 from ppres.agent import Rollout, answer
-from ppres.conversation import Call, Conversation, Turn
+from ppres.conversation import Call, Conversation, Turn, calls_of
 from ppres.engine.rollout import finish, simulate
 from ppres.store.cell import cells_of
 from ppres.store.rows import Scored, cell_digest, key_of
@@ -42,6 +42,8 @@ def said(path, *turns, replicate=7):
     world, conversation = cell.scene.world(), Conversation([], "no_tool_call")
     for message, call in turns:
         conversation.turns.append(Turn(message, call or Call(), answer(world, message)))
+    if turns and (world.ended or calls_of(turns[-1][0])):
+        conversation.stop_reason = "ended" if world.ended else "turn_limit"
     believed = [turn._replace(call=Call.of(turn.call.json())) for turn in conversation.turns]  # as every producer makes them
     finished = finish(cell, replicate, Rollout(Conversation(believed, conversation.stop_reason), world))
     finished = finished._replace(record=finished.record._replace(conversation=conversation))

@@ -59,7 +59,7 @@ async def _tried(
         try:
             answer = await attempt()
         except Fault as fault:
-            gate.leave(began, limited=fault.status == 429, pause=fault.pause)
+            gate.leave(began, limited=fault.status == 429, pause=fault.pause, name=name)
             vain += fault.calls
             answered = sum(call.estimated != NO_ANSWER for call in vain)
             if final := _final(fault, name, gate) or _too_late(fault, name, gate, started, tries, answered):
@@ -129,13 +129,14 @@ class Gate:
         self.told = float("-inf")
         """When a person was last told that calls fail."""
         self.rpm, self.tpm = rpm, tpm
+        self._closed: dict[str, float] = {}
+        """Until when a model is not to be asked for long: its own quota may be used up, and not its neighbours'."""
         self._open_at = self._next_request = self._next_tokens = self._shrunk = 0.0
         self._waiting: list[asyncio.Future[None]] = []
 
     def limit(self, ceiling: int) -> None:
         """Set the most calls at once of a run. A pause that is too long to wait for is forgotten: who runs again asks again."""
-        if self._open_at > time.monotonic() + DEADLINE:
-            self._open_at = 0.0
+        self._closed.clear()
         if ceiling != self.ceiling:
             self.ceiling, self.allowed = ceiling, float(ceiling)
 
@@ -143,8 +144,8 @@ class Gate:
         """Wait until a call may start. Raises `ModelError` where the provider asked for a pause that is too long to wait for."""
         while True:
             now = time.monotonic()
-            if self._open_at > now + DEADLINE:
-                raise ModelError(f"{name}: the provider asks to wait {(self._open_at - now) / 60:.0f} minutes. Run again later")
+            if (left := self._closed.get(name, 0.0) - now) > 0:
+                raise ModelError(f"{name}: the provider asks to wait {left / 60:.0f} minutes. Run again later")
             if self._open_at > now + SILENCE and self.told + SILENCE < now:
                 self.told = now
                 say(f"{name}: the provider asks to wait {self._open_at - now:.0f} s")
@@ -167,15 +168,17 @@ class Gate:
         if self.tpm:
             self._next_tokens = now + 60 * tokens / self.tpm
 
-    def leave(self, began: float, *, grow: bool = False, limited: bool = False, pause: float | None = None) -> None:
-        """A call is over. `limited`: by a rate limit; `pause`: seconds for which the provider wants no calls."""
+    def leave(self, began: float, *, grow: bool = False, limited: bool = False, pause: float | None = None, name: str = "") -> None:
+        """A call of the model `name` is over. `limited`: by a rate limit; `pause`: seconds for which the provider wants none."""
         self.active -= 1
         now = time.monotonic()
         if limited and began >= self._shrunk:  # calls that were under way at the last one tell nothing new
             self.allowed, self._shrunk = max(1.0, self.allowed / 2), now
         if grow:
             self.allowed = min(float(self.ceiling), self.allowed + 1 / max(1.0, self.allowed))
-        if pause:
+        if pause and pause > DEADLINE:
+            self._closed[name] = now + pause
+        elif pause:
             self._open_at = max(self._open_at, now + pause)
         self._wake()
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -375,3 +376,19 @@ def test_judging_the_same_twice_asks_once_and_a_rejected_key_ends_it(cell):
         with pytest.raises(pp.ModelError), warnings.catch_warnings():
             pp.judge(frame.id, REFUSAL, at(server), concurrency=1)
         assert len(server.requests) == 2
+
+
+def test_a_long_pause_of_one_model_is_none_of_its_neighbours(cell):
+    """Quotas are often those of a model, and there is one gate for all at an address."""
+
+    class Busy(faults.Faulty):
+        def fault(self, body):
+            return "429_after" if body["model"] == "limited" else None, random.Random(0)
+
+    busy = Busy()
+    busy.retry_after = "86400"
+    with busy:
+        limited, fine = (pp.Model(f"openai/{name}", api_base=busy.url, family="Gemini") for name in ("limited", PERSONA))
+        with pytest.raises(pp.ModelError, match=r"openai/limited.* asks to wait 1440 minutes") as raised:
+            run(cell, [limited, fine], 4, concurrency=2)
+    assert "openai/gemini" not in str(raised.value) and len(pp.frame(cell, fine)) == 4
