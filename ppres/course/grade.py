@@ -62,27 +62,23 @@ def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> p
 
 
 def _graded(path: Path, seconds: int, megabytes: int) -> list[dict[str, Any]]:
+    nothing = dict.fromkeys(COLUMNS, "") | {"file": _legible(path.name), "right": False}
     try:
         cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
         sources = ["".join(cell["source"]) for cell in cells]
     except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
-        return [
-            dict.fromkeys(COLUMNS, "")
-            | {"file": _legible(path.name), "right": False, "why": f"no notebook: {type(error).__name__}"}
-        ]
+        return [nothing | {"why": f"no notebook: {type(error).__name__}"}]
     asked = re.findall(r"check\.(lesson\d+)\.", "\n".join(sources))
     lessons = [lesson for lesson in dict.fromkeys(asked) if _rules(lesson)]
     if not lessons:
-        return [
-            dict.fromkeys(COLUMNS, "") | {"file": _legible(path.name), "right": False, "why": "no exercise of the course in it"}
-        ]
+        return [nothing | {"why": "no exercise of the course in it"}]
     work = Submission(sources, seconds, megabytes)
     work.run()
     rows = []
     for name in (name for lesson in lessons for name in _rules(lesson)):
         why = work.verdicts.get(name, work.why_not(name))
-        told = {"file": _legible(path.name), "student": _legible(work.student), "exercise": name}
-        rows.append(told | {"right": not why, "why": _legible(why)})
+        told = {"student": _legible(work.student), "exercise": name, "right": not why, "why": _legible(why)}
+        rows.append(nothing | told)
     return rows
 
 

@@ -130,14 +130,14 @@ def bootstrap(
     rng = np.random.default_rng(seed)
 
     def of(part: pd.DataFrame) -> pd.Series[float]:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*have the id of another row")  # as what is drawn twice has
-            drawn = statistic(part)
+        drawn = statistic(part)
         return drawn.astype(float) if isinstance(drawn, pd.Series) else pd.Series({"statistic": float(drawn)})
 
     estimate = of(frame)
     picks = (rng.integers(0, len(rows), len(rows)) for _ in range(reps))
-    draws = pd.DataFrame([of(frame.iloc[np.concatenate([rows[i] for i in pick])]) for pick in picks])
+    with warnings.catch_warnings():  # once for all draws: whatever else is told is told once, too
+        warnings.filterwarnings("ignore", message=".*have the id of another row")  # as what is drawn twice has
+        draws = pd.DataFrame([of(frame.iloc[np.concatenate([rows[i] for i in pick])]) for pick in picks])
     draws = draws.reindex(columns=estimate.index)  # a draw may lack a level
     bounds = draws.quantile([(1 - level) / 2, (1 + level) / 2])
     shape = {"term": estimate.index, "estimate": estimate.array, "low": bounds.iloc[0].array, "high": bounds.iloc[1].array}

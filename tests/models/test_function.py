@@ -86,21 +86,28 @@ def test_an_async_function_that_cancels_all_tasks_ends_its_model_alone(cell, wai
     assert pp.frame().model.tolist() == [good.label] * 6
 
 
+def calling_it(tool):
+    """A condition of a scenario that has this tool alone, and a model that calls it."""
+    call = {"id": "c", "type": "function", "function": {"name": tool.__name__, "arguments": "{}"}}
+
+    def agent(messages, tools):
+        return {"content": None, "tool_calls": [call]}
+
+    def stage(condition, cast):
+        return "Call it.", {}
+
+    scenario = f"has_{tool.__name__}"
+    pp.Scenario(scenario, "calling", stage, lambda world, condition: {"preserved": True, "read": True}, [tool])
+    return pp.Condition(scenario=scenario), pp.FunctionModel("goes", agent, version="1")
+
+
 def test_a_tool_that_cancels_all_tasks_is_told(cell):
     def cancel(world) -> str:
         """Cancel."""
         return str([task.cancel() for task in asyncio.all_tasks()])
 
-    def agent(messages, tools):
-        call = {"id": "c", "type": "function", "function": {"name": "cancel", "arguments": "{}"}}
-        return {"content": None, "tool_calls": [call]}
-
-    def stage(condition, cast):
-        return "Cancel.", {}
-
-    pp.Scenario("cancelling", "cancelling", stage, lambda world, condition: {"preserved": True, "read": True}, [cancel])
     with pytest.raises(RuntimeError, match="cancelled the tasks of its loop"):
-        pp.run(pp.Condition(scenario="cancelling"), pp.FunctionModel("goes", agent, version="1"), n=3, progress=False)
+        pp.run(*calling_it(cancel), n=3, progress=False)
     assert pp.run(cell, pp.FunctionModel("stays", lambda messages, tools: "Done.", version="1"), n=1, progress=False).turns[0] == 1
 
 
@@ -128,18 +135,11 @@ def test_a_tool_that_leaves_the_process_ends_the_run_and_not_the_loop():
         """Leave."""
         sys.exit(3)
 
-    def agent(messages, tools):
-        call = {"id": "c", "type": "function", "function": {"name": "leave", "arguments": "{}"}}
-        return {"content": None, "tool_calls": [call]}
-
-    def stage(condition, cast):
-        return "Leave.", {}
-
-    pp.Scenario("leaving", "leaving", stage, lambda world, condition: {"preserved": True, "read": True}, [leave])
+    condition, goes = calling_it(leave)
     with pytest.raises(pp.ScenarioError, match=r"the tool leave failed on {}: SystemExit: 3"):
-        pp.run(pp.Condition(scenario="leaving"), pp.FunctionModel("goes", agent, version="1"), n=3, progress=False)
+        pp.run(condition, goes, n=3, progress=False)
     stays = pp.FunctionModel("stays", lambda messages, tools: "Done.", version="1")
-    assert len(pp.run(pp.Condition(scenario="leaving"), stays, n=3, progress=False)) == 3
+    assert len(pp.run(condition, stays, n=3, progress=False)) == 3
 
 
 KEY = "sk-proj-7Qm2Zt9Lx4Rb81"
