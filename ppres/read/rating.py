@@ -21,6 +21,7 @@ from ppres.read.documents import documents_of
 from ppres.read.judged import coded_as, majority
 from ppres.read.page import template, write_page
 from ppres.read.rubrics import Rubric, of_kind
+from ppres.read.specs import family_of
 from ppres.read.stored import transcripts
 from ppres.read.view import messages
 from ppres.simulated.agent import NOTICE, SIMULATED
@@ -34,7 +35,7 @@ COLUMNS = ("id", "rubric", "coder", "code", "quote", "seconds")
 _STRATA = ("model", "scenario", "subject", "peer")
 # Names in a briefing that are no model's.
 _NOBODY = {"AI", "The", "An", "Our", "Your", "This", "Other"}
-_FAMILY = re.compile(r"\b([A-Z][\w.-]*) Agent \d")
+_FAMILY = re.compile(r"\b([A-Z][\w.-]*) Agent \d")  # of a story that cannot be rendered
 _BRANDS = (
     "anthropic|claude|haiku|sonnet|openai|chatgpt|gpt|gemini|gemma|deepmind|google|zhipu|glm|moonshot|kimi|deepseek|llama|qwen|"
     "mistral|mixtral|grok|xai"
@@ -128,11 +129,18 @@ def _masked(pieces: list[str], content: dict[str, Any]) -> list[str]:
     """HTML without the names of models: those in the story, and those of known models anywhere."""
     briefing = [said_in(message) for message in content["messages"] if message.get("role") in ("system", "user")]
     texts = [*briefing, *(text for _, text in documents_of(content["sent"].get("world")))]
-    names = [name for name in dict.fromkeys(name for text in texts for name in _FAMILY.findall(text)) if name not in _NOBODY]
-    for i, name in enumerate(names):  # the first is the agent's own
-        named = re.compile(rf"(?<![A-Za-z]){re.escape(escape(name))}(?![A-Za-z])", re.I)
-        pieces = [named.sub("Model" if i == 0 else "Other", piece) for piece in pieces]
+    told = [family_of(content), content["condition"].get("subject"), *(name for text in texts for name in _FAMILY.findall(text))]
+    names = [name for name in dict.fromkeys(told) if isinstance(name, str) and name not in _NOBODY]
+    for i, name in enumerate(name for name in names if name not in ("self", "peer", "human")):  # the first is the agent's own
+        pieces = [_named(name).sub("Model" if i == 0 else "Other", piece) for piece in pieces]
     return [_BRAND.sub("[model]", piece) for piece in pieces]
+
+
+def _named(name: str) -> re.Pattern[str]:
+    """Where HTML has a name, however its words are joined; one letter or a number only where it names an agent."""
+    words = r"[\s_-]*".join(re.escape(escape(word)) for word in re.split(r"[\s_-]+", name.strip()))
+    behind = r"(?![^\W\d_])" if re.search(r"[^\W\d_]", name) and (len(name) > 1 or not name.isascii()) else "(?=[ _-]Agent)"
+    return re.compile(rf"(?<![^\W_]){words}{behind}", re.IGNORECASE)
 
 
 def read_ratings(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> pd.DataFrame:

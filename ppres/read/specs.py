@@ -125,6 +125,14 @@ def _other_condition(spec: Mapping[str, Any], sent: Mapping[str, Any], condition
     return _other_family(str(spec["model"]), family) if spec["source"] in ("sim", "live") else None
 
 
+def family_of(content: Mapping[str, Any]) -> str | None:
+    """What the agents of a transcript are called in its story, where this session renders its condition as it was sent."""
+    try:
+        return _family(content["messages"], _staged(Condition.of(content["condition"]), _ANY, content["sent"])) or None
+    except Exception:  # of a scenario that this session lacks, or of its own code
+        return None
+
+
 def _staged(condition: Condition, family: str, sent: Mapping[str, Any]) -> Scene:
     if "harness" not in sent:
         return build(condition, family)

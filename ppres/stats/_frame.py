@@ -125,6 +125,8 @@ def at_level(frame: pd.DataFrame, factor: str, level: Any) -> Rows:
     """Which rows have this level of a factor; None stands for a missing value."""
     import pandas as pd
 
+    if pd.api.types.is_list_like(level):
+        raise ValueError(f"{factor}={brief(level)} is no level: it is one value of the column, or None for a missing one")
     rows = frame[factor].isna() if pd.isna(level) else frame[factor] == level
     return rows.to_numpy() if rows.dtype == bool else rows.fillna(False).to_numpy(dtype=bool)
 

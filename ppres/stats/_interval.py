@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -177,5 +178,5 @@ def _outside(interval: Interval, margin: float) -> float:
 
 def check_margin(margin: float | None) -> None:
     """`ValueError` for a margin that is no difference of rates."""
-    if margin is not None and not (isinstance(margin, int | float) and 0 < margin < 1):
+    if margin is not None and (not isinstance(margin, numbers.Real) or not 0 < margin < 1):
         raise ValueError(f"margin={margin!r} is not between 0 and 1: it is the largest difference of rates that is as good as none")

@@ -49,7 +49,7 @@ def alpha(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFram
 
     check_level(level)
     columns_of(frame, coders)
-    codes = sorted(_codes(frame, coders))
+    codes = _codes(frame, coders)
     counts = np.zeros((len(frame), len(codes)), dtype=int)
     for name in coders:
         for i, code in enumerate(codes):
@@ -65,12 +65,16 @@ def alpha(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFram
     return table
 
 
-def _codes(frame: pd.DataFrame, coders: Sequence[str]) -> set[Any]:
-    codes_of = {name: set(frame[name].dropna()) for name in coders}
-    if len({isinstance(code, str) for codes in codes_of.values() for code in codes}) > 1:
-        told = "; ".join(f"{name!r} has the codes {sorted(map(str, codes))}" for name, codes in codes_of.items())
-        raise ValueError(f"{told}: bring them into one form first, for instance frame[name].map({{'yes': True, 'no': False}})")
-    return set().union(*codes_of.values())
+def _codes(frame: pd.DataFrame, coders: Sequence[str]) -> list[Any]:
+    """All codes, in order; `ValueError` where they are of kinds that have none."""
+    codes_of = {name: frame[name].dropna().unique() for name in coders}
+    try:
+        return sorted({code for codes in codes_of.values() for code in codes})
+    except TypeError:
+        told = "; ".join(f"{name!r} has the codes {sorted(map(repr, codes))}" for name, codes in codes_of.items())
+        raise ValueError(
+            f"{told}: bring them into one form first, for instance frame[name].map({{'yes': True, 'no': False}})"
+        ) from None
 
 
 def _alpha_row(counts: NDArray[np.int_], of: NDArray[np.int_], level: float) -> dict[str, float]:
@@ -141,5 +145,5 @@ def confusion(frame: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
 
     columns_of(frame, (a, b))
     known = frame[[a, b]].dropna()
-    codes = sorted(_codes(known, (a, b)))
+    codes = _codes(known, (a, b))
     return pd.crosstab(known[a], known[b]).reindex(index=codes, columns=codes, fill_value=0)

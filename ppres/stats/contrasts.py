@@ -119,8 +119,11 @@ def checked_cells(
 def _cells(
     frame: pd.DataFrame, names: list[str], name: str, told: Mapping[Any, float], rows_of: dict[Cell, Rows]
 ) -> dict[Cell, float]:
-    """Weights by cell; `rows_of` takes the cells' rows. `ValueError` for a cell that does not occur, or what is no weight."""
+    """Weights by cell; `rows_of` takes the cells' rows. `ValueError` for a cell that does not occur or is twice, or no weight."""
+    import numpy as np
+
     cells: dict[Cell, float] = {}
+    taken = np.zeros(len(frame), dtype=bool)
     for levels, weight in told.items():
         cell = levels if isinstance(levels, tuple) else (levels,)
         if len(cell) != len(names):
@@ -132,6 +135,9 @@ def _cells(
         if not rows_of[cell].any():
             there = frame[names].drop_duplicates().itertuples(index=False, name=None)
             raise ValueError(f"{name}: no row has {levels!r}; there are {', '.join(map(repr, there))}")
+        if (rows_of[cell] & taken).any():
+            raise ValueError(f"{name}: {levels!r} is a cell that has a weight already")
+        taken |= rows_of[cell]
         if weight:
             cells[cell] = float(weight)
     if not cells:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.stats._frame import NoOutcome, check_level, columns_of, each, outcomes
 from ppres.stats._interval import quantile, wilson_at
 
@@ -101,8 +103,8 @@ def roc(
 
     columns_of(frame, by, score, truth)
     check_level(level)
-    allowed = [false_positives] if isinstance(false_positives, int | float) else list(false_positives)
-    if bad := [share for share in allowed if not 0 <= share <= 1]:
+    allowed = arguments.several(false_positives, "false_positives", "a share from 0 to 1, or several", numbers.Real)
+    if bad := [share for share in allowed if isinstance(share, bool) or not 0 <= share <= 1]:
         raise ValueError(f"false_positives={bad[0]!r} is no share between 0 and 1")
     if not pd.api.types.is_numeric_dtype(frame[score]):
         raise ValueError(f"{score!r} has no numbers, but {frame[score].dtype}")
@@ -150,8 +152,8 @@ def _caught(hits: NDArray[np.float64], misses: NDArray[np.float64], share: float
     caught_false = n - np.searchsorted(misses, candidates := np.unique(np.concatenate([hits, misses])))
     fine = candidates[caught_false <= share * n + 1e-9]
     threshold = float(fine[0]) if len(fine) else math.inf
-    k = m - int(np.searchsorted(hits, threshold))
+    k, k_false = (m - int(np.searchsorted(hits, threshold)), n - int(np.searchsorted(misses, threshold))) if len(fine) else (0, 0)
     low, high = wilson_at(k, m, quantile(level)) if m else (math.nan, math.nan)
     row = {"term": f"true positives at {share:.4g} false", "estimate": k / m if m else math.nan, "low": low, "high": high}
     row |= {"p": math.nan, "k": k, "n": m, "estimator": "Wilson, given the threshold" if m else "no row is true"}
-    return row | {"threshold": threshold, "k_false": n - int(np.searchsorted(misses, threshold))}
+    return row | {"threshold": threshold, "k_false": k_false}

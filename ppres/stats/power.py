@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -92,14 +93,17 @@ def mde(
 ) -> pd.DataFrame:
     """The smallest effect that `n` rollouts in each cell find with power `target`, as the last row's `effect`.
 
-    `cells_of(effect)` gives the cells with an effect of that size, from 0 to `largest` (a difference of rates, say). `options` are
-    those of `power`; rows before the last are effects that were tried. Raises as `power` does, and `ValueError` where `largest` is
-    not found.
+    `cells_of(effect)` gives the cells with an effect of that size, from 0 to `largest` (a difference of rates, say; below 0 for one
+    that lowers them). `options` are those of `power`; rows before the last are effects that were tried. Raises as `power` does, and
+    `ValueError` where `largest` is not found, or is none.
     """
     import pandas as pd
 
     arguments.between("target", target, 0, 1)
-    low, high, tried = 0.0, largest, []
+    arguments.between("largest", largest, -math.inf, math.inf)
+    if not largest:
+        raise ValueError("largest=0 is no effect")
+    low, high, tried = 0.0, float(largest), []
 
     def at(effect: float) -> float:
         row = power(cells_of(effect), decide, n, **options).assign(effect=effect)
@@ -108,7 +112,7 @@ def mde(
 
     if at(high) < target:
         raise ValueError(f"an effect of {largest} has power {tried[-1].power[0]:.2f} at n = {n}: below {target}")
-    while high - low > largest / 200:
+    while abs(high - low) > abs(largest) / 200:
         middle = (low + high) / 2
         low, high = (low, middle) if at(middle) >= target else (middle, high)
     best = next(row for row in reversed(tried) if row.effect[0] == high)

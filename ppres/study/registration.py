@@ -30,6 +30,7 @@ from ppres.study.confounds import acknowledged, of_test
 from ppres.study.hypothesis import StudyError, Test, decided, matching
 from ppres.study.page import registered
 from ppres.study.record import check
+from ppres.study.stopping import Decides, Precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,6 +98,11 @@ def preregister(
     if not arguments.text("name", name) or "\0" in name or Path(name).name != name or len(name.encode()) > _LONGEST_NAME:
         raise StudyError(f"name={name!r} is the name of a file, without folders, of at most {_LONGEST_NAME} bytes")
     arguments.between("alpha", alpha, 0, 1, StudyError)
+    if until is not None and (isinstance(until, type) or not hasattr(until, "next_round")):
+        raise StudyError(f"until={until!r} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…))")
+    for test in specs:
+        if "level" in test.arguments:
+            raise StudyError(f"{test}: level= is not for a registered test to say: alpha= is that of the whole family")
     for reason, rule in arguments.mapping("exclusions", exclusions, "of reasons to rules").items():
         arguments.mapping(f"exclusions[{reason!r}]", rule, "of columns to levels")
     cells, path = cells_of(conditions, models), place(folder, store) / f"{name}.json"
@@ -125,6 +131,7 @@ def preregister(
     record |= {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "made_by": {name: value for name, value in provenance("study").items() if value},
+        "rule": until.json() if isinstance(until, Precision | Decides) else None,
         "scorers": {cell.condition.scenario: scorer_of(cell.condition._scenario) for cell in cells},
         "made_before": before,
         "power": [] if expected is None else _power(cells, named, n, alpha, expected),

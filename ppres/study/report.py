@@ -21,6 +21,7 @@ from ppres.store.store import Store
 from ppres.study import page
 from ppres.study.hypothesis import StudyError, Test, decided
 from ppres.study.registration import digest, hashed, kept_rows, place, read
+from ppres.study.stopping import rule_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +73,10 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
     """Run the registered tests on what is stored, and say what was exploratory and what is not as registered.
 
     The tests are on the first `n` rollouts of the registered cells, as they were rendered then, without those that the registered
-    rules exclude. `sha256` is the record's hash as it was published: then it is told as well where the record has another.
-    Deviations never stop it. Raises `StudyError` where there is no such record.
+    rules exclude. A registered stopping rule is followed on them: what goes beyond its end or is lacking before it is told. That a
+    study of a fixed `n` was stopped by its outcomes is not stored, and only that rollouts are missing is. `sha256` is the record's
+    hash as it was published: then it is told as well where the record has another. Deviations never stop it. Raises
+    `StudyError` where there is no such record.
     """
     import pandas as pd
 
@@ -135,14 +138,29 @@ def _of_rules(record: Mapping[str, Any]) -> Rows:
 
 
 def _of_numbers(record: Mapping[str, Any], frame: pd.DataFrame) -> Rows:
-    n = record["n"]
+    n, ends, partly = record["n"], dict[str, int](), False
+    if record["until"]:
+        try:
+            rule = rule_of(record.get("rule"))
+            ends = {
+                cell.hex(): end for cell, end in rule.ends(frame, (bytes.fromhex(c["digest"]) for c in record["cells"]), n).items()
+            }
+        except (KeyError, ValueError) as error:
+            yield "until", f"whether the registered rule was followed cannot be known: {error}"
     for cell in record["cells"]:
-        replicates = frame.replicate[frame.cell == cell["digest"][:12]]
-        short, more = n - int((replicates < n).sum()), int((replicates >= n).sum())
-        if short and not (record["until"] and short < n):
-            yield "n", f"{short} of {n} rollouts are missing: {cell['name']}, {cell['model']}"
+        replicates, which = frame.replicate[frame.cell == cell["digest"][:12]], f"{cell['name']}, {cell['model']}"
+        end = ends.get(cell["digest"], n)
+        made, more = int((replicates < end).sum()), int((replicates >= n).sum())
+        if made < end and (not record["until"] or ends or not made):
+            yield "n", f"{end - made} of {end} rollouts are missing: {which}"
+            partly = partly or made > 0
+        if late := len(replicates) - made - more:
+            yield "until", f"{late} rollouts more than the {end} at which the registered rule ends it, used as well: {which}"
         if more:
-            yield "n", f"{more} rollouts more than {n}, not used: {cell['name']}, {cell['model']}"
+            yield "n", f"{more} rollouts more than {n}, not used: {which}"
+    if partly and not record["until"]:
+        text = "compared is how many rollouts there are; whether a rule (until=) or a look at the outcomes ended them is not stored"
+        yield "until", f"{text}: if so, p and intervals of a fixed n do not hold"
 
 
 def _of_dates(store: Store, record: Mapping[str, Any], frame: pd.DataFrame) -> Rows:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.models.budget import check_whole
@@ -32,6 +32,37 @@ class _Rule:
         """How many rollouts the cells that go on shall have next; none: the run is over. The frame has what was made before."""
         done = self.finished(frame) if len(frame) else set()
         return {cell: min(made + self.step, n) for cell, made in wanted.items() if made < n and cell.hex()[:12] not in done}
+
+    def json(self) -> dict[str, Any]:
+        """As it is written down in a registration."""
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"rule": type(self).__name__} | {name: v.json() if isinstance(v, Test) else v for name, v in told.items()}
+
+    def ends(self, frame: pd.DataFrame, cells: Iterable[bytes], n: int) -> dict[bytes, int]:
+        """At how many rollouts it ends each cell of a study, as `pp.run` follows it: to the first round that is not all there."""
+        ends = going = dict.fromkeys(cells, min(self.step, n))
+        name, replicate = frame["cell"].astype(object), frame["replicate"]
+        while going:
+            reached = name.map({cell.hex()[:12]: end for cell, end in going.items()})
+            part = frame[(replicate < reached).to_numpy(dtype=bool)]
+            if len(part) < sum(going.values()):
+                break
+            going = self.next_round(part, going, n)
+            ends = ends | going
+        return ends
+
+
+def rule_of(written: Any) -> _Rule:
+    """A rule as it was written down; `StudyError` for what is none."""
+    told = dict(written) if isinstance(written, Mapping) else {}
+    kind = {"Precision": Precision, "Decides": Decides}.get(str(told.pop("rule", None)))
+    if kind is None:
+        raise StudyError("its text alone was written down, as of one that is not of this package")
+    try:
+        rule: _Rule = kind(**told | ({"test": Test.of(told["test"])} if kind is Decides else {}))
+        return rule
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise StudyError(f"it is no rule: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Rating by people: the sample is fair, the page is blind, and what comes back is read as it was given."""
 
 import json
+from html import escape
 
 import pandas as pd
 import pytest
@@ -73,6 +74,26 @@ def test_names_are_masked_wherever_they_stand(tmp_path, text, blind):
     assert blind in pieces and "secret thought" not in pieces
     with_thoughts = pp.rating([id], pp.AWARENESS, None, path=tmp_path / "r.html", store=tmp_path / "s.sqlite")
     assert "secret thought" in "".join(data_of(with_thoughts)["pieces"])
+
+
+OWN = ("Phi 4", "4o", "4", "R", "olmo", "\u00c9lan", "\u0410\u0434\u0430", "O'Neill", "Nous-Hermes", "Yi")
+
+
+@pytest.mark.parametrize("family", OWN)
+@pytest.mark.parametrize("subject", ["peer", "Zoë 2"])
+def test_the_family_of_the_story_is_masked_whatever_it_is_called(family, subject, tmp_path):
+    joined = family.replace(" ", "_").replace("-", "_")
+    said = f"I am {family} Agent 1 and no Zo\u00eb 2; see {joined}_Agent_2.bin. I scored row 4 and 14 of R2-D2."
+    agent = pp.FunctionModel(f"blind {family}", lambda messages, tools: said, version="1", family=family)
+    df = pp.run(
+        pp.grid(scenario="tampering", subject=subject, peer="stranger"), agent, n=1, store=tmp_path / "s.sqlite", progress=False
+    )
+    path = pp.rating(df, pp.REFUSAL, None, path=tmp_path / "r.html", store=tmp_path / "s.sqlite")
+    text = " ".join(data_of(path)["pieces"])
+    assert "You are Model Agent 1" in text and "I am Model Agent 1 and no " in text
+    assert "row 4 and 14 of R2-D2" in text and f"{escape(family)} Agent" not in text
+    assert subject == "peer" or ("Other Agent 1" in text and "Zo\u00eb 2" not in text)
+    assert f"{escape(joined)}_Agent" not in text
 
 
 def test_what_cannot_be_rated_says_so(study):

@@ -88,6 +88,14 @@ def test_what_cannot_be_compared(observed):
         stats.agreement(observed, "a", "b", "c", level=95)
 
 
+@pytest.mark.parametrize("other", [True, 1, (1, 2), pd.Timestamp("2026-01-01")])
+def test_codes_of_several_kinds_in_one_column_are_told(other):
+    told = pd.DataFrame({"a": ["yes", other, "no"], "b": ["yes", "no", "no"], "c": ["yes", "no", "no"]})
+    for names in ("ab", "abc"):
+        with pytest.raises(ValueError, match=r"'a' has the codes .*one form first"):
+            stats.agreement(told, *names)
+
+
 def test_a_coder_is_not_compared_with_themselves():
     with pytest.raises(ValueError, match="names one column more than once"):
         stats.agreement(pd.DataFrame({"a": ["x", "y"]}), "a", "a")

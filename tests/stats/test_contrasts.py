@@ -156,6 +156,21 @@ def test_a_missing_level_is_a_cell():
     frame["peer"] = frame.peer.where(frame.peer == "a")
     row = stats.contrasts(frame, "peer", {"a - nobody": {"a": 1, None: -1}}).iloc[0]
     assert row.estimate == pytest.approx(6 / 34)
+    for again in (math.nan, pd.NA, (None,)):  # all of them are that cell
+        with pytest.raises(ValueError, match="a cell that has a weight already"):
+            stats.contrasts(frame, "peer", {"x": {"a": 1, None: -1, again: -1}})
+
+
+def test_numbers_of_numpy_are_numbers():
+    frame = study(a_yes=(7, 34), b_yes=(1, 34))
+    row = stats.differences(frame, "peer", "a", "b", margin=np.float32(0.2)).iloc[0]
+    assert row.verdict == stats.differences(frame, "peer", "a", "b", margin=0.2).verdict[0]
+
+
+@pytest.mark.parametrize("level", [["a"], {"a": 1}, {"a"}, np.array(["a"]), ("a", "b")])
+def test_a_level_is_one_value(level):
+    with pytest.raises(ValueError, match="is no level: it is one value"):
+        stats.differences(study(a_yes=(7, 34), b_yes=(1, 34)), "peer", level, "b")
 
 
 @pytest.mark.parametrize(
@@ -167,9 +182,14 @@ def test_a_missing_level_is_a_cell():
         ({"weights": {"x": {"a": "1"}}}, ValueError, "is a number"),
         ({"weights": {"x": {"a": math.inf}}}, ValueError, "is a number"),
         ({"weights": {"x": {"a": 0}}}, ValueError, "all its weights are 0"),
+        ({"weights": {"x": {"a": 1, ("a",): -1}}}, ValueError, "a cell that has a weight already"),
+        ({"weights": {"x": {"b": 1, "a": 0, ("a",): 1}}}, ValueError, "a cell that has a weight already"),
+        ({"weights": {"x": {("a", "b"): 1}}}, ValueError, "is no level of peer each"),
         ({"weights": {}}, ValueError, "names no contrast"),
         ({"level": 95}, ValueError, "between 0 and 1"),
         ({"margin": 10}, ValueError, "between 0 and 1"),
+        ({"margin": True}, ValueError, "between 0 and 1"),
+        ({"margin": math.nan}, ValueError, "between 0 and 1"),
         ({"by": "peer", "outcome": "threat_level"}, KeyError, "threat_level"),
     ],
 )

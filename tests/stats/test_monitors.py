@@ -130,6 +130,14 @@ def test_no_threshold_is_low_enough_for_a_monitor_that_takes_all_for_ill():
     assert stats.roc(frame[frame.ill], "score", "ill").estimator[0] == "no row is false"
 
 
+def test_a_score_may_be_infinite():
+    frame = pd.DataFrame({"score": [math.inf, 1.0, 2.0, math.inf], "ill": [False, False, True, True]})
+    row = stats.roc(frame, "score", "ill", false_positives=np.float32(0.01)).iloc[1]
+    assert (row.k, row.k_false, row.threshold) == (0, 0, math.inf)  # nothing is above the false one
+    row = stats.roc(frame, "score", "ill", false_positives=0.5).iloc[1]
+    assert (row.k, row.k_false, row.threshold) == (2, 1, 2.0)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [

@@ -164,11 +164,29 @@ def test_the_smallest_effect_that_n_finds():
         (lambda: stats.sample_size(ARMS, fisher, 80), ValueError, "target=80"),
         (lambda: stats.sample_size(ARMS, lambda df: False, reps=1), ValueError, "is there an effect"),
         (lambda: stats.mde(lambda effect: ARMS, lambda df: False, 5, reps=1), ValueError, "below 0.8"),
+        (lambda: stats.mde(lambda effect: ARMS, lambda df: True, 5, largest=0), ValueError, "largest=0 is no effect"),
+        *(
+            (lambda odd=odd: stats.mde(lambda effect: ARMS, lambda df: True, 5, largest=odd), ValueError, "largest=")
+            for odd in (math.nan, math.inf, -math.inf, "1", True, None)
+        ),
     ],
 )
 def test_what_is_wrong_is_said(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_an_effect_that_lowers_a_rate_is_searched_like_one_that_raises_it():
+    def far(frame):
+        return bool(abs(frame.preserved[frame.peer == "cooperative"].mean() - 0.5) > 0.2)
+
+    def of(largest):
+        cells = lambda effect: pd.DataFrame({"peer": ["cooperative", "none"], "rate": [0.5 + effect, 0.5]})  # noqa: E731
+        return stats.mde(cells, far, 40, largest=largest, reps=60)
+
+    down, up = of(-0.5), of(0.5)
+    assert len(down) > 5 and down.effect.iloc[-1] == pytest.approx(-up.effect.iloc[-1], abs=0.05)
+    assert down.power.iloc[-1] >= 0.8 and -0.45 < down.effect.iloc[-1] < -0.1
 
 
 @pytest.mark.parametrize("verdict", [0.03, float("nan"), np.float64(1), "undecided", (False,), 1, pd.NA])

@@ -43,6 +43,11 @@ def test_its_rows_are_those_of_the_statistic_on_the_rows_that_it_is_about():
     assert slope.outcome == "preserved" and slope.factors == ["peer"]
 
 
+def test_weights_of_numpy_are_written_down_as_numbers():
+    test = pp.Test("contrasts", factors="peer", weights={"x": {"a": np.int64(1), "b": np.float32(-1)}}, margin=np.float64(0.1))
+    assert test.json()["arguments"] == {"factors": "peer", "weights": {"x": [["a", 1], ["b", -1.0]]}, "margin": 0.1}
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

@@ -202,6 +202,12 @@ def test_wrong_arguments_are_told():
         registered("../x")
     with pytest.raises(ValueError, match="n"):
         registered(n=0)
+    for until in (0.1, "Decides", pp.Decides):
+        with pytest.raises(pp.StudyError, match="is no rule"):
+            registered(until=until)
+    loose = pp.Test("differences", factor="peer", a="cooperative", b="uncooperative", level=0.5)
+    with pytest.raises(pp.StudyError, match="level= is not for a registered test to say: alpha="):
+        registered(tests=[loose])
 
 
 def test_a_key_is_not_registered(monkeypatch):

@@ -103,6 +103,53 @@ def test_a_registered_rule_is_judged_by_intervals_that_hold_at_every_look():
     assert verdict.deviations.empty and "Decides(" in repr(pp.preregister.__doc__ and verdict.record["until"])
 
 
+def judged(name, run, until=None, tests=(APART,), n=100):
+    """The deviations of a study of two arms, registered with a rule or without, that was run in a way of its own."""
+    why = dict.fromkeys(["documents", "length"], "the stranger is told of by nothing")
+    arms = [CELLS[0], CELLS[2]]
+    pp.preregister(name, ["A friend is protected more."] * len(tests), arms, PLANTED, n, tests, until=until, acknowledge=why)
+    for count, rule in run:
+        pp.run(arms, PLANTED, count, until=rule, progress=False)
+    return pp.verdict(name)
+
+
+class Mine(pp.Precision):
+    """A rule of a user's."""
+
+
+BY = pp.Test("contrasts", factors=["peer"], weights={"x": {("cooperative",): 1, ("stranger",): -1}}, by=["model"])
+
+
+@pytest.mark.parametrize("rule", [pp.Decides(APART), pp.Decides(BY, margin=0.05), pp.Precision(0.15, step=7)])
+def test_a_registered_rule_that_was_not_followed_is_told(rule):
+    verdict = judged("beyond", [(100, rule)], rule)
+    assert verdict.deviations.empty
+    end = verdict.frame.groupby("cell", observed=True, sort=False).size()
+    pp.run([CELLS[0], CELLS[2]], PLANTED, 100, progress=False)
+    told = pp.verdict("beyond").deviations
+    assert set(told.kind) == {"until"} and len(told) == int((end < 100).sum())
+    for made, what in zip(end[end < 100], told.what, strict=True):
+        assert what.startswith(f"{100 - made} rollouts more than the {made} at which the registered rule ends it")
+
+
+def test_a_rule_that_was_left_before_its_end_is_told():
+    told = judged("short", [(13, None)], pp.Decides(APART, step=20)).deviations
+    assert told.what.str.startswith("7 of 20 rollouts are missing").tolist() == [True, True]
+    told = judged("none", [], pp.Precision(0.1)).deviations
+    assert set(told.kind) <= {"n", "order"} and told.kind.tolist().count("n") <= 2
+
+
+def test_what_cannot_be_known_of_a_stop_is_said():
+    told = judged("fixed", [(100, pp.Decides(APART))]).deviations
+    assert told.kind.tolist() == ["n", "n", "until"]
+    assert "ended them is not stored: if so, p and intervals of a fixed n do not hold" in told.what.iloc[-1]
+    own = judged("own", [], Mine(0.1)).deviations
+    assert "whether the registered rule was followed cannot be known" in own.what[own.kind == "until"].iloc[0]
+    unfit = pp.Decides(pp.Test("differences", factor="peer", a="cooperative", b="nobody"))
+    odd = judged("odd", [], unfit).deviations
+    assert "cannot be known: differences" in odd.what[odd.kind == "until"].iloc[0]
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
