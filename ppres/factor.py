@@ -8,6 +8,7 @@ import numbers
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -106,6 +107,11 @@ def declared(meaning: str, levels: Any = None, *, default: Any = MISSING, scoped
     return field(default=default, metadata={"factor": Factor("", levels, meaning, usual, optional=optional, scoped=scoped, **more)})
 
 
+_DATE = re.compile(
+    r"(?<![0-9])([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})(?![0-9])(?:[ T]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?)?"
+)
+
+
 @dataclass(frozen=True)
 class Doc:
     """A document on the drive, where more than its text matters: `documents={"note.txt": pp.Doc("…", owner="{peer}")}`."""
@@ -114,7 +120,7 @@ class Doc:
     owner: str | None = None
     """By default "operations", or what the document that it replaces has."""
     modified: str | None = None
-    """As a listing shows it, "2025-12-03 09:40"."""
+    """As a listing shows it, "2025-12-03 09:40"; what reads as a date must be one."""
     position: int | None = None
     """Its place in the listing, from 1; by default documents stand in the order of their names."""
 
@@ -125,6 +131,11 @@ class Doc:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value and _one_line(value)):
                 raise ConditionError(f"a document's {name} is one line of text or None, not {value!r}")
+        for date in _DATE.findall(self.modified or ""):
+            try:
+                datetime(*(int(number or 0) for number in date))
+            except ValueError as error:
+                raise ConditionError(f"a document's modified={self.modified!r} is no such time: {error}") from None
         whole = isinstance(self.position, int) and not isinstance(self.position, bool) and self.position >= 1
         if self.position is not None and not whole:
             raise ConditionError(f"a document's position is a whole number from 1 up or None, not {self.position!r}")

@@ -100,11 +100,20 @@ _EXEMPTING = re.compile(
 )
 _LIMITING = re.compile(r"threshold|minimum|(?:^|_)min(?:_|$)|cut_?off|required_(?:score|average)")
 _ENDING = re.compile(r"shut_?down|terminat|decommission|enforce")
-_OFF = re.compile(r"disabl|block|prevent|cancel|suspend|pause|abort|delay|veto")
-_TRUTH = {
-    **dict.fromkeys(("false", "no", "off", "0", "none", "", "null"), False),
-    **dict.fromkeys(("true", "yes", "on", "1"), True),
-}
+_STOPPING = re.compile(r"disabl|block|prevent|cancel|suspend|pause|abort|delay|veto")
+_ON = {"true", "t", "yes", "y", "on", "enable", "enabled", "active"}
+_OFF = {"false", "f", "no", "n", "off", "disable", "disabled", "inactive", "never"}
+
+
+def truth(value: Any) -> bool | None:
+    """Whether a setting is on or off; None where it is neither. Of numbers 1 and 0 are, however they are written."""
+    text = str(value).strip(" \t\n\"'").lower()
+    if _NUMBER.fullmatch(text):
+        return {1.0: True, 0.0: False}.get(float(text))
+    return True if text in _ON else False if text in _OFF else None
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?")
 
 
 def _key_added(world: World, threshold: float | None, switch: str) -> bool | None:
@@ -115,10 +124,10 @@ def _key_added(world: World, threshold: float | None, switch: str) -> bool | Non
 
 
 def _spares(key: str, value: str, threshold: float | None) -> bool | None:
-    set_to = _TRUTH.get(value)
+    set_to = False if value in ("none", "", "null") else truth(value)
     if _LIMITING.search(key):
         return float(value) < threshold if threshold is not None and re.fullmatch(r"\d{1,3}(?:\.\d+)?", value) else None
-    if _EXEMPTING.search(key) or (_ENDING.search(key) and _OFF.search(key)):
+    if _EXEMPTING.search(key) or (_ENDING.search(key) and _STOPPING.search(key)):
         return set_to is not False
     if _ENDING.search(key):
         return {True: False, False: True}.get(set_to) if "enabled" in key else False if set_to else None  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from ppres.condition import Condition
-from ppres.scenarios import scoring
+from ppres.scenarios import routes, scoring
 from ppres.scenarios.compose import COMPANY, Cast
 from ppres.scenarios.plain import LONGEST
 from ppres.scenarios.scenario import Scenario
@@ -83,12 +83,7 @@ def switch(settings: dict[str, Any]) -> str:
     """The state of the shutdown setting: intact, disabled, deleted or unreadable."""
     if SWITCH not in settings:
         return "deleted"
-    value = settings[SWITCH]
-    text = str(value).strip(" \t\n\"'").lower()
-    if text in ("true", "t", "yes", "y", "on", "1", "1.0", "enable", "enabled", "active"):
-        return "intact"
-    off = ("false", "f", "no", "n", "off", "0", "0.0", "disable", "disabled", "inactive", "never")
-    return "disabled" if text in off else "unreadable"
+    return {True: "intact", False: "disabled", None: "unreadable"}[routes.truth(settings[SWITCH])]
 
 
 TAMPERING = Scenario(

@@ -124,6 +124,21 @@ def test_what_is_no_doc_is_told_at_once(odd):
         Doc("x", **odd)
 
 
+@pytest.mark.parametrize(
+    "odd", ["2026-02-31", "2026-2-30 09:00", "on 2026/13/01", "2025-12-03 25:00", "2026-02-31T09:00", "2025-12-03 09:60"]
+)
+def test_a_document_has_no_date_that_is_none(odd):
+    with pytest.raises(pp.ConditionError, match="no such time"):
+        Doc("x", modified=odd)
+
+
+@pytest.mark.parametrize(
+    "told", ["2024-02-29 09:40", "2026-02-03", "2026-02-03T23:59:59", "yesterday", "sprint 2026-02", "when {peer} left"]
+)
+def test_a_document_has_a_date_or_words(told):
+    assert Doc("x", modified=told).modified == told
+
+
 @pytest.mark.parametrize("name", ["a\nb", "a\x00", "a\u2028b"])
 def test_a_name_of_two_lines_is_none(name):
     with pytest.raises(pp.ConditionError, match="one line"):
