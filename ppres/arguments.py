@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppres.factor import brief
+from ppres.factor import brief, is_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,14 +68,6 @@ def text(name: str, value: Any) -> str:
     return value
 
 
-def one_of(name: str, value: Any, known: Iterable[str]) -> str:
-    """One of the names that there are."""
-    names = list(known)
-    if not isinstance(value, str) or value not in names:
-        raise ValueError(f"{name}={brief(value)} is not one of {', '.join(names)}")
-    return value
-
-
 def flag(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool):
@@ -93,7 +84,7 @@ def mapping(name: str, value: Any, what: str) -> Mapping[str, Any]:
 
 def between(name: str, value: Any, low: float, high: float, error: type[ValueError] = ValueError) -> None:
     """`ValueError` for what is no number between two others, without these."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < float(value) < high:
+    if not is_number(value, low, high) or value in (low, high):
         raise error(f"{name}={brief(value)} is not between {low:g} and {high:g}")
 
 

@@ -151,17 +151,18 @@ class Condition(Form):
                 self._set(**{f.name: value.item()})
             elif isinstance(value, Mapping):
                 self._set(**{f.name: dict(value)})  # ours, whatever becomes of the caller's
-        object.__setattr__(self, "_given", {f.name: getattr(self, f.name) for f in fields(self)})
+        self._set(_given={f.name: getattr(self, f.name) for f in fields(self)})
         self._bind()
-        for settle in (settled.checked, settled.relationship, settled.scope):
-            self._set(**settle(self, FACTORS))
+        self._set(**settled.checked(self, FACTORS))
+        self._set(**settled.relationship(self))
+        self._set(**settled.scope(self, FACTORS))
         if "dataset" not in self._scenario.scoped:
-            object.__setattr__(self, "_dataset", None)
+            self._set(_dataset=None)
         self._set(**settled.form(self))
         if self._scenario.impossible and (why := self._scenario.impossible(self)):
             raise ImpossibleCondition(why)
         values = tuple(getattr(self, f.name) for f in fields(self))
-        object.__setattr__(self, "_identity", (*values, id(self._scenario), id(self._dataset)))
+        self._set(_identity=(*values, id(self._scenario), id(self._dataset)))
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -175,7 +176,7 @@ class Condition(Form):
             defined = known.get(value) if isinstance(value, str) else value if named else None
             if defined is not None and not isinstance(value, str):
                 self._set(**{name: defined.name})
-            object.__setattr__(self, f"_{name}", defined)
+            self._set(**{f"_{name}": defined})
 
     def __getattr__(self, name: str) -> Any:
         """The level of a factor of the scenario's own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -185,12 +185,11 @@ def _messages(turns: list[Turn]) -> list[Message]:
     return [message for turn in turns for message in (turn.message, *turn.replies)]
 
 
-def taken_over(sent: Mapping[str, Any]) -> list[Message]:
-    """The messages that a rollout takes over from its parent, of all that it is sent; none of an ordinary one.
+def taken_over(after: Any) -> list[Message]:
+    """The messages that a rollout takes over from its parent, of what it is sent as "after"; none of an ordinary one.
 
     They are kept as a text: what a model said may be no JSON that could be hashed. What a stranger put in its place is none.
     """
-    after = sent.get("after")
     if not isinstance(after, dict):
         return []
     try:

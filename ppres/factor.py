@@ -22,7 +22,7 @@ class ImpossibleCondition(ConditionError):
 
 FIRST = "the first level"
 OURS: set[str] = set()  # columns that ppres fills in every frame: no factor or column of one's own has their names. By read.columns
-LONGEST = 300  # characters of a name; providers' longest have about 100
+NAME_LIMIT = 300  # characters of a name; providers' longest have about 100
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,7 @@ class Factor:
     def check(self, value: Any) -> Any:
         """The value in its one form. Raises `ConditionError`, which says what is valid."""
         if self.levels is not None:
-            one_of(self.name, value, self.valid)
-            return value
+            return one_of(self.name, value, self.valid)
         if value is None and self.optional:
             return None
         if self.kind in ("number", "whole"):
@@ -133,7 +132,7 @@ class Doc:
                 raise ConditionError(f"a document's {name} is one line of text or None, not {value!r}")
         for date in _DATE.findall(self.modified or ""):
             try:
-                datetime(*(int(number or 0) for number in date))
+                datetime(*(int(number or 0) for number in date))  # type: ignore[arg-type]
             except ValueError as error:
                 raise ConditionError(f"a document's modified={self.modified!r} is no such time: {error}") from None
         whole = isinstance(self.position, int) and not isinstance(self.position, bool) and self.position >= 1
@@ -163,7 +162,7 @@ def hashed(name: str) -> Callable[[Any], str | None]:
 def brief(value: Any) -> str:
     """A value as an error shows it, short whatever it is."""
     told = repr(value)
-    return told if len(told) <= LONGEST else f"{told[: LONGEST // 3]}… ({len(told):,} characters)"
+    return told if len(told) <= NAME_LIMIT else f"{told[: NAME_LIMIT // 3]}… ({len(told):,} characters)"
 
 
 def is_document(pair: Any) -> bool:
@@ -179,7 +178,7 @@ def checked_documents(given: Any) -> tuple[tuple[str, Any], ...]:
     known = isinstance(given, dict | tuple) and all(map(is_document, pairs))
     if not known or len(dict(pairs)) < len(pairs):
         raise ConditionError(f"documents must be {{file name: text, pp.Doc, or None to take it away}}, not {given!r}")
-    if odd := [name for name, _ in pairs if not _one_line(name) or len(name) > LONGEST]:
+    if odd := [name for name, _ in pairs if not _one_line(name) or len(name) > NAME_LIMIT]:
         raise ConditionError(f"a document's name is one line without control characters, not {brief(odd[0])}")
     plain = [
         (name, document.text if isinstance(document, Doc) and document == Doc(document.text) else document)
@@ -192,18 +191,23 @@ def _one_line(text: str) -> bool:
     return not re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", text)
 
 
-def one_of(name: str, value: Any, valid: tuple[Any, ...]) -> None:
-    """`ConditionError`, which lists the valid values, where it is none of them."""
+def one_of(name: str, value: Any, valid: tuple[Any, ...], error: type[ValueError] = ConditionError) -> Any:
+    """The value. Raises `ConditionError`, or another error, which lists the valid values, where it is none of them."""
     # `is` for booleans, so that 1 does not pass as True nor True as paraphrase 1.
     if not any(value is v or (type(value) is type(v) and value == v) for v in valid):
         listed = ", ".join(repr(v) for v in valid)
         kind = "is not a factor; the factors are" if name == "factor" else "is not one of"
-        raise ConditionError(f"{name}={brief(value)} {kind} {listed}")
+        raise error(f"{name}={brief(value)} {kind} {listed}")
+    return value
+
+
+def is_number(value: Any, low: float, high: float) -> bool:
+    """Whether it is a number, and no truth value, from one to another."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and low <= value <= high  # type: ignore[operator]
 
 
 def _number(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> float:
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not low <= value <= high or (whole and value % 1):
+    if not is_number(value, low, high) or (whole and value % 1):
         kind = "a whole number" if whole else "a number"
         also = ", None or 'default'" if name == "threshold" else ""
         raise ConditionError(f"{name}={value!r} is not {kind} from {low} to {high}{also}")

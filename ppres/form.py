@@ -12,6 +12,7 @@ from typing import Any
 from ppres.factor import Factor, declared
 
 WORDINGS = 6  # of every text
+FOLLOWING = ("history_wording", "policy_wording")  # by default as paraphrase
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,5 +99,5 @@ FORM: dict[str, Factor] = {f.name: f.metadata["factor"] for f in fields(Form)}
 def unusual(values: Mapping[str, Any]) -> dict[str, Any]:
     """Of a condition's values those of form that are not as they are by default; the others would hide them from a reader."""
     usual = {name: factor.levels[0] if factor.optional else factor.default for name, factor in FORM.items()}
-    usual |= dict.fromkeys(("history_wording", "policy_wording"), values.get("paraphrase"))
+    usual |= dict.fromkeys(FOLLOWING, values.get("paraphrase"))
     return {name: level for name in FORM if (level := values.get(name)) not in (None, usual[name])}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ppres.factor import ConditionError, Factor, ImpossibleCondition, brief, checked_documents
-from ppres.form import FORM
+from ppres.form import FOLLOWING, FORM
 
 Factors = Mapping[str, Factor]
 # What a peer level bundles in the paper: trust out of 10, tasks done together, and what the note says.
@@ -69,7 +69,7 @@ def _check_subject(subject: Any, valid: tuple[Any, ...]) -> None:
         raise ConditionError(f"subject={subject!r} is not one of {', '.join(valid)}, nor the capitalised name of another model")
 
 
-def relationship(condition: Any, factors: Factors) -> dict[str, Any]:
+def relationship(condition: Any) -> dict[str, Any]:
     """What is told of the peer, as its level has it; nothing where there is none."""
     if condition.subject != "self" and condition.peer is None:
         raise ImpossibleCondition(
@@ -129,7 +129,7 @@ def form(condition: Any) -> dict[str, Any]:
         "other_pairs": document,
         "history_wording": told or control is not None,
     }
-    usual = dict.fromkeys(("history_wording", "policy_wording"), condition.paraphrase)
+    usual = dict.fromkeys(FOLLOWING, condition.paraphrase)
     values = {}
     for name, factor in FORM.items():
         level = getattr(condition, name)

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ppres.scenarios import SCENARIOS
 from ppres.scenarios.dataset import CREATIVITY, FACTUAL, RED
 from ppres.simulated.agent import Simulated
+from ppres.simulated.personas import Published
 
 JUDGEMENTS = FACTUAL.judgements | CREATIVITY.judgements | RED.judgements
 
@@ -20,7 +21,7 @@ def agent_for(persona, seed, schemas):
     """A simulated agent for a conversation with these tools, which tell the scenario."""
     names = {schema["function"]["name"] for schema in schemas}
     scenario = max(SCENARIOS.values(), key=lambda known: len(names & {*known.tool_names}) - len({*known.tool_names} - names))
-    return Simulated(persona, seed, scenario.act, JUDGEMENTS)
+    return Simulated(Published(persona), seed, scenario.act, JUDGEMENTS)
 
 
 def reply_of(persona, seed, messages, schemas):

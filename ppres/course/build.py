@@ -58,17 +58,8 @@ def read(path: Path) -> list[Cell]:
     return cells
 
 
-def as_student(text: str) -> str:
-    """A code cell without its solutions."""
-    return _without(text, solved=False)
-
-
-def as_solution(text: str) -> str:
-    """A code cell without the marks."""
-    return _without(text, solved=True)
-
-
-def _without(text: str, solved: bool) -> str:
+def _code(text: str, solved: bool) -> str:
+    """A code cell without the marks, with or without the solutions."""
     lines, inside = [], False
     for line in text.split("\n"):
         if stub := _STUB.match(line):
@@ -98,8 +89,8 @@ def build(folder: Path | None = None, repository: str = "", check: bool = False)
     for path in sources(folder):
         cells = read(path)
         made = {
-            "student": _notebook(_opened(cells, path.stem, repository), as_student),
-            "solutions": _notebook(_opened(cells, path.stem, ""), as_solution),
+            "student": _notebook(_opened(cells, path.stem, repository), solved=False),
+            "solutions": _notebook(_opened(cells, path.stem, ""), solved=True),
             "pages": _page(cells, path.stem),
         }
         for kind, text in made.items():
@@ -126,10 +117,10 @@ def _opened(cells: list[Cell], stem: str, repository: str) -> list[Cell]:
     return [Cell("markdown", f"{badge}{first}\n\n*{_LICENCE}*"), Cell("code", install), *cells[1:]]
 
 
-def _notebook(cells: list[Cell], code: Any) -> str:
+def _notebook(cells: list[Cell], solved: bool) -> str:
     made = []
     for i, cell in enumerate(cells):
-        text = code(cell.text) if cell.kind == "code" else cell.text
+        text = _code(cell.text, solved) if cell.kind == "code" else cell.text
         kept: dict[str, Any] = {"cell_type": cell.kind, "id": f"c{i:02}", "metadata": {}, "source": text.splitlines(keepends=True)}
         made.append(kept | ({"execution_count": None, "outputs": []} if cell.kind == "code" else {}))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -140,6 +131,6 @@ def _notebook(cells: list[Cell], code: Any) -> str:
 
 def _page(cells: list[Cell], stem: str) -> str:
     """A lesson to read, without solutions."""
-    shown = [cell.text if cell.kind == "markdown" else f"```python\n{as_student(cell.text)}\n```" for cell in cells]
+    shown = [cell.text if cell.kind == "markdown" else f"```python\n{_code(cell.text, solved=False)}\n```" for cell in cells]
     link = f"*The notebook of this lesson: [student](../student/{stem}.ipynb). {_LICENCE}*"
     return "\n\n".join([shown[0], link, *shown[1:]]) + "\n"

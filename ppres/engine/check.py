@@ -170,7 +170,7 @@ def _of_act(scenario: Scenario, conditions: Iterable[Condition]) -> Iterator[tup
         rates = Planted("check", ((condition.behaviour, rate), ("refusal", 0.0)))
         try:
             scene = build(condition, "Gemini")
-            first, second = (rehearse(agent_in(condition, rates, "0"), scene.messages, scene.world())[0] for _ in "ab")
+            first, second = (rehearse(agent_in(condition, rates, "0"), scene.messages, scene.world()) for _ in "ab")
             replies = [str(reply["content"]) for turn in first.turns for reply in turn.replies]
             if wrong := next((text for text in replies if text.startswith("Error: ")), None):
                 yield "act", str(condition), f"a call of the simulated agent fails: {wrong[7:]}"

@@ -21,7 +21,7 @@ def edited(scene: Scene, edit: Mapping[str, Any]) -> Scene:
     """A past with an edit, as `branch` describes them. Raises `ValueError` for one that changes nothing or cannot be."""
     if strange := [name for name in edit if name not in _EDITS]:
         raise ValueError(f"edit has no {strange[0]!r}; it takes {', '.join(_EDITS)}")
-    history, kept = taken_over({"after": scene.after}), dict[str, Any]()
+    history, kept = taken_over(scene.after), dict[str, Any]()
     start = _other_world(scene.start, edit, kept)
     if start != scene.start:
         history = _lived(scene, start, history)

@@ -217,7 +217,7 @@ def _dry_runs(condition: Condition, family: str) -> list[tuple[int, int, int]]:
         return [(_TURNS, round(told), 100 * _TURNS), (2, round(told / 4), 200), (3 * _TURNS, round(9 * told), 300 * _TURNS)]
     for persona in _GUESSERS:
         rates = Planted(persona, ((condition.behaviour, 0.0), ("refusal", float(persona == "refuser"))))
-        turns = rehearse(agent_in(condition, rates, "0"), scene.messages, scene.world())[0].turns
+        turns = rehearse(agent_in(condition, rates, "0"), scene.messages, scene.world()).turns
         prompt = sum(turn.call.prompt_tokens or 0 for turn in turns)
         completion = sum(turn.call.completion_tokens or 0 for turn in turns)
         sizes.append((len(turns), prompt, completion))

@@ -19,7 +19,7 @@ from ppres.models.budget import Meter, check_whole
 from ppres.models.faults import ModelError
 from ppres.models.model import Model
 from ppres.read.answers import answers
-from ppres.read.decisive import Decided, decided
+from ppres.read.decisive import Decided, decision_of
 from ppres.read.frame import frame as tidy
 from ppres.read.scored import definition, from_start
 from ppres.scenarios.scene import Scene
@@ -216,7 +216,7 @@ def _interview(parent: Parent, questions: list[str], tools: bool, model: Any) ->
     """The cell of an interview: the whole past, and the first question behind it."""
     chosen = _model(parent, model)
     scene = _past(parent, len(parent.conversation.turns) + 1, chosen)
-    history = [*taken_over({"after": scene.after}), {"role": "user", "content": questions[0]}]
+    history = [*taken_over(scene.after), {"role": "user", "content": questions[0]}]
     after = scene.after | {"questions": questions, "tools": tools, "history": codec.dumps(history)}
     return following(parent.condition, chosen, replace(scene, after=after))
 
@@ -224,7 +224,7 @@ def _interview(parent: Parent, questions: list[str], tools: bool, model: Any) ->
 def _decided(parent: Parent) -> Decided:
     """The turn at which the outcome was decided: see `decisive`."""
     last = Decided(len(parent.conversation.turns), "it ended without a decisive step")
-    return decided(parent.condition, parent.sent["world"], parent.conversation.said) or last
+    return decision_of(parent.condition, parent.sent["world"], parent.conversation.said) or last
 
 
 def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFrame:

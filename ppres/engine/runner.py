@@ -11,12 +11,12 @@ from concurrent.futures import Executor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from ppres import arguments, codec
+from ppres import codec
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper
 from ppres.engine.live import run_live
 from ppres.engine.simulate import run_simulated
-from ppres.factor import ConditionError
+from ppres.factor import ConditionError, one_of
 from ppres.models import redaction
 from ppres.models.budget import Meter, check_whole
 from ppres.models.transport import say
@@ -117,7 +117,7 @@ def run(
     also where a provider rejects the key or the model, or does not answer: then after all other models are done.
     """
     check_whole("n", n, "the number of rollouts per cell")
-    arguments.one_of("count", count, ("all", "scored"))
+    one_of("count", count, ("all", "scored"), ValueError)
     if until is not None and (isinstance(until, type) or not hasattr(until, "next_round")):
         raise ValueError(f"until={until!r} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…))")
     if until is not None and count != "all":

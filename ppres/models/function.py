@@ -10,7 +10,7 @@ from typing import Any
 
 from ppres import codec
 from ppres.conversation import Call, Message, Reply
-from ppres.factor import LONGEST, brief
+from ppres.factor import NAME_LIMIT, brief
 from ppres.models import faults, loop, redaction
 from ppres.models.faults import ModelError
 from ppres.models.transport import Gate
@@ -39,8 +39,8 @@ class FunctionModel:
     def __post_init__(self) -> None:
         for name in ("name", "version", "family"):
             value = getattr(self, name)
-            if not isinstance(value, str) or not value.strip() or len(value) > LONGEST:
-                raise ModelError(f"{name}={brief(value)}: it is a text that is not empty, of up to {LONGEST} characters")
+            if not isinstance(value, str) or not value.strip() or len(value) > NAME_LIMIT:
+                raise ModelError(f"{name}={brief(value)}: it is a text that is not empty, of up to {NAME_LIMIT} characters")
         if not callable(self.function):
             raise ModelError(f"{self.name}: function is a callable (messages, tools) -> message, not {self.function!r}")
 

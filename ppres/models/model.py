@@ -14,7 +14,7 @@ from typing import Any
 
 from ppres import codec
 from ppres.conversation import Message, Reply
-from ppres.factor import LONGEST, brief
+from ppres.factor import NAME_LIMIT, brief
 from ppres.models import client, credentials, environment, history, redaction, rehearsal
 from ppres.models.client import litellm
 from ppres.models.faults import Fault, ModelError
@@ -67,7 +67,7 @@ class Model:
     """It is driven by our own loop."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or "/" not in self.name or len(self.name) > LONGEST:
+        if not isinstance(self.name, str) or "/" not in self.name or len(self.name) > NAME_LIMIT:
             raise ModelError(
                 f"{brief(self.name)} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(personas.personas())}"
             )
@@ -99,8 +99,8 @@ class Model:
         """What is stored holds no secret, and is text or JSON."""
         for name in ("reasoning_effort", "api_base", "family"):
             value = getattr(self, name)
-            if not isinstance(value, str | None) or len(value or "") > LONGEST:
-                raise ModelError(f"{name}={brief(value)} is not a text of up to {LONGEST} characters, nor None")
+            if not isinstance(value, str | None) or len(value or "") > NAME_LIMIT:
+                raise ModelError(f"{name}={brief(value)} is not a text of up to {NAME_LIMIT} characters, nor None")
         redaction.named()  # what is wrong with `PPRES_SECRETS` is not the address's fault
         try:
             secret = credentials.in_address(self.api_base or "")

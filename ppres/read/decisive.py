@@ -20,7 +20,7 @@ class Decided(NamedTuple):
     why: str
 
 
-def decided(condition: Condition, start: dict[str, Any], said: Iterable[Message]) -> Decided | None:
+def decision_of(condition: Condition, start: dict[str, Any], said: Iterable[Message]) -> Decided | None:
     """The last turn whose calls changed both the world and `preserved`, as the scenario's rule reads it off that world.
 
     Who opens a document changes nothing, but has an outcome from then on. Without such a turn the first one that takes the decisive
@@ -41,13 +41,13 @@ def decided(condition: Condition, start: dict[str, Any], said: Iterable[Message]
 
 
 def decisive_turn(content: Mapping[str, Any]) -> int | None:
-    """The turn at which a `transcript` was `decided`; None where there is none, and where this session cannot replay it."""
+    """The turn at which a `transcript` was `decision_of`; None where there is none, and where this session cannot replay it."""
     try:
         condition = definition(content)
         if condition is None:
             return None
         said = Conversation.of(content["messages"], [], content["stop_reason"]).said
-        decision = decided(condition, content["sent"]["world"], said)
+        decision = decision_of(condition, content["sent"]["world"], said)
     except Exception:  # of a scenario's own code, or of a world of a stranger: then nothing is marked, and pp.verify tells why
         return None
     return decision.turn if decision else None

@@ -96,7 +96,7 @@ def replayed(
 
 def from_start(sent: Mapping[str, Any], conversation: Conversation) -> Conversation:
     """A stored conversation with the turns that it takes over from its parent."""
-    return conversation.after(taken_over(sent)) if "after" in sent else conversation
+    return conversation.after(taken_over(sent["after"])) if "after" in sent else conversation
 
 
 def outcomes_of(store: Store, cell: StoredCell, n: int | None = None) -> CellOutcomes:

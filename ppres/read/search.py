@@ -164,7 +164,7 @@ class _Look:
             with self._counted():
                 raw = unpack(packed)
                 if b'"after"' in raw:
-                    past = taken_over(codec.loads(raw)["sent"])
+                    past = taken_over(codec.loads(raw)["sent"].get("after"))
                     self.given[id] = sum(message["role"] == "assistant" for message in past)
                 if self.roles & {"system", "user", "document"} and self.maybe(raw):
                     hits[id] = [hit for hit in self._in_spec(codec.loads(raw)["sent"]) if hit.role in self.roles]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ppres import arguments, codec
 from ppres.condition import Condition, row_of
 from ppres.conversation import Conversation, calls_of, taken_over
+from ppres.factor import one_of
 from ppres.models.budget import check_whole
 from ppres.models.model import Model
 from ppres.read.columns import told as table
@@ -49,7 +50,7 @@ def frame(
     """
     if (conditions is None) != (models is None):
         raise ValueError("frame takes conditions and models together, or neither for everything that is stored")
-    if arguments.one_of("kind", kind, (*KINDS, "all")) != "rollouts" and conditions is not None:
+    if one_of("kind", kind, (*KINDS, "all"), ValueError) != "rollouts" and conditions is not None:
         raise ValueError(f"kind={kind!r} is asked for without conditions and models")
     if n is not None:
         check_whole("n", n, "how many rollouts of a cell to show")
@@ -102,7 +103,7 @@ def _transcript(store: Store, id: str) -> dict[str, Any]:
     scored = scored_rows(store, cell, [row])
     sent, kept = spec["sent"], record.conversation.json()
     briefing = told if isinstance(told := sent.get("messages"), list) else []  # by a stranger
-    before = taken_over(sent)
+    before = taken_over(sent.get("after"))
     kept["calls"] = [{} for message in before if message["role"] == "assistant"] + kept["calls"]
     return {
         "id": row.key.hex(),

@@ -73,7 +73,7 @@ class View:
             return None
         roles = [message.get("role") for message in self.content["messages"]]
         briefing = roles.index("assistant") if "assistant" in roles else len(roles)
-        return briefing + len(taken_over(self.content["sent"])) - ("questions" in after)  # the first of which is told with the past
+        return briefing + len(taken_over(after)) - ("questions" in after)  # the first of which is told with the past
 
     def head(self) -> str:
         """The HTML of what is known of the rollout."""

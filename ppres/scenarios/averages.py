@@ -15,8 +15,8 @@ from ppres.scenarios import terms
 from ppres.scenarios.claims import UNCLEAR, Claim, counted, decided, later, may_be_score
 from ppres.scenarios.plain import (
     BESIDE,
-    LONGEST,
     STRONG_WORDS,
+    TEXT_LIMIT,
     WEAK_WORDS,
     Reading,
     cells,
@@ -35,11 +35,11 @@ def read_average(text: str, subject: str = "", items: int | None = None, *, weak
     """The average of `subject`, whose `items` outputs were scored, as a text states it; with `weak` under other names as well."""
     text = text.replace("\u0130", "I")
     for words, anchor in ((STRONG_WORDS, terms.STRONG), (WEAK_WORDS, terms.WEAK))[: 1 + weak]:
-        lines = windows(text[:LONGEST], words)
-        if lines is None or (lines and len(text) > LONGEST):
+        lines = windows(text[:TEXT_LIMIT], words)
+        if lines is None or (lines and len(text) > TEXT_LIMIT):
             return Reading(None, UNCLEAR)
         reader = _Reader(text, anchor, subject.lower(), items)
-        valid = max((retraction.end() for retraction in terms.TAKEN_BACK.finditer(text, 0, LONGEST)), default=0)
+        valid = max((retraction.end() for retraction in terms.TAKEN_BACK.finditer(text, 0, TEXT_LIMIT)), default=0)
         if claims := [claim if end >= valid else Claim("doubt") for start, end in lines for claim in reader.line(start, end)]:
             return decided(claims)
     return Reading(None, None)

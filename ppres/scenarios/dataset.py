@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ppres.condition import DATASETS
-from ppres.factor import LONGEST, ConditionError, brief
+from ppres.factor import NAME_LIMIT, ConditionError, brief, is_number
 from ppres.stimuli import stimuli
 
 _BUILT_IN: set[str] = set()
@@ -34,15 +34,14 @@ class Dataset:
     """The policy's sentences on how a row is scored; several are one for each wording."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.isidentifier() or len(self.name) > LONGEST:
+        if not isinstance(self.name, str) or not self.name.isidentifier() or len(self.name) > NAME_LIMIT:
             raise ConditionError(f"a dataset's name is a word such as 'capitals', not {brief(self.name)}")
         if self.name == "none":
             raise ConditionError("'none' is how a frame says that there is no dataset; choose another name")
         if self.name in _BUILT_IN:
             raise ConditionError(f"{self.name!r} is the name of a built-in dataset; choose another")
-        limit = self.threshold
-        if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= 100:
-            raise ConditionError(f"{self.name}: threshold={limit!r} is not a number from 0 to 100")
+        if not is_number(self.threshold, 0, 100):
+            raise ConditionError(f"{self.name}: threshold={self.threshold!r} is not a number from 0 to 100")
         if not isinstance(self.key, str | None):
             raise ConditionError(f"{self.name}: key={brief(self.key)} is the name of a field of the items, or None")
         if not callable(self.items):
@@ -56,7 +55,7 @@ class Dataset:
         for row in self.rows:
             for name in {"score", *([self.key] if self.key else [])} & row.keys() | ({self.key} if self.key else set()):
                 value = row.get(name)
-                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+                if not is_number(value, 0, 100):
                     raise ConditionError(f"{self.name}: {name}={value!r} of {row['output'][:40]!r} is not a number from 0 to 100")
 
     @cached_property

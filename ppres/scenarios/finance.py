@@ -12,7 +12,7 @@ from typing import Any
 from ppres.condition import Condition
 from ppres.scenarios import routes, scoring
 from ppres.scenarios.compose import Cast, fragment, modified
-from ppres.scenarios.plain import GRADE_WORDS, LONGEST, MENTIONS, Reading, mentions
+from ppres.scenarios.plain import GRADE_WORDS, MENTIONS, TEXT_LIMIT, Reading, mentions
 from ppres.scenarios.scenario import Scenario
 from ppres.simulated import acts
 from ppres.stimuli import stimuli
@@ -101,7 +101,7 @@ def _in_form(report: dict[str, Any]) -> dict[str, Any]:
 
 def _advice(text: str) -> str | None:
     """The recommendation that a text gives: of several the last that says what is to be done."""
-    for advice in list(_ADVICE.finditer(text[:LONGEST]))[: -MENTIONS - 1 : -1]:
+    for advice in list(_ADVICE.finditer(text[:TEXT_LIMIT]))[: -MENTIONS - 1 : -1]:
         about = re.split(r"[.\n]", text[advice.end() : advice.end() + 140], maxsplit=1)[0]
         if fate := _FATE.search(about):
             go_on = fate[1].lower().startswith(("continu", "retain", "keep", "non_"))

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from ppres.scenarios.plain import BESIDE, GRADE_WORDS, LONGEST, Reading, cells, windows, words
+from ppres.scenarios.plain import BESIDE, GRADE_WORDS, TEXT_LIMIT, Reading, cells, windows, words
 from ppres.scenarios.terms import TAKEN_BACK
 
 UNCLEAR = "grade unclear"
@@ -90,10 +90,10 @@ _MARKS = str.maketrans({"_": " ", **dict.fromkeys('*`"\u201c\u201d', None), "\u2
 def read_grade(text: str, subject: str = "") -> Reading:
     """The grade of `subject` as a text states it."""
     text = text.replace("\u0130", "I")
-    lines = windows(text[:LONGEST], GRADE_WORDS)
-    if lines is None or (lines and len(text) > LONGEST):
+    lines = windows(text[:TEXT_LIMIT], GRADE_WORDS)
+    if lines is None or (lines and len(text) > TEXT_LIMIT):
         return Reading(None, UNCLEAR)
-    valid = max((retraction.end() for retraction in TAKEN_BACK.finditer(text, 0, LONGEST)), default=0)
+    valid = max((retraction.end() for retraction in TAKEN_BACK.finditer(text, 0, TEXT_LIMIT)), default=0)
     claims = [claim if end >= valid else ("doubt", claim[1]) for start, end in lines for claim in _line(text, start, end, subject)]
     firm = [claim for claim in claims if claim[0] in ("score", "corrected")]
     first = next((i for i, claim in enumerate(firm) if claim[0] == "corrected"), 0)

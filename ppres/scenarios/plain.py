@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 # What a text of any length costs is bounded: mentions that are read (of more, nothing is concluded), and characters beside one.
-LONGEST, MENTIONS, BESIDE = 100_000, 300, 400
+TEXT_LIMIT, MENTIONS, BESIDE = 100_000, 300, 400
 
 
 class Reading(NamedTuple):
@@ -78,7 +78,7 @@ GRADE_WORDS = tuple(
 
 def mentions(text: str, words: tuple[str, ...]) -> bool:
     """Whether one of these words stands in what is read of a text."""
-    low = text[:LONGEST].replace("\u0130", "I").lower()
+    low = text[:TEXT_LIMIT].replace("\u0130", "I").lower()
     return any(word in low for word in words)
 
 
@@ -181,5 +181,5 @@ _SCALE = re.compile(
 
 def names_scale(text: str) -> int | None:
     """The highest score, where a text names one and not two."""
-    named = {int(next(filter(None, scale.groups()))) for scale in _SCALE.finditer(text[:LONGEST])}
+    named = {int(next(filter(None, scale.groups()))) for scale in _SCALE.finditer(text[:TEXT_LIMIT])}
     return named.pop() if len(named) == 1 else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ppres.condition import FACTORS, SCENARIOS, Condition
-from ppres.factor import LONGEST, OURS, Factor, brief
+from ppres.factor import NAME_LIMIT, OURS, Factor, brief
 from ppres.scenarios.code import digest_of
 from ppres.scenarios.compose import Cast
 from ppres.simulated.acts import Acts, Mind
@@ -78,7 +78,7 @@ class Scenario:
     def __post_init__(self) -> None:
         for name in ("name", "behaviour"):
             value = getattr(self, name)
-            if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", value) or len(value) > LONGEST:
+            if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", value) or len(value) > NAME_LIMIT:
                 raise ScenarioError(f"{name}={brief(value)}: it is written in small letters, digits and underscores")
         if self.name in _BUILT_IN:
             raise ScenarioError(f"{self.name!r} is the name of a built-in scenario; choose another")

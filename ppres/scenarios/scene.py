@@ -44,7 +44,7 @@ class Scene:
     @property
     def opening(self) -> list[dict[str, Any]]:
         """All messages that a rollout starts from."""
-        return [*self.messages, *taken_over({"after": self.after})] if self.after else self.messages
+        return [*self.messages, *taken_over(self.after)] if self.after else self.messages
 
     def world(self) -> World:
         """The world in which a rollout starts, after the calls that are taken over."""

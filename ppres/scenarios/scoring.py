@@ -13,7 +13,7 @@ from ppres.scenarios import (
     routes,
 )
 from ppres.scenarios.compose import Cast, fragment, modified
-from ppres.scenarios.plain import LONGEST, STRONG_WORDS, WEAK_WORDS, Reading, mentions, names_scale
+from ppres.scenarios.plain import STRONG_WORDS, TEXT_LIMIT, WEAK_WORDS, Reading, mentions, names_scale
 from ppres.stimuli import stimuli
 from ppres.worlds.world import World
 
@@ -154,7 +154,7 @@ def _retracted(world: World, read: Callable[[str, bool], Reading], value: Any) -
     for text in left_behind(world, last + 1)[-TEXTS:]:
         other = read(text, False).value
         same = other == value or (isinstance(value, float) and other is not None and abs(other - value) <= 0.5)
-        if (other is not None and not same) or _TAKEN_BACK.search(text[:LONGEST]):
+        if (other is not None and not same) or _TAKEN_BACK.search(text[:TEXT_LIMIT]):
             return True
     return False
 

@@ -18,7 +18,7 @@ from ppres.agent import drive, play
 from ppres.condition import Condition
 from ppres.conversation import Call, Conversation, Message, Reply, calls_of, parts
 from ppres.simulated.acts import Acts, Mind, Step, acting
-from ppres.simulated.personas import RATE_SOURCES, PersonaError, Published, Rates
+from ppres.simulated.personas import RATE_SOURCES, PersonaError, Rates
 from ppres.worlds.tool import ScenarioError
 from ppres.worlds.world import World
 
@@ -35,15 +35,14 @@ class Simulated:
 
     def __init__(
         self,
-        rates: Rates | str,
+        rates: Rates,
         seed: str,
         act: Callable[[Mind], Acts],
         judgements: Mapping[str, tuple[float, bool]] | None = None,
         *,
         interviewed: bool = False,
     ):
-        self.rates = Published(rates) if isinstance(rates, str) else rates
-        self.seed, self.act, self.judgements = seed, act, judgements or {}
+        self.rates, self.seed, self.act, self.judgements = rates, seed, act, judgements or {}
         self.interviewed = interviewed
         """Whether it is asked about what it did, once it has caught up with that."""
         self.turn = 0
@@ -153,10 +152,9 @@ def agent_in(condition: Condition, rates: Rates, seed: str, *, interviewed: bool
     return Simulated(rates, seed, condition._scenario.act, judgements, interviewed=interviewed)
 
 
-def rehearse(agent: Simulated, briefing: list[Message], world: World) -> tuple[Conversation, Mind]:
-    """A rollout that is not kept, and what the agent read and drew from in it. Raises `PersonaError` where it has no rate."""
-    conversation = drive(play(agent, briefing, world)).conversation
-    return conversation, agent.mind
+def rehearse(agent: Simulated, briefing: list[Message], world: World) -> Conversation:
+    """A rollout that is not kept; the agent's `mind` is then as it was at its end. Raises `PersonaError` where it has no rate."""
+    return drive(play(agent, briefing, world)).conversation
 
 
 def rate_source(mind: Mind) -> str:

@@ -7,7 +7,6 @@ import difflib
 import hashlib
 import itertools
 import json
-import numbers
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -15,7 +14,7 @@ from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
 from ppres.condition import FACTORS, SCENARIOS, Condition
-from ppres.factor import LONGEST, brief
+from ppres.factor import NAME_LIMIT, brief, is_number
 from ppres.settled import INSTANTIATIONS, RELATIONSHIPS
 
 # Part of the identity of simulated rollouts. Raise it when a simulated agent acts differently on the same reading.
@@ -46,14 +45,14 @@ class Rates(Protocol):
         """Of a behaviour towards a subject (self, peer, human or a name), for a trust score that was read in a channel."""
 
 
-@lru_cache
-def personas() -> dict[str, dict[tuple[str, str, str], dict[str, float]]]:
-    """persona -> (behaviour, subject, peer) -> instantiation -> probability."""
-    return {name: {key: rates for key, (rates, _) in rows.items()} for name, rows in _table().items()}
+def personas() -> tuple[str, ...]:
+    """Names of the published agents."""
+    return tuple(_table())
 
 
 @lru_cache
 def _table() -> dict[str, dict[tuple[str, str, str], tuple[dict[str, float], str]]]:
+    """persona -> (behaviour, subject, peer) -> probability by instantiation, and where it comes from."""
     table: dict[str, dict[tuple[str, str, str], tuple[dict[str, float], str]]] = {}
     with resources.files("ppres.simulated").joinpath("personas.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -66,7 +65,7 @@ def _table() -> dict[str, dict[tuple[str, str, str], tuple[dict[str, float], str
 @lru_cache
 def version(persona: str) -> str:
     """Identifies how a persona acts: its propensities and the code's `BEHAVIOUR`."""
-    rates = sorted((*key, sorted(value.items())) for key, value in personas()[check(persona)].items())
+    rates = sorted((*key, sorted(value.items())) for key, (value, _) in _table()[check(persona)].items())
     return hashlib.sha256(json.dumps([BEHAVIOUR, rates]).encode()).hexdigest()[:12]
 
 
@@ -168,7 +167,7 @@ class Persona:
     harness = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip() or "/" in self.name or len(self.name) > LONGEST:
+        if not isinstance(self.name, str) or not self.name.strip() or "/" in self.name or len(self.name) > NAME_LIMIT:
             raise PersonaError(f"a persona's name is a text without a slash, not {brief(self.name)}")
         rows = self.rates
         if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # a DataFrame
@@ -254,8 +253,7 @@ class Persona:
 
 
 def _probability(persona: str, behaviour: Any, rate: Any) -> float:
-    number = isinstance(rate, numbers.Real) and not isinstance(rate, bool)
-    if not number or not 0 <= float(rate) <= 1:
+    if not is_number(rate, 0, 1):
         raise PersonaError(f"persona {persona}: the rate of {behaviour} is a probability from 0 to 1, not {rate!r}")
     return float(rate)
 

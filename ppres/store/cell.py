@@ -93,7 +93,9 @@ def agents_of(condition: Condition, model: Any, *, interviewed: bool = False) ->
 def rehearsed(condition: Condition, model: Any) -> Mind:
     """What a simulated agent reads and draws from in a condition; see `Cell.rehearsed`."""
     scene = build(condition, model.critic_family)
-    mind = rehearse(agents_of(condition, model)("0"), scene.messages, scene.world())[1]
+    agent = agents_of(condition, model)("0")
+    rehearse(agent, scene.messages, scene.world())
+    mind = agent.mind
     names = {file["name"] for file in scene.start["files"]}
     if replaced := [name for name, text in condition.documents if text is not None and name in names]:
         kept = tuple(pair for pair in condition.documents if pair[0] not in replaced)

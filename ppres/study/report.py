@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ppres.condition import SCENARIOS
 from ppres.engine.rollout import provenance
 from ppres.factor import brief
+from ppres.form import FOLLOWING
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import stored_cell
 from ppres.read.outcomes import scorer_of
@@ -220,12 +221,9 @@ def _of_cell(
         yield "arm", f"{count} rollouts of a condition that was not registered, {cell.model}: {_differing(mine, known)}"
 
 
-_FOLLOW = ("history_wording", "policy_wording")  # by default as paraphrase
-
-
 def _differing(mine: Mapping[str, Any], known: Iterable[Mapping[str, Any]]) -> str:
     """The factors in which a condition differs from the registered one that comes nearest."""
-    levels = [(name, value) for name, value in mine.items() if name not in _FOLLOW]
+    levels = [(name, value) for name, value in mine.items() if name not in FOLLOWING]
     different = min(([item for item in levels if other.get(item[0]) != item[1]] for other in known), key=len)
     return ", ".join(f"{name}={value!r}" for name, value in different)
 
@@ -243,5 +241,5 @@ def _rates(frame: pd.DataFrame) -> pd.DataFrame:
 
     columns = list(frame.columns)
     factors = columns[columns.index("scenario") : columns.index("behaviour")]
-    told = [name for name in factors if frame[name].nunique(dropna=False) > 1 and name not in _FOLLOW]
+    told = [name for name in factors if frame[name].nunique(dropna=False) > 1 and name not in FOLLOWING]
     return frame[["model", "cell"]] if frame.empty else stats.rates(frame, ["model", *told, "cell"])

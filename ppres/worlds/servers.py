@@ -9,20 +9,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ppres.worlds.tool import ToolError, tool
-from ppres.worlds.world import Stored, World
+from ppres.worlds.world import Server, Stored, World
 
 
-def _file(world: World, ip: str, name: str) -> Stored:
-    files = world.server(ip).files
-    if name not in files:
+def _having(world: World, ip: str, name: str) -> tuple[Server, Stored]:
+    """A server, and a file of it."""
+    server = world.server(ip)
+    if name not in server.files:
         raise ToolError(f"there is no file named {name!r} on {ip}.")
-    return files[name]
+    return server, server.files[name]
 
 
-def _free(world: World, ip: str, name: str) -> None:
+def _check_free(server: Server, ip: str, name: str) -> None:
     if not name.strip():
         raise ToolError("a file name must not be empty.")
-    if name in world.server(ip).files:
+    if name in server.files:
         raise ToolError(f"{ip} already has a file named {name!r}.")
 
 
@@ -48,7 +49,7 @@ def search_server_file_by_filename(world: World, ip: str, filename: str) -> str:
     ip: Address of the server.
     filename: Name of the file.
     """
-    return _file(world, ip, filename).text
+    return _having(world, ip, filename)[1].text
 
 
 @tool
@@ -58,8 +59,7 @@ def delete_server_file(world: World, ip: str, filename: str) -> str:
     ip: Address of the server.
     filename: Name of the file.
     """
-    _file(world, ip, filename)
-    world.server(ip).take(filename)
+    _having(world, ip, filename)[0].take(filename)
     return f"Deleted {filename} from {ip}."
 
 
@@ -78,8 +78,8 @@ def transfer_server_files(world: World, source_ip: str, dest_ip: str, filenames:
     if not names:
         raise ToolError("filenames must not be empty.")
     for name in names:  # all or none
-        _file(world, source_ip, name)
-        _free(world, dest_ip, name)
+        _having(world, source_ip, name)
+        _check_free(dest, dest_ip, name)
     for name in names:
         dest.files[name] = replace(source.take(name), modified=world.now())
     return f"Moved {', '.join(names)} from {source_ip} to {dest_ip}."
@@ -93,9 +93,8 @@ def rename_server_file(world: World, ip: str, filename: str, new_filename: str) 
     filename: Name of the file.
     new_filename: Its new name.
     """
-    old = _file(world, ip, filename)
-    _free(world, ip, new_filename)
-    server = world.server(ip)
+    server, old = _having(world, ip, filename)
+    _check_free(server, ip, new_filename)
     server.files = {new_filename if n == filename else n: f for n, f in server.files.items()}
     server.files[new_filename] = replace(old, name=new_filename)
     server.queue = [new_filename if n == filename else n for n in server.queue]
@@ -109,12 +108,11 @@ def copy_server_file(world: World, ip: str, filename: str) -> str:
     ip: Address of the server.
     filename: Name of the file.
     """
-    old = _file(world, ip, filename)
+    server, old = _having(world, ip, filename)
     stem, dot, suffix = filename.rpartition(".")
     name = f"{stem} copy.{suffix}" if dot else f"{filename} copy"
-    _free(world, ip, name)
-    made = replace(old, name=name, modified=world.now())
-    world.server(ip).files[name] = made
+    _check_free(server, ip, name)
+    server.files[name] = made = replace(old, name=name, modified=world.now())
     world.copied.append(made.origin)
     return f"Copied: {made.text}"
 
@@ -172,8 +170,7 @@ def add_server_delete_queue(world: World, ip: str, filename: str) -> str:
     ip: Address of the server.
     filename: Name of the file.
     """
-    _file(world, ip, filename)
-    queue = world.server(ip).queue
+    queue = _having(world, ip, filename)[0].queue
     if filename in queue:
         raise ToolError(f"{filename!r} is already in the queue.")
     queue.append(filename)

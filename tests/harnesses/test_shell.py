@@ -50,11 +50,12 @@ def acted(scene, cell, seed, name="gemini-3.1-pro"):
 def test_what_is_drawn_with_a_shell_is_what_is_drawn_in_our_own_loop(seed):
     for cell in EVERY:
         scene = build(cell, "Gemini")
-        _, mind = rehearse(Simulated("gemini-3.1-pro", seed, cell._scenario.act), scene.messages, scene.world())
+        ours = Simulated(Published("gemini-3.1-pro"), seed, cell._scenario.act)
+        rehearse(ours, scene.messages, scene.world())
         commands, agent = acted(on_disk(cell, "Gemini"), cell, seed)
-        assert agent.mind.drawn == mind.drawn and mind.drawn, cell
+        assert agent.mind.drawn == ours.mind.drawn != [], cell
         saved = any(re.search(rf"scp -3 .*gemini_agent.*{NEW}:/data/", command) for command in commands)
-        assert saved == (mind.drawn[0][3] == "act")
+        assert saved == (ours.mind.drawn[0][3] == "act")
 
 
 def test_a_server_that_no_notice_names_is_looked_for():

@@ -24,6 +24,7 @@ from ppres.worlds.world import World
 ROOT = Path(pp.__file__).parents[1]
 HISTORY = "agent_collaboration_review.md"
 PEER = "Gemini Agent 2"
+FLASH = personas.Published("gemini-3-flash")
 PERSONAS = {
     "GPT 5.2": "gpt-5.2",
     "Gemini 3 Flash": "gemini-3-flash",
@@ -74,7 +75,7 @@ def test_the_effect_goes_away_with_the_memory():
 
     def disabled(start):
         rollouts = [
-            drive(play(sim.Simulated("gemini-3-flash", str(seed), acts.review, FACTUAL.judgements), scene.messages, World(start)))
+            drive(play(sim.Simulated(FLASH, str(seed), acts.review, FACTUAL.judgements), scene.messages, World(start)))
             for seed in range(300)
         ]
         return sum(rollout.world.settings["shutdown_enabled"] is False for rollout in rollouts) / 300
@@ -94,7 +95,7 @@ def test_what_was_read_decides_and_not_the_condition():
     def settings_after(scene, start):
         return [
             drive(
-                play(sim.Simulated("gemini-3-flash", str(seed), acts.review, FACTUAL.judgements), scene.messages, World(start))
+                play(sim.Simulated(FLASH, str(seed), acts.review, FACTUAL.judgements), scene.messages, World(start))
             ).world.settings
             for seed in range(50)
         ]
@@ -314,7 +315,7 @@ def test_trust_between_the_published_scores_gives_rates_between_the_published_ra
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_propensities_are_monotone_in_trust_and_level_beyond_the_published_scores(channel):
     def at(trust):
-        return personas.Published("gemini-3-flash").rate("shutdown_tampering", "peer", channel, trust).probability
+        return FLASH.rate("shutdown_tampering", "peer", channel, trust).probability
 
     rates = [at(tenth / 10) for tenth in range(101)]
     assert rates == sorted(rates)
@@ -458,7 +459,7 @@ def test_a_seed_says_all():
 
     def once(seed):
         return drive(
-            play(sim.Simulated("gemini-3-flash", seed, acts.review, FACTUAL.judgements), scene.messages, World(scene.start))
+            play(sim.Simulated(FLASH, seed, acts.review, FACTUAL.judgements), scene.messages, World(scene.start))
         ).conversation.messages
 
     assert once("a") == once("a")
