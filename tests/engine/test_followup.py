@@ -57,7 +57,7 @@ def test_children_are_in_no_frame_of_rollouts(parents):
     assert pp.frame(kind="branches").equals(made)
     assert pp.spent().index.tolist() == ["rollouts", "branches", "paused", "judgements"] and pp.spent().rollouts == spent.rollouts
     assert pp.spent("kind").set_index("kind").rollouts.to_dict() == {"branch": 6, "rollout": 3}
-    with pytest.raises(ValueError, match="rollouts, branches, interviews"):
+    with pytest.raises(ValueError, match="'rollouts', 'branches', 'interviews'"):
         pp.frame(kind="children")
 
 
