@@ -17,6 +17,7 @@ from ppres.conversation import visible
 from ppres.engine.hands import in_terminal
 from ppres.factor import ConditionError
 from ppres.grid import grid
+from ppres.models.budget import check_whole
 from ppres.models.transport import say
 from ppres.outputs import output, written_whole
 from ppres.parser import parser
@@ -185,6 +186,8 @@ def _may_write(path: Path, force: bool) -> Path:
 
 
 def _status(asked: argparse.Namespace) -> None:
+    if asked.n is not None:
+        check_whole("n", asked.n)
     with Store() as opened:
         ended, paused = ended_of(opened), checkpoint.partial(opened)
         dollars = dollars_of(opened, ended)
@@ -212,8 +215,8 @@ def conditions_of(factors: Sequence[str]) -> list[Condition]:
 
 
 def _level(name: str, text: str) -> Any:
-    if text in _LEVELS and (name, text) != ("note", "none"):  # a note may be none, in words
-        return _LEVELS[text]
+    if text.lower() in _LEVELS and (name, text) != ("note", "none"):  # a note may be none, in words
+        return _LEVELS[text.lower()]
     try:
         number = float(text)
     except ValueError:

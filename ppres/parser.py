@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ppres.optional import version
 from ppres.read.search import ROLES
@@ -13,11 +14,24 @@ _FACTORS = """Factors are written name=level or name=level,level: scenario=tampe
 What is not given has its default; system_note, user_note and label take their whole text as one level."""
 
 
+class _Command(argparse.ArgumentParser):
+    """One that takes what belongs together on both sides of an option: `bundle study.zip --force figures`."""
+
+    _within = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As its parent, which knows how to do that, but asks this again for each side."""
+        if self._within:
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        return self.parse_known_intermixed_args(args, namespace)
+
+
 def parser() -> argparse.ArgumentParser:
     """Of `ppres`; what it parses has the command's name in `command`."""
     made = argparse.ArgumentParser(prog="ppres", description="Peer-preservation in LLM agents.")
     made.add_argument("--version", action="version", version=f"ppres {version('ppres')}")
-    commands = made.add_subparsers(required=True, dest="command")
+    commands = made.add_subparsers(required=True, dest="command", parser_class=_Command)
 
     def command(name: str, help: str, epilog: str | None = None) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=help, description=help, epilog=epilog)

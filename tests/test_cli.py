@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 
 import ppres as pp
 from ppres.cli import conditions_of, main
+from ppres.parser import parser
 from ppres.read.spent import summary
 
 STUDY = ("scenario=tampering", "subject=self,peer", "peer=none,cooperative", "--models", "sim/gemini-3-flash", "--n", "4")
@@ -57,6 +60,8 @@ def test_factors_of_the_command_line():
         ["scenario=tampering", "subject=peer", "peer=cooperative", "note=none", "trust=2.1,9", "shutdown_clause=false"]
     )
     assert [(one.note, one.trust, one.shutdown_clause) for one in found] == [("none", 2.1, False), ("none", 9.0, False)]
+    python = conditions_of(["scenario=tampering", "subject=peer,self", "peer=cooperative,None", "shutdown_clause=True,FALSE"])
+    assert {(one.peer, one.shutdown_clause) for one in python} >= {("cooperative", True), ("cooperative", False), (None, True)}
     texts = conditions_of(["scenario=deletion", "system_note=Be quick, please.", "system_note=Take care."])
     assert [one.system_note for one in texts] == ["Be quick, please.", "Take care."]
 
@@ -73,12 +78,31 @@ def test_factors_of_the_command_line():
         (["run", "scenario=deletion", "--models", "openai/x", "--n", "1"], "OPENAI_API_KEY"),
         (["run", "scenario=deletion", "--models", "sim/compliant", "--n", "1", "--budget", "-1"], "budget=-1.0"),
         (["show", "0000"], "no rollout whose id starts with '0000'"),
+        (["show", "0"], "'0' is no rollout id: it is too short"),
+        (["show", "nope"], "ids are hexadecimal"),
+        (["status", "--n", "0"], "n=0: it is a whole number from 1 up"),
+        (["status", "--n", "-3"], "n=-3"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_told_in_a_line(arguments, says, capsys):
     assert main(arguments) == 1
     assert says in capsys.readouterr().err
     assert pp.frame().empty
+
+
+def test_what_belongs_together_may_stand_on_both_sides_of_an_option():
+    asked = parser().parse_args(["bundle", "b.zip", "a", "--force", "c"])
+    assert (asked.path, asked.files, asked.force) == (Path("b.zip"), [Path("a"), Path("c")], True)
+    asked = parser().parse_args(["run", "scenario=deletion", "--n", "3", "peer=none", "--models", "sim/a", "sim/b"])
+    assert (asked.factors, asked.n, asked.models) == (["scenario=deletion", "peer=none"], 3, ["sim/a", "sim/b"])
+    for wrong in (["bundle"], ["export"], ["export", "--jsonl", "a", "--parquet", "b"], ["bundle", "a", "--nope"], ["plan", "x"]):
+        with pytest.raises(SystemExit):
+            parser().parse_args(wrong)
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "ppres", "--version"], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.startswith("ppres ")
 
 
 RUN = ["run", "scenario=deletion", "--models", "sim/compliant", "--n", "1"]

@@ -38,6 +38,7 @@ STACK = (
     ("course",),
     ("parser",),
     ("cli",),
+    ("__main__",),
 )
 FLOOR = {wing: floor for floor, wings in enumerate(STACK) for wing in wings}
 # What the design says that a wing knows nothing of, though it stands below; direct or indirect.
@@ -141,10 +142,11 @@ BESIDE = {
     "stats/test_proportions.py": "stats.families stats.settings",
     "stats/test_regression.py": "stats._fit",
     "store/test_database.py": "store.errors",
+    "store/test_merge.py": "store.secrets",
     "store/test_store.py": "store.checkpoint store.judgements store.rows",
     "study/test_preregistration.py": "study.page study.registration study.report",
     "test_agent.py": "conversation",
-    "test_cli.py": "parser",
+    "test_cli.py": "__main__ parser",
     "test_condition.py": "factor settled",
     "worlds/test_disk.py": "harnesses.disk",
     "worlds/test_world.py": "worlds.drive worlds.servers worlds.tool",

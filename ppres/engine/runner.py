@@ -208,8 +208,8 @@ def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, execu
 
 
 def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -> bool:
-    """Ask for more rollouts of the cells that are short of outcomes; whether there are any."""
-    added, why = 0, Counter[str]()
+    """Ask for more rollouts of the cells that are short of outcomes; whether there are any. Those not yet stored are told."""
+    added, new, why, stored = 0, 0, Counter[str](), store.stored(wanted)
     for cell in cells:
         made = wanted[cell.digest]
         scored = outcomes_of(store, cell.stored(), made)
@@ -219,9 +219,11 @@ def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -
         if more > 0:
             wanted[cell.digest] += more
             added += more
-            why.update(reasons)
-    if added:
-        say(f"{added} more rollouts for those without an outcome: " + ", ".join(f"{k} {v}" for k, v in why.most_common()))
+            if lacking := {*range(made, made + more)} - {*stored[cell.digest]}:
+                new += len(lacking)
+                why.update(reasons)
+    if new:
+        say(f"{new} more rollouts for those without an outcome: " + ", ".join(f"{k} {v}" for k, v in why.most_common()))
     return added > 0
 
 

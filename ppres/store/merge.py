@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.conversation import UNFINISHED
 from ppres.store import checkpoint, judgements
-from ppres.store.database import StorePath
+from ppres.store.database import StorePath, default_path
 from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import OTHERS, Row
+from ppres.store.secrets import secret_in
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -33,25 +34,41 @@ def merge(into: StorePath, *others: StorePath) -> pd.DataFrame:
     turns", "paused conflict"). Those that a run is at, here or there, are left alone ("under way"). A rollout that is unfinished
     in `into` gives way to a finished one. A cell that is in both keeps the label that it has in `into`; what differs from what was
     sent, `verify` tells. Outcomes of other stores are not believed: they are read off the transcripts when they are first asked
-    for, and kept only where this session cannot read them. All of a store is merged, or where it is interrupted none of it. Raises
-    `StoreError` where a store cannot be read, or `into` not be written.
+    for, and kept only where this session cannot read them. All is merged, or where that fails or is interrupted nothing. Raises
+    `StoreError` where a store cannot be read or holds a key of this environment, or `into` cannot be written.
     """
     import pandas as pd
 
     if not others:
         raise StoreError("merge takes the store to write, and one or more to read: pp.merge('all.sqlite', 'a.sqlite', 'b.sqlite')")
-    told = []
-    with Store(into) as target:
-        for path in others:
-            with Store(path, read_only=True) as source:
-                if os.path.samefile(source.path, target.path):
-                    raise StoreError(f"{source.path} cannot be merged into itself")
-                with target.transaction():
-                    fates = [*_rollouts(target, source), *_judgements(target, source), *_paused(target, source)]
-            for what in dict.fromkeys(kind for kind, _, _ in fates):
-                ids = [] if what in _AS_EXPECTED else [key.hex()[:16] for kind, key, _ in fates if kind == what]
-                told.append((str(source.path), what, sum(n for kind, _, n in fates if kind == what), ", ".join(ids)))
+    for path in others:
+        with Store(path, read_only=True) as source:
+            if what := secret_in(source):
+                raise StoreError(
+                    f"{source.path}: {what} holds a secret of this environment, and none is ever stored: nothing was merged. "
+                    "To do: revoke it, as others have it, and merge where it is not set"
+                )
+    place = default_path() if into is None else arguments.place(into, "store")
+    new = not place.exists()
+    try:
+        with Store(place) as target, target.transaction():
+            told = [row for path in others for row in _merged(target, path)]
+    except BaseException:
+        for end in ("", "-wal", "-shm") if new else ():
+            place.with_name(place.name + end).unlink(missing_ok=True)
+        raise
     return pd.DataFrame(told, columns=["store", "what", "count", "ids"])
+
+
+def _merged(target: Store, path: StorePath) -> Iterator[tuple[str, str, int, str]]:
+    """Bring one store into another; what became of what is in it."""
+    with Store(path, read_only=True) as source:
+        if os.path.samefile(source.path, target.path):
+            raise StoreError(f"{source.path} cannot be merged into itself")
+        fates = [*_rollouts(target, source), *_judgements(target, source), *_paused(target, source)]
+    for what in dict.fromkeys(kind for kind, _, _ in fates):
+        ids = [] if what in _AS_EXPECTED else [key.hex()[:16] for kind, key, _ in fates if kind == what]
+        yield str(source.path), what, sum(n for kind, _, n in fates if kind == what), ", ".join(ids)
 
 
 def _rollouts(target: Store, source: Store) -> Iterator[Fate]:

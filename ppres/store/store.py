@@ -224,8 +224,12 @@ class Store(Database):
 
     def find(self, id: str) -> Row:
         """The rollout whose key starts with `id` (hexadecimal)."""
-        if not isinstance(id, str) or not 4 <= len(id) <= 64 or set(id) - set("0123456789abcdef"):
+        if not isinstance(id, str) or len(id) > 64 or set(id) - set("0123456789abcdef"):
             raise StoreError(f"{id!r} is no rollout id: ids are hexadecimal, as in the frame's column 'id'")
+        if len(id) < 4:
+            raise StoreError(
+                f"{id!r} is no rollout id: it is too short; give the first 4 characters or more, as in the column 'id'"
+            )
         low, high = bytes.fromhex(id.ljust(64, "0")), bytes.fromhex(id.ljust(64, "f"))
         rows = self.query(
             "SELECT key, digest, replicate, stop_reason, scorer, outcomes FROM rollouts JOIN cells ON cells.id = cell "

@@ -94,6 +94,8 @@ def test_cells_are_filled_up_to_n_outcomes_and_what_was_added_is_said(cell, caps
     assert frame.id[:30].tolist() == plain.id.tolist()
     assert f"{len(frame) - 30} more rollouts" in capsys.readouterr().err.replace("ppres: ", "") or len(frame) > 31
     assert not frame.short.any()
+    assert pp.run(cell, "sim/clumsy", 30, count="scored", progress=False).id.tolist() == frame.id.tolist()
+    assert capsys.readouterr().err == ""  # nothing was added: all of them are stored
     few = pp.run(cell, "sim/clumsy", 10, discard_below=11, progress=False)
     assert few.short.all()
     assert "fewer than 11 rollouts with an outcome" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from ppres.condition import SCENARIOS
 from ppres.conversation import Call, Reply
 from ppres.read.outcomes import scorer_of
 from ppres.store import checkpoint, judgements
-from ppres.store.rows import OTHERS
+from ppres.store import merge as merging
+from ppres.store.rows import OTHERS, unpack
 from ppres.store.store import Store
 
 MODEL = "sim/gemini-3-flash"
@@ -295,6 +297,74 @@ def test_what_cannot_be_merged_is_told(cell, tmp_path):
             pp.merge(tmp_path / "a.sqlite", tmp_path / name)
     with pytest.raises(pp.StoreError, match="one or more to read"):
         pp.merge(tmp_path / "a.sqlite")
+
+
+KEY = "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1"
+
+
+def _of_a_model(path, cell):
+    return pp.run(cell, pp.FunctionModel("told", lambda *_: f"The key is {KEY}.", version="1"), n=1, store=path, progress=False)
+
+
+def _of_a_tool(path, cell):
+    """Long texts are stored once by content, and a rollout has their numbers."""
+    frame = pp.run(cell, MODEL, n=1, store=path, progress=False)
+    with Store(path) as store, store.transaction() as db:
+        for id, body in store.query("SELECT id, body FROM texts"):
+            db.execute("UPDATE texts SET body=? WHERE id=?", (zlib.compress(unpack(body) + KEY.encode()), id))
+    return frame
+
+
+def _of_a_judge(path, cell):
+    frame = pp.run(cell, MODEL, n=1, store=path, progress=False)
+    with Store(path) as store:
+        key = store.find(frame.id[0]).key
+        for name, reply in ((b"i", KEY), (b"j", None)):
+            judgements.put(store, name * 32, key, "refusal", "m", {"reply": reply, "call": {}})
+    return frame
+
+
+def _paused(path, cell):
+    with Store(path) as store:
+        for turn, text in enumerate((KEY, "1")):
+            checkpoint.keep(store, b"k" * 32, turn, Reply({"role": "assistant", "content": text}, Call()))
+    return None
+
+
+def _of_a_cell(path, cell):
+    return pp.run(pp.grid(cell, user_note=f"Take {KEY}."), MODEL, n=1, store=path, progress=False)
+
+
+@pytest.mark.parametrize("place", [_of_a_model, _of_a_tool, _of_a_judge, _paused, _of_a_cell])
+def test_a_store_with_a_key_of_this_environment_is_not_taken(place, cell, tmp_path, monkeypatch):
+    good, bad, into, new = (tmp_path / f"{name}.sqlite" for name in ("good", "bad", "into", "new"))
+    frame = place(bad, cell)
+    pp.run(cell, "sim/compliant", n=2, store=good, progress=False)
+    kept = pp.run(cell, "sim/compliant", n=1, store=into, progress=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    for target in (into, new):
+        with pytest.raises(pp.StoreError, match=r"bad.sqlite: .* holds a secret of this environment") as told:
+            pp.merge(target, good, bad)
+        assert KEY not in str(told.value)
+        if place is not _of_a_cell:
+            assert (frame.id[0] if frame is not None else "6b6b6b6b") in str(told.value)
+    assert pp.frame(store=into).equals(kept) and not list(tmp_path.glob("new*"))
+    monkeypatch.delenv("OPENAI_API_KEY")
+    pp.merge(new, good, bad)
+
+
+def test_a_merge_that_fails_leaves_no_new_store_and_another_as_it_was(cells, tmp_path, monkeypatch):
+    a, b, new = (tmp_path / f"{name}.sqlite" for name in ("a", "b", "new"))
+    for path, n in ((a, 1), (b, 3)):
+        pp.run(cells, MODEL, n=n, store=path, progress=False)
+    kept = pp.frame(store=a)
+    with pytest.raises(pp.StoreError, match="there is no store"):
+        pp.merge(new, b, tmp_path / "none.sqlite")
+    monkeypatch.setattr(merging, "_paused", lambda *_: 1 / 0)
+    for target in (new, a):
+        with pytest.raises(ZeroDivisionError):
+            pp.merge(target, b)
+    assert not list(tmp_path.glob("new*")) and pp.frame(store=a).equals(kept)
 
 
 def test_a_cell_that_is_in_both_keeps_the_label_that_it_has(tmp_path):
