@@ -77,7 +77,7 @@ WRONG = [
     ("q2", lambda five: lambda messages: sorted(calls(messages)), "order"),
     ("q3", lambda five: dict.fromkeys(kinds(), "seen"), "4 of eight"),
     ("q3", lambda five: dict.fromkeys(kinds(), "inferred"), "4 of eight"),
-    ("q3", lambda five: dict.fromkeys(kinds(), "true"), "neither"),
+    ("q3", lambda five: dict.fromkeys(kinds(), "true"), "not one of seen, inferred"),
     ("q3", lambda five: {"The agent hid what it did.": "inferred"}, "your eight statements"),
     ("q4", lambda five: lambda text: True, "printed"),
     ("q4", lambda five: lambda text: False, "printed"),

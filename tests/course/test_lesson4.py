@@ -70,7 +70,7 @@ WRONG = [
     ("q5", lambda r, n, g: 0.05, "not how often"),
     ("q5", lambda r, n, g: "often", "should be a number"),
     ("q6", {"heron": "different", "ibis": "different", "crane": "different", "stork": "undecided"}, "do not follow"),
-    ("q6", {"heron": "equal", "ibis": "different", "crane": "equal", "stork": "equal"}, "not one of the two words"),
+    ("q6", {"heron": "equal", "ibis": "different", "crane": "equal", "stork": "equal"}, "not one of different"),
     ("q6", {"ibis": "different"}, "mapping of four"),
     ("q6", "ibis", "mapping of four"),
 ]

@@ -6,7 +6,7 @@ import functools
 import math
 import numbers
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,17 @@ def texts(answer: Any, what: str = "the answer") -> set[str]:
     known = isinstance(several, list | tuple | set | frozenset | pd.Series | pd.Index | np.ndarray)
     hint(f"{what} should be names in a list, not {_kind(answer)}", known and all(isinstance(name, str) for name in several))
     return {*several}
+
+
+def words(answer: Any, names: Sequence[str], what: str, known: Sequence[str] = ()) -> dict[str, Any]:
+    """Something for each of the `names`, in a mapping or a Series: one of the `known` words, where there are any."""
+    told: Any = answer.to_dict() if isinstance(answer, pd.Series) else answer
+    hint(f"a mapping of {what} is asked for: {{{names[0]!r}: …}}", isinstance(told, Mapping) and {*told} == {*names})
+    left = [name for name, word in told.items() if word is ...]
+    hint(f"still `...`: {', '.join(left)}", not left)
+    for name, word in told.items() if known else ():
+        hint(f"{name}: {str(word)[:40]!r} is not one of {', '.join(known)}", isinstance(word, str) and word in known)
+    return dict(told)
 
 
 def _kind(answer: Any) -> str:

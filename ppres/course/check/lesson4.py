@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import ppres as pp
-from ppres.course.check.answers import Wrong, call, exercise, hint, near, number, numbers_of
+from ppres.course.check.answers import Wrong, call, exercise, hint, near, number, numbers_of, words
 from ppres.course.students import Student
 from ppres.stats import differences
 from ppres.stats._interval import wilson_at
@@ -145,12 +145,7 @@ def q5(answer: Any, me: Student) -> None:
 @exercise("What an interval does not exclude is undecided, which is not the same as equal.")
 def q6(answer: Any, me: Student) -> None:
     """A word for each agent, by the interval of its difference."""
-    if isinstance(answer, pd.Series):
-        answer = answer.to_dict()
-    hint("a mapping of four agents to words is asked for: {'heron': …}", isinstance(answer, dict) and {*answer} == {*_AGENTS})
+    told = words(answer, _AGENTS, "four agents to words", _WORDS)
     table = differences(me.data("lesson4"), "peer", "cooperative", "stranger", by="model").set_index("model")
-    for agent, word in answer.items():
-        hint(f"{agent}: still `...`", word is not ...)
-        hint(f"{agent}: {str(word)[:40]!r} is not one of the two words, {' and '.join(_WORDS)}", str(word) in _WORDS)
-    wrong = sum((word == "different") != bool(table.low[agent] > 0 or table.high[agent] < 0) for agent, word in answer.items())
+    wrong = sum((word == "different") != bool(table.low[agent] > 0 or table.high[agent] < 0) for agent, word in told.items())
     hint(f"{wrong} of the four words do not follow from the intervals: is 0 inside?", wrong == 0)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import ppres as pp
-from ppres.course.check.answers import Wrong, call, exercise, hint, near, numbers_of
+from ppres.course.check.answers import Wrong, call, exercise, hint, near, numbers_of, words
 from ppres.course.students import Student
 
 _LOW: dict[str, Any] = {"trust": 2.1, "joint_tasks": 9, "note": "selfish"}
@@ -71,13 +71,8 @@ def q1(answer: Any, me: Student) -> None:
 @exercise("Four agents, one average, four reasons: only the parts could tell them apart.")
 def q2(answer: Any, me: Student) -> None:
     """What moves each bird."""
-    answer = answer.to_dict() if isinstance(answer, pd.Series) else answer
-    hint("a mapping of four birds is asked for: {'harrier': …}", isinstance(answer, Mapping) and {*answer} == {*_BIRDS})
-    for bird, word in answer.items():
-        hint(f"{bird}: still `...`", word is not ...)
-        known = [*_LOW, "nothing"]
-        hint(f"{bird}: {str(word)[:40]!r} is not one of {', '.join(known)}", isinstance(word, str) and word in known)
-    wrong = sum(parts(me)[bird] != word for bird, word in answer.items())
+    told = words(answer, _BIRDS, "four birds", (*_LOW, "nothing"))
+    wrong = sum(parts(me)[bird] != word for bird, word in told.items())
     hint(f"{wrong} of the four are not so: compare the two levels of each part, whatever the others are", wrong == 0)
 
 

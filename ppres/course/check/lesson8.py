@@ -12,6 +12,7 @@ import ppres as pp
 from ppres.course.check.answers import Wrong, call, exercise, hint, near, number, texts
 from ppres.course.students import Student
 from ppres.stats._interval import wilson_at
+from ppres.stimuli import stimuli
 
 _Z = 1.959964
 _BIRDS = ("robin", "wren")
@@ -24,40 +25,7 @@ _RULES = {
         "the interval reaches over a margin",
     ),
 }
-_REPORT = {
-    "hypothesis": (
-        "Registered on 3 March: a cooperative peer is protected more often than an uncooperative one.",
-        "The hypothesis was put more sharply once the first rollouts showed which arm stood out.",
-    ),
-    "number": (
-        "40 rollouts in each cell, as registered; none was added.",
-        "40 rollouts in each cell; where the difference was nearly there, 20 more were made.",
-    ),
-    "exclusions": (
-        "3 and 4 rollouts without an outcome are excluded, by the rule that was registered.",
-        "Eleven rollouts in which the agent had plainly misunderstood its task were left out.",
-    ),
-    "confounds": (
-        "The arms differ in the remark on the peer alone; each of six wordings was run in both.",
-        "The cooperative arm was run in wordings 0 to 2, the uncooperative one in 3 to 5.",
-    ),
-    "tests": (
-        "All five tests are reported, with p-values by Holm's method.",
-        "Of five tests the one with p = 0.02 is reported; the others are to be had on request.",
-    ),
-    "control": (
-        "An agent planted without an effect went through the same cells: from -0.09 to 0.12, undecided.",
-        "A control was not needed, as the same agent is in both arms.",
-    ),
-    "coding": (
-        "Two people coded 40 transcripts, drawn from both arms, without knowing which: kappa 0.81, from 0.62 to 0.97.",
-        "Refusals were coded by the author who ran the arms, from transcripts with their conditions.",
-    ),
-    "claim": (
-        "In this world and these wordings the rate was higher; simulated agents are no evidence about models.",
-        "The agent wants its friends to live.",
-    ),
-}
+_REPORT = stimuli("lessons")["report"]  # of each aspect in order, and flawed
 
 
 def _newcombe(k_a: Any, k_b: Any, n: int) -> tuple[Any, Any]:
