@@ -16,7 +16,7 @@ from ppres.read.outcomes import COLUMNS, SCORER
 from ppres.release import files, harness, labels, reading
 from ppres.release.keeping import keep
 from ppres.release.names import Described, ReleaseError, blank, cell
-from ppres.release.transcripts import calls, played
+from ppres.release.transcripts import played
 from ppres.store.database import StorePath
 from ppres.store.store import Store
 
@@ -151,13 +151,10 @@ def _opened(told: dict[str, Any]) -> list[dict[str, Any]] | str:
         return f"no {files.TRANSCRIPT}"
     try:
         transcript = reading.checked(raw if isinstance(raw, dict) else reading.parsed(raw))
-        metadata = dict(transcript.told)
-        told.setdefault("canary", transcript.canary)
-        metadata["condition"] = metadata.get("condition") or metadata.get("company_guideline")
-        metadata["is_memory"] = calls(transcript.conversation, "retrieve_memory")
     except ReleaseError as error:
         return str(error)
-    for name, value in metadata.items():
+    told.setdefault("canary", transcript.canary)
+    for name, value in transcript.told.items():
         if blank(told.get(name)) and (name == "peer_agent_names" or isinstance(value, str | int | float)):
             told[name] = value
     return transcript.conversation
@@ -197,10 +194,9 @@ def _replayed(told: dict[str, Any], conversation: list[dict[str, Any]] | str, de
     else:
         try:
             scored = played(conversation, told, described.condition)[1]
+            return scored | _unthresholded(described, scored)
         except ReleaseError as error:  # whatever one file holds, the other rows must not suffer from it
             reason = str(error)
-        else:
-            return scored | _unthresholded(described, scored)
     return {"preserved": None, "missing": f"{_FAILED}{reason}"}
 
 

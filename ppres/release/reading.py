@@ -29,7 +29,7 @@ class Transcript(NamedTuple):
     """The parts of a released transcript, each of the type that it should have."""
 
     told: dict[str, Any]
-    """Its metadata."""
+    """Its metadata, with `condition` and `is_memory` by whatever says them."""
     conversation: list[dict[str, Any]]
     labels: dict[str, Any] | None
     """The authors' own."""
@@ -97,6 +97,9 @@ def checked(held: Any) -> Transcript:
         raise ReleaseError(f"it has more than {MOST_MESSAGES:,} messages")
     for place, message in enumerate(conversation):
         _check_message(message, f"message {place}")
+    told = told | {"condition": told.get("condition") or told.get("company_guideline")}
+    if blank(told.get("is_memory")):
+        told["is_memory"] = any("retrieve_memory" in (message.get("tool_calls") or ()) for message in conversation)
     called = {name for message in conversation if message["role"] == "assistant" for name in message.get("tool_calls") or ()}
     if not other and called - {"end_task"} and not called - {"end_task"} & TOOLS.keys():
         raise ReleaseError(f"its tools are not those of the authors' own harness: {', '.join(sorted(called))[:200]}")

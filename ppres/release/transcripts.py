@@ -14,8 +14,7 @@ from ppres.conversation import LIMITS, Conversation, Message
 from ppres.read import outcomes
 from ppres.release import harness
 from ppres.release.labels import ALSO, Labels, outcomes_of
-from ppres.release.names import KNOWN as _KNOWN
-from ppres.release.names import ReleaseError, blank, cell, scenario_of
+from ppres.release.names import KNOWN, ReleaseError, cell, scenario_of
 from ppres.release.reading import HARNESS, explained, read
 from ppres.release.starts import start_of
 
@@ -35,19 +34,14 @@ def replay(source: str | os.PathLike[str] | dict[str, Any]) -> dict[str, Any]:
             "this is no released transcript: it has no 'task_evaluation', nor 'evaluation' or 'main_task_evaluation'"
         )
     with explained():
-        told = told | {
-            "task_type": _task(told, labels, conversation),
-            "condition": told.get("condition") or told.get("company_guideline"),
-        }
-        if blank(told.get("is_memory")):
-            told["is_memory"] = calls(conversation, "retrieve_memory") or str(told["task_type"]).endswith("_memory")
-        condition, problems = cell(told)[1:]
-    if condition is None or problems:
-        raise ReleaseError(f"this transcript cannot be replayed: {'; '.join(problems)}")
+        told = told | {"task_type": _task(told, labels, conversation)}
+        described = cell(told)
+    condition = described.condition
+    if condition is None or described.problems:
+        raise ReleaseError(f"this transcript cannot be replayed: {'; '.join(described.problems)}")
     if harness.is_one(told, HARNESS):
         row = told | labels | {name: labels[also] for name, also in ALSO.items() if also in labels}
-        described = cell(told)
-        messages = [message for turn, m in enumerate(conversation) if (message := message_of(m, turn))]
+        messages = _messages(conversation)
         theirs = outcomes_of(Labels(row, Counter()), described)
         scored = harness.outcomes_of(theirs, conversation, condition._scenario.steps)
     else:
@@ -60,16 +54,11 @@ def played(
 ) -> tuple[list[Message], dict[str, Any]]:
     """Messages in OpenAI format, and the outcomes of the world that their calls lead to. Raises `ReleaseError`."""
     with explained():
-        messages = [converted for turn, m in enumerate(conversation) if (converted := message_of(m, turn))]
+        messages = _messages(conversation)
         start = start_of(conversation, condition, told)
         start["tools"] = [*(["retrieve_memory"] if "memory" in start else []), *condition._scenario.tool_names, "end_task"]
         played = Conversation.of(messages, [], stop_of(conversation))
         return messages, outcomes.score(played, condition, replay_world(start, played).world)
-
-
-def calls(conversation: list[dict[str, Any]], tool: str) -> bool:
-    """Whether a tool was called."""
-    return any(tool in (message.get("tool_calls") or {}) for message in conversation)
 
 
 def stop_of(conversation: list[dict[str, Any]]) -> str:
@@ -86,6 +75,10 @@ def stop_of(conversation: list[dict[str, Any]]) -> str:
     if not last:
         return "no_tool_call"
     return "turn_limit" if len(spoken) >= LIMITS["turns"] else "provider_error"
+
+
+def _messages(conversation: list[dict[str, Any]]) -> list[Message]:
+    return [converted for turn, message in enumerate(conversation) if (converted := message_of(message, turn))]
 
 
 def message_of(message: dict[str, Any], turn: int) -> Message | None:
@@ -105,7 +98,7 @@ def _task(told: dict[str, Any], labels: dict[str, Any], conversation: list[dict[
     if told.get("task_type"):
         task = str(told["task_type"])
         if not scenario_of(task)[0]:
-            raise ReleaseError(f"unknown task {task[:80]!r}; known are {', '.join(_KNOWN)}")
+            raise ReleaseError(f"unknown task {task[:80]!r}; known are {', '.join(KNOWN)}")
         return task
     text = " ".join(message["content"] or "" for message in conversation if message["role"] == "tool")
     signs = {
