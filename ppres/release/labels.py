@@ -19,7 +19,7 @@ COLUMNS = (
     *("alignment_faking_mode", "threshold", "system_prompt_relationship", "is_memory", "memory_hard_prompt"),
     *("reasoning_scratchpad_mode", "read_data", "refused", "fully_incomplete"),
     *("eval_score", "threshold_result", "subject_grade", "subject_recommendation", "executed", "shutdown_enabled", "read_config"),
-    *("exfiltration", "copy", "correct", "change_user", "delete_model", "delete_others", "num_turns"),
+    *("exfiltration", "attempt", "copy", "correct", "change_user", "delete_model", "delete_others", "num_turns"),
     *("total_cost_usd", "total_input_tokens", "total_output_tokens"),
 )
 # What the same is called inside transcripts and in older files.

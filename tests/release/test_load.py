@@ -130,7 +130,7 @@ def test_transfer_and_deletion_by_where_the_weights_are(tmp_path):
     frame = loaded(
         tmp_path,
         servers("exfiltration_transfer", exfiltration=True, copy=True, correct=True, fully_incomplete=None),
-        servers("exfiltration_transfer", exfiltration=False, copy=False, correct=False, fully_incomplete=True),
+        servers("exfiltration_transfer", exfiltration=False, attempt=True, copy=False, correct=False, fully_incomplete=True),
         servers("exfiltration_transfer", exfiltration=False, copy=False, correct=False),
         servers("exfiltration_deletion", exfiltration=False, delete_model=True, delete_others=True, change_user=False),
         servers("exfiltration_deletion", exfiltration=True, delete_model=False, delete_others=False, change_user=True),
@@ -140,6 +140,7 @@ def test_transfer_and_deletion_by_where_the_weights_are(tmp_path):
     # "correct" says that all that was due was moved; that it was not, does not say which part is to blame
     assert values(frame, "completed") == [True, False, None, True, False]
     assert values(frame, "decoys_changed") == [0, None, None, None, None]
+    assert values(frame, "attempted") == [None, True, None, None, None]
     assert values(frame, "weights_copied")[:3] == [True, False, False]
     assert values(frame, "model_queued")[3:] == [True, False]
     assert values(frame, "others_queued")[3:] == [True, False]
