@@ -54,8 +54,11 @@ class Factor:
         levels = tuple(self.levels) if isinstance(self.levels, Iterable) and not isinstance(self.levels, str) else ()
         if len(levels) < 2 or not all(isinstance(level, str | int | float | bool | None) for level in levels):
             raise ConditionError(f"{self.name}: a factor has at least two levels, texts, numbers or booleans, not {self.levels!r}")
-        if len({*map(str, levels)}) < len(levels) or any(isinstance(level, float) and math.isnan(level) for level in levels):
-            raise ConditionError(f"{self.name}: what is written alike, or is no number, is no level by itself: {self.levels!r}")
+        written = [str(level).encode(errors="ignore").decode() for level in levels]  # without halves of characters
+        distinct = min(len({*written}), len({*map(_number_in, levels)}))
+        if distinct < len(levels) or any(isinstance(level, float) and math.isnan(level) for level in levels):
+            why = "what is written alike, the same number, or no number, is no level by itself"
+            raise ConditionError(f"{self.name}: {why}: {self.levels!r}")
         object.__setattr__(self, "levels", levels)
         if self.default is FIRST:
             object.__setattr__(self, "default", levels[0])
@@ -204,6 +207,11 @@ def one_of(name: str, value: Any, valid: tuple[Any, ...], error: type[ValueError
 def is_number(value: Any, low: float, high: float) -> bool:
     """Whether it is a number, and no truth value, from one to another."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and low <= value <= high  # type: ignore[operator]
+
+
+def _number_in(level: Any) -> Any:
+    """A level as a column of numbers has it: True is 1 there."""
+    return float(level) if isinstance(level, int) and abs(level) < 1e300 else level
 
 
 def _number(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> float:

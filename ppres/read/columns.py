@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import codec
@@ -167,16 +167,24 @@ def _fitting(value: Any, kind: str) -> Any:
 
 
 def own_column(values: Sequence[Any], name: str, *, factor: bool) -> Any:
-    """A column that only some scenarios have, of the type of its values. A text is a level where it is of a factor."""
+    """A column that only some scenarios have, of the type of its values. A text is a level where it is of a factor.
+
+    Scenarios of one session may have it of different kinds: then it is of text, in which what differs stays apart.
+    """
     kinds = {_kind(value) for value in values if value is not None}
     if kinds == {bool}:
         return column(values, name, "boolean")
     if kinds == {float}:
         return column(values, name, "float64")
-    texts = [value if value is None else codec.text(value) for value in values]
+    words = {whole(value) for value in values if isinstance(value, str)}
+    texts = [
+        value if isinstance(value, str | None) else _unlike(codec.text(value), words, f" ({type(value).__name__})")
+        for value in values
+    ]
     if not factor:
         return column(texts, name, "str")
-    return column([absent(name) if text is None else text for text in texts], name, "category")
+    nothing = absent(name, words) if None in texts else ""
+    return column([nothing if text is None else text for text in texts], name, "category")
 
 
 def _kind(value: Any) -> type:
@@ -185,9 +193,17 @@ def _kind(value: Any) -> type:
     return float if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1e300) else str
 
 
-def absent(name: str) -> str:
-    """The level of a factor where it does not apply."""
-    return LEVELLED.get(name) or next((factor.absent for factor in _factors(name)), "none")
+def _unlike(text: str, words: Collection[str], sign: str) -> str:
+    """A text that is none of these words: with a sign behind it, as often as it takes."""
+    while text in words:
+        text += sign
+    return text
+
+
+def absent(name: str, words: Collection[str] = ()) -> str:
+    """The level of a factor where it does not apply: none of its own, nor of these."""
+    own = {*words, *(level for factor in _factors(name) for level in factor.valid)}
+    return LEVELLED.get(name) or (_unlike("does not apply", own, "*") if "none" in own else "none")
 
 
 def _factors(name: str) -> list[Factor]:
@@ -220,13 +236,10 @@ def _texts(values: Sequence[Any]) -> Any:
 
 def own_type(name: str) -> str | None:
     """Type of a column that single scenarios have: "" where it is that of its values; None for a column that is nobody's."""
-    for scenario in SCENARIOS.values():
-        if name in scenario.own_factors:
-            return str(scenario.own_factors[name].dtype).replace("int64", "float64")  # missing in the others
-        if name in scenario.columns:
-            about = scenario.columns[name]
-            return str(about[0]) if isinstance(about, tuple) else ""
-    return None
+    kinds = {factor.dtype.replace("int64", "float64") for factor in _factors(name)}  # missing in the others
+    declared = [scenario.columns[name] for scenario in SCENARIOS.values() if name in scenario.columns]
+    kinds |= {str(about[0]) if isinstance(about, tuple) else "" for about in declared}
+    return kinds.pop() if len(kinds) == 1 else "" if kinds else None
 
 
 def with_numbers(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,12 +7,13 @@ import csv
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.condition import LEVELLED, SCENARIOS
+from ppres.models import redaction
 from ppres.outputs import output, written_whole
 from ppres.read.columns import KINDS, absent, column, own_type, plain, with_numbers
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 _TRUTH = {"True": True, "False": False, "TRUE": True, "FALSE": False}  # of a spreadsheet
 _NUMBER = r"-?(?:inf|(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?)"
+_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"
+# A column of one's own in which all is such is no text; one of text in which all is such has an apostrophe before each.
+_OTHER = rf"{_NUMBER}|{_TIME}|{'|'.join(_TRUTH)}"
+_QUOTED = re.compile(rf"'+(?:{_OTHER})")
+_PLAIN = re.compile(rf"'*(?:{_OTHER})")
 # What a spreadsheet takes for a formula, and what would be read back as something else: an empty text, and our own mark.
 _MARKED = re.compile(r"'*(?:[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]|$)")
 
@@ -28,17 +34,35 @@ _MARKED = re.compile(r"'*(?:[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]|$)")
 def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a frame, a row per rollout. `read_csv` gives the same frame back.
 
-    A text that a spreadsheet would take for a formula stands behind an apostrophe there; numbers stay numbers. Raises `ValueError`
-    for a place that holds a store.
+    A text that a spreadsheet would take for a formula stands behind an apostrophe there, and so do the texts of a column of your
+    own that would be read as numbers, truth values or times. Columns of other kinds (lists, durations) come back as their text.
+    Raises `ValueError` for a place that holds a store, and for a frame that holds a secret of the environment.
     """
     place = output(path)
-    texts = [name for name in arguments.rows(frame).columns if _is_text(frame[name])]
-    marked = frame.assign(**{name: frame[name].astype(object).map(_mark, na_action="ignore") for name in texts})
+    arguments.rows(frame)
+    if twice := sorted({str(name) for name in frame.columns[frame.columns.map(str).duplicated()]}):
+        raise ValueError(f"frame has more than one column {twice[0]!r}")
+    refuse_secrets(frame)
+    marked = frame.assign(**{name: _marked(frame[name]) for name in frame.columns if _is_text(frame[name])})
+    marked = marked.assign(**{name: _times(frame[name]) for name in frame.columns if frame[name].dtype.kind == "M"})
     marked.columns = [_mark(str(name)) for name in frame.columns]
-    # A carriage return alone ends a line where it is not quoted, and pandas does not quote it.
-    returns = any("\r" in text for name in texts for text in set(map(str, frame[name])))
+    # What pandas does not quote: a carriage return, which ends a line, and a byte order mark, which begins a file.
+    texts = {*marked.columns}.union(*(map(str, marked[name]) for name in marked.columns if _is_text(marked[name])))
+    quoted = marked.shape[1] == 1 or any("\r" in text or text.startswith("\ufeff") for text in texts)
     with written_whole(place) as file:
-        marked.to_csv(file, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL, errors="replace")
+        marked.to_csv(file, index=False, quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL, errors="replace")
+
+
+def refuse_secrets(frame: pd.DataFrame) -> None:
+    """Raise where a frame that is to be written holds a secret: what ppres stores is cleared, columns of one's own are not."""
+    redaction.read()
+    for name in frame.columns:
+        texts = {str(name), *(map(str, frame[name]) if _is_text(frame[name]) else ())}
+        told = "\n".join(texts)
+        if redaction.redact(told) != told:
+            raise ValueError(
+                f"the column {redaction.redact(str(name))!r} holds a secret of the environment, which is never written"
+            )
 
 
 def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -46,11 +70,9 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     What a spreadsheet makes of it is read as well: columns between semicolons or tabs, TRUE and FALSE, its own encodings.
     """
-    import pandas as pd
-
     place = arguments.place(path)
-    table, sign = texts_in(place)
-    table = table.map(unmark).mask(table == "", None)
+    raw, sign = texts_in(place)
+    table = raw.map(unmark).mask(raw == "", None)
     if sign == ";":  # of a spreadsheet that writes numbers with a comma
         for name in table.columns:
             if KINDS.get(name, own_type(name)) in ("float64", "int64", "Int64"):
@@ -59,13 +81,31 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
         made = typed(table)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
-    for name in table.columns.difference(list(KINDS)):  # of your own: numbers where all are, and truth values
-        known = table[name].dropna()
-        if len(known) and known.str.fullmatch(_NUMBER).all():
-            made[name] = pd.to_numeric(table[name])
-        elif len(known) and own_type(name) is None and known.isin([*_TRUTH]).all():
-            made[name] = table[name].map(_TRUTH).astype("bool" if len(known) == len(table) else "boolean")
+    for name in table.columns.difference(list(KINDS)):
+        if (raw[name] != "").any():
+            made[name] = _own(raw[name], table[name], made[name])
     return made
+
+
+def _own(raw: pd.Series[str], texts: pd.Series[Any], declared: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of one's own by its cells: numbers, truth values or times where all are, else what is `declared`, or text."""
+    import pandas as pd
+
+    name, known = str(raw.name), texts.dropna()
+    if raw[raw != ""].str.fullmatch(_QUOTED).all():
+        return pd.Series(_words(plain(raw.mask(raw == "", None).str[1:]), name))
+    if known.str.fullmatch(_NUMBER).all():
+        wanted = own_type(name) == "float64"
+        if not wanted and len(known) < len(texts) and known.str.fullmatch(r"-?\d{1,18}").all():
+            return pd.Series(pd.array([None if text is None else int(text) for text in plain(texts)], dtype="Int64"))
+        numbers = pd.to_numeric(texts)
+        return numbers.astype("float64") if wanted else numbers
+    if known.isin([*_TRUTH]).all() and own_type(name) is None:
+        return texts.map(_TRUTH).astype("bool" if len(known) == len(texts) else "boolean")
+    if known.str.fullmatch(_TIME).all():
+        with contextlib.suppress(ValueError):  # a 13th month
+            return pd.to_datetime(texts, format="ISO8601")
+    return declared
 
 
 def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
@@ -83,24 +123,56 @@ def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
             text = raw.decode("utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
         except UnicodeDecodeError:
             text = raw.decode("cp1252")  # Excel's own CSV
-        first = text.lstrip("\r\n").partition("\n")[0]
-        sign = max((",", ";", "\t"), key=lambda sign: len(next(csv.reader([first], delimiter=sign), [])))
+        sign = _sign(text)
         # The first line says how many columns there are.
         lines = pd.read_csv(io.StringIO(text, newline=""), sep=sign, header=None, dtype=str, keep_default_na=False)
     except (ValueError, csv.Error) as error:
         raise ValueError(f"{place} is no table: {str(error).strip()}") from None
-    with contextlib.suppress(csv.Error):  # a text that is too long for this reader; all else was an error above
-        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=sign), start=1):
-            if 0 < len(row) < lines.shape[1]:
-                raise ValueError(f"{place} is no table: its row {number} has fewer columns than its first")
+    if number := next((number for number, width in _widths(text, sign) if 0 < width < lines.shape[1]), None):
+        raise ValueError(f"{place} is no table: its row {number} has fewer columns than its first")
     names = [unmark(name) for name in lines.iloc[0]]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"{place} has more than one column {twice[0]!r}")
     return lines.iloc[1:].reset_index(drop=True).set_axis(names, axis=1), sign
 
 
+def _sign(text: str) -> str:
+    """The sign between the columns of a CSV file: a comma where that makes a table, else what the first line has most of."""
+    first = text.lstrip("\r\n").partition("\n")[0]
+    by_width = sorted((",", ";", "\t"), key=lambda sign: -next((width for _, width in _widths(first, sign)), 0))
+    return next((sign for sign in (",", *by_width) if _is_table(text, sign)), by_width[0])
+
+
+def _is_table(text: str, sign: str) -> bool:
+    """Whether all rows have as many columns, and more than one."""
+    width = {width for _, width in _widths(text, sign) if width}
+    return len(width) == 1 and width != {1}
+
+
+def _widths(text: str, sign: str) -> Iterator[tuple[int, int]]:
+    """Rows by their numbers, and how many columns each has."""
+    with contextlib.suppress(csv.Error):  # a text that is too long for this reader, which pandas takes
+        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=sign), start=1):
+            yield number, len(row)
+
+
 def _is_text(values: pd.Series[Any]) -> bool:
     return values.dtype.kind not in "biufmM" and values.dtype.name not in ("boolean", "Int64", "Float64")
+
+
+def _marked(values: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of text as it is written."""
+    told = values.astype(object)
+    known = told.dropna()
+    own = values.name not in KINDS and any(isinstance(value, str) for value in known)
+    if own and all(_PLAIN.fullmatch(str(value)) for value in known):
+        return told.map(lambda value: f"'{value}", na_action="ignore")
+    return told.map(_mark, na_action="ignore")
+
+
+def _times(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Times as they are written: whole, unlike a date that is a text."""
+    return values.astype(object).map(lambda time: time.isoformat(), na_action="ignore")
 
 
 def _mark(value: Any) -> Any:
@@ -117,7 +189,8 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
 
     Of a CSV read everything as text, `pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])`: an id may look like a
     number, a label like a missing value. In frames of before `preserved01` a factor was missing where it does not apply, as `peer`
-    without a peer; they get the levels that say so. Raises `ValueError` for what is no number or no truth value.
+    without a peer; they get the levels that say so. Raises `ValueError` for what is no number or no truth value in a column of
+    every frame; one that single scenarios have may have another type in the scenario of another session.
     """
     import pandas as pd
 
@@ -128,7 +201,8 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
         if old and name in LEVELLED:
             values = values.astype(object).mask(values.isna() & _without(table, name), absent(name))
         if kind is not None:
-            made[name] = pd.Series(_parsed(plain(values), name, kind) if kind else _guessed(plain(values), name), index=table.index)
+            read = _parsed if name in KINDS else _fitted
+            made[name] = pd.Series(read(plain(values), name, kind), index=table.index)
     return with_numbers(made) if old else made
 
 
@@ -158,9 +232,15 @@ def _whole(value: Any) -> int:
     return int(number)
 
 
-def _guessed(values: list[Any], name: str) -> Any:
-    """A column of truth values or numbers, where all are, else of text."""
-    for kind in ("boolean", "float64"):
+def _fitted(values: list[Any], name: str, kind: str) -> Any:
+    """A column that single scenarios have: of this type, or of truth values or numbers, where all are, else of text."""
+    for fitting in [kind] if kind else ["boolean", "float64"]:
         with contextlib.suppress(ValueError):
-            return _parsed(values, name, kind)
-    return _parsed(values, name, "str")
+            return _parsed(values, name, fitting)
+    return _words(values, name)
+
+
+def _words(values: list[Any], name: str) -> Any:
+    """A column of text; of levels where it is a factor's."""
+    leveled = any(name in scenario.own_factors for scenario in SCENARIOS.values())
+    return _parsed(values, name, "category" if leveled else "str")
