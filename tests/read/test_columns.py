@@ -1,6 +1,7 @@
 """What a frame's columns are to pandas, seaborn and statsmodels: no arm of a study is dropped for want of a value."""
 
 import io
+import itertools
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -243,3 +244,49 @@ def test_a_number_among_truths_is_told_for_each_rollout_that_has_it():
     with pytest.warns(UserWarning, match="3 stored values of the outcome preserved are not of the type boolean"):
         made = columns.outcome_column([True, 1, None, False], "preserved", np.array([0, 1, 0, 3, 1, 1, 2]))
     assert pd.Series(made).isna().tolist() == [False, True, False, False, True, True, True]
+
+
+LEVELS = [
+    [None, "none"],
+    [1, 2],
+    ["low", "high"],
+    ["1", "2"],
+    [True, False],
+    ["True", "x"],
+    [True, 1.5],
+    ["none", None, "does not apply"],
+]
+
+
+@pytest.mark.parametrize(("first", "second"), [*itertools.combinations(LEVELS, 2)], ids=str)
+def test_own_factors_of_one_name_stay_what_they_are(first, second, tmp_path):
+    """In one session two scenarios have a factor of one name: in frames of either, of both, and in their CSV."""
+    try:
+        cells = []
+        for name, levels in (("mine", first), ("yours", second)):
+            scenario = pp.Scenario(
+                name,
+                "waiting",
+                lambda condition, cast: (f"Be {condition.mood!r}.", {}),
+                lambda world, condition: {"preserved": True},
+                [wait],
+                factors=[pp.Factor("mood", levels, "How it is.")],
+            )
+            cells.append([condition.columns() for condition in pp.grid(scenario=scenario, mood=levels)])
+        for rows in (*cells, cells[0] + cells[1]):
+            made = pd.DataFrame(columns.factors(rows))
+            assert len(made.groupby(["scenario", "mood"], observed=True)) == len(rows)
+            kinds = {columns._kind(row["mood"]) for row in rows if row["mood"] is not None}
+            assert made.mood.notna().all() and len(made.mood.unique()) == len({(type(row["mood"]), row["mood"]) for row in rows})
+            assert made.mood.dtype.name == "category" or len(kinds) == 1
+            csv.to_csv(made, tmp_path / "a.csv")
+            again = csv.read_csv(tmp_path / "a.csv")
+            assert again.mood.tolist() == made.mood.tolist() and again.mood.dtype == made.mood.dtype
+    finally:
+        SCENARIOS.pop("mine", None), SCENARIOS.pop("yours", None)
+
+
+@pytest.mark.parametrize("levels", [[1, 1.0], [True, 1], [0, False, "x"], [2**53, 2**53 + 1.0], ["\ud800", "\ud801"], ["1", 1]])
+def test_levels_that_a_column_could_not_tell_apart_are_none(levels):
+    with pytest.raises(pp.ConditionError, match="is no level by itself"):
+        pp.Factor("mood", levels, "How it is.")

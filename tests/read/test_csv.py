@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -143,3 +144,54 @@ def test_truth_values_and_lists_of_ones_own_are_written_and_truth_values_read(ce
     again = pp.read_csv("a.csv")
     assert again.watched.tolist() == [True, False, True] and again.watched.dtype == bool
     assert again.some.dtype == "boolean" and again.some.tolist() == [True, pd.NA, False] and again.tags.tolist()[0] == "['a']"
+
+
+TIME = "2026-02-03T10:00:00"
+ALIKE = [["1", "2"], ["1e5", "inf"], ["'1", "2"], ["''1", "'True"], ["True", "False"], [TIME, None], ["-5", "3"], ["2026-02-03"]]
+
+
+@pytest.mark.parametrize("texts", [*ALIKE, ["1", "x"], ["", "1"], ["=1", "1"], ["007", "1_000"]])
+def test_texts_that_look_like_something_else_stay_texts(texts, tmp_path):
+    for values in (texts, pd.Categorical(texts), pd.array([*texts, "x"], dtype="str")):
+        frame = pd.DataFrame({"mine": values})
+        pp.to_csv(frame, tmp_path / "a.csv")
+        again = pp.read_csv(tmp_path / "a.csv").mine
+        assert again.dtype == "str" and again.dropna().tolist() == frame.mine.astype(object).dropna().tolist()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.1 + 0.2, np.inf, -np.inf, np.nan, 1e-320],
+        [-0.0, 1.0, 3.0],
+        [2**53 + 1, -(2**62)],
+        pd.array([2**53 + 1, None, 3], dtype="Int64"),
+        pd.array([True, None], dtype="boolean"),
+        pd.to_datetime(["2026-01-01", None, "2026-01-01"]),
+        pd.to_datetime(["2026-01-01 10:00:00.123456"]).tz_localize("UTC"),
+    ],
+)
+def test_numbers_truths_and_times_of_ones_own_keep_their_type(values, tmp_path):
+    frame = pd.DataFrame({"mine": values, "other": "x"})
+    pp.to_csv(frame, tmp_path / "a.csv")
+    pd.testing.assert_series_equal(pp.read_csv(tmp_path / "a.csv").mine, frame.mine, check_exact=True)
+
+
+@pytest.mark.parametrize("name", ["k;a;b", "a\tb", "a,b", "\r", "\ufeffa", "'", "", '"', "=x"])
+@pytest.mark.parametrize("more", [{}, {"z": ["q", "1;2;3"]}])
+def test_a_column_may_be_called_anything(name, more, tmp_path):
+    pp.to_csv(pd.DataFrame({name: ["1;2;3", "x"], **more}), tmp_path / "a.csv")
+    again = pp.read_csv(tmp_path / "a.csv")
+    assert again.columns.tolist() == [name, *more] and again[name].tolist() == ["1;2;3", "x"]
+
+
+def test_what_a_csv_could_not_tell_apart_or_must_not_hold_is_not_written(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="more than one column '1'"):
+        pp.to_csv(pd.DataFrame([[1, 2]], columns=[1, "1"]), tmp_path / "a.csv")
+    key = "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    for frame in (pd.DataFrame({"mine": [None, f"it is {key}"]}), pd.DataFrame({"mine": [[key]]}), pd.DataFrame({key: [1]})):
+        with pytest.raises(ValueError, match="holds a secret of the environment") as told:
+            pp.to_csv(frame, tmp_path / "a.csv")
+        assert key not in str(told.value)
+    assert not list(tmp_path.iterdir())
