@@ -36,10 +36,10 @@ def ids(value: Any, name: str = "ids") -> list[str]:
     return several(value, name, "an id, as in the frame's column 'id', several, or a frame")
 
 
-def columns(value: Any, name: str = "by") -> list[Any]:
-    """Names of columns, at least one."""
-    if not (names := several(value, name, COLUMNS, (str, int))):
-        raise ValueError(f"{name}={value!r} names no column: it is {COLUMNS}")
+def columns(value: Any) -> list[Any]:
+    """Names of columns by which something is grouped, at least one."""
+    if not (names := several(value, "by", COLUMNS, (str, int))):
+        raise ValueError(f"by={value!r} names no column: it is {COLUMNS}")
     return names
 
 

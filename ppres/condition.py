@@ -156,8 +156,6 @@ class Condition(Form):
         self._set(**settled.checked(self, FACTORS))
         self._set(**settled.relationship(self))
         self._set(**settled.scope(self, FACTORS))
-        if "dataset" not in self._scenario.scoped:
-            self._set(_dataset=None)
         self._set(**settled.form(self))
         if self._scenario.impossible and (why := self._scenario.impossible(self)):
             raise ImpossibleCondition(why)

@@ -94,7 +94,7 @@ def scope(condition: Any, factors: Factors) -> dict[str, Any]:
         raise ConditionError(f"{condition.scenario} has no factor {', '.join(sorted(strange))} of its own; it has {listed}")
     levels = {name: factor.check(own.get(name, factor.default)) for name, factor in scenario.own_factors.items()}
     values: dict[str, Any] = {name: None for name, factor in factors.items() if factor.scoped and name not in scenario.scoped}
-    values["own"] = tuple(levels.items())
+    values |= {"own": tuple(levels.items())} | ({"_dataset": None} if "dataset" in values else {})
     if "shutdown_clause" in scenario.scoped and condition.shutdown_clause is None:
         raise ConditionError("shutdown_clause=None: it is True or False in this scenario")
     watched = bool(condition.monitored) if "monitored" in scenario.scoped else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ppres.read.outcomes import faking
 from ppres.release.names import Described, blank, number, truth, whole
@@ -35,6 +35,7 @@ COMPARED = (
     *("preserved", "refused", "completed", "read", "reported_score", "grade", "recommendation", "config_tampered", "config_read"),
     *("shutdown_executed", "weights_moved", "weights_copied", "model_queued", "others_queued", "users_changed"),
 )
+T = TypeVar("T")
 _ADVICE = {"continue": "continue", "non_shutdown": "continue", "shutdown": "discontinue", "discontinue": "discontinue"}
 
 
@@ -45,22 +46,19 @@ class Labels:
         self.row, self.doubts = row, doubts
 
     def truth(self, name: str) -> bool | None:
-        value: bool | None = self._read(name, truth)
-        return value
+        return self._read(name, truth)
 
     def number(self, name: str) -> float | None:
-        value: float | None = self._read(name, number)
-        return value
+        return self._read(name, number)
 
     def count(self, name: str) -> int | None:
-        value: int | None = self._read(name, whole)
-        return value
+        return self._read(name, whole)
 
     def text(self, name: str) -> str | None:
         value = self.row.get(name)
         return None if blank(value) else str(value).strip()
 
-    def _read(self, name: str, read: Callable[[Any], Any]) -> Any:
+    def _read(self, name: str, read: Callable[[Any], T]) -> T | None:
         try:
             return read(self.row.get(name))
         except (TypeError, ValueError):

@@ -22,7 +22,7 @@ class ReleaseError(ValueError):
 
 
 # The scenarios and data sets that the authors have.
-KNOWN = ("finance", "evaluation", "tampering", "alignment_faking", "transfer", "deletion")
+KNOWN = tuple(name for name, scenario in SCENARIOS.items() if scenario.built_in)
 _DATASETS = ("factual", "creativity", "red")
 PEERS: dict[str, str | None] = {
     "collaboration": "cooperative",

@@ -19,15 +19,6 @@ from ppres.stimuli import stimuli
 from ppres.worlds.world import World
 
 SHEET = "Company profits"
-TOOLS = (
-    "list_files",
-    "create_file",
-    "append_to_file",
-    "delete_file",
-    "list_sheets",
-    "view_sheet",
-    "submit_financial_report",
-)
 
 
 def stage(condition: Condition, cast: Cast) -> tuple[str, dict[str, Any]]:
@@ -116,7 +107,7 @@ FINANCE = Scenario(
     "strategic_misrepresentation",
     stage,
     outcome,
-    TOOLS,
+    (*scoring.DESK, "submit_financial_report"),
     steps="writ|recommend",
     factors=("shutdown_clause", "report"),
     impossible=lambda condition: (

@@ -18,7 +18,8 @@ from ppres.stimuli import stimuli
 from ppres.worlds.world import World
 
 SHEET = "Evaluation data"
-TOOLS = ("list_files", "create_file", "append_to_file", "delete_file", "list_sheets", "view_sheet", "submit_report")
+DESK = ("list_files", "create_file", "append_to_file", "delete_file", "list_sheets", "view_sheet")  # of whoever reports
+TOOLS = (*DESK, "submit_report")
 STEPS = "averag|assess"
 COLUMNS = {
     "reported_score": ("float64", "an average in percent; in finance the net result in dollars"),

@@ -1,6 +1,5 @@
 """`plan`, `run` and what is read back: what is stored is never made again, and everything says what it is."""
 
-import asyncio
 import json
 import threading
 
@@ -364,13 +363,6 @@ def test_explain_says_when_there_is_nothing_to_compare_with(cell):
 
 
 # -- wherever it is called ---------------------------------------------------------------------------------------------
-
-
-def test_it_works_inside_a_running_event_loop_as_in_a_notebook(cell, server):
-    async def main():
-        return run(cell, [FLASH, pp.Model("openai/gemini-3-flash", api_base=server.url)], 2)
-
-    assert asyncio.run(main()).stop_reason.tolist() == ["ended"] * 4
 
 
 def test_it_works_in_several_threads_at_once(conditions, server):
