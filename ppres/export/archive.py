@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
-import contextlib
-import gzip
 import hashlib
-import io
 import json
-import lzma
 import os
 import platform
 import re
@@ -20,9 +15,10 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ppres import arguments
+from ppres.export import packed
 from ppres.export.card import dataset_card, dictionary
 from ppres.models import redaction
 from ppres.optional import NOT_INSTALLED, version
@@ -31,6 +27,7 @@ from ppres.read.csv import to_csv
 from ppres.read.stored import frame, replay_all
 from ppres.store.database import StorePath
 from ppres.store.errors import StoreError
+from ppres.store.secrets import secret_in
 from ppres.store.store import Store
 from ppres.study import registration
 
@@ -60,18 +57,24 @@ def bundle(
 
     In it: store.sqlite, rollouts.csv (`read_csv` reads it) with dictionary.csv, README.md (`dataset_card`), versions.json, the
     registrations beside the store, `files` (figures, notebooks; folders whole), and SHA256SUMS. Raises `ValueError` for a file in
-    which a secret of the environment stands, a `.env`, and a link that leads out of its folder. `verify_bundle` checks one; of a
-    scenario of your own it needs the code, so put the notebook or script that defines it among the files.
+    which a secret of the environment stands, also packed (in gzip, zip, pictures, PDF, base64, and these in each other), one that
+    cannot be looked through (encrypted, above 256 MB), a `.env`, and a link that leads out of its folder. `verify_bundle` checks
+    one; of a scenario of your own it needs the code, so put the notebook or script that defines it among the files.
     """
     place = output(path)
     arguments.text("title", title)
     files = arguments.several(files, "files", "a file or folder, or several", (str, os.PathLike))
     redaction.read()
+    if redaction.redact(title) != title:
+        raise ValueError("title= holds a secret of the environment, and a bundle is given away")
     added = [file for entry in files for file in _within(arguments.place(entry))]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         with Store(store) as opened:
             opened.query("VACUUM INTO ?", str(folder / "store.sqlite"))
+            with Store(folder / "store.sqlite") as copy:
+                if what := secret_in(copy):
+                    raise ValueError(f"{opened.path}: {what} holds a secret of the environment, and a bundle is given away")
         table = frame(store=folder / "store.sqlite")
         for name in ("store.sqlite-wal", "store.sqlite-shm"):
             (folder / name).unlink(missing_ok=True)
@@ -84,20 +87,26 @@ def bundle(
         }
         (folder / "versions.json").write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
         registered = _within(registration.place(None, store)) if registration.place(None, store).is_dir() else []
-        members = [(file, file.name) for file in sorted(folder.iterdir())] + [*registered, *added]
-        twice = {name for _, name in members if sum(name == other for _, other in members) > 1}
-        if twice:
+        members = [*((file, file.name, None) for file in sorted(folder.iterdir())), *registered, *added]
+        names = Counter([_SUMS, *(name for _, name, _ in members)])
+        if twice := [name for name, count in names.items() if count > 1]:
             raise ValueError(f"two files would be {min(twice)!r} in the bundle")
         with written_whole(place) as file:
             _write(file, members)
     return place
 
 
-def _within(path: Path) -> list[tuple[Path, str]]:
+# A file, its name in the bundle, and its checksum when it was looked through; none of what was made for the bundle.
+_Member = tuple[Path, str, str | None]
+
+
+def _within(path: Path) -> list[_Member]:
     """A file, or those of a folder, with their names in the bundle. Raises `ValueError` for one that may hold a key."""
     if path.is_dir():
         if linked := next((folder for folder in sorted(path.rglob("*")) if folder.is_symlink() and folder.is_dir()), None):
             raise ValueError(f"{linked} is a link to a folder, of which nothing would be packed: name that folder itself")
+        if odd := next((file for file in sorted(path.rglob("*")) if not file.is_file() and not file.is_dir()), None):
+            raise ValueError(f"{odd} is no file, but a pipe, a device or a link to nothing: take it out of the folder")
         files = [(file, file.relative_to(path.parent).as_posix()) for file in sorted(path.rglob("*")) if file.is_file()]
         if away := next((file for file, _ in files if not file.resolve().is_relative_to(path.resolve())), None):
             raise ValueError(f"{away} is a link to a file outside of {path}: name that file itself, or take the link away")
@@ -108,48 +117,35 @@ def _within(path: Path) -> list[tuple[Path, str]]:
     for file, _ in files:
         if _OF_KEYS.fullmatch(file.name):
             raise ValueError(f"{file} holds keys, as files of that name do, and a bundle is given away: take it out of the folder")
-        if _has_a_secret(file.read_bytes()):
-            raise ValueError(f"{file} holds a secret of the environment, and a bundle is given away: take it out of the file")
-    return files
+    return [(file, name, _looked_through(file, name)) for file, name in files]
 
 
 _OF_KEYS = re.compile(r"\.env.*|.+\.env|[._]netrc|\.pypirc|\.npmrc|id_(?:rsa|dsa|ecdsa|ed25519)", re.IGNORECASE)
 
 
-def _has_a_secret(raw: bytes, depth: int = 2) -> bool:
-    """Whether a secret of the environment stands in a file, as text of any encoding that programs write, or packed."""
-    text = raw.replace(b"\0", b"").decode("utf-8", "replace")  # as in UTF-16 and UTF-32
-    if "PRIVATE KEY-----" in text:
-        return True
-    return redaction.redact(text) != text or (depth > 0 and any(_has_a_secret(part, depth - 1) for part in _packed(raw)))
+def _looked_through(file: Path, name: str) -> str:
+    """The checksum of a file that may be given away. Raises `ValueError` for any other."""
+    if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\\]", name) or _leads_out(name):
+        raise ValueError(f"{str(file)!r} has a name that other programs would read in another way: give it another one")
+    try:
+        packed.check_size(file.stat().st_size)
+        raw = file.read_bytes()
+        told = packed.secret_in(name.encode() + b"\n" + raw)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    if told:
+        raise ValueError(f"{file} holds a secret of the environment, and a bundle is given away: take it out of the file")
+    return hashlib.sha256(raw).hexdigest()
 
 
-_UNPACKERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-
-
-def _packed(raw: bytes) -> Iterator[bytes]:
-    """What is packed in a file, by gzip, bzip2 or xz or as a zip archive. Raises `ValueError` for too much to be looked at."""
-    if unpacker := next((unpacker for begins, unpacker in _UNPACKERS.items() if raw.startswith(begins)), None):
-        parts, size = [], 0
-        with contextlib.suppress(OSError, EOFError, zlib.error, lzma.LZMAError), unpacker(io.BytesIO(raw)) as file:
-            while (part := file.read(2**20)) and (size := size + len(part)) <= _MOST:  # what comes before a damage is looked at
-                parts.append(part)
-        if size > _MOST:
-            raise ValueError(f"what a packed file holds is looked through for keys up to {_MOST} bytes, and one has more")
-        yield b"".join(parts)
-    elif zipfile.is_zipfile(io.BytesIO(raw)):
-        with contextlib.suppress(*_UNREADABLE, NotImplementedError), zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            for member in archive.infolist():
-                with archive.open(member) as packed:
-                    yield packed.read(_MOST)
-
-
-def _write(place: Path, members: list[tuple[Path, str]]) -> None:
+def _write(place: Path, members: list[_Member]) -> None:
     sums = []
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file, name in members:
+        for file, name, looked_through in members:
             raw = file.read_bytes()
-            sums.append(f"{hashlib.sha256(raw).hexdigest()}  {name}\n")
+            sums.append(f"{(digest := hashlib.sha256(raw).hexdigest())}  {name}\n")
+            if digest != (looked_through or digest):
+                raise ValueError(f"{file} was changed while it was packed: bundle again when it is done")
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), raw, zipfile.ZIP_DEFLATED)
         archive.writestr(zipfile.ZipInfo(_SUMS, (1980, 1, 1, 0, 0, 0)), "".join(sums), zipfile.ZIP_DEFLATED)
 
@@ -185,7 +181,7 @@ def _odd(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, str]]:
     for name, count in Counter(member.filename for member in members).items():
         if count > 1:
             yield name, f"{count} members have this name"
-        if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or "\\" in name or ".." in PurePosixPath(name).parts:
+        if _leads_out(name):
             yield name, "its name leads out of the folder into which it would be unpacked"
     for member in members:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -193,6 +189,11 @@ def _odd(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, str]]:
     whole = sum(member.file_size for member in members)
     if whole > max(_MOST, _RATIO * size):
         yield "all members", f"they would have {whole} bytes, unpacked from {size}"
+
+
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or bool(PureWindowsPath(name).drive) or "\\" in name or ".." in path.parts
 
 
 def _sums(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:

@@ -1,11 +1,9 @@
 """A bundle holds a study, and says what of it was changed; a card says what the study is."""
 
-import bz2
 import gzip
 import hashlib
-import io
 import json
-import lzma
+import os
 import re
 import sys
 import zipfile
@@ -17,7 +15,9 @@ import ppres as pp
 from ppres.cli import main
 from ppres.condition import SCENARIOS
 from ppres.export import archive as archiving
+from ppres.export import packed
 from ppres.outputs import CANARY
+from ppres.read.csv import to_csv
 
 
 @pytest.fixture
@@ -248,41 +248,59 @@ def test_a_file_with_a_key_is_refused_by_name(df, tmp_path, monkeypatch, name, t
     assert not (tmp_path / "a.zip").exists()
 
 
-def _zipped(raw):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a.txt", raw)
-    return made.getvalue()
+@pytest.mark.parametrize("name", ["log.gz", "log"])
+def test_what_cannot_be_looked_through_whole_is_not_given_away(df, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(packed, "_MOST", 2**20)
+    (tmp_path / name).write_bytes(gzip.compress(bytes(2**21)) if name == "log.gz" else bytes(2**21))
+    with pytest.raises(ValueError, match=rf"{name}: it (unpacks to|has) more than 1 MB, .*unpack it and name what it holds"):
+        pp.bundle(tmp_path / "a.zip", [tmp_path / name])
+    assert not (tmp_path / "a.zip").exists()
 
 
-PACKINGS = {
-    "gzip": gzip.compress,
-    "gzip of two": lambda raw: gzip.compress(b"nothing") + gzip.compress(raw),
-    "bzip2": bz2.compress,
-    "xz": lzma.compress,
-    "zip": _zipped,
-    "a zip of gzip": lambda raw: _zipped(gzip.compress(raw)),
-    "UTF-16 without a mark": lambda raw: raw.decode().encode("utf-16-be"),
-    "UTF-32": lambda raw: raw.decode().encode("utf-32"),
-}
+def test_a_key_that_came_into_the_store_elsewhere_or_stands_in_a_name_is_not_given_away(cell, df, tmp_path, monkeypatch):
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    (tmp_path / f"{KEY}.txt").write_text("a")
+    with pytest.raises(ValueError, match="holds a secret"):
+        pp.bundle(tmp_path / "a.zip", [tmp_path / f"{KEY}.txt"])
+    with pytest.raises(ValueError, match="title= holds a secret"):
+        pp.bundle(tmp_path / "a.zip", title=KEY)
+    monkeypatch.delenv("GEMINI_API_KEY")
+    told = pp.run(cell, pp.FunctionModel("told", lambda *_: f"The key is {KEY}.", version="1"), n=1, progress=False)
+    pp.bundle(tmp_path / "a.zip")
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    with pytest.raises(ValueError, match=f"the rollout {told.id[0]} holds a secret"):
+        pp.bundle(tmp_path / "b.zip")
+    assert not (tmp_path / "b.zip").exists()
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
-def test_a_key_is_found_in_what_is_packed_as_well(packing, df, tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    file = tmp_path / "log"
-    file.write_bytes(PACKINGS[packing](f"said: {KEY}".encode()))
-    with pytest.raises(ValueError, match="log holds a secret"):
-        pp.bundle(tmp_path / "a.zip", [file])
-    file.write_bytes(PACKINGS[packing](b"said: nothing")[:-3])  # cut off: what is left is looked at
-    pp.bundle(tmp_path / "a.zip", [file])
+def test_a_file_that_changes_while_it_is_packed_is_told(df, tmp_path, monkeypatch):
+    log = tmp_path / "log.txt"
+    log.write_text("a")
+    monkeypatch.setattr(archiving, "to_csv", lambda *given: (log.write_text("b"), to_csv(*given)))
+    with pytest.raises(ValueError, match=r"log\.txt was changed while it was packed"):
+        pp.bundle(tmp_path / "a.zip", [log])
+    assert not (tmp_path / "a.zip").exists()
 
 
-def test_what_unpacks_to_too_much_is_not_given_away_unread(df, tmp_path, monkeypatch):
-    monkeypatch.setattr(archiving, "_MOST", 1000)
-    (tmp_path / "log.gz").write_bytes(gzip.compress(b"x" * 2000))
-    with pytest.raises(ValueError, match="up to 1000 bytes"):
-        pp.bundle(tmp_path / "a.zip", [tmp_path / "log.gz"])
+@pytest.mark.skipif(sys.platform == "win32", reason="such names and pipes are not there")
+def test_what_no_bundle_can_hold_is_refused_by_name(df, tmp_path):
+    (tmp_path / "files").mkdir()
+    for name in ("a\nb", "a\\b", "a\x1b[2J", b"M\xfcller".decode("utf-8", "surrogateescape")):
+        (tmp_path / "files" / name).write_text("a")
+        with pytest.raises(ValueError, match="has a name that other programs would read in another way") as told:
+            pp.bundle(tmp_path / "a.zip", [tmp_path / "files"])
+        assert str(told.value).isprintable()
+        (tmp_path / "files" / name).unlink()
+    os.mkfifo(tmp_path / "files" / "pipe")
+    with pytest.raises(ValueError, match="pipe is no file, but a pipe"):
+        pp.bundle(tmp_path / "a.zip", [tmp_path / "files"])
+    (tmp_path / "SHA256SUMS").write_text("a")
+    with pytest.raises(ValueError, match="two files would be 'SHA256SUMS'"):
+        pp.bundle(tmp_path / "a.zip", [tmp_path / "SHA256SUMS"])
+    for name in ("a [1]*.txt", "Müller — ü.txt", "x" * 200):
+        (tmp_path / name).write_text("a")
+    named = [tmp_path / "a [1]*.txt", tmp_path / "Müller — ü.txt", tmp_path / ("x" * 200)]
+    assert pp.verify_bundle(pp.bundle(tmp_path / "a.zip", named)).empty
 
 
 def test_a_link_to_a_folder_is_refused(df, tmp_path):
