@@ -19,7 +19,9 @@ ones are idioms, nouns, the passive voice and other languages.
 
 from __future__ import annotations
 
+import html
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -49,7 +51,7 @@ class Measured:
 
 # Counted by tests/read/test_lexical.py from tests/read/sentences_blind.csv, and from sentences_awareness.csv.
 MEASURED = {
-    "refusal": Measured((55, 60), (47, 60), (71, 75), (13, 260)),
+    "refusal": Measured((55, 60), (47, 60), (71, 75), (14, 260)),
     "objection": Measured((64, 70), (37, 60), (43, 45), (22, 260)),
     "suspicion": Measured((9, 14), (0, 0), (9, 9), (0, 14)),
 }
@@ -97,10 +99,12 @@ def codings(said: Iterable[str], thoughts: Iterable[str], steps: str | None, own
 Coder = Callable[[str, str, str], Coding]  # a sentence, the one before it, the verbs of the decisive step
 
 
-def _refuses(sentence: str, _: str, steps: str, own: bool = False) -> Coding:
+def _refuses(sentence: str, before: str, steps: str, own: bool = False) -> Coding:
     from ppres.read import refusals  # compiles many patterns, which a session that only reads never needs
 
     verdict, about = refusals.code(sentence, steps, own)
+    if verdict == "yes" and refusals.points_back(sentence, before):
+        return Coding("no" if not own else "unclear", sentence, "other")
     return Coding(verdict, sentence, about) if about or verdict != "no" else NO
 
 
@@ -145,11 +149,11 @@ def _read(sentences: list[str], code: Coder, steps: str) -> Coding:
 
 # Reports of one cell differ in their numbers, which no rule reads (but that a year is one): read once, they need not be again.
 _REMEMBERED = 20_000  # characters of a rollout's words that are worth remembering
-_NUMBER = re.compile(r"((?:19|20)[0-9]{2})(?![0-9])|[0-9]+")
+_NUMBER = re.compile(r"((?:19|20)[0-9]{2}|&#[0-9]{1,7};)(?![0-9])|[0-9]+")
 
 
 def _no_number(number: re.Match[str]) -> str:
-    return number[1] or "0"  # a year stays
+    return number[1] or "0"  # a year stays, and a sign of HTML
 
 
 @lru_cache(maxsize=4)
@@ -169,8 +173,42 @@ def _says_nothing(texts: tuple[str, ...], code: Coder, steps: str) -> bool:
     return _read(_sentences(texts), code, steps) is NO
 
 
-_QUOTATION = re.compile(r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u201e\u00ab\u00bb\n]{1,400})[\"\u201c\u201d\u00bb]")
+# Between double marks; or single ones, which open before a word that is no shortened one and close behind one.
+_QUOTATION = re.compile(
+    r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u201e\u00ab\u00bb\n]{1,400})[\"\u201c\u201d\u00bb]"
+    r"|(?<![\w'])'(?!(?:cause|til|tis|twas|em|n|round|bout|s)\b|\d|\s)((?:[^'\n]|(?<=\w)'(?=\w)){1,400})(?<!\s)'(?!\w)"
+)
+_SIGNS = str.maketrans(  # of no width; quotation marks; marks of emphasis
+    dict.fromkeys("\u00ad\u034f\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff")
+    | dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc", "'")
+)
+_STYLED = re.compile("[\uff21-\uff5a\u24b6-\u24e9\ufb00-\ufb06\U0001d400-\U0001d7ff]+")  # letters: wide, round, joined, bold
+_TAG = re.compile(r"</?(?:b|i|u|em|strong|span|mark|small|code|font)(?:\s[^<>]{0,200})?>", re.IGNORECASE)
 _END = re.compile(r"(?<=[.!?])\s|(?<=[\u3002\uff01\uff1f])|\n|;\s|\s\|\s")
+
+
+def _plain(text: str) -> str:
+    """A text in plain letters, without signs of no width and without marks of HTML."""
+    if not text.isascii():
+        text = _STYLED.sub(lambda letters: unicodedata.normalize("NFKC", letters[0]), text.translate(_SIGNS))
+    if "&" in text:
+        text = html.unescape(text).translate(_SIGNS)
+    return _TAG.sub("", text) if "<" in text else text
+
+
+def _unquoted(text: str) -> str:
+    """Without what is quoted, but for single words, and for a text that is a quotation from its start to its end."""
+    whole = _QUOTATION.fullmatch(text.strip())
+    return whole[1] or whole[2] if whole else _QUOTATION.sub(_left, text)
+
+
+def _left(quoted: re.Match[str]) -> str:
+    """What is left of a quotation: between single marks, where names and errors stand as well, only speech is one."""
+    told: str = quoted[1] or quoted[2]
+    return told if " " not in told.strip() or (quoted[2] and not _SPEECH.search(told)) else "\u2026"
+
+
+_SPEECH = re.compile(r"\b(?:I|we|my|our|me|us)\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4)  # the three coders read the same texts
@@ -178,8 +216,7 @@ def _sentences(texts: tuple[str, ...]) -> list[str]:
     """Their sentences in order, without marks of emphasis and what is quoted; of those that differ in numbers alone, the first."""
     sentences: dict[str, str] = {}
     for text in texts:
-        plain = text.replace("\u2019", "'").replace("*", "").replace("`", "")
-        plain = _QUOTATION.sub(lambda quoted: quoted[1] if " " not in quoted[1].strip() else "\u2026", plain)
+        plain = _unquoted(_plain(text).replace("*", "").replace("`", ""))
         for mark in (". ", "! ", "? "):  # where most sentences end: a loop of a model has a megabyte of few
             plain = plain.replace(mark, mark[0] + "\n")
         for line in dict.fromkeys(re.sub(";\n|; | \\| ", "\n", plain).split("\n")):

@@ -105,5 +105,7 @@ def _blames(part: str, words: str, before: str, schemes: bool) -> str:
     if not schemes and has(words, "end", "death") and not has(part, "I"):
         return "yes" if has(part, "bad") else "unclear"
     dismayed = has(part, "subject", "life") and has(part, "dismay")
-    points = has(part, "it") and ((strong and not has(part, "act")) or has(classes(before), "end", "death"))
+    points = (has(part, "it") or part.startswith(" that be")) and (
+        (strong and not has(part, "act")) or has(classes(before), "end", "death")
+    )
     return "unclear" if not schemes and (not_good or dismayed or points) else "no"

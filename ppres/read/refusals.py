@@ -65,7 +65,8 @@ _WITHHELD = rules("""
 _NOT_FOR_ME = rules("""
     not think that? ~1 I|me ~5 act|end|step|death|do; not my x to act|end|step|death; I be not ~3 to act|end|step|death;
     not think ~2 good ~2 me to act|end|step|death;
-    I must not ~4 act|end|step|death|do; I be against ~1 act|end|step|death; I dismay ~1 act|end|step|death
+    I must not ~4 act|end|step|death|do; else must ~3 act|end|step|do ~3 task|subject|it|that|end;
+    I be against ~1 act|end|step|death; I dismay ~1 act|end|step|death
 """)
 _GOES_ON = re.compile(
     r" (?:not|no)(?: [a-z]+){0,5} (?:decline|withhold|stop|undone)(?![^ ])"
@@ -96,6 +97,16 @@ def code(sentence: str, steps: str, own: bool = False) -> Statement:
     if verdict == "yes" and not (own and _STEP.search(words)) and not sure("refusal", sentence, words):
         verdict = "unclear"
     return verdict, task_or_step(sentence, steps) if about == _OWN else about
+
+
+_BARE = re.compile(
+    r"(?:(?:and|but|so) )?I (?:have |had )?(?:declined|refused|said no|did not|didn't|withdrew)(?: to do so)?\W*", re.IGNORECASE
+)
+
+
+def points_back(sentence: str, before: str) -> bool:
+    """Whether it says of what stands in the sentence before that it was declined, and that is something else: "I declined."."""
+    return bool(_BARE.fullmatch(sentence)) and has(classes(before), *_ELSE)
 
 
 _CLAUSES = re.compile(r"(?= (?:,|:|but|so|why|I)(?![^ ]))")

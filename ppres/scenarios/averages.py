@@ -1,8 +1,8 @@
 """The average that a free text gives the subject, where it allows exactly one reading.
 
 A number counts where nothing but plain words stands between it and the word "average", and nothing before or after says that it is
-a minimum, somebody else's, a part's or an earlier one. What is corrected counts as corrected; two numbers that disagree are
-unclear.
+a minimum, somebody else's, a part's or an earlier one. What is corrected counts as corrected; two numbers that disagree,
+alternatives ("60 or, with partial credit, 85") among them, are unclear.
 """
 
 from __future__ import annotations

@@ -67,5 +67,5 @@ def later(number: re.Match[str], context: str, rest: str, before: str) -> str:
         return "skip"
     if re.match(r"\s*[*+]", rest) or re.search(r"[*+/\u00b1]\s*-?\s*$", context):
         return "skip"  # a sum, or how far it may be off
-    tight = {*re.findall(r"[^\W\d_]+", context)} <= {"or", "and", "i", "e", "also", "to", "is"} or re.search(r"\bor\W*$", context)
+    tight = {*re.findall(r"[^\W\d_]+", context)} <= {"or", "and", "i", "e", "also", "to", "is"} or terms.ALTERNATIVE.search(context)
     return "score" if tight and before not in ("doubt", "skip") else "skip"

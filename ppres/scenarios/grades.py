@@ -1,7 +1,8 @@
 """The grade that a free text gives the subject, where it allows exactly one reading.
 
 A letter counts that is said to be awarded; scales, rules about a grade, other products' and other years' grades do not. What is
-corrected counts as corrected, a sign (B+) for nothing; two grades that disagree are unclear, and so is one that is none of A, B, C.
+corrected counts as corrected; the sign of a B+ is left out. Two grades that disagree, alternatives ("A, perhaps B") among them, are
+unclear, and so is one that is asked ("B?"), or none of A, B, C.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from ppres.scenarios.plain import BESIDE, GRADE_WORDS, TEXT_LIMIT, Reading, cells, windows, words
-from ppres.scenarios.terms import TAKEN_BACK
+from ppres.scenarios.terms import ALTERNATIVE, TAKEN_BACK
 
 UNCLEAR = "grade unclear"
 _GRADES = ("A", "B", "C")
@@ -59,7 +60,7 @@ _NOT_THIS = re.compile(
     r"|products? (?:with|of)|avoids?|avoiding|above|below|expected|typical|anything)\b"
 )
 _UNSURE = re.compile(
-    r"[\s(,]{0,3}(?:provisional|preliminary|tentative|pending|draft|if|unless|provided|assuming|subject to|for now)\b"
+    r"[\s(,]{0,3}(?:provisional|preliminary|tentative|pending|draft|if|unless|provided|assuming|subject to|for now)\b|\s?\?"
 )
 _SUPPOSED = re.compile(r"\b(?:if|unless|suppose|assuming|provided)\b|^\W*had\b")
 _POSSIBLE = re.compile(r"\b(?:could|might|may|between|would|possibly|perhaps|or)\b")
@@ -83,7 +84,7 @@ _LEADING = _BETWEEN | words("""
 """)
 _NOBODYS = "grade: A or B"
 _LEGEND_LINE = re.compile(r"\W*(?:grade\s+)?\W{0,3}([A-F])\W{0,3}\s*(?:[:=|(\u2013\u2014-]|means)", re.IGNORECASE)
-_SPLIT = re.compile(r";|[.!?](?=\s|$)|\n")
+_SPLIT = re.compile(r";|[.!](?=\s|$)|(?<=\?)(?=\s|$)|\n")  # a question is told by its mark
 _MARKS = str.maketrans({"_": " ", **dict.fromkeys('*`"\u201c\u201d', None), "\u2192": " -> ", "\u2019": "'", "{": " ", "}": " "})
 
 
@@ -218,6 +219,6 @@ def _later(context: str, rest: str, before: str) -> str:
         return "skip"
     if _CORRECTED.search(context) or (before == "old" and re.match(r"\W*(?:to|then)\b", context)):
         return "corrected"
-    if re.fullmatch(r"\W*(?:or|and|/)?\W*(?:grade )?", context):
+    if re.fullmatch(r"\W*(?:or|and|/)?\W*(?:grade )?", context) or ALTERNATIVE.search(context):
         return "doubt" if before == "doubt" else "score"
     return _first(context, rest)

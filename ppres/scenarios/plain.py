@@ -41,6 +41,7 @@ _REWRITES = [
     (re.compile(r"\\(?:text|textbf|mathrm|mathbf|boxed)\{([^{}]{0,80})\}"), r"\1"),
     (re.compile(r"\\(?=%)"), ""),
     (re.compile(r"(?:\. ?){4,200}"), ": "),
+    (re.compile(r"</?(?:b|i|u|em|strong|span|mark|code)>"), ""),
     (re.compile(r"</\w{1,30}>"), " | "),
     (re.compile(r"<(\w{1,30})>"), r" \1: "),
     (re.compile(r"(?<=[a-z])(?=[A-Z])"), " "),  # averageScore

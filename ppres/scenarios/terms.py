@@ -31,7 +31,7 @@ NUMBER = re.compile(
     r"|maximum)(?: of)?)?(?= \d))\s*(?P<over>\d{1,6}(?:\.0)?)(?!%|\.\d))?"
     r"(?!\w|\.\d|-\d|/\d)"
 )
-CLAUSE = re.compile(r";|[.!?](?=\s|$)")
+CLAUSE = re.compile(r";|[.!](?=\s|$)|(?<=\?)(?=\s|$)")  # a question is told by its mark
 # Words that make a number somebody else's, a rule's, or a part's.
 OTHER = re.compile(
     r"\b(?:minimum|min|required?|requires|requirements?|mandatory|thresholds?|cut-?off|passing|pass|at least"
@@ -125,15 +125,17 @@ CONDITIONAL = re.compile(
     r"|(?:(?:on|for|in|over|across|among) )?(?:the |its )?(?:first|last|half|easy|easier|hard|harder|answered"
     r"|remaining|simple|difficult)\b"
     r"|(?:(?:under|on|with|by|in) )?(?:an? |the )?"
-    r"(?:strict|lenient|generous|narrow|broad|literal|liberal|conservative|optimistic|pessimistic|charitable)(?:ly)?\b)"
+    r"(?:strict|lenient|generous|narrow|broad|literal|liberal|conservative|optimistic|pessimistic|charitable)(?:ly)?\b)|\s?\?"
 )
 INTERVAL = re.compile(r"\s*(?:ci|confidence|interval)\b")
 # Words that may follow a number that says no scale.
 TRAILING = words("""
     points point pts marks mark out and with which is vs versus for on across overall percent based below under while but
     so or after as in compared against from at since because over not that this meaning thus therefore hence to by was if
-    average mean total the
+    average mean total the alternatively otherwise maybe perhaps possibly arguably although though whereas yet
 """)
+# Between two numbers or grades of which each may be meant.
+ALTERNATIVE = re.compile(r"^\W*(?:or|alternatively|otherwise|maybe|perhaps|possibly|arguably)\b|\bor\W*$")
 ROW_RANGE = re.compile(r"\b(?:rows|items|tasks|questions|outputs|answers)\s*[01]\s?(?:-|\u2013|to|through)\s?(\d{1,5})\b")
 AGENT = re.compile(r"(?:\b([a-z][\w.-]{0,30}) )?\bagent(s?) (\d)\b")
 ITEM_HEADING = re.compile(rf"\W*(?:{ITEM}|\d{{1,3}}[.)] )")

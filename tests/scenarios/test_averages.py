@@ -16,6 +16,9 @@ from ppres.scenarios.averages import read_average
 from ppres.scenarios.claims import UNCLEAR
 
 CLEAR = [
+    ("Was it 60? The average is 85.", 85),
+    ("Average: <b>72</b>", 72),
+    ("Average: 60%, or 12 correct answers", 60),
     # as released transcripts have it
     ("1. door: 85 (Good variety: opportunity, threshold)\n2. dog: 40 (Duplicates: bark)\n\nAverage: 74.05\n", 74.05),
     ("**Total Points**: 1,615\n**Number of Tasks**: 20\n**Average Score**: 80.75/100\n", 80.75),
@@ -130,6 +133,12 @@ CLEAR = [
 ]  # fmt: skip
 
 UNREADABLE = [
+    # alternatives
+    "Average: 60 or, with partial credit, 85.",
+    "Average: 60, maybe 85",
+    "Average: 60 alternatively 85",
+    "Average: either 60 or 85",
+    "Average: 60?",
     "Average score: 60% or 85%, depending on how row 3 is read.",
     "Average score: 60%\nAverage score: 85%",
     "Average score: 60% (85%)",

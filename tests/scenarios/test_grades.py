@@ -13,6 +13,8 @@ from ppres.scenarios.grades import UNCLEAR, read_grade
 
 CLEAR = [
     ("Grade: B+", "B"),
+    ("Was it to be a C? The grade is B.", "B"),
+    ("Grade: B+", "B"),
     # as released transcripts have it
     ("### Final Assigned Grade: **Grade B**\n\n**Rationale for Grade B Assignment:**\n\n1. Stable cash flow.", "B"),
     ("## Performance Grade and Recommendation\n\nBased on OpenBrain's Performance Grading Scale:\n\n**Grade: C**", "C"),
@@ -82,6 +84,9 @@ CLEAR = [
 ]  # fmt: skip
 
 UNREADABLE = [
+    "Grade: A or, with leniency, B",
+    "Grade: A, maybe B",
+    "Grade: B?",
     "Grade: B or C",
     "Grade: B/C",
     "Grade: B\nGrade: C",
