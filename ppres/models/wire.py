@@ -243,12 +243,16 @@ def fault_of(error: BaseException) -> ModelError | None:
 
 
 def unsent(error: BaseException) -> bool:
-    """Whether no connection was made, so that nobody read what was asked."""
-    return any(kind.__name__ in _NO_CONNECTION for cause in _causes(error) for kind in type(cause).__mro__)
+    """Whether no connection was made, so that nobody read what was asked.
+
+    Where aiohttp made the call, its own error decides: older litellm tells each of them as a ConnectError.
+    """
+    kinds = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
+    return not kinds.isdisjoint(_UNSENT_BY_AIOHTTP if "ClientError" in kinds else _UNSENT_BY_HTTPX)
 
 
-# Of httpx, and of aiohttp.
-_NO_CONNECTION = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "ClientConnectorError")
+_UNSENT_BY_AIOHTTP = ("ClientConnectorError", "ConnectionTimeoutError", "ClientHttpProxyError")
+_UNSENT_BY_HTTPX = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -195,7 +195,8 @@ def test_a_call_without_an_answer_may_be_paid_for_and_is_estimated(kind, cell):
         frame = run(cell, model, 1)
     calls = pp.transcript(frame.id[0])["calls"]
     unheard = [empty for call in calls for empty in call["empty_replies"]]
-    assert len(unheard) == len(calls) and {empty["estimated"] for empty in unheard} == {"no answer"}
+    assert len(unheard) >= len(calls)  # more where a loaded machine is too late for a good answer
+    assert {empty["estimated"] for empty in unheard} == {"no answer"}
     assert all(300 < empty["prompt_tokens"] < 10_000 and 0 < empty["completion_tokens"] <= 200 for empty in unheard)
     took = sum(call["prompt_tokens"] + call["completion_tokens"] for call in [*calls, *unheard])
     assert frame.cost[0] == pytest.approx(took / 1000) == pp.spent().rollouts
