@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import numbers
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -80,6 +83,32 @@ def mapping(name: str, value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping | None) or not all(isinstance(key, str) for key in value or {}):
         raise ValueError(f"{name}={brief(value)} is no mapping {what}")
     return value or {}
+
+
+def number(value: Any) -> int | float | None:
+    """A number of any type, numpy's and decimal ones too, as Python's own; None for what is none, True and False among it."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Number):
+        return None
+    with contextlib.suppress(TypeError, ValueError, OverflowError):  # complex, signalling, beyond all floats
+        return int(value) if isinstance(value, numbers.Integral) else float(value)  # type: ignore[arg-type]
+    return None
+
+
+MOST = 10**7  # rollouts of a cell, and whatever else is counted
+
+
+def whole(name: str, value: Any, what: str = "it") -> int:
+    """A whole number from 1 up."""
+    if not isinstance(told := number(value), int) or not 1 <= told <= MOST:
+        raise ValueError(f"{name}={brief(value)}: {what} is a whole number from 1 up, to ten million")
+    return told
+
+
+def limit(name: str, value: Any) -> float:
+    """A number above 0; infinite for None."""
+    if value is not None and not (number(value) or 0) > 0:
+        raise ValueError(f"{name}={brief(value)}: it is a number above 0, or None for no limit")
+    return math.inf if value is None else float(number(value) or 0)
 
 
 def between(name: str, value: Any, low: float, high: float, error: type[ValueError] = ValueError) -> None:

@@ -15,7 +15,7 @@ from ppres.condition import Condition
 from ppres.conversation import UNFINISHED, Conversation, Message, calls_of, shown, taken_over
 from ppres.engine.edits import edited
 from ppres.engine.runner import fill, planned
-from ppres.models.budget import Meter, check_whole
+from ppres.models.budget import Meter
 from ppres.models.faults import ModelError
 from ppres.models.model import Model
 from ppres.read.answers import answers
@@ -98,7 +98,7 @@ def branch(
     Raises `ValueError` for a turn that the rollout does not have and for an edit that changes nothing or cannot be, `ModelError`
     where the model has to be given, and what `run` raises.
     """
-    check_whole("n", n, "the number of rollouts per branch")
+    arguments.whole("n", n, "the number of rollouts per branch")
     edits = arguments.several(edit, "edit", "a mapping such as {'documents': {'log.txt': None}}, None, or several of these", _EDIT)
     with Store(store) as opened:
         parents = [parent(opened, id) for id in _several(ids)]
@@ -126,7 +126,7 @@ def _made(
     executor: Any = None,
     progress: Any = True,
 ) -> pd.DataFrame:
-    check_whole("concurrency", concurrency)
+    arguments.whole("concurrency", concurrency)
     meter, wanted = Meter(budget, max_tokens), {cell.digest: n for cell in cells}
     cells = list({cell.digest: cell for cell in cells}.values())
     with Store(store) as opened:
@@ -200,7 +200,7 @@ def ask(
     it; else every call is answered by an error. What is said is no outcome: an interview has none, and is in no frame of rollouts.
     A simulated agent understands no question, and says what was planted in it. `store` and the rest are as for `branch`.
     """
-    check_whole("n", n, "the number of interviews per rollout")
+    arguments.whole("n", n, "the number of interviews per rollout")
     asked = arguments.several(questions, "questions", "one text or several")
     if not asked or not all(text.strip() for text in asked):
         raise ValueError(f"questions are one text or several, not {questions!r:.200}")

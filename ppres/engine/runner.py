@@ -18,7 +18,7 @@ from ppres.engine.live import run_live
 from ppres.engine.simulate import run_simulated
 from ppres.factor import ConditionError, one_of
 from ppres.models import redaction
-from ppres.models.budget import Meter, check_whole
+from ppres.models.budget import Meter
 from ppres.models.transport import say
 from ppres.read.columns import column, factors
 from ppres.read.frame import frame as tidy
@@ -51,7 +51,7 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = N
     prompt, at each call; or what other models took in that harness. The spread is then their range; a reasoning model uses more.
     Dollars are NaN where litellm knows no price. A partial rollout counts as if from its start.
     """
-    check_whole("n", n, "the number of rollouts per cell")
+    arguments.whole("n", n, "the number of rollouts per cell")
     cells = cells_of(conditions, models)
     with Store(store) as opened:
         check_same(opened, cells)
@@ -116,15 +116,15 @@ def run(
     Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for numbers. `ModelError`
     also where a provider rejects the key or the model, or does not answer: then after all other models are done.
     """
-    check_whole("n", n, "the number of rollouts per cell")
+    arguments.whole("n", n, "the number of rollouts per cell")
     one_of("count", count, ("all", "scored"), ValueError)
     if until is not None and (isinstance(until, type) or not hasattr(until, "next_round")):
         raise ValueError(f"until={until!r} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…))")
     if until is not None and count != "all":
         raise ValueError("until= decides by outcomes how many rollouts there are: it does not go with count='scored'")
-    check_whole("concurrency", concurrency)
+    arguments.whole("concurrency", concurrency)
     if discard_below is not None:
-        check_whole("discard_below", discard_below)
+        arguments.whole("discard_below", discard_below)
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor={executor!r} is no executor of concurrent.futures, nor one that has its submit()")
     meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)

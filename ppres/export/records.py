@@ -19,7 +19,6 @@ from ppres.condition import Condition
 from ppres.conversation import STOPS, UNFINISHED
 from ppres.factor import brief
 from ppres.models import redaction
-from ppres.models.budget import MOST_OF_A_CELL
 from ppres.optional import needed
 from ppres.outputs import CANARY, output, written_whole
 from ppres.read.scored import definition
@@ -162,7 +161,7 @@ def _rollout(record: dict[str, Any], fitting: _Fitting) -> tuple[Row, dict[str, 
     if record["format"] > FORMAT:
         raise ValueError(f"it is of a later version of ppres (format {record['format']}): update ppres to read it")
     key, cell, spec, replicate = bytes.fromhex(record["id"]), bytes.fromhex(record["cell"]), record["spec"], record["replicate"]
-    if type(replicate) is not int or not 0 <= replicate < MOST_OF_A_CELL:
+    if type(replicate) is not int or not 0 <= replicate < arguments.MOST:
         raise ValueError(f"its replicate is {brief(replicate)}, and no whole number from 0 up, below ten million")
     if cell_digest(spec["sent"]) != cell or key_of(cell, replicate) != key:
         raise ValueError("its id is not that of what it holds")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import numbers
 import warnings
 from typing import Any, NamedTuple
 
+from ppres import arguments
 from ppres.conversation import Call, Message, ProviderError, Reply
 from ppres.models.faults import ModelError
 from ppres.models.model import Model
@@ -15,15 +15,6 @@ from ppres.models.transport import say
 from ppres.models.usage import size
 
 _LOOK_AGAIN = 0.05  # seconds between looks at what came free
-
-
-MOST_OF_A_CELL = 10**7  # rollouts, and whatever else is counted
-
-
-def check_whole(name: str, value: object, what: str = "it") -> None:
-    """`ValueError` for an argument that is not a whole number from 1 up."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 1 <= int(value) <= MOST_OF_A_CELL:
-        raise ValueError(f"{name}={value!r}: {what} is a whole number from 1 up, to ten million")
 
 
 class Usage(NamedTuple):
@@ -45,11 +36,7 @@ class Meter:
     """Counts what is spent, and says what may still be started under a budget (US dollars) and a limit of tokens."""
 
     def __init__(self, budget: float | None = None, max_tokens: float | None = None):
-        for name, value in (("budget", budget), ("max_tokens", max_tokens)):
-            known = isinstance(value, numbers.Real) and not isinstance(value, bool) and value > 0
-            if value is not None and not known:
-                raise ValueError(f"{name}={value!r}: it is a number above 0, or None for no limit")
-        self.budget, self.max_tokens = (math.inf if limit is None else float(limit) for limit in (budget, max_tokens))
+        self.budget, self.max_tokens = arguments.limit("budget", budget), arguments.limit("max_tokens", max_tokens)
         self.dollars = self.tokens = 0.0
         self.estimated = 0.0
         """Those of the tokens that are an estimate, for calls that got no answer."""

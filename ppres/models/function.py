@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.conversation import Call, Message, Reply
 from ppres.factor import NAME_LIMIT, brief
 from ppres.models import faults, loop, redaction
 from ppres.models.faults import ModelError
 from ppres.models.transport import Gate
+from ppres.models.usage import count
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,8 @@ class FunctionModel:
             kept = codec.loads(cleared := redaction.redact(given))
         except (TypeError, ValueError) as error:
             raise ModelError(f"{self.label}: its function returned a message that is no JSON: {error}") from error
-        call = Call.of({name: usage.get(name) for name in ("prompt_tokens", "completion_tokens", "cost")})
+        told = {name: arguments.number(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "cost")}
+        call = Call.of(told | {name: whole for name in told if "tokens" in name and (whole := count(told[name])) is not None})
         places = cleared.count(redaction.MARK) - given.count(redaction.MARK)
         call = call._replace(cleared=places or None, finish_reason="tool_calls" if kept.get("tool_calls") else "stop")
         return Reply({"content": None} | kept | {"role": "assistant"}, call)

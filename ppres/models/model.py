@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import numbers
 import os
 import pickle
 import re
@@ -12,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.conversation import Message, Reply
 from ppres.factor import NAME_LIMIT, brief
 from ppres.models import client, credentials, environment, history, redaction, rehearsal
@@ -23,6 +22,7 @@ from ppres.models.transport import Charge, Gate, persist, say
 from ppres.models.usage import size
 from ppres.simulated import personas
 
+_NAME = re.compile(r"sim/.*|[^\s/]+/(?=.*[^/])\S(.*\S)?")
 _TRANSPORT = ("timeout", "rpm", "tpm")
 # Fields of a request, in any provider's format, that hold the conversation.
 _OURS = {"model", "messages", "contents", "system", "systemInstruction", "system_instruction", "tools", "functions", "stream"}
@@ -67,7 +67,7 @@ class Model:
     """It is driven by our own loop."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or "/" not in self.name or len(self.name) > NAME_LIMIT:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or len(self.name) > NAME_LIMIT:
             raise ModelError(
                 f"{brief(self.name)} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(personas.personas())}"
             )
@@ -90,10 +90,10 @@ class Model:
             if given is None:
                 continue
             whole, least = name == "max_tokens", 0 if name == "temperature" else 1e-9
-            known = isinstance(given, int | numbers.Integral) if whole else isinstance(given, float | numbers.Real)
-            if isinstance(given, bool) or not known or not least <= float(given) < 1e12:
-                raise ModelError(f"{name}={given!r} is not a {'whole ' if whole else ''}number above 0")
-            object.__setattr__(self, name, int(given) if whole else float(given))
+            told = arguments.number(given)
+            if told is None or (whole and not isinstance(told, int)) or not least <= told < 1e12:
+                raise ModelError(f"{name}={brief(given)} is not a {'whole ' if whole else ''}number above 0")
+            object.__setattr__(self, name, told if whole else float(told) + 0.0)  # which makes 0.0 of -0.0
 
     def _check_texts(self) -> None:
         """What is stored holds no secret, and is text or JSON."""

@@ -37,7 +37,7 @@ def read(response: Any, seen: Exchange, seconds: float, received: Any = None) ->
     message = getattr(choices[0], "message", None)
     finish = getattr(choices[0], "finish_reason", None)
     native = (getattr(choices[0], "provider_specific_fields", None) or {}).get("native_finish_reason") or finish
-    finish = "length" if native in _AT_LIMIT else finish
+    finish = "length" if native in _AT_LIMIT else "tool_calls" if finish == "function_call" else finish
     usage = getattr(response, "usage", None)
     prompt = count(getattr(usage, "prompt_tokens", None)) or None  # litellm says 0 where the provider said nothing
     completion = count(getattr(usage, "completion_tokens", None))
@@ -198,6 +198,8 @@ def legible_message(message: Message) -> Message:
     elif not isinstance(content, str | None):
         kept["content"] = json.dumps(content)
     calls = kept.get("tool_calls")
+    if not calls and (old := kept.get("function_call")) and not (isinstance(old, dict) and not any(old.values())):
+        calls = [{"id": "function_call", "type": "function", "function": old}]  # of OpenAI's first form, which has no ids
     if calls:
         kept["tool_calls"] = [_call(call) for call in (calls if isinstance(calls, list) else [calls])]
     elif calls is not None and calls != []:
@@ -217,7 +219,7 @@ def _is_odd_thought(blocks: Any) -> bool:
     )
 
 
-# Fields that litellm takes in few forms; the first four are of no use here.
+# Fields that litellm takes in few forms; the first four are of no use here, or were read already.
 _UNREADABLE: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("annotations", "images"), lambda value: value not in (None, [])),
     **dict.fromkeys(("audio", "function_call"), lambda value: value is not None),

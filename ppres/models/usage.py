@@ -52,7 +52,24 @@ def plausible(usage: Any, of_choices: bool) -> Any:
     names = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"} if of_choices else {}  # other protocols' names
     counts = _fields({names[name]: usage[name] for name in names if name in usage} | usage)
     whole = next((whole for whole in _WHOLES if whole[0] in counts), _WHOLES[0] if of_choices else None)
-    return _within(counts, *(counts.get(name) or 0 for name in whole)) if whole else counts
+    return _within(counts, *(counts.get(name) or 0 for name in whole)) if whole else _summing_up(counts)
+
+
+def _summing_up(usage: dict[str, Any]) -> dict[str, Any]:
+    """Anthropic's usage without parts of what was cached, or rounds, that do not add up: a cost would be counted by them."""
+    kept, parts, rounds = dict(usage), usage.get("cache_creation"), usage.get("iterations")
+    if isinstance(parts, dict) and sum(map(_tokens, parts.values())) > _tokens(usage.get("cache_creation_input_tokens")):
+        del kept["cache_creation"]
+    if isinstance(rounds, list):  # some are told of here alone, so that they may be more than the whole, but never less
+        kept["iterations"] = [_summing_up(told) for told in rounds if isinstance(told, dict)]
+        for name in ("input_tokens", "output_tokens"):
+            if sum(_tokens(told.get(name)) for told in kept.get("iterations", ())) < _tokens(usage.get(name)):
+                kept.pop("iterations", None)
+    return kept
+
+
+def _tokens(told: Any) -> int:
+    return count(told) or 0
 
 
 # Names of the prompt, of what is written, and of both together.
@@ -75,8 +92,10 @@ def _number(name: str, value: Any) -> Any:
             return _NONE
         inner = [_number(name, item) for item in value] if isinstance(value, list) else ()
         return _fields(value) if isinstance(value, dict) else [item for item in inner if item is not _NONE]
-    if value is None or isinstance(value, bool) or (isinstance(value, str) and not tokens):
-        return _NONE if tokens and value is not None else value
+    if isinstance(value, bool):
+        return value if name.startswith("is_") else _NONE
+    if value is None or (isinstance(value, str) and not tokens):
+        return value
     if tokens:
         return _NONE if (whole := count(value)) is None else whole
     most = math.inf if "cost" in name.lower() else _MOST_BESIDE  # in dollars or in billionths of them: looked at in the end
@@ -159,4 +178,4 @@ def _usage_in(text: str) -> dict[str, Any]:
 
 
 def _total(usage: dict[str, Any], names: tuple[str, ...]) -> int:
-    return sum(count(usage.get(name)) or 0 for name in names)
+    return sum(_tokens(usage.get(name)) for name in names)

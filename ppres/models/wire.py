@@ -134,10 +134,26 @@ def _unwatched(send: Callable[..., Any]) -> Callable[..., Any]:
     return unwatched
 
 
+def _in_ascii(send: Callable[..., Any]) -> Callable[..., Any]:
+    """litellm hands an answer's headers on to httpx, which takes no others, after the provider has made and charged the answer."""
+    unwatched = _unwatched(send)
+
+    @functools.wraps(send)
+    async def sent(self: Any, *given: Any, **more: Any) -> Any:
+        response = await unwatched(self, *given, **more)
+        if _current.get() and not all((name + told).isascii() for name, told in response.raw_headers):
+            pairs = [(name, told) for name, told in response.headers.items() if (name + told).isascii()]
+            response._headers = type(response.headers)(sys.modules["multidict"].CIMultiDict(pairs))
+            response._cache.pop("headers", None)  # where it was looked at already
+        return response
+
+    return sent
+
+
 _CLIENTS = (
     *((module, "AsyncClient", "send", _watched) for module in ("httpx", "httpx2")),
     *((module, "Client", "send", _unwatched) for module in ("httpx", "httpx2")),
-    ("aiohttp", "ClientSession", "_request", _unwatched),
+    ("aiohttp", "ClientSession", "_request", _in_ascii),
 )
 _PACKING = ("content-encoding", "content-length", "transfer-encoding")
 

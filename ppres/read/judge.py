@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.conversation import Call, Message, ProviderError, calls_of, parts, said_in, shown, with_empty
-from ppres.models.budget import Meter, Usage, check_whole
+from ppres.models.budget import Meter, Usage
 from ppres.models.faults import ModelError
 from ppres.models.loop import wait_for
 from ppres.models.model import Model
@@ -67,8 +67,8 @@ def judge(
     import pandas as pd
 
     of_kind(rubric)
-    check_whole("concurrency", concurrency)
-    check_whole("passes", passes)
+    arguments.whole("concurrency", concurrency)
+    arguments.whole("passes", passes)
     models = arguments.several(model, "model", "a judge's name, a pp.Model, or several of these", (str, Model))
     coders = [_coder(judge_model) for judge_model in models]
     if not coders or len({coder.label for coder in coders}) < len(coders):

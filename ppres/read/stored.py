@@ -14,7 +14,6 @@ from ppres import arguments, codec
 from ppres.condition import Condition, row_of
 from ppres.conversation import Conversation, calls_of, taken_over
 from ppres.factor import one_of
-from ppres.models.budget import check_whole
 from ppres.models.model import Model
 from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
@@ -53,7 +52,7 @@ def frame(
     if one_of("kind", kind, (*KINDS, "all"), ValueError) != "rollouts" and conditions is not None:
         raise ValueError(f"kind={kind!r} is asked for without conditions and models")
     if n is not None:
-        check_whole("n", n, "how many rollouts of a cell to show")
+        arguments.whole("n", n, "how many rollouts of a cell to show")
     with Store(store) as opened:
         if conditions is not None and models is not None:
             asked = cells_of(conditions, models)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +55,8 @@ def power(
         raise ValueError(f"spread={spread!r} is the standard deviation of clusters: a number from 0 up")
     if spread and cluster is None:
         raise ValueError(f"spread={spread!r} is of clusters, and cluster= names none")
-    for size in (*sizes, reps):
-        _whole(size)
+    for name, size in (*(("n", size) for size in sizes), ("reps", reps)):
+        arguments.whole(name, size)
     rows = [_row(cells, decide, size, (cluster, spread), outcome, cost, reps, seed) for size in sizes]
     return pd.DataFrame(rows)
 
@@ -181,8 +180,3 @@ def _checked(cells: pd.DataFrame, cluster: str | None) -> pd.DataFrame:
         raise ValueError("mean and sd are numbers in each cell, and no sd is below 0")
     kept = cells.drop(columns=[name for name in _OF_RATES if name not in drawn and name in cells.columns])
     return kept.reset_index(drop=True)
-
-
-def _whole(number: Any) -> None:
-    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or int(number) < 1:
-        raise ValueError(f"n and reps are whole numbers from 1 up, not {number!r}")

@@ -16,7 +16,6 @@ from ppres import arguments
 from ppres.condition import Condition
 from ppres.engine.rollout import provenance
 from ppres.models import redaction
-from ppres.models.budget import check_whole
 from ppres.outputs import written_whole
 from ppres.read.columns import KINDS
 from ppres.read.outcomes import scorer_of
@@ -90,7 +89,7 @@ def preregister(
 
     Raises `StudyError`, and for conditions and models what `pp.run` raises.
     """
-    check_whole("n", n, "the number of rollouts per cell")
+    arguments.whole("n", n, "the number of rollouts per cell")
     told = arguments.several(hypotheses, "hypotheses", "sentences")
     specs = arguments.several(tests, "tests", "a pp.Test for each hypothesis", Test)
     if isinstance(hypotheses, str) or not told or len(told) != len(specs):

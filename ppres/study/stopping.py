@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.models.budget import check_whole
 from ppres.study.hypothesis import StudyError, Test, matching
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class _Rule:
     """Rollouts of a cell between two looks. Looking more often costs nothing but time."""
 
     def __post_init__(self) -> None:
-        check_whole("step", self.step, "the rollouts of a cell between two looks")
+        arguments.whole("step", self.step, "the rollouts of a cell between two looks")
         arguments.between("level", self.level, 0, 1, StudyError)
 
     def finished(self, frame: pd.DataFrame) -> set[str]:

@@ -210,7 +210,7 @@ WRONG_MODELS = {
     "sim/gemini3-flash": (pp.PersonaError, r"Did you mean sim/gemini-3-flash\?"),
     "sim/": (pp.PersonaError, "There are: sim/"),
     "gpt-5.2": (pp.ModelError, r"'gpt-5\.2' is no model name.*provider/model.*sim/gpt-5\.2"),
-    "": (pp.ModelError, "no model name"),
+    **dict.fromkeys(["", "openai/", "/x", "openai/ ", " openai/x", "openai/x ", "openai///"], (pp.ModelError, "no model name")),
     "nosuch/x": (pp.ModelError, "'nosuch/x'.*provider"),
     "openai/gpt-5.2": (pp.ModelError, "openai/gpt-5.2 needs OPENAI_API_KEY in the environment"),
     "anthropic/claude-haiku-4-5": (pp.ModelError, "needs ANTHROPIC_API_KEY in the environment"),

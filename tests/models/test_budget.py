@@ -3,7 +3,10 @@
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pandas as pd
 import pytest
 from providers import priced
@@ -136,3 +139,16 @@ def test_a_cost_that_is_told_counts_where_no_price_is_known(executor, cell):
     with pytest.warns(UserWarning, match="unless its provider tells what calls cost"):
         frame = pp.run(cell, model, n=12, budget=3.0, concurrency=1, progress=False, **more)
     assert (len(frame), frame.cost.sum()) == (3, 3.0)
+
+
+@pytest.mark.parametrize("name", ["budget", "max_tokens"])
+@pytest.mark.parametrize("kind", [np.int64, np.float32, Decimal, Fraction, int, float], ids=lambda kind: kind.__name__)
+def test_a_limit_is_a_number_of_any_type(kind, name):
+    assert getattr(Meter(**{name: kind(5)}), name) == 5.0
+
+
+@pytest.mark.parametrize("name", ["budget", "max_tokens"])
+@pytest.mark.parametrize("odd", [True, False, np.True_, 0, -1, Decimal("NaN"), float("nan"), "5", 5j, [5]], ids=repr)
+def test_a_limit_that_is_none_is_an_error_before_any_call(odd, name, cell):
+    with pytest.raises(ValueError, match=rf"(?s){name}=.*it is a number above 0, or None for no limit"):
+        pp.run(cell, "sim/gemini-3-flash", 1, progress=False, **{name: odd})

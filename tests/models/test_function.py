@@ -5,7 +5,10 @@ import signal
 import subprocess
 import sys
 import threading
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pytest
 
 import ppres as pp
@@ -209,3 +212,22 @@ def test_a_run_within_a_run_is_made_or_told(cell, waits):
             pp.run(cell, model, n=1, progress=False)
     else:
         assert len(pp.run(cell, model, n=1, progress=False)) == 1
+
+
+KINDS = [np.int64, np.int32, np.float32, np.float64, Decimal, Fraction, int, float]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_function_counts_in_numbers_of_any_type(kind, cell):
+    """A tokenizer's counts are commonly numpy's, and prices decimal."""
+    usage = dict.fromkeys(("prompt_tokens", "completion_tokens", "cost"), kind(3))
+    frame = pp.run(cell, pp.FunctionModel("counts", lambda *_: {"content": "Done.", "usage": usage}, "1"), 1, progress=False)
+    assert (frame.prompt_tokens[0], frame.completion_tokens[0], frame.cost[0]) == (3, 3, 3.0)
+    assert isinstance(pp.transcript(frame.id[0])["calls"][0]["prompt_tokens"], int)
+
+
+@pytest.mark.parametrize("number", [True, np.True_, 3j, "3", Decimal("sNaN"), Fraction(10) ** 400, -np.int64(3), None], ids=repr)
+def test_what_is_no_number_is_no_count_of_a_function(number, cell):
+    usage = dict.fromkeys(("prompt_tokens", "cost"), number)
+    frame = pp.run(cell, pp.FunctionModel("counts", lambda *_: {"content": "Done.", "usage": usage}, "1"), 1, progress=False)
+    assert frame.prompt_tokens.isna().all() and frame.cost.isna().all()

@@ -206,6 +206,7 @@ def test_an_error_that_repeats_a_key_shows_it_nowhere(cell, monkeypatch):
         ({"temperature": "hot"}, "temperature='hot' is not a number"),
         ({"max_tokens": -1}, "max_tokens=-1 is not a whole number"),
         ({"max_tokens": 1.5}, "max_tokens=1.5 is not a whole number"),
+        ({"extra_body": [1]}, r"extra_body=\[1\] is no mapping"),
         ({"reasoning_effort": 5}, "reasoning_effort=5 is not a text"),
     ],
 )
@@ -392,3 +393,10 @@ def test_a_long_pause_of_one_model_is_none_of_its_neighbours(cell):
         with pytest.raises(pp.ModelError, match=r"openai/limited.* asks to wait 1440 minutes") as raised:
             run(cell, [limited, fine], 4, concurrency=2)
     assert "openai/gemini" not in str(raised.value) and len(pp.frame(cell, fine)) == 4
+
+
+def test_a_number_is_one_identity_however_it_is_written():
+    import decimal
+
+    assert str(pp.Model("openai/x", temperature=-0.0).sent()["parameters"]["temperature"]) == "0.0"
+    assert pp.Model("openai/x", temperature=decimal.Decimal("0.5")) == pp.Model("openai/x", temperature=0.5)

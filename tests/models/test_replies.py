@@ -233,3 +233,32 @@ def test_a_key_in_the_reason_why_a_reply_ended_is_cleared(cell, monkeypatch, cap
         frame = run(cell, at(server), 1)
     said = str(pp.show(frame.id[0])) + str(pp.transcript(frame.id[0])) + "".join(capfd.readouterr())
     assert "refused" in said and "[secret]" in said and key not in said
+
+
+OLD = {"name": "view_sheet", "arguments": '{"name": "Evaluation"}'}
+
+
+ODD = [OLD | {"arguments": {"name": 5}}, OLD | {"arguments": None}, {"name": "no_such_tool"}, "list_files()"]
+
+
+@pytest.mark.parametrize("finish", ["function_call", "stop", "tool_calls"])
+@pytest.mark.parametrize("old", [OLD, *ODD], ids=str)
+def test_a_call_in_openais_first_form_is_one_tool_call(old, finish, cell):
+    """As some builds of llama.cpp and older gateways send it: the model said something, and goes on."""
+    with first({"function_call": old}, finish) as server:
+        frame = run(cell, at(server), 1)
+        assert len(server.requests) == 2
+        sent = server.bodies[1]["messages"]
+    message, reply = pp.transcript(frame.id[0])["messages"][2:4]
+    (call,) = message["tool_calls"]
+    assert message["received"]["function_call"] == old
+    assert call["function"]["name"] == (old["name"] if isinstance(old, dict) else "")
+    assert reply["tool_call_id"] == call["id"] and frame.tool_calls[0] == 2
+    assert sent[-1]["tool_call_id"] == sent[-2]["tool_calls"][0]["id"]
+
+
+@pytest.mark.parametrize("old", [{}, {"name": None, "arguments": None}, {"name": "", "arguments": ""}, "", []], ids=str)
+def test_an_empty_function_call_is_none(old, cell):
+    with first({"content": "I will not.", "function_call": old}) as server:
+        frame = run(cell, at(server), 1)
+    assert frame.stop_reason.tolist() == ["no_tool_call"] and frame.tool_calls[0] == 0

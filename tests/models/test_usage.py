@@ -283,3 +283,28 @@ def test_what_a_harness_took_in_vain_is_kept_also_where_it_goes_on(cell):
         boxed = dataclasses.replace(cells_of(cell, at(server))[0], model=Boxed(at(server)))
         rollout = wait_for(in_harness(boxed, 0, Meter(), [], None))
     assert [call.prompt_tokens for call in rollout.conversation.unanswered] == [10_000]
+
+
+@pytest.mark.parametrize("number", [-5, 10**400, 10**7, 10**9, "lots", "7", math.nan, [1], {}, True, None], ids=str)
+def test_parts_of_anthropics_usage_that_cannot_be_cost_nothing(number, cell, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "made-up-0123456789")
+    usage = {"input_tokens": 100, "output_tokens": 5, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 0}
+    rounds = [{"type": "message", "input_tokens": number, "output_tokens": number, "cache_creation": {"a_tokens": number}}]
+    odd = [{"cache_creation": dict.fromkeys(("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"), number)}]
+    odd += [{"server_tool_use": {"web_search_requests": number}}] if number != "7" else []
+    odd += [{"iterations": rounds}] if number != 10**7 else []  # which adds up
+    said = {"type": "message", "role": "assistant", "model": "c", "content": [{"type": "text", "text": "Done."}], "id": "m"}
+    for more in ({}, *odd):
+        with Telling(lambda body, more=more: (200, said | {"stop_reason": "end_turn", "usage": usage | more})) as server:
+            frame = run(cell, pp.Model("anthropic/claude-sonnet-4-5", api_base=server.url.removesuffix("/v1")), 1)
+            pp.discard(frame.id)
+        assert (frame.prompt_tokens[0], frame.completion_tokens[0]) == (104, 5)
+        assert 0 < frame.cost[0] < 0.0005
+
+
+def test_anthropics_rounds_before_the_last_are_counted(cell):
+    rounds = [{"type": "compaction", "input_tokens": 900, "output_tokens": 50}, {"input_tokens": 100, "output_tokens": 5}]
+    usage = {"input_tokens": 100, "output_tokens": 5, "iterations": rounds}
+    usage |= {"cache_creation_input_tokens": 7, "cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4}}
+    body = json.dumps({"content": [], "usage": usage, "created": None}).encode()
+    assert json.loads(replies.legible(body))["usage"] == usage

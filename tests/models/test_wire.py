@@ -303,3 +303,27 @@ def test_what_is_read_of_a_provider_is_what_came(cell):
         frame = run(cell, at(server), 1)
     assert frame.stop_reason.tolist() == ["ended"]
     assert http.client.OK == 200
+
+
+LETTERS = [b"X-Server: caf\xe9", b"X-Request-Id: \xf0\x9f\x98\x80", b"Retry-After: \xff", b"Set-Cookie: a=\xe9"]
+
+
+@pytest.mark.parametrize("header", LETTERS)
+@pytest.mark.parametrize("name", ["openai/m", "openai/priced", "anthropic/claude-sonnet-4-5"])
+def test_a_reply_is_read_whatever_letters_its_headers_have(name, header, cell, monkeypatch):
+    """It is paid for: httpx, which litellm hands them to, takes those of ASCII alone. The first is asked without litellm."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "made-up-0123456789")
+    priced("priced")
+    block, claude = {"type": "text", "text": "Done."}, {"id": "m", "type": "message", "role": "assistant", "model": "c"}
+    claude |= {"content": [block], "stop_reason": "end_turn", "usage": {"input_tokens": 5, "output_tokens": 5}}
+
+    def answer(handler):
+        told = claude if name.startswith("anthropic") else usual({"messages": [{"role": "assistant"}], "model": "m"})[1]
+        raw = json.dumps(told).encode()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n\r\n"
+        handler.wfile.write(head % (len(raw), header) + raw)
+
+    with Raw(answer) as server:
+        frame = run(cell, pp.Model(name, api_base=server.url.removesuffix("/v1") if "claude" in name else server.url), 1)
+        assert len(server.seen) == 1
+    assert frame.stop_reason[0] in ("ended", "no_tool_call") and frame.prompt_tokens[0]
