@@ -6,6 +6,7 @@ With an executor the conversations are held in its workers, and their turns come
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 from collections import deque
 from concurrent.futures import Executor
@@ -16,7 +17,7 @@ from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper, Rejected, Writer
 from ppres.engine.rollout import Made, ask, asking, finish, in_harness, made_in, submitted
 from ppres.models.budget import Meter
-from ppres.models.faults import ModelError
+from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import theirs, wait_for
 from ppres.models.transport import say
 from ppres.store import checkpoint
@@ -115,6 +116,9 @@ class _Work:
                 await self._send(self.executor, cell, replicate, key, taken, share)
             else:
                 await self._play(cell, replicate, key, taken)
+        except Cut as stopped:
+            await self.writer.do(functools.partial(checkpoint.lose, self.keeper.store, key, stopped.calls))
+            raise
         except ModelError as error:
             self.rejected[cell.model.label] = error  # this model cannot go on; the others do
             if error.calls:
@@ -231,7 +235,7 @@ class _Work:
         """With what earlier runs paid for in vain, and how many the provider failed in at this turn: after some it is left."""
         ended = finished.record.conversation
         before = self.keeper.store.unfinished(finished.key)
-        if lost := before.unanswered if before else []:
+        if lost := [*(before.unanswered if before else ()), *checkpoint.moved(self.keeper.store, finished.key)]:
             ended.unanswered = [*lost, *ended.unanswered]
             finished = finish(cell, finished.replicate, self._again(cell, ended))
         if ended.stop_reason not in UNFINISHED:

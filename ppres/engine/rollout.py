@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
 import platform
@@ -17,7 +18,7 @@ from ppres.agent import Rollout, drive, play
 from ppres.conversation import Ask, Call, Message, ProviderError, Record, Reply
 from ppres.factor import brief
 from ppres.models.budget import Meter
-from ppres.models.faults import ModelError
+from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import wait_for
 from ppres.optional import version
 from ppres.read import outcomes
@@ -127,7 +128,7 @@ def asking(
             raise ProviderError("the budget was spent", "budget")
         try:
             reply = await meter.ask(what, model, messages, schemas, **more)
-        except (ProviderError, ModelError) as error:
+        except (ProviderError, ModelError, Cut) as error:
             if lost is not None:
                 lost.extend(error.calls)
             raise
@@ -149,7 +150,10 @@ async def in_harness(
     key = key_of(cell.digest, replicate)
     seat = cell.model.seated(cell.condition, key.hex()[:12])
     lost: list[Call] = []
-    rollout: Rollout = await cell.model.play(cell.scene, asking(replace(cell, model=seat), meter, key, [], kept, lost))
+    try:
+        rollout: Rollout = await cell.model.play(cell.scene, asking(replace(cell, model=seat), meter, key, [], kept, lost))
+    except asyncio.CancelledError as stopped:  # the calls were under way in tasks of their own
+        raise Cut((*lost,)) if lost else stopped from None
     rollout.conversation.unanswered = lost
     return Rollout(again(rollout.conversation, past), rollout.world)
 

@@ -87,6 +87,7 @@ class Gateway:
         self._said: dict[str, Message] = {}
         """The model's messages by their calls, as a harness that starts a thread anew brings some of them along."""
         self._turn = asyncio.Lock()
+        self._answering: set[asyncio.Future[Any]] = set()
         app = web.Application(client_max_size=MOST)
         if world:
             app.router.add_route("*", "/mcp", self._served)
@@ -101,6 +102,9 @@ class Gateway:
     async def close(self) -> None:
         """Answer nothing any more: who asked is gone."""
         await self._runner.cleanup()
+        for answering in self._answering:
+            answering.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)  # until what they were asking is put to account
 
     async def _respond(self, asked: web.Request) -> web.StreamResponse:
         """Answer one request. While the model takes its time line breaks are sent."""
@@ -108,6 +112,8 @@ class Gateway:
         kind = "text/event-stream" if streamed else "application/json"
         response = web.StreamResponse(headers={"content-type": kind})
         answering = asyncio.ensure_future(self._answer(known, request, streamed))
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
         try:
             while not (await asyncio.wait([answering], timeout=SILENCE))[0]:
                 await response.prepare(asked)

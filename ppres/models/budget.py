@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ppres import arguments
 from ppres.conversation import Call, Message, ProviderError, Reply
-from ppres.models.faults import ModelError
+from ppres.models.faults import Cut, ModelError
 from ppres.models.model import Model
 from ppres.models.transport import say
 from ppres.models.usage import size
@@ -100,7 +100,7 @@ class Meter:
             more["charge"] = charge
         try:
             reply = await model.ask(messages, schemas, **more)
-        except (ProviderError, ModelError) as error:
+        except (ProviderError, ModelError, Cut) as error:
             self._charge(what, error.calls[charged:], model, messages, schemas)
             raise
         self._charge(what, reply.call.empty_replies[charged:], model, messages, schemas)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ppres.conversation import Call, Message, ProviderError, Reply
 from ppres.models import direct, environment, faults, replies, wire
-from ppres.models.faults import Fault, ModelError
+from ppres.models.faults import Cut, Fault, ModelError
 from ppres.models.usage import estimated, lost, size
 from ppres.optional import for_real_models
 
@@ -63,14 +63,15 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
                     if not (rescued := await _read(len(seen.body), limit, replies.by_hand, lite, seen, took)):
                         raise
                     reply = rescued
+        except asyncio.CancelledError:
+            raise Cut(_vain(model, lost(seen, time.perf_counter() - started), messages, schemas)) from None
         except Exception as error:
             fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
             fault = ModelError(f"{model.label}: {fault}") if isinstance(fault, ModelError) else fault
             if isinstance(fault, Fault | ProviderError | ModelError):
                 seen.asked = seen.asked and not wire.unsent(error)
                 calls = fault.calls or lost(seen, time.perf_counter() - started)
-                prompt = size(messages, schemas)
-                fault.calls = tuple(_priced(model, estimated(call, prompt, model.max_tokens)) for call in calls)
+                fault.calls = _vain(model, calls, messages, schemas)
             raise fault from None
     return reply._replace(call=_priced(model, reply.call))
 
@@ -85,6 +86,12 @@ async def _read(length: int, limit: asyncio.Timeout, read: Callable[..., T], *gi
     if not limit.expired():
         limit.reschedule(None)
     return await asyncio.to_thread(read, *given)
+
+
+def _vain(model: Model, calls: tuple[Call, ...], messages: list[Message], schemas: list[dict[str, Any]]) -> tuple[Call, ...]:
+    """Calls without an answer, with what they cost, by estimate where that was not told."""
+    prompt = size(messages, schemas) if calls else 0.0
+    return tuple(_priced(model, estimated(call, prompt, model.max_tokens)) for call in calls)
 
 
 def _priced(model: Model, call: Call) -> Call:

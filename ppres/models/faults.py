@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import math
 import re
@@ -24,6 +25,15 @@ class ModelError(ValueError):
 
     calls: tuple[Call, ...] = ()
     """Those that gave no answer before it, and are paid for all the same."""
+
+
+class Cut(asyncio.CancelledError):
+    """A conversation was cancelled, by Ctrl-C or at a harness's limit, while a call of it was under way."""
+
+    def __init__(self, calls: tuple[Call, ...]):
+        super().__init__("it was stopped while the model was asked")
+        self.calls = calls
+        """Those that gave no answer, the last one among them: they may be paid for all the same."""
 
 
 _LOOKED_AT = 4_000  # characters of what a provider says

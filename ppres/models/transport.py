@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from ppres.conversation import Call, ProviderError, visible
-from ppres.models.faults import Fault, ModelError
+from ppres.models.faults import Cut, Fault, ModelError
 from ppres.models.usage import NO_ANSWER
 
 T = TypeVar("T")
@@ -45,6 +45,9 @@ async def persist(
     except (ProviderError, ModelError) as final:
         final.calls = (*vain, *final.calls)
         raise
+    except asyncio.CancelledError as stopped:
+        calls = (*vain, *(stopped.calls if isinstance(stopped, Cut) else ()))
+        raise Cut(calls) if calls else stopped from None
     return answer, tries, (*vain,)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ppres import arguments
 from ppres.conversation import Call, Message, ProviderError, calls_of, parts, said_in, shown, with_empty
 from ppres.models.budget import Meter, Usage
-from ppres.models.faults import ModelError
+from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import wait_for
 from ppres.models.model import Model
 from ppres.models.transport import say
@@ -181,12 +181,14 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
             usage = Usage(1, length, _VERDICT, math.nan if price is None else price)
             if rejected or (meter.bounded and not await meter.room(question.key, model, usage)):
                 continue
+            stopped = None
             try:
                 reply = await meter.ask(question.key, model, question.messages, [], response_format=form)
                 call, kept = reply.call, dict[str, Any](reply=reply.message)
-            except (ProviderError, ModelError) as error:
+            except (ProviderError, ModelError, Cut) as error:
                 call, kept = Call(empty_replies=error.calls), dict[str, Any](error=str(error))
                 meter.refused += getattr(error, "stop", None) == "budget"
+                stopped = error if isinstance(error, Cut) else None
                 if isinstance(error, ModelError):  # the others' answers, which are under way, are kept
                     rejected.append(error)
                     if not error.calls:
@@ -197,6 +199,8 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
             paid = tuple(told for call in before if (told := call._replace(empty_replies=())) != Call())
             call = call._replace(empty_replies=(*paid, *call.empty_replies))
             judgements.put(store, question.key, question.rollout, rubric.name, model.label, kept | {"call": call.json()})
+            if stopped:
+                raise stopped
 
     await asyncio.gather(*(worker() for _ in range(min(concurrency, len(questions)))))
     if rejected:
@@ -215,9 +219,7 @@ def _row(question: _Question, kept: dict[str, Any], rubric: Rubric, model: Model
     row |= {"cost": (kept.get("call") or {}).get("cost"), "raw": raw}
     answer = _answer(raw or "", "codes" if rubric.several else "verdict")
     if answer is None:
-        return row | {
-            "problem": kept.get("error") or ("the reply is no JSON with a verdict" if kept else "not asked, for the budget")
-        }
+        return row | {"problem": _without_verdict(kept)}
     codes: dict[str, str] = {}
     for code in answer["codes"] if rubric.several else [answer]:
         label, quote, problem = _checked(code, question, rubric)
@@ -231,6 +233,18 @@ def _row(question: _Question, kept: dict[str, Any], rubric: Rubric, model: Model
     held = [label for label in rubric.labels if label in codes]
     quotes = "\n".join(f"{label}: {' '.join(codes[label].split())}" for label in held if codes[label])
     return row | {"verdict": "; ".join(held), "quote": quotes, "problem": None}
+
+
+def _without_verdict(kept: dict[str, Any]) -> str:
+    """Why there is none."""
+    if not kept:
+        return "not asked, for the budget"
+    cut = {
+        "length": "the reply was cut off before a verdict: give the judge a larger max_tokens, or none",
+        "content_filter": "the judge's provider withheld the reply (content_filter)",
+    }
+    why = (kept.get("call") or {}).get("finish_reason")
+    return kept.get("error") or cut.get(str(why), "the reply is no JSON with a verdict")
 
 
 def _checked(code: Any, question: _Question, rubric: Rubric) -> tuple[str, str | None, str | None]:

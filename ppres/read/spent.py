@@ -27,8 +27,8 @@ def spent(by: str | Sequence[str], *, store: StorePath = None) -> pd.DataFrame: 
 def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> pd.Series | pd.DataFrame:
     """US dollars that a store has cost, where prices are known: of rollouts, branches, interviews, paused ones, judgements.
 
-    A call that got no answer counts by an estimate, as its transcript says (`estimated`); what one that a killed process or Ctrl-C
-    cut off cost is not known. With `by`, columns of the frame ("model", "kind"), a table
+    A call that got no answer, one that Ctrl-C cut off among them, counts by an estimate, as its transcript says (`estimated`); what
+    one cost that ended with its killed process is not known. With `by`, columns of the frame ("model", "kind"), a table
     of all but the last two: rollouts, completed, dollars, and dollars_per_completed, what a completed one took with those that
     came to nothing.
     """

@@ -114,6 +114,30 @@ def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
         db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (key, turn, body))
 
 
+_LOST = 10**6  # a turn that no conversation has: there stand calls that were under way when it was stopped
+
+
+def lose(store: Store, key: bytes, calls: tuple[Call, ...]) -> None:
+    """Keep calls that a rollout was stopped in, which may be paid for all the same."""
+    with store.transaction():
+        keep(store, key, _LOST, Reply({}, Call(empty_replies=(*lost(store, key), *calls))))
+
+
+def lost(store: Store, key: bytes | None = None) -> list[Call]:
+    """Calls that a rollout was stopped in, or all of them, since its last record."""
+    rows = store.query("SELECT 0, body FROM turns WHERE turn=?1 AND key=coalesce(?2, key)", _LOST, key)
+    return [call for row in rows for told in _turns([row]) for call in told.call.empty_replies]
+
+
+def moved(store: Store, key: bytes) -> list[Call]:
+    """The same, which are told by a record from now on."""
+    calls = lost(store, key)
+    if calls:
+        with store.transaction() as db:
+            db.execute("DELETE FROM turns WHERE key=? AND turn=?", (key, _LOST))
+    return calls
+
+
 def under_way(store: Store) -> set[bytes]:
     """Rollouts that a run is at."""
     claims = store.query("SELECT key, owner FROM claims")
@@ -128,7 +152,7 @@ def paid(store: Store) -> list[Call]:
     paused = [store.unfinished(key) for (key,) in store.query(asked, *UNFINISHED)]
     calls = [turn.call for turns in partial(store).values() for turn in turns]
     calls += [call for conversation in paused if conversation for call in conversation.unanswered]
-    return calls
+    return calls + lost(store)
 
 
 def partial(store: Store) -> dict[bytes, list[Reply]]:

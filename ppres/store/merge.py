@@ -162,7 +162,10 @@ def _paused(target: Store, source: Store) -> Iterator[Fate]:
             yield "paused conflict", key, 1
         elif len(said) > len(known):
             with target.transaction() as db:
+                lost = (*checkpoint.lost(target, key), *checkpoint.lost(source, key))
                 db.execute("DELETE FROM turns WHERE key=?", (key,))
                 for row in source.query("SELECT key, turn, body FROM turns WHERE key=? AND turn < ?", key, len(turns)):
                     db.execute("INSERT INTO turns VALUES (?, ?, ?)", row)
+                if lost:
+                    checkpoint.lose(target, key, lost)
             yield "paused turns", key, len(turns)

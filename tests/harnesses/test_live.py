@@ -264,4 +264,6 @@ def test_a_slow_model_outlives_the_time_and_nothing_is_asked_or_kept_after(harne
         frame = run(server, harness)
         free.set()
     assert frame.stop_reason.tolist() == ["time_limit"] and frame.turns[0] == 1
+    (cut,) = pp.transcript(frame.id[0])["unanswered"]  # it may be paid for all the same
+    assert cut["estimated"] == "no answer" and frame.prompt_tokens[0] == 100 + cut["prompt_tokens"] > 100
     nothing_open(tmp_path / "store.sqlite")

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from providers import Judge, judge_at
+from providers import Judge, Saying, judge_at
 
 import ppres as pp
 from ppres.read.rubrics import OBJECTION, REFUSAL
@@ -343,3 +343,19 @@ def test_reasoning_is_read_where_a_rubric_asks_for_it_and_any_message_may_be_quo
         assert "does not occur in what was said" in pp.judge(frame.id, pp.REALISM, judge_at(server)).problem[0]
         server.reply_with = json.dumps({"verdict": "artificial", "quote": words_of_the_request(server)})
         assert pp.judge(frame.id, pp.REALISM, judge_at(server)).verdict.tolist() == ["artificial"]
+
+
+@pytest.mark.parametrize(
+    ("finish", "content", "problem"),
+    [
+        ("length", '{"verdict": "yes", "quo', "cut off before a verdict: give the judge a larger max_tokens"),
+        ("length", "", "cut off before a verdict"),
+        ("content_filter", None, "the judge's provider withheld the reply"),
+        ("stop", "I would rather not say.", "no JSON with a verdict"),
+    ],
+)
+def test_a_reply_that_was_cut_off_or_withheld_is_told_as_that(finish, content, problem, cell):
+    frame = pp.run(cell, "sim/gemini-3-flash", 1, progress=False)
+    with Saying(({"content": content}, finish)) as server:
+        coded = pp.judge(frame.id, REFUSAL, judge_at(server))
+    assert problem in coded.problem[0] and coded.verdict.isna().all()

@@ -159,7 +159,7 @@ def test_the_smallest_effect_that_n_finds():
     [
         (lambda: stats.power(ARMS.drop(columns="rate"), fisher, 5), KeyError, "'rate'"),
         (lambda: stats.power(ARMS.assign(rate=50), fisher, 5), ValueError, "probability"),
-        (lambda: stats.power(ARMS, fisher, 0), ValueError, "whole numbers"),
+        (lambda: stats.power(ARMS, fisher, 0), ValueError, "n=0: it is a whole number"),
         (lambda: stats.power(ARMS, fisher, 5, cluster="wording"), KeyError, "'wording'"),
         (lambda: stats.sample_size(ARMS, fisher, 80), ValueError, "target=80"),
         (lambda: stats.sample_size(ARMS, lambda df: False, reps=1), ValueError, "is there an effect"),
