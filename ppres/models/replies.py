@@ -157,8 +157,9 @@ def legible(body: bytes) -> bytes:
     better |= {name: _raw(payload[name]) for name in NAMES & payload.keys() if payload[name] is not None}
     if not isinstance(payload.get("created"), int | None):
         better["created"] = None
-    if isinstance(choices := payload.get("choices"), list):
-        better["choices"] = [_legible_choice(choice) if isinstance(choice, dict) else choice for choice in choices]
+    if (choices := payload.get("choices")) is not None:
+        told = choices if isinstance(choices, list) else []
+        better["choices"] = [_legible_choice(choice) for choice in told if isinstance(choice, dict)]
     return json.dumps(better).encode() if odd or better != payload else body
 
 
@@ -168,10 +169,12 @@ _READ = NAMES | {"created", "choices", "usage", "error", "citations", "search_re
 
 def _legible_choice(choice: dict[str, Any]) -> dict[str, Any]:
     better = {name: value for name, value in choice.items() if name != "logprobs" or value is None}
+    if type(choice.get("index", 0)) is not int:
+        better["index"] = 0
     if not isinstance(choice.get("finish_reason"), str | None):
         better["finish_reason"] = json.dumps(choice["finish_reason"])
-    if isinstance(choice.get("message"), dict):
-        better["message"] = legible_message(choice["message"])
+    if (message := choice.get("message")) is not None:
+        better["message"] = legible_message(message if isinstance(message, dict) else {"content": message})
         calls = better["message"].get("tool_calls") or ()
         if not all(tame(call["function"]["arguments"]) for call in calls):
             better["message"]["tool_calls"] = [call | {"function": call["function"] | {"arguments": "{}"}} for call in calls]

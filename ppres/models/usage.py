@@ -51,6 +51,8 @@ def plausible(usage: Any, of_choices: bool) -> Any:
         return None
     names = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"} if of_choices else {}  # other protocols' names
     counts = _fields({names[name]: usage[name] for name in names if name in usage} | usage)
+    if of_choices:  # of Gemini's protocol they are lists
+        counts = {name: told for name, told in counts.items() if not (isinstance(told, list) and "details" in name)}
     whole = next((whole for whole in _WHOLES if whole[0] in counts), _WHOLES[0] if of_choices else None)
     return _within(counts, *(counts.get(name) or 0 for name in whole)) if whole else _summing_up(counts)
 

