@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ppres
+from ppres import arguments
 from ppres.condition import SCENARIOS, Condition
 from ppres.conversation import visible
 from ppres.engine.hands import in_terminal
 from ppres.factor import ConditionError
 from ppres.grid import grid
-from ppres.models.budget import check_whole
 from ppres.models.transport import say
 from ppres.outputs import output, written_whole
 from ppres.parser import parser
@@ -187,7 +187,7 @@ def _may_write(path: Path, force: bool) -> Path:
 
 def _status(asked: argparse.Namespace) -> None:
     if asked.n is not None:
-        check_whole("n", asked.n)
+        arguments.whole("n", asked.n)
     with Store() as opened:
         ended, paused = ended_of(opened), checkpoint.partial(opened)
         dollars = dollars_of(opened, ended)

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper
 from ppres.engine.live import run_live
