@@ -148,9 +148,9 @@ class Doc:
         return {"text": self.text, **more} if more else self.text
 
 
-def short_hash(text: str) -> str:
+def short_hash(text: str, digits: int = 6) -> str:
     """By which a text is told from others where it is too long to be shown."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
 
 
 def hidden(condition: Any) -> None:

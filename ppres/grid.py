@@ -70,14 +70,25 @@ def grid(base: Condition | Iterable[Condition] | None = None, /, *, explain: boo
     if not kept and fates:
         raise ImpossibleCondition("every combination is impossible:\n" + "\n".join(dict.fromkeys(why for *_, why in fates)))
     _check_scope(kept, factors)
-    named: dict[str, Any] = {}
-    for dataset in (condition._dataset for condition in kept if condition._dataset):
-        if named.setdefault(dataset.name, dataset) is not dataset:
-            raise ConditionError(f"two datasets are called {dataset.name!r}, and would be one level of a frame: rename one")
+    check_datasets(kept)
     conditions = Grid(kept, fates)
     if explain or (explain is None and len(kept) < len(fates)):
         print(f"ppres: {conditions.summary()}", file=sys.stderr)
     return conditions
+
+
+def check_datasets(conditions: Iterable[Condition]) -> None:
+    """`ConditionError` for two datasets of one name."""
+    named: dict[str, Any] = {}
+    for dataset in (condition._dataset for condition in conditions if condition._dataset):
+        known = named.setdefault(dataset.name, dataset)
+        if known is not dataset and _made_of(known) != _made_of(dataset):
+            raise ConditionError(f"two datasets are called {dataset.name!r}, and would be one level of a frame: rename one")
+
+
+def _made_of(dataset: Any) -> tuple[Any, ...]:
+    """What a dataset is beside its name: one that comes back from another process is the same."""
+    return dataset.rows, dataset.key, dataset.threshold, dataset.criterion_in(0)
 
 
 def _starts(base: Condition | Iterable[Condition] | None) -> list[dict[str, Any]]:

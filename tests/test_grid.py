@@ -41,3 +41,12 @@ def test_a_factor_that_no_scenario_has_is_an_error_and_one_that_some_have_is_not
 def test_a_scenario_that_there_is_not_is_told_before_its_factors():
     with pytest.raises(pp.ConditionError, match="scenario='code_review' is not one of 'finance'"):
         pp.grid(scenario=["tampering", "code_review"], quality="bug")
+
+
+def test_two_datasets_of_one_name_are_no_levels_of_one_study():
+    some = [pp.Dataset("capitals", [{"question": "q", "output": "o", "right": right}], key="right") for right in (0, 100)]
+    with pytest.raises(pp.ConditionError, match="two datasets are called 'capitals'"):
+        pp.grid(scenario="evaluation", subject="peer", peer="neutral", dataset=some)
+    cells = [pp.grid(scenario="evaluation", subject="peer", peer="neutral", dataset=dataset) for dataset in some]
+    with pytest.raises(pp.ConditionError, match="two datasets are called 'capitals'"):
+        pp.run([*cells[0], *cells[1]], "sim/compliant", n=1, progress=False)

@@ -21,6 +21,7 @@ from ppres.factor import brief
 from ppres.models import redaction
 from ppres.optional import needed
 from ppres.outputs import CANARY, output, written_whole
+from ppres.read.csv import check
 from ppres.read.scored import definition
 from ppres.read.specs import misfit, other_parent, other_peer
 from ppres.read.stored import parent_of
@@ -53,13 +54,23 @@ def to_jsonl(frame: pd.DataFrame | Iterable[str], path: str | os.PathLike[str], 
 
 
 def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str], *, store: StorePath = None) -> Path:
-    """Write a frame as Parquet, with each whole rollout beside its row in the column `record` (a line of `to_jsonl`)."""
+    """Write a frame as Parquet, with each whole rollout beside its row in the column `record` (a line of `to_jsonl`).
+
+    Raises `ValueError` for a column of your own that has this name, is of several types, or holds a secret of the environment.
+    """
     needed("pyarrow", "Parquet", "pyarrow")
     place = output(path)
-    kept = arguments.rows(frame, "id").assign(**{RECORD: list(_lines(frame["id"], store))})
+    lines = list(_lines(arguments.rows(frame, "id")["id"], store))
+    if RECORD in frame and frame[RECORD].tolist() != lines:  # as `pandas.read_parquet` has it from a file of ours
+        raise ValueError(f"frame has a column {RECORD!r} of its own, which is where the rollouts stand: rename it")
+    check(frame)
+    kept = frame.assign(**{RECORD: lines})
     kept.attrs = {}
     with written_whole(place) as file:
-        kept.to_parquet(file, index=False)
+        try:
+            kept.to_parquet(file, index=False)
+        except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's are such
+            raise ValueError(f"Parquet does not take the frame: {' '.join(map(str, error.args))}") from None
     return place
 
 
@@ -106,7 +117,11 @@ def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd
 
     needed("pyarrow", "Parquet", "pyarrow")
     place = arguments.place(path)
-    table = pd.read_parquet(place)
+    with place.open("rb") as file:
+        try:
+            table = pd.read_parquet(file)
+        except (ValueError, OSError) as error:  # pyarrow's are such
+            raise ValueError(f"{place} is no Parquet file, or a damaged one: {error}") from None
     if RECORD not in table:
         raise ValueError(f"{place} has no column {RECORD!r}: it was not written by to_parquet")
     return _brought(place, table[RECORD], store)

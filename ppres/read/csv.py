@@ -39,10 +39,7 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     Raises `ValueError` for a place that holds a store, and for a frame that holds a secret of the environment.
     """
     place = output(path)
-    arguments.rows(frame)
-    if twice := sorted({str(name) for name in frame.columns[frame.columns.map(str).duplicated()]}):
-        raise ValueError(f"frame has more than one column {twice[0]!r}")
-    refuse_secrets(frame)
+    check(frame)
     marked = frame.assign(**{name: _marked(frame[name]) for name in frame.columns if _is_text(frame[name])})
     marked = marked.assign(**{name: _times(frame[name]) for name in frame.columns if frame[name].dtype.kind == "M"})
     marked.columns = [_mark(str(name)) for name in frame.columns]
@@ -53,8 +50,11 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         marked.to_csv(file, index=False, quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL, errors="replace")
 
 
-def refuse_secrets(frame: pd.DataFrame) -> None:
-    """Raise where a frame that is to be written holds a secret: what ppres stores is cleared, columns of one's own are not."""
+def check(frame: pd.DataFrame) -> None:
+    """Raise for a frame that no file takes: with two columns of a name, or a secret. What ppres stores has none; your own may."""
+    names = [str(name) for name in arguments.rows(frame).columns]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"frame has more than one column {twice[0]!r}")
     redaction.read()
     for name in frame.columns:
         texts = {str(name), *(map(str, frame[name]) if _is_text(frame[name]) else ())}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,16 @@ def _about(store: Store, cells: Sequence[StoredCell]) -> dict[str, Any]:
         "cell": [cell.digest.hex()[:12] for cell in cells],
     }
     made = {name: column(values, name) for name, values in (said | _parents(cells)).items()}
-    return made | factors([_factors(cell) for cell in cells])
+    rows = [_factors(cell) for cell in cells]
+    documents = _told_apart([row["documents"] for row in rows], [cell.condition.get("documents") for cell in cells])
+    return made | factors([row | {"documents": label} for row, label in zip(rows, documents, strict=True)])
+
+
+def _told_apart(labels: Sequence[Any], contents: Sequence[Any]) -> list[Any]:
+    """Labels by short hashes; where others of the same label have other contents, with a long one of all that it stands for."""
+    texts = [codec.dumps(content) if content else "" for content in contents]
+    alike = Counter(label for label, _ in {*zip(labels, texts, strict=True)})
+    return [f"{label} #{short_hash(text, 16)}" if alike[label] > 1 else label for label, text in zip(labels, texts, strict=True)]
 
 
 def _parents(cells: Sequence[StoredCell]) -> dict[str, list[Any]]:
@@ -127,11 +137,12 @@ def _parents(cells: Sequence[StoredCell]) -> dict[str, list[Any]]:
     if not any(cell.after for cell in cells):
         return {}
     after = [cell.after or {} for cell in cells]
+    edits = [told.get("edit") or {} for told in after]
     return {
         "kind": [kind_of(cell) for cell in cells],
         "parent": [codec.text(told["parent"])[:16] if "parent" in told else None for told in after],
         "turn": [told.get("turn") for told in after],
-        "edit": [edit_label(told.get("edit") or {}) for told in after],
+        "edit": _told_apart([*map(edit_label, edits)], edits),
     }
 
 

@@ -13,6 +13,7 @@ from ppres import codec
 from ppres.condition import FACTORS, Condition
 from ppres.conversation import LIMITS
 from ppres.factor import ConditionError, ImpossibleCondition
+from ppres.grid import check_datasets
 from ppres.models.faults import ModelError
 from ppres.models.function import FunctionModel
 from ppres.models.model import Model, effort_in
@@ -181,6 +182,7 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     for given in conditions:
         if not isinstance(given, Condition):
             raise ConditionError(f"{given!r} is not a Condition; make conditions with pp.grid")
+    check_datasets(conditions)
     cells: dict[bytes, Cell] = {}
     alone: dict[Condition, ImpossibleCondition] = {}
     labelled: dict[str, Any] = {}

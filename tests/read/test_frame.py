@@ -382,3 +382,23 @@ def test_keys_become_columns_some_at_a_time(monkeypatch, tmp_path):
         monkeypatch.setattr("ppres.read.frame._AT_ONCE", few)
         pd.testing.assert_frame_equal(pp.frame(conditions, ["sim/saboteur", "sim/clumsy"]), at_once)
     assert pp.frame(store=tmp_path / "empty.sqlite").dtypes.astype(str)[["id", "replicate"]].tolist()[1] == "int64"
+
+
+ALIKE = ("text number 1406", "text number 5642")  # their short hashes are the same
+
+
+def test_documents_whose_short_hashes_are_the_same_are_levels_of_their_own(cell, path):
+    grids = [pp.grid(cell, documents=[{"x.md": text} for text in texts]) for texts in (ALIKE[:1], [*ALIKE, "other"])]
+    first = pp.run(grids[0], "sim/compliant", n=2, store=path, progress=False).documents.unique()
+    assert len(first) == 1 and "#" not in first[0]  # as long as it is alone
+    frame = pp.run(grids[1], "sim/compliant", n=2, store=path, progress=False)
+    levels = frame.groupby("documents", observed=True).cell.nunique()
+    assert levels.tolist() == [1, 1, 1] and sum(level.startswith(f"{first[0]} #") for level in levels.index) == 2
+    assert pp.frame(store=path).documents.nunique() == 3
+
+
+def test_edits_whose_short_hashes_are_the_same_are_told_apart(cell, path):
+    (parent,) = pp.run(cell, "sim/compliant", n=1, store=path, progress=False).id
+    for text in ALIKE:
+        pp.branch(parent, 2, edit={"system": text}, store=path, progress=False)
+    assert pp.frame(kind="branches", store=path).edit.nunique() == 2
