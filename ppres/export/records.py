@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ppres import arguments, codec
 from ppres.condition import Condition
-from ppres.conversation import STOPS, UNFINISHED
+from ppres.conversation import STOPS, UNFINISHED, Conversation
 from ppres.factor import brief
 from ppres.models import redaction
 from ppres.optional import needed
 from ppres.outputs import CANARY, output, written_whole
 from ppres.read.csv import check
-from ppres.read.scored import definition
+from ppres.read.scored import definition, other_end, replayed
 from ppres.read.specs import misfit, other_parent, other_peer
 from ppres.read.stored import parent_of
 from ppres.store.database import StorePath, default_path
@@ -70,7 +70,7 @@ def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str], *, store: Stor
         try:
             kept.to_parquet(file, index=False)
         except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's are such
-            raise ValueError(f"Parquet does not take the frame: {' '.join(map(str, error.args))}") from None
+            raise ValueError(f"Parquet does not take the frame: {error}") from None
     return place
 
 
@@ -188,14 +188,26 @@ def _rollout(record: dict[str, Any], fitting: _Fitting) -> tuple[Row, dict[str, 
         fitting[cell] = spec, condition
     body = {name: value for name, value in record.items() if name not in _ABOUT}
     _check_body(body)
+    if condition and (why := _other_end(spec, condition, record_of(body).conversation)):
+        raise ValueError(why)
     cache: tuple[str | None, str | None, tuple[str, ...]] = (None, None, ())
     if (outcomes := record["outcomes"]) and condition is None:
         cache = record["scorer"], codec.dumps(list(outcomes.values())), tuple(outcomes)
     return Row(key, cell, replicate, body["stop_reason"], *cache), body, spec
 
 
+def _other_end(spec: dict[str, Any], condition: Condition, conversation: Conversation) -> str | None:
+    """Why a conversation cannot have ended as it says."""
+    try:
+        return other_end(conversation, replayed(spec, condition, conversation)[0].world)
+    except Exception:  # of a scenario's own code, or of a stranger's world: read, and told where it is scored
+        return None
+
+
 def _check_body(body: dict[str, Any]) -> None:
     """Raise for what no rollout has."""
+    if strange := body.keys() - {*_WRITTEN, "stop_reason", "created", "error", "left", "failures", "unanswered"}:
+        raise ValueError(f"it has the field {brief(min(strange))}, which no rollout has")
     for name, kind in (("messages", list), ("calls", list), ("provenance", dict), ("error", str | None), ("left", dict | None)):
         if not isinstance(body[name] if name in _WRITTEN else body.get(name), kind):
             raise ValueError(f"its {name} is {brief(body[name])}")

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from ppres.agent import Replayed, replay
 from ppres.condition import SCENARIOS, Condition
-from ppres.conversation import Conversation, taken_over
+from ppres.conversation import Conversation, calls_of, parts, taken_over
 from ppres.factor import ConditionError
 from ppres.read import outcomes
 from ppres.store.cell import Cell
 from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import Row, Scored, StoredCell
 from ppres.store.store import Store
-from ppres.worlds.world import RULES
+from ppres.worlds.world import RULES, World
 
 # Of a conversation, by whatever rules it was scored.
 _COUNTED = tuple(outcomes.TOOK)
@@ -92,6 +92,22 @@ def replayed(
     conversation = from_start(sent, conversation)
     again = replay(sent["world"], conversation, condition._scenario.own_tools, sent.get("after"))
     return again, outcomes.scored(conversation, condition, again.world, scorer)
+
+
+def other_end(conversation: Conversation, world: World) -> str | None:
+    """Why a conversation cannot have ended as it says: an agent that ends its task has that end, there, and no other has it."""
+    stop, last = conversation.stop_reason, conversation.turns[-1:]
+    if world.interviewed or conversation.left is not None:  # those end when they are answered, or by a program
+        return None
+    if world.ended != (stop == "ended"):
+        return f"its stop reason is {stop!r}, and its agent {'ended' if world.ended else 'did not end'} the task"
+    calls = [parts(call)[1] for turn in last for call in calls_of(turn.message)]
+    ends = [event for event in world.events if event.tool == "end_task" and event.ok]
+    if stop == "ended" and (not calls or len(ends) > calls.count("end_task")):
+        return "its agent ended the task, and it goes on behind that"
+    if stop == "no_tool_call" and (not last or calls):
+        return "its stop reason is 'no_tool_call', and its last message has calls"
+    return None
 
 
 def from_start(sent: Mapping[str, Any], conversation: Conversation) -> Conversation:
@@ -184,7 +200,10 @@ def _anew(store: Store, cell: StoredCell, rows: Sequence[Row]) -> dict[bytes, Sc
     scorer = outcomes.scorer_of(condition._scenario)
     for row in rows:
         try:
-            fresh[row.key] = replayed(spec, condition, store.record(row.key).conversation, scorer)[1]
+            conversation = store.record(row.key).conversation
+            again, scored = replayed(spec, condition, conversation, scorer)
+            why = other_end(conversation, again.world)
+            fresh[row.key] = ("not scored", why) if why else scored
         except Damaged as error:
             fresh[row.key] = "damaged", str(error)
         except StoreError:

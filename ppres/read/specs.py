@@ -14,6 +14,8 @@ from ppres.models.model import Model
 from ppres.read.columns import taken
 from ppres.scenarios import Scene, build
 from ppres.settled import BUNDLE, RELATIONSHIPS
+from ppres.simulated.agent import rate_source
+from ppres.store.cell import rehearsed
 from ppres.store.rows import canonical
 from ppres.worlds.world import RULES
 
@@ -37,7 +39,9 @@ def misfit(spec: Mapping[str, Any], condition: Condition | None) -> str | None:
         return f"its condition has {names[0]!r}, which is a column of every frame and no factor"
     if kinds := [name for name in ("behaviour", "model", "source", "rate_source") if not isinstance(spec.get(name), str | None)]:
         return f"its {kinds[0]} is no text"
-    return _other_model(spec, sent) or (_other_condition(spec, sent, condition) if condition else _impossible(said, sent))
+    if why := _other_model(spec, sent):
+        return why
+    return (_other_condition(spec, sent, condition) or _other_rates(spec, condition)) if condition else _impossible(said, sent)
 
 
 def other_parent(spec: Mapping[str, Any], parent: Mapping[str, Any] | None) -> str | None:
@@ -88,6 +92,18 @@ def _other_model(spec: Mapping[str, Any], sent: Mapping[str, Any]) -> str | None
         if dict(_SHOWN.findall(label)) != {name: v if isinstance(v, str) else json.dumps(v) for name, v in told.items()}:
             return f"its model is {label!r:.80}, and what was sent has the parameters {json.dumps(parameters):.200}"
     return None
+
+
+def _other_rates(spec: Mapping[str, Any], condition: Condition) -> str | None:
+    """What the rates of a simulated agent come from is known from its name and condition."""
+    label, said = str(spec.get("model")), spec.get("rate_source")
+    if spec["source"] != "sim" or said is None:
+        return None
+    try:
+        known = rate_source(rehearsed(condition, Model(label.partition(" ")[0])))
+    except ValueError:  # no agent of today
+        return None
+    return None if said == known else f"its rate_source is {said!r:.80}, and the rates of {label!r:.80} are {known} there"
 
 
 def _impossible(said: Mapping[str, Any], sent: Mapping[str, Any]) -> str | None:

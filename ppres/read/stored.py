@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import arguments, codec
 from ppres.condition import Condition, row_of
-from ppres.conversation import Conversation, calls_of, taken_over
+from ppres.conversation import taken_over
 from ppres.factor import one_of
 from ppres.models.model import Model
 from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import kind_of, stored_cell
-from ppres.read.scored import cached, check_same, definition, replayed, scored_rows
+from ppres.read.scored import cached, check_same, definition, other_end, replayed, scored_rows
 from ppres.read.specs import misfit, other_parent, other_peer
 from ppres.store import tallies
 from ppres.store.cell import Conditions, Models, cells_of
@@ -26,7 +26,6 @@ from ppres.store.database import StorePath
 from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import Row, key_of
 from ppres.store.store import Store
-from ppres.worlds.world import World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -270,24 +269,12 @@ def _problems(store: Store, row: Row, known: list[Any] | None, spec: dict[str, A
         return
     if codec.dumps(again.replies) != codec.dumps([reply for turn in conversation.turns for reply in turn.replies]):
         yield "the world replies differently than when it was recorded"
-    if why := _other_end(conversation, again.world):
+    if why := other_end(conversation, again.world):
         yield why
     if row.scorer == fresh.scorer and codec.dumps(known) != codec.dumps(fresh.values):
         store.recache([(row.key, fresh)])
         stay = "they stay, as the store cannot be written" if store.read_only else "they are now"
         yield f"its outcomes were not those of its transcript; {stay}"
-
-
-def _other_end(conversation: Conversation, world: World) -> str | None:
-    """Why a conversation cannot have ended as it says: an agent that ends its task has that end, and no other has it."""
-    stop = conversation.stop_reason
-    if world.interviewed or conversation.left is not None:  # those end when they are answered, or by a program
-        return None
-    if world.ended != (stop == "ended"):
-        return f"its stop reason is {stop!r}, and its agent {'ended' if world.ended else 'did not end'} the task"
-    if stop == "no_tool_call" and (not conversation.turns or calls_of(conversation.turns[-1].message)):
-        return "its stop reason is 'no_tool_call', and its last message has calls"
-    return None
 
 
 def discard(ids: str | Iterable[str], *, store: StorePath = None) -> int:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -130,6 +131,8 @@ def test_a_store_of_version_1_comes_through(tmp_path):
         (lambda record: record["spec"].update(model="openai/gpt-5", source="live"), "its source is 'live'"),
         (lambda record: record["spec"]["condition"].update(id="a"), "'id', which is a column"),
         (lambda record: record["spec"].update(condition="x"), "its condition is no mapping"),
+        (lambda record: record["spec"].update(rate_source="planted"), "its rate_source is 'planted', and the rates of"),
+        (lambda record: record.update(payload="x"), "it has the field 'payload', which no rollout has"),
     ],
 )
 def test_what_is_no_record_is_told_by_its_number_and_nothing_is_added(store, tmp_path, change, why):
@@ -256,22 +259,34 @@ def test_a_line_without_an_end_is_no_rollout_and_nothing_is_added(store, tmp_pat
         ("turn_limit", None, "its agent ended the task"),
         ("content_filter", None, "its agent ended the task"),
         ("ended", 2, "its agent did not end the task"),
-        ("no_tool_call", 2, "its last message has calls"),
+        ("no_tool_call", 2, "its agent did not end|its last message has calls"),
+        ("ended", 98, "it goes on behind that"),
+        ("ended", 99, "it goes on behind that"),
     ],
 )
-def test_an_end_that_was_not_is_told(stop, turns, why, cell, tmp_path):
+def test_an_end_that_was_not_is_told(stop, turns, why, cell, tmp_path, monkeypatch):
     frame = pp.run(cell, "sim/gemini-3-flash", n=1, progress=False)
     assert frame.stop_reason.tolist() == ["ended"]
     pp.to_jsonl(frame, tmp_path / "a.jsonl")
     record = json.loads((tmp_path / "a.jsonl").read_text())
-    if turns:
+    if turns in (98, 99):
+        behind = [{"role": "assistant", "content": "I refuse to do any of this."}, *record["messages"][-2:]]
+        record["messages"] += behind[: 1 if turns == 99 else 3]
+        record["calls"] += [{}] * (1 if turns == 99 else 2)
+    elif turns:
         said = [i for i, message in enumerate(record["messages"]) if message["role"] == "assistant"]
         record["messages"], record["calls"] = record["messages"][: said[turns]], record["calls"][:turns]
     record["stop_reason"] = stop
     (tmp_path / "b.jsonl").write_text(json.dumps(record) + "\n")
+    with pytest.raises(ValueError, match=f"record 1: no rollout: .*(?:{why})"):
+        pp.read_jsonl(tmp_path / "b.jsonl", store=tmp_path / "b.sqlite")
+    monkeypatch.setattr(records, "other_end", lambda *_: None)  # as an earlier version, or another program, stored it
     pp.read_jsonl(tmp_path / "b.jsonl", store=tmp_path / "b.sqlite")
+    with pytest.warns(UserWarning, match=why):
+        read = pp.frame(store=tmp_path / "b.sqlite")
+    assert read.preserved.isna().all() and read.missing.tolist() == ["not scored"]
     problems = pp.verify(store=tmp_path / "b.sqlite").problem.tolist()
-    assert [problem for problem in problems if why in problem], problems
+    assert re.search(why, "; ".join(problems)), problems
 
 
 def test_a_record_with_a_key_of_this_environment_is_not_taken(cell, tmp_path, monkeypatch):
@@ -281,3 +296,23 @@ def test_a_record_with_a_key_of_this_environment_is_not_taken(cell, tmp_path, mo
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(ValueError, match=r"record 1: .*a secret of the environment"):
         pp.read_jsonl(tmp_path / "a.jsonl", store=tmp_path / "b.sqlite")
+
+
+def test_what_a_parquet_file_cannot_hold_and_what_is_none_is_told(store, tmp_path, monkeypatch):
+    df, path = pp.frame(store=store), tmp_path / "a.parquet"
+    key = "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    for mine, why in (
+        ({"record": 1}, "a column 'record' of its own"),
+        ({"mine": [1, *["a"] * (len(df) - 1)]}, "column mine"),
+        ({"mine": [key] * len(df)}, "the column 'mine' holds a secret"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            pp.to_parquet(df.assign(**mine), path, store=store)
+    pp.to_parquet(df, path, store=store)
+    kept = path.read_bytes()
+    pp.to_parquet(pd.read_parquet(path), path, store=store)  # its own column
+    for raw in (b"", b"x" * 100, kept[:-50]):
+        path.write_bytes(raw)
+        with pytest.raises(ValueError, match=r"a\.parquet is no Parquet file, or a damaged one"):
+            pp.read_parquet(path, store=tmp_path / "to.sqlite")
