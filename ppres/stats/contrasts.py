@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
+from ppres.factor import brief
 from ppres.stats._frame import NoOutcome, at_level, by_cluster, check_level, codes_of, columns_of, each, outcomes, say_pooled
 from ppres.stats._interval import ASSUMED, Interval, check_margin, clustered, equivalence, mover, summary
 
@@ -110,8 +111,9 @@ def checked_cells(
     frame: pd.DataFrame, names: list[str], weights: Mapping[str, Mapping[Any, float]]
 ) -> tuple[dict[str, dict[Cell, float]], dict[Cell, Rows]]:
     """The weights of each contrast by cell, and the rows of each cell. `ValueError` for what is no contrast of cells that occur."""
-    if not weights:
-        raise ValueError("weights names no contrast; for example {'effect': {'cooperative': 1, 'none': -1}}")
+    if not weights or not isinstance(weights, Mapping) or not all(isinstance(told, Mapping) for told in weights.values()):
+        text = "names no contrast" if not weights else f"{brief(weights)} is no mapping of contrasts to weights of cells"
+        raise ValueError(f"weights {text}; for example {{'effect': {{'cooperative': 1, 'none': -1}}}}")
     rows_of: dict[Cell, Rows] = {}
     return {name: _cells(frame, names, name, told, rows_of) for name, told in weights.items()}, rows_of
 

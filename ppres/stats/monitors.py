@@ -106,7 +106,7 @@ def roc(
     allowed = arguments.several(false_positives, "false_positives", "a share from 0 to 1, or several", numbers.Real)
     if bad := [share for share in allowed if isinstance(share, bool) or not 0 <= share <= 1]:
         raise ValueError(f"false_positives={bad[0]!r} is no share between 0 and 1")
-    if not pd.api.types.is_numeric_dtype(frame[score]):
+    if not pd.api.types.is_numeric_dtype(frame[score]) or pd.api.types.is_complex_dtype(frame[score]):
         raise ValueError(f"{score!r} has no numbers, but {frame[score].dtype}")
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:

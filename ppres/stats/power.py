@@ -49,8 +49,16 @@ def power(
     """
     import pandas as pd
 
-    sizes = list(n) if isinstance(n, Iterable) else [n]
-    cells = _checked(cells, cluster)
+    sizes = list(n) if isinstance(n, Iterable) and not isinstance(n, str) else [n]
+    if not sizes:
+        raise ValueError("n names no number of rollouts")
+    cells = _checked(arguments.rows(cells, name="cells"), cluster)
+    if outcome in cells.columns:
+        raise ValueError(f"cells have a column {outcome!r}, which is that of the outcome: outcome= gives it another name")
+    if cost is not None and (isinstance(cost, bool) or not isinstance(cost, numbers.Real) or not 0 <= cost < math.inf):
+        raise ValueError(f"cost={brief(cost)} is what a rollout costs: a number from 0 up")
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
+        raise ValueError(f"seed={brief(seed)} is no whole number from 0 up")
     if not 0 <= spread < float("inf"):
         raise ValueError(f"spread={spread!r} is the standard deviation of clusters: a number from 0 up")
     if spread and cluster is None:
@@ -168,10 +176,14 @@ def _expected(cells: pd.DataFrame, clusters: tuple[str | None, float], rng: np.r
 
 def _checked(cells: pd.DataFrame, cluster: str | None) -> pd.DataFrame:
     """Cells with their factors, and what is drawn by."""
+    import pandas as pd
+
     drawn = ("mean", "sd") if "mean" in cells.columns else ("rate",)
     for name in (*drawn, *filter(None, [cluster])):
         if name not in cells.columns:
             raise KeyError(f"cells have no column {name!r}; they have {', '.join(map(str, cells.columns))}")
+        if name in drawn and not pd.api.types.is_numeric_dtype(cells[name]):
+            raise ValueError(f"{name} is a number in each cell, not {brief([*cells[name]])}")
     if len(drawn) == 2 and "rate" in cells.columns:
         raise ValueError("cells have rate or mean and sd, not both")
     if cells.empty or (drawn == ("rate",) and not cells["rate"].between(0, 1).all()):

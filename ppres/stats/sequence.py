@@ -75,8 +75,22 @@ def sequence(
         table = pd.concat(tables, ignore_index=True).assign(excluded=int((~outcomes(part, outcome)[1]).sum()))
         return table if weights else table.assign(p=math.nan)
 
+    if order is not None and (frame[order].isna().any() or not (_in_order(frame[order]))):
+        raise ValueError(
+            f"{order!r} gives rows no order: it has numbers or times, none missing; order=None takes rows as they stand"
+        )
     ordered = frame if order is None else frame.sort_values(order, kind="stable")
     return each(ordered.reset_index(drop=True), by, of_group)
+
+
+def _in_order(values: pd.Series[Any]) -> bool:
+    """Whether they sort as what they mean: numbers that are written as texts do not."""
+    import pandas as pd
+
+    if not pd.api.types.is_object_dtype(values) and not pd.api.types.is_string_dtype(values):
+        return True
+    texts = values.map(lambda value: isinstance(value, str))
+    return bool(texts.all() and pd.to_numeric(values, errors="coerce").isna().any())
 
 
 def _looks(

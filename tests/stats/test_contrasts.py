@@ -186,6 +186,8 @@ def test_a_level_is_one_value(level):
         ({"weights": {"x": {"b": 1, "a": 0, ("a",): 1}}}, ValueError, "a cell that has a weight already"),
         ({"weights": {"x": {("a", "b"): 1}}}, ValueError, "is no level of peer each"),
         ({"weights": {}}, ValueError, "names no contrast"),
+        ({"weights": {"a": 1, "b": -1}}, ValueError, "is no mapping of contrasts to weights of cells"),
+        ({"weights": [1, -1]}, ValueError, "is no mapping of contrasts"),
         ({"level": 95}, ValueError, "between 0 and 1"),
         ({"margin": 10}, ValueError, "between 0 and 1"),
         ({"margin": True}, ValueError, "between 0 and 1"),

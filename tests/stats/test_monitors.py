@@ -144,6 +144,7 @@ def test_a_score_may_be_infinite():
         (lambda f: stats.roc(f, "score", "sick"), KeyError, "'sick'"),
         (lambda f: stats.roc(f, "score", "score"), ValueError, "not true, false or missing"),
         (lambda f: stats.roc(f.assign(score="high"), "score", "ill"), ValueError, "has no numbers"),
+        (lambda f: stats.roc(f.assign(score=1j), "score", "ill"), ValueError, "has no numbers"),
         (lambda f: stats.roc(f, "score", "ill", false_positives=5), ValueError, "no share"),
         (lambda f: stats.roc(f, "score", "ill", level=95), ValueError, "level=95"),
         (lambda f: stats.corrected_rate(f, "ill", "score"), ValueError, "not true, false or missing"),

@@ -161,6 +161,16 @@ def test_the_smallest_effect_that_n_finds():
         (lambda: stats.power(ARMS.assign(rate=50), fisher, 5), ValueError, "probability"),
         (lambda: stats.power(ARMS, fisher, 0), ValueError, "n=0: it is a whole number"),
         (lambda: stats.power(ARMS, fisher, 5, cluster="wording"), KeyError, "'wording'"),
+        (lambda: stats.power(ARMS.assign(preserved="a"), fisher, 5), ValueError, "'preserved', which is that of the outcome"),
+        (lambda: stats.power(ARMS.assign(rate=["0.5", "0.1"]), fisher, 5), ValueError, "rate is a number in each cell"),
+        (lambda: stats.power({"rate": [0.5]}, fisher, 5), ValueError, "is no frame"),
+        (lambda: stats.power(ARMS, fisher, []), ValueError, "names no number"),
+        (lambda: stats.power(ARMS, fisher, "5"), ValueError, "whole numbers"),
+        (lambda: stats.power(ARMS, fisher, 5, seed=None), ValueError, "seed=None"),
+        *(
+            (lambda odd=odd: stats.power(ARMS, fisher, 5, cost=odd), ValueError, "cost=")
+            for odd in (-1, math.nan, math.inf, "1", True)
+        ),
         (lambda: stats.sample_size(ARMS, fisher, 80), ValueError, "target=80"),
         (lambda: stats.sample_size(ARMS, lambda df: False, reps=1), ValueError, "is there an effect"),
         (lambda: stats.mde(lambda effect: ARMS, lambda df: False, 5, reps=1), ValueError, "below 0.8"),

@@ -175,6 +175,15 @@ def test_what_is_wrong_is_said(changes, error, says):
         stats.sequence(study(3, a=0.5, b=0.5), **changes)
 
 
+@pytest.mark.parametrize("order", [["1", "2", "10"], [1, "a", 2], [1.0, None, 2.0], [None, None, None]])
+def test_an_order_is_of_numbers_or_times(order):
+    frame = study(3, a=0.5).assign(order=pd.Series(order, dtype=object))
+    with pytest.raises(ValueError, match="'order' gives rows no order"):
+        stats.sequence(frame, order="order")
+    dated = frame.assign(order=["2026-01-09", "2026-01-10", "2026-02-01"])
+    assert stats.sequence(dated, order="order").look.tolist() == [1, 2, 3]
+
+
 def test_looking_after_every_round_misses_the_truth_in_at_most_one_study_in_twenty():
     """1,000 studies of 100 rounds each; the benchmark has 10,000 of 300."""
     rng = np.random.default_rng(5)
