@@ -139,10 +139,10 @@ def _made(
 def _branch(parent: Parent, turn: Any, edit: Mapping[str, Any] | None, model: Any) -> Cell:
     """The cell of a branch."""
     turns = len(parent.conversation.turns)
-    if isinstance(turn, bool) or not isinstance(turn, int) or not 1 <= turn <= turns:
+    if not isinstance(place := arguments.number(turn), int) or not 1 <= place <= turns:
         raise ValueError(f"turn={turn!r}: {parent.key[:16]} has the turns 1 to {turns}, or 'decisive'")
     chosen = _model(parent, model)
-    scene = _past(parent, turn, chosen)
+    scene = _past(parent, place, chosen)
     return following(parent.condition, chosen, edited(scene, edit) if edit else scene)
 
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from ppres import codec
+from ppres import arguments, codec
 from ppres.agent import Rollout
 from ppres.condition import Condition
 from ppres.conversation import LIMITS, Ask, Call, Conversation, ProviderError, Reply, calls_of, said_in, with_empty
+from ppres.factor import brief
 from ppres.harnesses import disk, install
 from ppres.harnesses.agents import HARNESSES, HOME, PROGRAM, WORKSPACE, Harness, node
 from ppres.harnesses.box import Box, BoxError
@@ -64,8 +65,9 @@ class InHarness:
         if str(self.mode) not in ("shell", "mcp") or (self.mode == "mcp" and not self._known.served):
             able = [name for name, harness in HARNESSES.items() if harness.served]
             raise ModelError(f"mode={self.mode!r:.200}: it is 'shell', or of {' and '.join(able)} also 'mcp'")
-        if not isinstance(self.seconds, int | float) or not 0 < self.seconds < 1e6:
-            raise ModelError(f"seconds={self.seconds!r} is not a number above 0")
+        if not 0 < (seconds := arguments.number(self.seconds) or 0) < 1e6:
+            raise ModelError(f"seconds={brief(self.seconds)} is not a number above 0")
+        object.__setattr__(self, "seconds", seconds)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "model":

@@ -124,7 +124,9 @@ def _tidy(message: Message) -> Message:
 def _says(message: Message) -> bool:
     """Whether a model said something; thoughts alone are what it did as well, and asking again would hide it."""
     thoughts = ("reasoning_content", "reasoning", "thinking_blocks")
-    return bool(any(message.get(name) for name in ("content", "tool_calls", *thoughts)) or refusal_field(message))
+    specific = message.get("provider_specific_fields")
+    hidden = message.get("reasoning_details") or (isinstance(specific, dict) and specific.get("reasoning_details"))
+    return bool(any(message.get(name) for name in ("content", "tool_calls", *thoughts)) or hidden or refusal_field(message))
 
 
 def named(told: Any) -> str | None:

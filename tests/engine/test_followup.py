@@ -40,6 +40,7 @@ def test_a_branch_keeps_what_came_before_and_makes_the_rest_anew(parents):
     assert made.preserved.nunique() == 2  # chance is its own from there on
     assert sha(parents) == before
     assert branch(parents.id[0], 4, 20).equals(made)  # found, not made
+    assert branch(parents.id[0], made.turn[0], 20).equals(made)  # as a column has it
     assert pp.verify().empty
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 import tomllib
 
+import numpy as np
 import pytest
 from boxes import NEW, OLD, WEIGHTS, condition, needs
 from providers import Telling, completion, refusal, turns
@@ -187,6 +188,9 @@ def test_a_harness_that_is_not_there_is_named(monkeypatch, tmp_path):
         pp.run(condition(), "cursor:sim/gpt-5.2", 1)
     with pytest.raises(pp.ModelError, match="seconds=-1"):
         pp.InHarness("opencode", "sim/gpt-5.2", seconds=-1)
+    with pytest.raises(pp.ModelError, match="seconds=True is not a number"):
+        pp.InHarness("opencode", "sim/gpt-5.2", seconds=True)
+    assert repr(pp.InHarness("opencode", "sim/gpt-5.2", seconds=np.int64(60)).seconds) == "60"  # a part of the identity
 
 
 @pytest.fixture

@@ -284,3 +284,15 @@ def test_odd_parts_of_a_reply_are_no_warning_of_pydantics(odd, name, cell, monke
         frame = run(cell, at(server, name) if name else at(server), 1)
     unread = not isinstance(odd.get("choices", []), list)
     assert frame.stop_reason[0] == ("provider_error" if unread else "no_tool_call")
+
+
+@pytest.mark.parametrize("name", [None, "priced"])
+def test_thoughts_that_are_sent_encrypted_alone_are_what_the_model_did(name, cell):
+    """As OpenRouter hands on those of some models: asking again would be paid, and hide it."""
+    priced("priced")
+    hidden = [{"type": "reasoning.encrypted", "data": "gAAAA", "id": "rs_1", "format": "openai-responses-v1", "index": 0}]
+    with Telling(lambda body: completion(body, {"content": "", "reasoning": None, "reasoning_details": hidden})) as server:
+        frame = run(cell, at(server, name) if name else at(server), 1)
+        assert len(server.requests) == 1
+    assert frame.stop_reason.tolist() == ["no_tool_call"]
+    assert "gAAAA" in json.dumps(pp.transcript(frame.id[0])["messages"][2])
