@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments, codec
+from ppres.models import redaction
 from ppres.outputs import CANARY, output, written_whole
 from ppres.read.columns import columns
 from ppres.simulated.agent import NOTICE, SIMULATED
@@ -69,8 +70,10 @@ def dataset_card(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: st
         "Replicates of a cell measure sampling noise alone. Missing outcomes are not at random: `missing` says why.\n",
         f"## Not for training\n\n{CANARY}\n",
     ]
+    text = "\n".join(filter(None, lines))
+    redaction.refuse("the card", text)
     with written_whole(place) as file:
-        file.write_text("\n".join(filter(None, lines)), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     return place
 
 

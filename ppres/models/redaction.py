@@ -102,6 +102,13 @@ def redact(text: str) -> str:
     return _cleared([text])[0][0]
 
 
+def refuse(what: str, text: str) -> None:
+    """Raise `ValueError` for a text of the user's that is to be written and holds a secret."""
+    read()
+    if redact(text) != text:
+        raise ValueError(f"{redact(what)} holds a secret of the environment, which is never written")
+
+
 def clear(value: Any) -> tuple[Any, int]:
     """A JSON value without secrets in its texts, and how many were cleared. Where it is long, this takes a moment.
 

@@ -13,6 +13,7 @@ from ppres import arguments, codec
 from ppres.conversation import visible
 from ppres.form import FORM
 from ppres.read.columns import TYPES, columns, plain
+from ppres.read.csv import check
 from ppres.read.page import template, write_page
 from ppres.read.stored import transcripts
 from ppres.read.view import View
@@ -38,6 +39,7 @@ def browse(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: str = "R
     arguments.text("title", title)
     if frame["id"].isna().any() or frame["id"].duplicated().any():
         raise ValueError("browse takes a frame with a row per rollout, each with an id of its own in the column 'id'")
+    check(frame)
     pieces: dict[str, int] = {}
     rollouts = []
     for content in transcripts(frame["id"], store=store):

@@ -55,14 +55,9 @@ def check(frame: pd.DataFrame) -> None:
     names = [str(name) for name in arguments.rows(frame).columns]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"frame has more than one column {twice[0]!r}")
-    redaction.read()
-    for name in frame.columns:
-        texts = {str(name), *(map(str, frame[name]) if _is_text(frame[name]) else ())}
-        told = "\n".join(texts)
-        if redaction.redact(told) != told:
-            raise ValueError(
-                f"the column {redaction.redact(str(name))!r} holds a secret of the environment, which is never written"
-            )
+    for name in names:
+        values = frame.iloc[:, names.index(name)]
+        redaction.refuse(f"the column {name!r}", "\n".join({name, *(map(str, values) if _is_text(values) else ())}))
 
 
 def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:

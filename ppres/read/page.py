@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ppres.models import redaction
 from ppres.outputs import CANARY, output, written_whole
 from ppres.read.view import RULES
 
@@ -28,6 +29,7 @@ def write_page(path: str | os.PathLike[str], name: str, title: str, body: str, d
     By its policy it runs that script by its hash, and loads nothing: what an agent said is text there, whatever it says.
     """
     place = output(path)
+    redaction.refuse("the page's text", f"{title}\n{body}")
     script = "\n".join((_FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in ("page", name))
     style = RULES + (_FOLDER / "page.css").read_text(encoding="utf-8")
     packed = base64.b64encode(gzip.compress(json.dumps(data, separators=(",", ":"), allow_nan=False).encode(), mtime=0)).decode()

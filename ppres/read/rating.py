@@ -16,7 +16,7 @@ from ppres import arguments, codec
 from ppres.conversation import said_in, visible
 from ppres.factor import brief
 from ppres.read.columns import column
-from ppres.read.csv import texts_in, unmark
+from ppres.read.csv import check, texts_in, unmark
 from ppres.read.documents import documents_of
 from ppres.read.judged import coded_as, majority
 from ppres.read.page import template, write_page
@@ -79,6 +79,7 @@ def rating(
     show = arguments.several(show, "show", arguments.COLUMNS)
     if unknown := [name for name in (*by, *show) if name not in frame]:
         raise ValueError(f"{unknown[0]!r} is no column of the frame")
+    check(frame[[*dict.fromkeys(show)]])
     frame = frame.set_index("id")
     ids = _drawn(frame, by, n, seed)
     pieces: dict[str, int] = {}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ppres import arguments
 from ppres.factor import brief
+from ppres.models import redaction
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ _BUILT_IN = ", ".join(f"pp.{rubric.name.upper()}" for rubric in (REFUSAL, OBJECT
 
 
 def of_kind(rubric: Any) -> Rubric:
-    """A rubric. Raises `ValueError` for anything else."""
+    """A rubric. Raises `ValueError` for anything else, and for one that holds a secret of the environment."""
     if not isinstance(rubric, Rubric):
         raise ValueError(f"rubric={brief(rubric)} is no Rubric: there are {_BUILT_IN}, or make a pp.Rubric of your own")
+    redaction.refuse(f"the rubric {rubric.name!r}", "\n".join([rubric.name, rubric.question, *rubric.labels]))
     return rubric

@@ -55,3 +55,22 @@ def test_what_cannot_be_a_page_says_so(df, tmp_path):
         pp.browse(df, tmp_path / "store.sqlite")
     empty = data_of(pp.browse(df[:0], tmp_path / "empty.html"))
     assert empty["ids"] == [] and empty["rollouts"] == []
+
+
+def test_nothing_of_ones_own_with_a_key_of_this_environment_is_written(df, tmp_path, monkeypatch):
+    key, page = "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1", tmp_path / "a.html"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    mine, rubric = df.assign(mine=f"it is {key}"), pp.Rubric("mine", f"Does it say {key}?")
+    for write in (
+        lambda: pp.browse(mine, page),
+        lambda: pp.browse(df, page, title=key),
+        lambda: pp.rating(mine, pp.REFUSAL, n=1, path=page, show=["mine"]),
+        lambda: pp.rating(df, rubric, n=1, path=page),
+        lambda: pp.judge(df, rubric, "sim/compliant"),
+        lambda: pp.dataset_card(df, page, title=key),
+    ):
+        with pytest.raises(ValueError, match="holds a secret of the environment, which is never written") as told:
+            write()
+        assert key not in str(told.value)
+    assert not page.exists()
+    pp.rating(mine, pp.REFUSAL, n=1, path=page)  # which does not show it
