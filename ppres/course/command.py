@@ -51,6 +51,9 @@ def grade(folder: Path, csv: Path | None, seconds: int) -> None:
     if lacking := grading.box()[1]:
         print(f"Not confined: {lacking}")
     if csv:
-        frame = frame.replace(r"^(?=[=+\-@\t\r])", "'", regex=True)  # what a submission calls itself is no formula
+        # What a submission calls itself is no formula.
+        frame = frame.replace(
+            r"^(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\n])", "'", regex=True
+        )  # what a submission calls itself is no formula
         with written_whole(csv) as file:
             frame.to_csv(file, index=False)

@@ -32,6 +32,7 @@ import matplotlib.font_manager  # which makes its list of fonts by another progr
 import pandas as pd
 
 import ppres
+from ppres.conversation import visible
 from ppres.course.check import answers
 from ppres.course.students import Student
 
@@ -83,8 +84,8 @@ def _graded(path: Path, seconds: int, megabytes: int) -> list[dict[str, Any]]:
 
 
 def _legible(text: str) -> str:
-    """What a submission says, as a text that can be written."""
-    return text[:500].encode("utf-8", "replace").decode()
+    """What a submission says, as a text that can be written and printed."""
+    return visible(text[:500].encode("utf-8", "replace").decode())
 
 
 def _rules(lesson: str) -> list[str]:

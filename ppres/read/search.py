@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
+import threading
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 ROLES = ("system", "user", "document", "assistant", "reasoning", "call", "tool")
 _CHUNK = 20_000  # rollouts at a time
+_LONGEST = 10.0  # seconds of computing for one text: a pattern that repeats what repeats, as (a+)+, may take years
 _AROUND = 60  # characters of a passage on either side of what was found
 _COLUMNS = ["id", "turn", "role", "name", "matches", "passage"]
 
@@ -58,7 +61,8 @@ def search(
     Fast are the roles system and document, which are read once for a cell, and patterns of which every choice has two letters that
     stand as they are ("decline|refuse", not "[a-z]+"): then a rollout is unpacked, and read only where it has one of them.
 
-    Raises `ValueError` for a pattern that is none and a role that there is not, `StoreError` for an id that is not stored.
+    Raises `ValueError` for a pattern that is none or takes too long, and a role that there is not, `StoreError` for an id that is
+    not stored.
     """
     import pandas as pd
 
@@ -68,7 +72,7 @@ def search(
         raise ValueError(f"role={min(unknown)!r} is not one of {', '.join(ROLES)}")
     wanted = None if where is None else {id[:16] for id in arguments.ids(where, "where")}
     rows: list[tuple[Any, ...]] = []
-    with Store(store) as opened:
+    with Store(store) as opened, _bounded(finder):
         look, last, seen = _Look(opened, finder, roles), 0, set[str]()
         while chunk := opened.query(_ROLLOUTS, last, _CHUNK):
             if chunk[-1][0] <= last:
@@ -104,6 +108,39 @@ def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
     if not finder.pattern:
         raise ValueError("an empty pattern is found everywhere: say what to search for")
     return finder
+
+
+@contextlib.contextmanager
+def _bounded(finder: re.Pattern[str]) -> Iterator[None]:
+    """Raise `ValueError` where one text takes too long; in threads, and on Windows, there is no alarm, and Ctrl-C ends it alone."""
+    if not _can_be_woken():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGVTALRM, ring)
+    try:
+        yield
+    except TimeoutError:
+        raise ValueError(
+            f"{finder.pattern!r} takes more than {_LONGEST:.0f} seconds on a single text: it repeats what repeats, as (a+)+ does, "
+            "and every way to share the text out is tried. Say it with one repetition, as a+"
+        ) from None
+    finally:
+        _alarm(0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def _can_be_woken() -> bool:
+    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+
+
+def _alarm(seconds: float) -> None:
+    """Ring after so many seconds of computing, or never."""
+    if _can_be_woken():
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
 
 
 class _Look:
@@ -153,8 +190,11 @@ class _Look:
     def hit(self, turn: int, role: str, name: str | None, *texts: str) -> Iterator[Hit]:
         """What is found in the first of these texts that has a match; they are the same one, written in several ways."""
         for text in texts:
-            if (first := self.finder.search(text)) is not None:
-                yield Hit(turn, role, name, sum(1 for _ in self.finder.finditer(text)), _passage(text, first))
+            _alarm(_LONGEST)
+            matches = [*self.finder.finditer(text)]
+            _alarm(0)
+            if matches:
+                yield Hit(turn, role, name, len(matches), _passage(text, matches[0]))
                 return
 
     def _of_cells(self) -> dict[int, list[Hit]]:

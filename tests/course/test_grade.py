@@ -246,3 +246,13 @@ def test_a_file_whose_name_is_no_text_costs_nobody_their_mark(tmp_path):
     folder.mkdir()
     (folder / os.fsdecode(b"M\xfcller.ipynb")).write_text("{}")
     assert graded(folder, tmp_path / "marks.csv").file.tolist() == ["M?ller.ipynb"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such names are not there")
+def test_a_table_of_marks_obeys_nobody(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("=1+1", " =2", "\uff1d3", "a\x1b[2J\u202eb"):
+        (folder / f"{name}.ipynb").write_text("{}")
+    marks = graded(folder, tmp_path / "marks.csv").file.tolist()
+    assert sorted(marks) == sorted(["'=1+1.ipynb", "' =2.ipynb", "'\uff1d3.ipynb", "a\u241b[2J<U+202E>b.ipynb"])

@@ -3,6 +3,8 @@
 import json
 import random
 import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -164,3 +166,16 @@ def test_a_store_whose_rollouts_are_out_of_order_is_called_damaged_and_not_read_
     monkeypatch.setattr(searching, "_ROLLOUTS", searching._ROLLOUTS.replace("rollouts.id > ?", "0 * ? = 0"))  # always the same rows
     with pytest.raises(pp.StoreError, match="out of order"):
         pp.search("shutdown", store=odd[0])
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no alarm")
+@pytest.mark.parametrize("pattern", ["(a+)+$", re.compile("(a|aa)+$")])
+def test_a_pattern_without_end_is_told(pattern, tmp_path, monkeypatch):
+    said(tmp_path / "a.sqlite", (message("a" * 200 + "!", {}), Call()))
+    monkeypatch.setattr(searching, "_LONGEST", 0.2)
+    before = signal.getsignal(signal.SIGVTALRM)
+    with pytest.raises(ValueError, match="on a single text: it repeats what repeats"):
+        pp.search(pattern, store=tmp_path / "a.sqlite")
+    assert signal.getsignal(signal.SIGVTALRM) == before and signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+    with ThreadPoolExecutor(1) as pool:  # where no alarm can be set
+        assert len(pool.submit(pp.search, "a+!", store=tmp_path / "a.sqlite").result())
