@@ -113,7 +113,9 @@ def _within(path: Path) -> list[_Member]:
     elif path.is_file():
         files = [(path, path.name)]
     else:
-        raise ValueError(f"{path}: there is no such file or folder")
+        raise ValueError(
+            f"{path}: there is no such file or folder" if not path.exists() else f"{path} is a pipe or a device, and no file"
+        )
     for file, _ in files:
         if _OF_KEYS.fullmatch(file.name):
             raise ValueError(f"{file} holds keys, as files of that name do, and a bundle is given away: take it out of the folder")

@@ -294,6 +294,8 @@ def test_what_no_bundle_can_hold_is_refused_by_name(df, tmp_path):
     os.mkfifo(tmp_path / "files" / "pipe")
     with pytest.raises(ValueError, match="pipe is no file, but a pipe"):
         pp.bundle(tmp_path / "a.zip", [tmp_path / "files"])
+    with pytest.raises(ValueError, match="pipe is a pipe or a device, and no file"):
+        pp.bundle(tmp_path / "a.zip", [tmp_path / "files" / "pipe"])
     (tmp_path / "SHA256SUMS").write_text("a")
     with pytest.raises(ValueError, match="two files would be 'SHA256SUMS'"):
         pp.bundle(tmp_path / "a.zip", [tmp_path / "SHA256SUMS"])
