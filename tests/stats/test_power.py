@@ -165,7 +165,7 @@ def test_the_smallest_effect_that_n_finds():
         (lambda: stats.power(ARMS.assign(rate=["0.5", "0.1"]), fisher, 5), ValueError, "rate is a number in each cell"),
         (lambda: stats.power({"rate": [0.5]}, fisher, 5), ValueError, "is no frame"),
         (lambda: stats.power(ARMS, fisher, []), ValueError, "names no number"),
-        (lambda: stats.power(ARMS, fisher, "5"), ValueError, "whole numbers"),
+        (lambda: stats.power(ARMS, fisher, "5"), ValueError, "n='5'"),
         (lambda: stats.power(ARMS, fisher, 5, seed=None), ValueError, "seed=None"),
         *(
             (lambda odd=odd: stats.power(ARMS, fisher, 5, cost=odd), ValueError, "cost=")
