@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from ppres.read.outcomes import faking
 from ppres.read.rubrics import REFUSAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -30,25 +31,39 @@ def judged(frame: pd.DataFrame, rubric: Rubric, model: str | Model | Sequence[st
     `faked` by the judges' verdict.
     """
     coded = judge(arguments.rows(frame, "id")["id"].unique(), rubric, model, **options)
-    coders = [rows.set_index("id") for _, rows in coded.groupby(["judge", "replicate"], sort=False)]
-    new: dict[str, list[Any]] = {}
-    for label in rubric.labels if rubric.several else [None]:
-        name = f"judged_{rubric.name}" + (f"_{label.replace(' ', '_').replace('-', '_')}" if label else "")
-        said = [[coded_as(verdict, rubric, label) for verdict in rows["verdict"].reindex(frame["id"])] for rows in coders]
-        new[name] = [majority(row) for row in zip(*said, strict=True)]
-        if len(coders) > 1:
-            new |= {f"{name}_{i}": values for i, values in enumerate(said, start=1)}
-    quotes = [rows["quote"].where(rows["verdict"].notna(), None).reindex(frame["id"]) for rows in coders]
-    new[f"judged_{rubric.name}_quote"] = [
-        next((quote for quote in row if isinstance(quote, str) and quote), None) for row in zip(*quotes, strict=True)
-    ]
+    coded = coded.assign(code=coded["verdict"], quote=coded["quote"].where(coded["verdict"].notna(), None))
+    passes = [rows for _, rows in coded.groupby(["judge", "replicate"], sort=False)]
+    frame = beside(frame, rubric, "judged", {str(i): rows for i, rows in enumerate(passes, start=1)})
     if rubric == REFUSAL and "faked" in frame:
-        faked = [faking(*row)["faked"] for row in zip(plain(frame["preserved"]), new["judged_refusal"], strict=True)]
+        faked = [faking(*row)["faked"] for row in zip(plain(frame["preserved"]), plain(frame["judged_refusal"]), strict=True)]
         applies = frame["scenario"].eq("alignment_faking")
-        new["judged_faked"] = [value if here else None for here, value in zip(applies, faked, strict=True)]
+        told = [value if here else None for here, value in zip(applies, faked, strict=True)]
+        frame = frame.assign(judged_faked=column(told, "judged_faked", "boolean"))
+    return frame
+
+
+def beside(frame: pd.DataFrame, rubric: Rubric, prefix: str, coders: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The frame with what coders say (rows with id, code, quote), for each of several labels: the majority, each coder, a quote."""
     kind = "boolean" if rubric.several or rubric.labels == ("yes", "no") else "str"
-    made = {name: column(values, name, "str" if name.endswith("_quote") else kind) for name, values in new.items()}
-    return frame.assign(**made)
+    quote = f"{prefix}_{rubric.name}_quote"
+    by_id = {name: rows.set_index("id").reindex(frame["id"]) for name, rows in coders.items()}
+    new: dict[str, Any] = {}
+    for label in rubric.labels if rubric.several else [None]:
+        name = named(prefix, rubric.name, *([label] if label else []))
+        said = {coder: [coded_as(code, rubric, label) for code in rows["code"]] for coder, rows in by_id.items()}
+        new[name] = column([majority(row) for row in zip(*said.values(), strict=True)], name, kind)
+        for coder, values in said.items() if len(coders) > 1 else ():
+            if (own := named(name, coder)) in (*new, quote):
+                raise ValueError(f"the codes of {coder!r} would stand in the column {own}, which is taken: rename that coder")
+            new[own] = column(values, own, kind)
+    quotes = zip(*(rows["quote"] for rows in by_id.values()), strict=True)
+    first = [next((told for told in row if isinstance(told, str) and told), None) for row in quotes]
+    return frame.assign(**new, **{quote: column(first, quote, "str")})
+
+
+def named(*parts: str) -> str:
+    """A column's name, of signs that a formula takes."""
+    return "_".join(re.sub(r"\W", "_", part) for part in parts)
 
 
 def coded_as(verdict: Any, rubric: Rubric, label: str | None) -> Any:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ppres import arguments, codec
 from ppres.conversation import said_in, visible
 from ppres.factor import brief
-from ppres.read.columns import column
 from ppres.read.csv import check, texts_in, unmark
 from ppres.read.documents import documents_of
-from ppres.read.judged import coded_as, majority
+from ppres.read.judged import beside, named
 from ppres.read.page import template, write_page
 from ppres.read.rubrics import Rubric, of_kind
 from ppres.read.specs import family_of
@@ -203,29 +202,19 @@ def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.Data
     if strange := {*of_it["id"]} - {*frame["id"]}:
         text = f"{len(strange)} of {of_it['id'].nunique()} rated rollouts are not in the frame, {min(strange)!r} for one"
         warnings.warn(f"{text}: what was said of them is left out", stacklevel=2)
-    coders = {str(name): rows.set_index("id") for name, rows in of_it.groupby("coder")}
-    kind = "boolean" if rubric.several or rubric.labels == ("yes", "no") else "str"
-    new: dict[str, Any] = {}
+    told = of_it.assign(code=of_it["code"].where(of_it["code"] != UNCLEAR, None))
+    coders = {str(name): rows for name, rows in told.groupby("coder")}
+    new = beside(frame, rubric, "rated", coders)
+    coded = frame["id"].isin(told["id"][told["code"].notna()]).to_numpy()
     for label in rubric.labels if rubric.several else [None]:
-        name = _name("rated", rubric.name, *([label] if label else []))
-        codes = [rows["code"].where(rows["code"] != UNCLEAR, None).reindex(frame["id"]) for rows in coders.values()]
-        told = [[coded_as(code, rubric, label) for code in some] for some in codes]
-        verdicts = [(majority(row), row) for row in zip(*told, strict=True)]
-        new[name] = column([verdict for verdict, _ in verdicts], name, kind)
-        if tied := sum(verdict is None and any(code is not None for code in row) for verdict, row in verdicts):
+        name = named("rated", rubric.name, *([label] if label else []))
+        if tied := int((new[name].isna() & coded).sum()):
             warnings.warn(
                 f"{name}: of {tied} rollouts the coders disagree without a majority, so it is missing there. What is left is no "
                 "random part of the sample: settle them (a further coder's file) before a rate is corrected by it",
                 stacklevel=2,
             )
-        if len(coders) > 1:
-            for coder, some in zip(coders, told, strict=True):
-                if (own := _name(name, coder)) in (*new, f"rated_{rubric.name}_quote"):
-                    raise ValueError(f"the codes of {coder!r} would stand in the column {own}, which is taken: rename that coder")
-                new[own] = column(some, name, kind)
-    quotes = of_it[of_it["quote"] != ""].drop_duplicates("id").set_index("id")["quote"].reindex(frame["id"])
-    new[f"rated_{rubric.name}_quote"] = column([quote if isinstance(quote, str) else None for quote in quotes], "quote", "str")
-    return frame.assign(**new)
+    return new
 
 
 def _is_code(code: str, rubric: Rubric) -> bool:
@@ -233,7 +222,3 @@ def _is_code(code: str, rubric: Rubric) -> bool:
     codes = code.split("; ") if rubric.several else [code]
     alone = {rubric.labels[-1], UNCLEAR} & {*codes} if rubric.several else ()
     return {*codes} <= {*rubric.labels, UNCLEAR} and not (alone and len(codes) > 1)
-
-
-def _name(*parts: str) -> str:
-    return "_".join(re.sub(r"\W", "_", part) for part in parts)
