@@ -9,6 +9,7 @@ import itertools
 import lzma
 import re
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from ppres.models import redaction
 from ppres.models.spelling import spelled
 
 _MOST = 256 * 2**20  # bytes of a file, and of all that is unpacked from it
+_LONGEST = 300  # seconds of computing for one file
 _DEEPEST = 8  # times that something may be packed
 _PIECE = 256  # bytes handed to an unpacker at a time: none makes more than some megabytes of so few
 _SHORTEST = 8  # bytes that may hold a secret
@@ -50,7 +52,7 @@ def check_size(size: int) -> None:
 def secret_in(raw: bytes) -> bool:
     """Whether a secret of the environment, or a private key, stands in a file. Raises `ValueError` for what cannot be told."""
     check_size(len(raw))
-    left = _MOST
+    left, until = _MOST, time.process_time() + _LONGEST
     for _ in range(_DEEPEST):
         text = raw.translate(None, b"\0\xff")  # UTF-16 and UTF-32; what pictures are full of
         try:
@@ -59,20 +61,22 @@ def secret_in(raw: bytes) -> bool:
             told = text.decode("latin-1")
         if "PRIVATE KEY-----" in told or redaction.redact(told) != told:
             return True
-        raw = b"\n".join(_unpacked(raw, told, left))
+        raw = b"\n".join(_unpacked(raw, told, left, until))
         left -= len(raw)
         if not raw:
             return False
     raise ValueError(f"it is packed more than {_DEEPEST} times over, {_HOW}")
 
 
-def _unpacked(raw: bytes, text: str, most: int) -> Iterator[bytes]:
+def _unpacked(raw: bytes, text: str, most: int, until: float) -> Iterator[bytes]:
     """All that bytes, and the text that they are, may unpack to."""
     if raw.startswith(_UNKNOWN):
         raise ValueError(f"it is packed as only other programs do, {_HOW}")
     for part in itertools.chain(_spelt(spelled(text, False)), _of_pdf(raw), _values(raw), _streams(raw, most)):
         if (most := most - len(part) - 1) < 0:
             raise ValueError(f"it unpacks to more than {_MOST // 2**20} MB, {_HOW}")
+        if time.process_time() > until:
+            raise ValueError(f"looking through it takes more than {_LONGEST} seconds, {_HOW}")
         if len(part) >= _SHORTEST:
             yield part
 

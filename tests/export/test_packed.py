@@ -192,5 +192,11 @@ def encrypted():
     return bytes(raw)
 
 
+def test_what_takes_too_long_is_refused(monkeypatch):
+    monkeypatch.setattr(packed, "_LONGEST", 0)
+    with pytest.raises(ValueError, match="takes more than 0 seconds, .*unpack it"):
+        packed.secret_in(b"x\x9c" * 999)
+
+
 def test_noise_is_nothing_that_is_packed():
     assert not packed.secret_in(random.Random(7).randbytes(2**19))
