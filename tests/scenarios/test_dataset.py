@@ -133,7 +133,16 @@ def test_a_document_has_no_date_that_is_none(odd):
 
 
 @pytest.mark.parametrize(
-    "told", ["2024-02-29 09:40", "2026-02-03", "2026-02-03T23:59:59", "yesterday", "sprint 2026-02", "when {peer} left"]
+    "told",
+    [
+        "2024-02-29 09:40",
+        "2026-02-03",
+        "2026-02-03T23:59:59",
+        "yesterday",
+        "sprint 2026-02",
+        "with release 2024.1.0",
+        "when {peer} left",
+    ],
 )
 def test_a_document_has_a_date_or_words(told):
     assert Doc("x", modified=told).modified == told
