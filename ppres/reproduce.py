@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -173,7 +175,7 @@ def _check(root: Path, runs: list[Run], everything: bool) -> None:
 
 async def _execute_all(runs: list[Run], environment: dict[str, str], places: int, save: bool) -> None:
     """So many at once: simulated rollouts are made on two cores and more, live ones share a budget."""
-    free, telling = asyncio.Semaphore(places), asyncio.create_task(_tell(runs))
+    free, telling = asyncio.Semaphore(places), asyncio.create_task(_tell(runs, places))
 
     async def execute(run: Run) -> None:
         async with free:
@@ -208,6 +210,9 @@ async def _execute(run: Run, environment: dict[str, str], save: bool) -> str:
 
     async def at(cell: Any, cell_index: int) -> None:
         run.cell = code.index(cell) + 1, len(code)
+        with contextlib.suppress(NotImplementedError):  # as on Windows
+            for ending in (signal.SIGINT, signal.SIGTERM):  # by nbclient they would end this notebook, and the others would go on
+                asyncio.get_running_loop().remove_signal_handler(ending)
 
     async def past(cell: Any, cell_index: int, execute_reply: Any) -> None:
         made, _, seconds = run.rollouts()
@@ -246,15 +251,15 @@ def _say(text: str) -> None:
     print(("\r\x1b[K" if sys.stdout.isatty() else "") + text, end="", flush=True)
 
 
-async def _tell(runs: list[Run]) -> None:
+async def _tell(runs: list[Run], places: int) -> None:
     """Where the notebooks are: on a terminal in one line that stays, else in a line every few seconds."""
     while True:
         await asyncio.sleep(min(0.5, EVERY) if sys.stdout.isatty() else EVERY)
-        if line := where(runs, time.time()):
+        if line := where(runs, places, time.time()):
             _say(line[: shutil.get_terminal_size().columns - 1] if sys.stdout.isatty() else line + "\n")
 
 
-def where(runs: list[Run], now: float) -> str:
+def where(runs: list[Run], places: int, now: float) -> str:
     """Which notebooks run, where each is, and how long it may take: "notebook 3 of 10 (03): 1,200 of 4,800 rollouts, …"."""
     parts = []
     for number, run in enumerate(runs, start=1):
@@ -263,22 +268,32 @@ def where(runs: list[Run], now: float) -> str:
             cell = f"cell {run.cell[0]} of {run.cell[1]}" if run.cell[0] else "starting"
             at = f"{made:,} of {missing:,} rollouts" if made < missing else cell
             parts.append(f"notebook {number} of {len(runs)} ({run.path.stem.split('_')[0]}): {at}")
-    seconds = left(runs, now)
+    seconds = left(runs, places, now)
     if parts and seconds < math.inf:
         parts.append(f"about {seconds:.0f} s left" if seconds < 100 else f"about {seconds / 60:.0f} min left")
     return ", ".join(parts)
 
 
-def left(runs: list[Run], now: float) -> float:
-    """Seconds until all are done, if what is left takes as long as what is done; infinite as long as nothing is.
+def left(runs: list[Run], places: int, now: float) -> float:
+    """Seconds until all are done, if a notebook takes as long as the others did, and a rollout as long as those before it.
 
-    Of a notebook under way, that is the share of its cells, or of the rollouts that it is making, whichever is more.
+    Infinite as long as there are neither.
     """
 
-    def done(run: Run) -> float:
-        made, missing, _ = run.rollouts()
-        cells = max(0, run.cell[0] - 1) / max(1, run.cell[1])
-        return 1.0 if run.outcome else max(cells, made / missing) if made < missing else cells
+    def making(run: Run) -> float:
+        made, missing, seconds = run.rollouts()
+        return seconds * (missing - made) / made if made else 0.0
 
-    share = sum(map(done, runs)) / len(runs)
-    return (now - min(run.began for run in runs)) * (1 - share) / share if share else math.inf
+    over = [run for run in runs if run.outcome]
+    going = [run for run in runs if run.began <= now and not run.outcome]
+    if not over and not any(run.rollouts()[0] for run in going):
+        return math.inf
+    usual = max((now - run.began + making(run) for run in going), default=0.0)
+    if over:
+        usual = (now - min(run.began for run in over)) * places / (len(over) + len(going) / 2)
+    rest = (len(runs) - len(over) - len(going)) * usual
+    for run in going:
+        to_go = 1 - (run.cell[0] - 0.5) / run.cell[1] if run.cell[0] else 1.0
+        by_cells = usual * to_go if over or not making(run) else 0.0  # else what is usual is a guess from its own rollouts
+        rest += max(usual - (now - run.began), by_cells, making(run))
+    return rest / places

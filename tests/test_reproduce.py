@@ -4,8 +4,10 @@ import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -241,29 +243,27 @@ def test_where_the_notebooks_are_is_told_by_rollouts_and_by_cells(tmp_path):
         run(4, tmp_path),
     ]
     runs[1].told.write_text("1200 4800 20.0")
-    told = where(runs, 80.0)
+    told = where(runs, 2, 80.0)
     assert "notebook 2 of 4 (02): 1,200 of 4,800 rollouts" in told
     assert "notebook 3 of 4 (03): starting" in told
     assert "notebook 4" not in told
     assert re.search(r"about \d+ (s|min) left$", told)
     runs[1].told.write_text("4800 4800 80.0")
-    assert "notebook 2 of 4 (02): cell 2 of 8" in where(runs, 140.0)
-    assert where(runs[:1], 140.0) == ""
+    assert "notebook 2 of 4 (02): cell 2 of 8" in where(runs, 2, 140.0)
+    assert where(runs[:1], 2, 140.0) == ""
 
 
 def test_the_time_left_is_that_of_the_rollouts_and_of_the_notebooks_to_come(tmp_path):
     going = run(1, tmp_path, began=0.0, cell=(1, 2))
     going.told.write_text("0 400 0.0")
-    assert left([going], 10.0) == math.inf and where([going], 10.0) == "notebook 1 of 1 (01): 0 of 400 rollouts"
+    assert left([going], 1, 10.0) == math.inf and where([going], 1, 10.0) == "notebook 1 of 1 (01): 0 of 400 rollouts"
     going.told.write_text("100 400 10.0")
-    assert left([going], 10.0) == pytest.approx(30)
+    assert left([going], 1, 10.0) == pytest.approx(30)
     long = run(1, tmp_path, began=0.0, cell=(2, 6))  # nearly all of its time is that of these rollouts
     long.told.write_text("60 80 1500.0")
-    assert left([long], 1500.0) == pytest.approx(500)
-    long.told.write_text("80 80 2000.0")  # and what follows is one cell after the other
-    assert left([long], 2000.0) == pytest.approx(10_000)
+    assert left([long], 1, 1510.0) == pytest.approx(500)
     over = run(2, tmp_path, outcome="done", began=0.0)
-    assert left([over, run(3, tmp_path), run(4, tmp_path)], 50.0) == pytest.approx(100)
+    assert left([over, run(3, tmp_path), run(4, tmp_path)], 1, 50.0) == pytest.approx(100)
 
 
 @pytest.mark.slow
@@ -276,6 +276,21 @@ def test_rollouts_are_counted_while_a_notebook_makes_them(project, monkeypatch, 
     said = capsys.readouterr().out
     assert "notebook 1 of 1 (01): 30 of 90 rollouts" in said
     assert re.search(r"01_x.ipynb: done in \d+ s, 1 s of them for 30 rollouts", said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
+def test_an_interrupt_ends_all_notebooks_and_not_the_one_under_way_alone(ending, project):
+    notebook(project, "01_x.ipynb", 'import time; open("../figures/begun", "w").close()', "time.sleep(600)")
+    notebook(project, "02_x.ipynb", 'open("../figures/next", "w").close()')
+    command = [str(Path(sys.executable).with_name("ppres")), "reproduce"]
+    going = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (project / "figures" / "begun").exists():
+        assert going.poll() is None
+        time.sleep(0.05)
+    going.send_signal(ending)
+    assert going.wait(timeout=300) != 0
+    assert not (project / "figures" / "next").exists()
 
 
 def test_rollouts_in_harnesses_are_made_anew_only_where_harnesses_are(project, refused, tmp_path, monkeypatch):
