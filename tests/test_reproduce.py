@@ -281,13 +281,14 @@ def test_rollouts_are_counted_while_a_notebook_makes_them(project, monkeypatch, 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
 def test_an_interrupt_ends_all_notebooks_and_not_the_one_under_way_alone(ending, project):
-    notebook(project, "01_x.ipynb", 'import time; open("../figures/begun", "w").close()', "time.sleep(600)")
+    notebook(project, "01_x.ipynb", 'import time; open("../figures/begun", "w").close(); time.sleep(20)')
     notebook(project, "02_x.ipynb", 'open("../figures/next", "w").close()')
     command = [str(Path(sys.executable).with_name("ppres")), "reproduce"]
     going = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (project / "figures" / "begun").exists():
         assert going.poll() is None
         time.sleep(0.05)
+    time.sleep(1)  # it is in the middle of its cell
     going.send_signal(ending)
     assert going.wait(timeout=300) != 0
     assert not (project / "figures" / "next").exists()
