@@ -279,8 +279,8 @@ def test_rollouts_are_counted_while_a_notebook_makes_them(project, monkeypatch, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
-def test_an_interrupt_ends_all_notebooks_and_not_the_one_under_way_alone(ending, project):
+@pytest.mark.parametrize(("ending", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)], ids=["Ctrl-C", "kill"])
+def test_an_interrupt_ends_all_notebooks_and_not_the_one_under_way_alone(ending, status, project):
     notebook(project, "01_x.ipynb", 'import time; open("../figures/begun", "w").close(); time.sleep(20)')
     notebook(project, "02_x.ipynb", 'open("../figures/next", "w").close()')
     command = [str(Path(sys.executable).with_name("ppres")), "reproduce"]
@@ -290,7 +290,7 @@ def test_an_interrupt_ends_all_notebooks_and_not_the_one_under_way_alone(ending,
         time.sleep(0.05)
     time.sleep(1)  # it is in the middle of its cell
     going.send_signal(ending)
-    assert going.wait(timeout=300) != 0
+    assert going.wait(timeout=300) == status
     assert not (project / "figures" / "next").exists()
 
 
