@@ -194,7 +194,7 @@ def encrypted():
 
 def test_what_takes_too_long_is_refused(monkeypatch):
     monkeypatch.setattr(packed, "_LONGEST", 0)
-    with pytest.raises(ValueError, match="takes more than 0 seconds, .*unpack it"):
+    with pytest.raises(ValueError, match=r"takes more than 0 seconds, .*unpack it"):
         packed.secret_in(b"x\x9c" * 999)
 
 
