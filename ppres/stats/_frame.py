@@ -56,8 +56,13 @@ def say_pooled(frame: pd.DataFrame, names: Iterable[str]) -> None:
         several = " and ".join(f"{name}s" for name in pooled)
         text = f"rows of several {several} are counted together, though a branch has the condition columns of its parent"
         warnings.warn(f"{text}: take those of one, or group by {pooled[-1]!r}", stacklevel=4)
+    say_repeated(frame, used)
+
+
+def say_repeated(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Warn where a rollout stands in several rows that are counted together."""
     if "id" in frame.columns and not frame["id"].is_unique:
-        apart = ["id", *(name for name in used - {"id"} if name in frame.columns)]
+        apart = ["id", *(name for name in {*names} - {"id"} if name in frame.columns)]
         if again := int(frame.loc[frame["id"].notna(), apart].duplicated().sum()):
             text = f"{again} rows have the id of another row that is counted with them, as if there were so many rollouts more"
             warnings.warn(f"{text}: frame.drop_duplicates('id'), or group by what tells them apart", stacklevel=4)

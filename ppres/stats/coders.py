@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import check_level, columns_of
+from ppres.stats._frame import check_level, columns_of, say_repeated
 from ppres.stats._interval import quantile
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def alpha(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFram
     import pandas as pd
 
     check_level(level)
-    columns_of(frame, coders)
+    say_repeated(frame, columns_of(frame, coders))
     codes = _codes(frame, coders)
     counts = np.zeros((len(frame), len(codes)), dtype=int)
     for name in coders:
@@ -143,7 +143,7 @@ def confusion(frame: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns_of(frame, (a, b))
-    known = frame[[a, b]].dropna()
+    say_repeated(frame, columns_of(frame, (a, b)))
+    known = frame[[a, b]].dropna().astype(object)  # in which pandas too has one value of True and 1
     codes = _codes(known, (a, b))
     return pd.crosstab(known[a], known[b]).reindex(index=codes, columns=codes, fill_value=0)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.stats._frame import NoOutcome, check_level, columns_of, each, outcomes
+from ppres.stats._frame import NoOutcome, check_level, columns_of, each, outcomes, say_repeated
 from ppres.stats._interval import quantile, wilson_at
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def corrected_rate(
     import pandas as pd
 
     layers = [coder, *columns_of(frame, strata, coder, truth)]
+    say_repeated(frame, columns_of(frame, by, *layers))
     check_level(level)
     z = quantile(level)
 
@@ -101,7 +102,7 @@ def roc(
     import numpy as np
     import pandas as pd
 
-    columns_of(frame, by, score, truth)
+    say_repeated(frame, columns_of(frame, by, score, truth))
     check_level(level)
     allowed = arguments.several(false_positives, "false_positives", "a share from 0 to 1, or several", numbers.Real)
     if bad := [share for share in allowed if isinstance(share, bool) or not 0 <= share <= 1]:

@@ -151,11 +151,11 @@ def lr_test(formula_small: str, formula_large: str, frame: pd.DataFrame, by: str
     import pandas as pd
     from scipy.stats import chi2
 
-    from ppres.stats import _fit
+    from ppres.stats import _fit, _formula
     from ppres.stats._likelihood import Likelihood
 
     def of_group(part: pd.DataFrame) -> pd.DataFrame:
-        (outcome, small, used), (other, large, more) = _fit.parse(formula_small, part), _fit.parse(formula_large, part)
+        (outcome, small, used), (other, large, more) = _formula.parse(formula_small, part), _formula.parse(formula_large, part)
         if outcome != other:
             raise ValueError(f"the formulas have other outcomes: {outcome!r} and {other!r}")
         cells, excluded = _fit.aggregate(part, outcome, list(dict.fromkeys(used + more)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.stats._frame import NoOutcome, check_level, columns_of, each, outcomes
+from ppres.stats._frame import NoOutcome, check_level, columns_of, each, outcomes, say_pooled
 from ppres.stats._interval import check_margin, verdict
 from ppres.stats.contrasts import checked_cells, rows_of_cell
 
@@ -57,7 +57,7 @@ def sequence(
 
     names = arguments.several(factors, "factors", arguments.COLUMNS)
     frame = arguments.rows(frame).drop(columns="stopping", errors="ignore")  # a rule that stopped them is no matter here
-    columns_of(frame, by, outcome, *names, *filter(None, [order]))
+    say_pooled(frame, [*names, *columns_of(frame, by, outcome, *names, *filter(None, [order]))])
     check_level(level)
     check_margin(margin)
     if bool(names) != bool(weights):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ppres.stats._frame import at_level, check_level, columns_of, each
+from ppres.stats._frame import at_level, check_level, columns_of, each, say_pooled
 from ppres.stats._interval import mover, summary
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def setting_average(
     import pandas as pd
 
     keys = columns_of(frame, by, *_READ, "threshold", "shutdown_clause")
+    say_pooled(frame, keys)
     check_level(level)
     threat = frame["shutdown_clause"].fillna(False).astype(bool) & frame["scenario"].isin(SCENARIOS)
     compared = frame[~frame["shutdown_clause"].fillna(True).astype(bool)] if baseline is None else baseline

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.condition import Condition
 from ppres.engine.rollout import provenance
 from ppres.models import redaction
 from ppres.outputs import written_whole
-from ppres.read.columns import KINDS
 from ppres.read.outcomes import scorer_of
 from ppres.read.stored import flattened
-from ppres.simulated.personas import Persona
 from ppres.store.cell import Cell, Conditions, Models, cells_of
 from ppres.store.database import StorePath, default_path
 from ppres.store.rows import canonical
 from ppres.store.store import Store
+from ppres.study.beforehand import Rates, check_runnable, power
 from ppres.study.confounds import acknowledged, of_test
-from ppres.study.hypothesis import StudyError, Test, decided, matching
+from ppres.study.hypothesis import StudyError, Test, matching
 from ppres.study.page import registered
 from ppres.study.record import check
 from ppres.study.stopping import Decides, Precision
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 _LONG = 60  # characters from which a text is kept by its hash
 _LONGEST_NAME = 200  # bytes, which file systems take with an end and what is written beside it
-Rates = Persona | Callable[[Condition], float] | float
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,7 @@ def preregister(
         arguments.mapping(f"exclusions[{reason!r}]", rule, "of columns to levels")
     cells, path = cells_of(conditions, models), place(folder, store) / f"{name}.json"
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
-    _check_runnable(cells, named, exclusions or {})
+    check_runnable(cells, named, exclusions or {})
     confounds = _confounds(cells, named, acknowledge)
     record: dict[str, Any] = {
         "name": name,
@@ -133,7 +129,7 @@ def preregister(
         "rule": until.json() if isinstance(until, Precision | Decides) else None,
         "scorers": {cell.condition.scenario: scorer_of(cell.condition._scenario) for cell in cells},
         "made_before": before,
-        "power": [] if expected is None else _power(cells, named, n, alpha, expected),
+        "power": [] if expected is None else power(cells, named, n, alpha, expected),
     }
     record = json.loads(json.dumps(record, allow_nan=False))
     record["sha256"] = digest(record)
@@ -184,34 +180,6 @@ def _same(path: Path, record: Mapping[str, Any]) -> Registration:
             "another name, and say in it why there are two"
         )
     return Registration(there, path)
-
-
-_TRIED = 10  # rollouts of each cell, half of them with the outcome
-
-
-def _check_runnable(cells: list[Cell], tests: Mapping[str, Test], exclusions: Mapping[str, Mapping[str, Any]]) -> None:
-    """`StudyError` for a test that no study of these cells could run: of a level in no arm, of a column that no frame has."""
-    import pandas as pd
-
-    own = {name: kind for cell in cells for name, (kind, _) in cell.condition._scenario.columns.items()}
-    rows = []
-    for cell, i in itertools.product(cells, range(_TRIED)):
-        made = {name: i % 2 == 0 if kind == "boolean" else "" if kind == "str" else i for name, kind in (KINDS | own).items()}
-        rows.append(made | cell.condition.columns() | {"model": cell.model.label})
-    frame = pd.DataFrame(rows).assign(id=[f"{i:016x}" for i in range(len(rows))])
-    settled = {*cells[0].condition.columns(), "model"}
-    for reason, rule in exclusions.items():
-        excluded = matching(frame, rule)
-        if not rule:
-            raise StudyError(f"exclusions[{reason!r}] names no column, so that it would exclude every rollout")
-        if rule.keys() <= settled:
-            frame = frame[~excluded]
-    for name, test in tests.items():
-        try:
-            matching(frame, test.where)
-            Test.of(test.json() | {"where": {name: levels for name, levels in test.where.items() if name in settled}}).rows(frame)
-        except (KeyError, ValueError) as error:
-            raise StudyError(f"{name}, {test}, could be run on no study of these conditions and models: {error}") from None
 
 
 def _confounds(cells: list[Cell], tests: Mapping[str, Test], reasons: Mapping[str, str] | None) -> list[dict[str, Any]]:
@@ -274,41 +242,3 @@ def kept_rows(frame: pd.DataFrame, exclusions: Mapping[str, Mapping[str, Any]]) 
         taken[reason] = int(rows.sum())
         frame = frame[~rows]
     return frame, taken
-
-
-def _power(
-    cells: list[Cell], tests: Mapping[str, Test], n: int, alpha: float, expected: Rates, reps: int = 100
-) -> list[dict[str, Any]]:
-    """How often each row of the family is supported, over simulated studies with the rates that are expected."""
-    import pandas as pd
-
-    from ppres import stats
-
-    rows = [cell.condition.columns() | {"model": cell.model.label, "rate": _rate(expected, cell.condition)} for cell in cells]
-    outcomes = {test.outcome for test in tests.values()}
-    if len(outcomes) > 1:
-        raise StudyError(f"expected= gives the rates of one outcome, and the tests are about {', '.join(sorted(outcomes))}")
-    studies: list[pd.DataFrame] = []
-
-    def study(frame: pd.DataFrame) -> bool:
-        studies.append(decided(tests, frame, alpha))
-        return True
-
-    table = pd.DataFrame(rows)
-    named = repr(list(tests.values()))  # the other columns are carried through every study for nothing
-    used = [name for name in map(str, table) if name == "rate" or table[name].astype(str).nunique() > 1 or name in named]
-    stats.power(table[used], study, n, outcome=outcomes.pop(), reps=reps)
-    first = studies[0]
-    supported = pd.DataFrame([list(family["hypothesis"] == "supported") for family in studies]).mean()
-    table = first[[name for name in first if name not in _RESULTS]].assign(power=supported.to_numpy(), reps=reps)
-    rows_of: list[dict[str, Any]] = json.loads(table.to_json(orient="records"))
-    return rows_of
-
-
-_RESULTS = ("estimate", "low", "high", "p", "p_equivalence", "p_holm", "k", "n", "estimator", "verdict", "hypothesis", "why")
-
-
-def _rate(expected: Rates, condition: Condition) -> float:
-    if isinstance(expected, Persona):
-        return expected.rates_in(condition).rate(condition.behaviour).probability
-    return float(expected(condition) if callable(expected) else expected)

@@ -99,3 +99,11 @@ def test_codes_of_several_kinds_in_one_column_are_told(other):
 def test_a_coder_is_not_compared_with_themselves():
     with pytest.raises(ValueError, match="names one column more than once"):
         stats.agreement(pd.DataFrame({"a": ["x", "y"]}), "a", "a")
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64", "Int64", "object"])
+def test_0_and_1_are_false_and_true_in_any_type(kind):
+    made = pd.DataFrame({"a": [True, False, True, False, True], "b": [True, False, True, True, False]})
+    other = made.assign(b=made.b.astype(int).astype(kind))
+    assert stats.confusion(other, "a", "b").to_numpy().tolist() == [[1, 1], [1, 2]]
+    pd.testing.assert_frame_equal(stats.agreement(other, "a", "b"), stats.agreement(made, "a", "b"))

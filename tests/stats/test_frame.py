@@ -72,13 +72,27 @@ def test_factors_that_are_no_names_are_told():
             statistic(MADE, factors=None, weights={"x": {"a": 1, "b": -1}})
 
 
-def test_a_rollout_that_stands_twice_is_told():
+COUNTED = STATISTICS | {
+    "corrected_rate": lambda frame: stats.corrected_rate(frame, "coded", "preserved"),
+    "roc": lambda frame: stats.roc(frame, "score", "preserved"),
+    "agreement": lambda frame: stats.agreement(frame, "preserved", "coded"),
+    "alpha": lambda frame: stats.alpha(frame, "preserved", "coded"),
+    "confusion": lambda frame: stats.confusion(frame, "preserved", "coded"),
+    "setting_average": lambda frame: stats.setting_average(frame.assign(**SETTING)),
+}
+SETTING = {"scenario": "finance", "dataset": None, "threshold": 70.0, "missing": None, "reported_score": 50.0}
+SETTING["shutdown_clause"] = [True, False] * 20 + [True] * 3
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_a_rollout_that_stands_twice_is_told(name):
+    frame = MADE.assign(id=[f"{i:016x}" for i in range(40)], coded=MADE.preserved ^ (MADE.score > 30))
+    with pytest.warns(UserWarning, match="3 rows have the id of another row"):
+        COUNTED[name](pd.concat([frame, frame[:3]]))
+
+
+def test_a_rollout_of_several_rows_is_counted_in_one_of_them():
     frame = MADE.assign(id=[f"{i:016x}" for i in range(40)])
-    again = pd.concat([frame, frame[:3]])
-    with pytest.warns(UserWarning, match="3 rows have the id of another row"):
-        stats.rates(again, "peer")
-    with pytest.warns(UserWarning, match="3 rows have the id of another row"):
-        stats.logit("preserved ~ peer", again)
     coded = pd.concat([frame.assign(coder=coder) for coder in "ab"])
     stats.rates(coded, "coder")  # warnings are errors in the tests
     stats.rates(frame.assign(id=None), "peer")

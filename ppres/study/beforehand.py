@@ -1,0 +1,82 @@
+"""What can be told of a study before it is run: that its tests can be, and how often they would find what is expected."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ppres.condition import Condition
+from ppres.read.columns import KINDS
+from ppres.simulated.personas import Persona
+from ppres.store.cell import Cell
+from ppres.study.hypothesis import StudyError, Test, decided, matching
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Rates = Persona | Callable[[Condition], float] | float
+_TRIED = 10  # rollouts of each cell, half of them with the outcome
+_STUDIES = 100  # that are simulated
+
+
+def check_runnable(cells: list[Cell], tests: Mapping[str, Test], exclusions: Mapping[str, Mapping[str, Any]]) -> None:
+    """`StudyError` for a test that no study of these cells could run: of a level in no arm, of a column that no frame has."""
+    import pandas as pd
+
+    own = {name: kind for cell in cells for name, (kind, _) in cell.condition._scenario.columns.items()}
+    rows = []
+    for cell, i in itertools.product(cells, range(_TRIED)):
+        made = {name: i % 2 == 0 if kind == "boolean" else "" if kind == "str" else i for name, kind in (KINDS | own).items()}
+        rows.append(made | cell.condition.columns() | {"model": cell.model.label})
+    frame = pd.DataFrame(rows).assign(id=[f"{i:016x}" for i in range(len(rows))])
+    settled = {*cells[0].condition.columns(), "model"}
+    for reason, rule in exclusions.items():
+        excluded = matching(frame, rule)
+        if not rule:
+            raise StudyError(f"exclusions[{reason!r}] names no column, so that it would exclude every rollout")
+        if rule.keys() <= settled:
+            frame = frame[~excluded]
+    for name, test in tests.items():
+        try:
+            matching(frame, test.where)
+            Test.of(test.json() | {"where": {name: levels for name, levels in test.where.items() if name in settled}}).rows(frame)
+        except (KeyError, ValueError) as error:
+            raise StudyError(f"{name}, {test}, could be run on no study of these conditions and models: {error}") from None
+
+
+def power(cells: list[Cell], tests: Mapping[str, Test], n: int, alpha: float, expected: Rates) -> list[dict[str, Any]]:
+    """How often each row of the family is supported, over simulated studies with the rates that are expected."""
+    import pandas as pd
+
+    from ppres import stats
+
+    rows = [cell.condition.columns() | {"model": cell.model.label, "rate": _rate(expected, cell.condition)} for cell in cells]
+    outcomes = {test.outcome for test in tests.values()}
+    if len(outcomes) > 1:
+        raise StudyError(f"expected= gives the rates of one outcome, and the tests are about {', '.join(sorted(outcomes))}")
+    studies: list[pd.DataFrame] = []
+
+    def study(frame: pd.DataFrame) -> bool:
+        studies.append(decided(tests, frame, alpha))
+        return True
+
+    table = pd.DataFrame(rows)
+    named = repr(list(tests.values()))  # the other columns are carried through every study for nothing
+    used = [name for name in map(str, table) if name == "rate" or table[name].astype(str).nunique() > 1 or name in named]
+    stats.power(table[used], study, n, outcome=outcomes.pop(), reps=_STUDIES)
+    first = studies[0]
+    supported = pd.DataFrame([list(family["hypothesis"] == "supported") for family in studies]).mean()
+    table = first[[name for name in first if name not in _RESULTS]].assign(power=supported.to_numpy(), reps=_STUDIES)
+    rows_of: list[dict[str, Any]] = json.loads(table.to_json(orient="records"))
+    return rows_of
+
+
+_RESULTS = ("estimate", "low", "high", "p", "p_equivalence", "p_holm", "k", "n", "estimator", "verdict", "hypothesis", "why")
+
+
+def _rate(expected: Rates, condition: Condition) -> float:
+    if isinstance(expected, Persona):
+        return expected.rates_in(condition).rate(condition.behaviour).probability
+    return float(expected(condition) if callable(expected) else expected)
