@@ -1,4 +1,4 @@
-"""The wording: fragments in YAML, composed by the scenarios, and the data sets that they score."""
+"""The wording: fragments in YAML, composed by the scenarios, the data sets that they score, and the sentences of the course."""
 
 from __future__ import annotations
 
