@@ -96,6 +96,7 @@ def reproduce(
     settings = {"PPRES_N": str(n)} if n else {}
     settings |= {"PPRES_MODELS": " ".join(models)} if models else {}
     settings |= {"PPRES_HARNESS": "1"} if harness else {}
+    settings["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # another one, as on a server, leaves no figure in them
     started = time.time()
     with tempfile.TemporaryDirectory(prefix="ppres-") as scratch:
         settings["PPRES_STORE"] = str(Path(scratch) / "store.sqlite" if check else default_path().absolute())

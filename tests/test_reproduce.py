@@ -152,6 +152,14 @@ def test_a_setting_that_cannot_be_is_refused_before_anything_runs(arguments, say
     assert not (project / "figures" / "never").exists()
 
 
+@pytest.mark.slow
+def test_figures_are_in_a_notebook_wherever_figures_are_drawn(project):
+    drawn = notebook(project, "01_drawn.ipynb", "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()")
+    assert reproduce(project, "--save", MPLBACKEND="agg")[0] == 0
+    (output,) = nbformat.read(drawn, as_version=4).cells[0].outputs
+    assert "image/png" in output.data
+
+
 # -- whether what is kept is what comes out ----------------------------------------------------------------------------
 
 WRITES = """
