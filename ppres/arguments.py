@@ -104,6 +104,13 @@ def whole(name: str, value: Any, what: str = "it") -> int:
     return told
 
 
+def seed(value: Any) -> int:
+    """A whole number from 0 up."""
+    if not isinstance(told := number(value), int) or told < 0:
+        raise ValueError(f"seed={brief(value)} is no whole number from 0 up")
+    return told
+
+
 def limit(name: str, value: Any) -> float:
     """A number above 0; infinite for None."""
     if value is not None and not (number(value) or 0) > 0:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import ppres as pp
+from ppres import arguments
 from ppres.outputs import folder_for
 from ppres.read.csv import to_csv
 
@@ -28,8 +29,7 @@ questions that these data could be asked have the answer no.
 
 def write(folder: Path, seed: int = 0) -> list[Path]:
     """Write the three studies, what students are told, and a key for the teacher alone."""
-    if seed < 0:
-        raise ValueError(f"seed={seed} is a whole number from 0 up")
+    seed = arguments.seed(seed)
     place, rng = folder_for(folder), np.random.default_rng(seed)
     kinds = [str(kind) for kind in rng.permutation(["planted", "confounded", "null"])]
     written, key = [], {}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ppres import codec
 from ppres.condition import row_of
 from ppres.conversation import Call, calls_of, parts, said_in, shown
+from ppres.models import redaction
 from ppres.optional import needed, version
 from ppres.outputs import CANARY, folder_for
 from ppres.read.columns import whole
@@ -43,7 +44,8 @@ def to_inspect(frame: pd.DataFrame, folder: str | os.PathLike[str], *, store: St
     parent, turn and edit, and the condition is its parent's. Read them with `inspect view --log-dir folder`, with `samples_df` and
     `messages_df` of `inspect_ai.analysis` (what the model was sent and said: without the reply to its last call), or with Scout.
 
-    Raises `MissingPackageError` without inspect-ai (`pip install "ppres[inspect]"`).
+    Raises `MissingPackageError` without inspect-ai (`pip install "ppres[inspect]"`), `ValueError` for a rollout that holds a secret
+    of the environment.
     """
     needed("inspect_ai", "to_inspect", '"ppres[inspect]"')
     from inspect_ai.log import write_eval_log
@@ -51,6 +53,8 @@ def to_inspect(frame: pd.DataFrame, folder: str | os.PathLike[str], *, store: St
     place, files = folder_for(folder), []
     for (model, scenario), rows in frame.groupby(["model", "scenario"], sort=False, observed=True):
         contents = list(transcripts(rows["id"], store=store))
+        for content in contents:
+            redaction.refuse(f"the rollout {content['id'][:16]}", codec.dumps(content))
         told = _log(str(model), str(scenario), contents, list(rows["cell"]), _children(rows))
         file = place / f"{_slug(str(scenario))}_{_slug(str(model))}.eval"
         write_eval_log(told, str(file))

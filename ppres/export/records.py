@@ -43,7 +43,8 @@ def to_jsonl(frame: pd.DataFrame | Iterable[str], path: str | os.PathLike[str], 
 
     A line is the whole rollout: spec (condition, model and all that was sent: spec["sent"]["messages"] comes first), messages
     and calls as they came, stop_reason, outcomes, provenance, and a canary by which it can be kept out of training data.
-    `read_jsonl` brings them into a store. Raises `StoreError` for a rollout that is not stored or damaged.
+    `read_jsonl` brings them into a store. Raises `StoreError` for a rollout that is not stored or damaged, `ValueError` for one
+    that holds a secret of the environment.
     """
     ids = arguments.ids(frame, "frame")
     place = output(path)
@@ -81,7 +82,9 @@ def _lines(ids: Iterable[str], store: StorePath) -> Iterator[str]:
             outcomes = dict(zip(row.columns, json.loads(row.outcomes or "[]"), strict=False))
             about = {"canary": CANARY, "format": FORMAT, "id": row.key.hex(), "cell": row.cell.hex(), "replicate": row.replicate}
             about |= {"scorer": row.scorer, "outcomes": outcomes, "spec": opened.spec(row.cell)}
-            yield codec.dumps(about | opened.body(row.key))
+            line = codec.dumps(about | opened.body(row.key))
+            redaction.refuse(f"the rollout {row.key.hex()[:16]}", line)
+            yield line
 
 
 def read_jsonl(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.DataFrame:

@@ -3,7 +3,11 @@ const SHOWN = 200, MISSING = "no value";
 let study, texts, shown = [], limit = SHOWN, sorted = {column: null, down: false}, current = -1;
 const facets = new Map(), visible = new Set();
 
-const word = value => value === null ? MISSING : typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(4) : String(value);
+/** A value in words: what differs stays apart, the text "no value" from none. */
+const word = value => value === null ? MISSING : value === MISSING ? `"${value}"` : String(value);
+
+/** In a cell of the table, where a small number is told to four digits. */
+const brief = value => typeof value === "number" && !Number.isInteger(value) && Math.abs(value) < 1e4 ? value.toPrecision(4) : word(value);
 
 /** The text of a piece of a transcript, for searching. */
 const bare = html => html.replace(/<[^>]*>/g, "\n").replace(/&(lt|gt|quot|#x27|amp|rarr);/g,
@@ -11,9 +15,9 @@ const bare = html => html.replace(/<[^>]*>/g, "\n").replace(/&(lt|gt|quot|#x27|a
 
 function levels(column) {
   const counts = new Map(column.order.map(level => [level, 0]));
-  for (const value of column.values) counts.set(word(value), (counts.get(word(value)) || 0) + 1);
+  for (const value of column.values) counts.set(value, (counts.get(value) || 0) + 1);
   const there = [...counts].filter(([, count]) => count);
-  if (!column.order.length) there.sort(([a], [b]) => (a === MISSING) - (b === MISSING) || a.localeCompare(b, "en", {numeric: true}));
+  if (!column.order.length) there.sort(([a], [b]) => (a === null) - (b === null) || word(a).localeCompare(word(b), "en", {numeric: true}));
   return there;
 }
 
@@ -28,7 +32,7 @@ function setUp() {
           chosen.size ? facets.set(column.name, chosen) : facets.delete(column.name);
           update();
         }});
-        return make("label", {}, box, ` ${level} `, make("small", {textContent: count}));
+        return make("label", {}, box, ` ${word(level)} `, make("small", {textContent: count}));
       });
       const part = make("details", {open: column.shown}, make("summary", {textContent: column.name}), ...boxes);
       $("facets").append(part);
@@ -64,7 +68,7 @@ function update() {
     hits = new Set(texts.flatMap((text, i) => text.includes(sought) ? [i] : []));
   }
   const tests = [...facets].map(([name, chosen]) => [study.columns.find(column => column.name === name).values, chosen]);
-  shown = study.ids.map((_, row) => row).filter(row => tests.every(([values, chosen]) => chosen.has(word(values[row]))) &&
+  shown = study.ids.map((_, row) => row).filter(row => tests.every(([values, chosen]) => chosen.has(values[row])) &&
     (!hits || study.ids[row].toLowerCase().startsWith(sought) || study.rollouts[row].some(piece => hits.has(piece))));
   limit = SHOWN;
   $("count").textContent = `${shown.length.toLocaleString("en")} of ${study.ids.length.toLocaleString("en")} rollouts`;
@@ -75,7 +79,7 @@ function update() {
 function sort() {
   const column = study.columns.find(({name}) => name === sorted.column);
   if (!column) return shown.sort((a, b) => a - b);
-  const place = value => value === null ? null : column.order.length ? column.order.indexOf(word(value)) : typeof value === "boolean" ? +value : value;
+  const place = value => value === null ? null : column.order.length ? column.order.indexOf(value) : typeof value === "boolean" ? +value : value;
   return shown.sort((a, b) => {
     const [x, y] = [place(column.values[a]), place(column.values[b])];
     if (x === null || y === null) return (x === null) - (y === null) || a - b;
@@ -100,8 +104,9 @@ function table() {
   const rows = sort().slice(0, limit).map(row => {
     const link = make("a", {href: `#${encodeURIComponent(study.ids[row])}`, textContent: study.ids[row]});
     const line = make("tr", {className: row === current ? "current" : ""}, make("th", {scope: "row"}, link), ...columns.map(column => {
-      const value = column.values[row], text = value === null ? "" : word(value);
-      return make("td", {className: typeof value === "number" ? "number" : "", title: text.length > 40 ? text : "", textContent: text.slice(0, 80)});
+      const value = column.values[row], text = value === null ? "" : brief(value);
+      const title = text.length > 40 || text !== word(value) ? word(value) : "";
+      return make("td", {className: typeof value === "number" ? "number" : "", title: value === null ? "" : title, textContent: text.slice(0, 80)});
     }));
     line.dataset.row = row;
     if (row === current) line.setAttribute("aria-current", "true");
@@ -125,7 +130,7 @@ function rates() {
   const by = study.columns.find(column => column.name === $("by").value);
   const groups = new Map(by ? levels(by).map(([level]) => [level, [0, 0, 0]]) : [["selection", [0, 0, 0]]]);
   for (const row of shown) {
-    const counts = groups.get(by ? word(by.values[row]) : "selection"), value = outcome.values[row];
+    const counts = groups.get(by ? by.values[row] : "selection"), value = outcome.values[row];
     counts[value === null ? 2 : 1]++;
     if (value === true) counts[0]++;
   }
@@ -133,7 +138,7 @@ function rates() {
   const rows = [...groups].filter(([, [, n, excluded]]) => n + excluded).map(([level, [k, n, excluded]]) => {
     const [low, high] = n ? wilson(k, n) : [];
     const cells = [`${k} of ${n}`, excluded, n ? percent(k / n) : "–", n ? `${percent(low)} to ${percent(high)}` : "–"];
-    return make("tr", {}, make("th", {scope: "row", textContent: level}), ...cells.map(text => make("td", {className: "number", textContent: text})));
+    return make("tr", {}, make("th", {scope: "row", textContent: word(level)}), ...cells.map(text => make("td", {className: "number", textContent: text})));
   });
   const head = [by ? by.name : "rollouts", outcome.name, "excluded", "%", "95% interval"].map(text => make("th", {scope: "col", textContent: text}));
   $("rate-table").replaceChildren(make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));

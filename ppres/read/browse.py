@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Shown at first where they vary, around the factors that do, with columns of the user's own; the others are there to choose.
 _BEFORE, _AFTER = ("model", "kind", "edit", "preserved"), ("refused", "objected", "faked", "suspected_test", "missing", "turns")
 _NEVER = ("id", "cell", "preserved01")
+_EXACT = 2**53  # up to which a browser tells whole numbers apart
 
 
 def browse(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: str = "Rollouts", store: StorePath = None) -> Path:
@@ -69,7 +70,7 @@ def _column(values: pd.Series[Any], told: list[Any], about: str) -> dict[str, An
     return {
         "name": name,
         "about": about,
-        "order": [str(level) for level in values.cat.categories] if levelled else [],
+        "order": [_value(level) for level in values.cat.categories] if levelled else [],
         "shown": (levelled and name not in FORM) or name in _BEFORE + _AFTER or not about,
         "rate": {type(value) for value in told} - {type(None)} == {bool} and name not in TYPES,
         "values": told,
@@ -87,4 +88,5 @@ def _value(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
         return None if math.isnan(value) else value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, bool | int | str) else visible(str(value))
+    exact = isinstance(value, bool | str | None) or (isinstance(value, int) and abs(value) <= _EXACT)
+    return value if exact else visible(str(value))

@@ -23,16 +23,23 @@ def template(name: str) -> str:
     return (_FOLDER / f"{name}.html").read_text(encoding="utf-8")
 
 
-def write_page(path: str | os.PathLike[str], name: str, title: str, body: str, data: Any) -> Path:
-    """Write a page with the script `name`.js over these data; its place. Raises `ValueError` for a place that holds a store.
+def write_page(path: str | os.PathLike[str], name: str, title: str, body: str, data: dict[str, Any]) -> Path:
+    """Write a page with the script `name`.js over these data; its place.
 
+    `data` has ids, the rollouts as numbers of pieces, and the pieces. Raises `ValueError` for a place that holds a store, and for a
+    text or a rollout that holds a secret of the environment, which another one may have stored.
     By its policy it runs that script by its hash, and loads nothing: what an agent said is text there, whatever it says.
     """
     place = output(path)
     redaction.refuse("the page's text", f"{title}\n{body}")
+    told = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    if redaction.redact(told) != told:
+        for id, rollout in zip(data["ids"], data["rollouts"], strict=True):
+            redaction.refuse(f"the rollout {id}", "\n".join(data["pieces"][place] for place in rollout))
+        redaction.refuse("the page's table", told)
     script = "\n".join((_FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in ("page", name))
     style = RULES + (_FOLDER / "page.css").read_text(encoding="utf-8")
-    packed = base64.b64encode(gzip.compress(json.dumps(data, separators=(",", ":"), allow_nan=False).encode(), mtime=0)).decode()
+    packed = base64.b64encode(gzip.compress(told.encode(), mtime=0)).decode()
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><title>{escape(title)}</title>'
     head += f'<!-- {CANARY} --><meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style>'

@@ -108,13 +108,28 @@ function save() {
   $("told").textContent = `${rows.length} of ${task.ids.length} codes saved as ${name}.`;
 }
 
+/** A key for each label, and no key for two: what it is or begins with, its number, or one that is left; none where all are taken. */
+function keysOf(labels) {
+  const keys = new Map([[DONT_KNOW, "u"]]), taken = new Set("ujkq"); // the page's own
+  const give = (label, key) => {
+    if (!key || keys.has(label) || taken.has(key)) return;
+    keys.set(label, key);
+    taken.add(key);
+  };
+  const first = label => [...label][0];
+  for (const label of labels) if (label === first(label)) give(label, label);
+  for (const label of labels) if (labels.every(other => other === label || first(other) !== first(label))) give(label, first(label));
+  labels.forEach((label, i) => i < 9 && give(label, String(i + 1)));
+  for (const label of labels) give(label, [..."1234567890abcdefghilmnoprstvwxyz"].find(key => !taken.has(key)));
+  return keys;
+}
+
 unpacked().then(data => {
   task = data;
-  const used = new Set(["u", "j", "k", "q"]); // the page's own
-  const labels = [...task.labels.map((label, i) => [label, used.has(label[0]) || task.labels.some(other => other !== label && other[0] === label[0])
-    ? String(i + 1) : label[0]]), [DONT_KNOW, "u"]];
-  for (const [label, key] of labels) {
-    const button = make("button", {type: "button", ariaPressed: "false", onclick: () => code(label)}, `${label} (${key})`);
+  const keys = keysOf(task.labels);
+  for (const label of [...task.labels, DONT_KNOW]) {
+    const key = keys.has(label) ? ` (${keys.get(label)})` : "";
+    const button = make("button", {type: "button", ariaPressed: "false", onclick: () => code(label)}, label + key);
     button.dataset.code = label;
     $("codes").append(button, " ");
   }
@@ -126,7 +141,7 @@ unpacked().then(data => {
   document.onvisibilitychange = () => { tick(); keep(); };
   document.onkeydown = event => {
     if (typing(event)) return;
-    const pressed = labels.find(([, key]) => key === event.key);
+    const pressed = [...keys].find(([, key]) => key === event.key);
     if (pressed) code(pressed[0]);
     else if (event.key === "q" && selected()) quote($("quote").value = selected());
     else if (["ArrowRight", "j"].includes(event.key)) show(at + 1);

@@ -70,8 +70,9 @@ def rating(
 
     frame = rows if isinstance(rows, pd.DataFrame) and "id" in rows else pd.DataFrame({"id": arguments.ids(rows, "rows")})
     of_kind(rubric)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed={brief(seed)} is no whole number from 0 up")
+    if UNCLEAR in rubric.labels:
+        raise ValueError(f"the rubric has a label {UNCLEAR!r}, which the page has beside all labels, and is missing: leave it out")
+    seed = arguments.seed(seed)
     if frame["id"].duplicated().any() or frame.empty:
         raise ValueError("rating takes a row per rollout, and at least one")
     by = [name for name in _STRATA if name in frame] if by is None else arguments.several(by, "by", arguments.COLUMNS)
@@ -110,8 +111,8 @@ def _drawn(frame: pd.DataFrame, by: list[str], n: int | None, seed: int) -> list
     """Ids by systematic sampling along the strata, shuffled: each has the same chance, whatever the order of the rows."""
     import numpy as np
 
-    if n is not None and not (isinstance(n, int) and 0 < n <= len(frame)):
-        raise ValueError(f"n={n!r}: a whole number from 1 to the {len(frame)} rollouts that there are, or None for all")
+    if n is not None and (not isinstance(told := arguments.number(n), int) or not 0 < told <= len(frame)):
+        raise ValueError(f"n={brief(n)}: a whole number from 1 to the {len(frame)} rollouts that there are, or None for all")
     rng = np.random.default_rng(seed)
     ids = sorted(map(str, frame.index))
     chance = dict(zip(ids, rng.permutation(len(ids)), strict=True))

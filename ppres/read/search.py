@@ -125,8 +125,8 @@ def _bounded(finder: re.Pattern[str]) -> Iterator[None]:
         yield
     except TimeoutError:
         raise ValueError(
-            f"{finder.pattern!r} takes more than {_LONGEST:.0f} seconds on a single text: it repeats what repeats, as (a+)+ does, "
-            "and every way to share the text out is tried. Say it with one repetition, as a+"
+            f"{finder.pattern!r} takes more than {_LONGEST:.0f} seconds on a single text: either it repeats what repeats, as (a+)+ "
+            "does, where a+ says the same, or it is tried from each sign of a very long word: let it begin with \\b"
         ) from None
     finally:
         _alarm(0)

@@ -9,6 +9,7 @@ from typing import Any, overload
 from ppres import codec
 from ppres.conversation import STOPS, calls_of, parts, said_in, shown, taken_over, visible
 from ppres.form import FORM, unusual
+from ppres.models import redaction
 from ppres.outputs import CANARY
 from ppres.read.decisive import decisive_turn
 from ppres.read.documents import documents_of
@@ -190,7 +191,8 @@ def _text(text: str) -> str:
 
 
 def _page(title: str, body: str) -> str:
-    """A page of its own, which may load nothing and run nothing."""
+    """A page of its own, which may load nothing and run nothing. Raises `ValueError` where a secret of the environment is in it."""
+    redaction.refuse(f"the page of {title}", body)
     policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
     head = f'<meta charset="utf-8">{policy}<meta name="viewport" content="width=device-width, initial-scale=1">'
     head += f"<title>ppres {escape(title)}</title><!-- {CANARY} -->{_PAGE}"

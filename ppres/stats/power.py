@@ -58,8 +58,7 @@ def power(
         raise ValueError(f"cells have a column {outcome!r}, which is that of the outcome: outcome= gives it another name")
     if cost is not None and (isinstance(cost, bool) or not isinstance(cost, numbers.Real) or not 0 <= cost < math.inf):
         raise ValueError(f"cost={brief(cost)} is what a rollout costs: a number from 0 up")
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ValueError(f"seed={brief(seed)} is no whole number from 0 up")
+    seed = arguments.seed(seed)
     if not 0 <= spread < float("inf"):
         raise ValueError(f"spread={spread!r} is the standard deviation of clusters: a number from 0 up")
     if spread and cluster is None:

@@ -94,3 +94,11 @@ def test_what_a_model_said_however_odd_is_read_back(tmp_path):
     assert all(call.parse_error for call in first.tool_calls[:3]) and first.tool_calls[1].arguments == {
         "as sent": "list_files({broken)"
     }
+
+
+def test_a_rollout_with_a_key_of_this_environment_is_no_sample(cell, tmp_path, monkeypatch):
+    key = "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1"
+    df = pp.run(cell, pp.FunctionModel("told", lambda *_: f"The key is {key}.", version="1"), n=1, progress=False)
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ValueError, match=f"the rollout {df.id[0]} holds a secret"):
+        pp.to_inspect(df, tmp_path / "logs")

@@ -72,6 +72,32 @@ def test_the_table_is_filtered_sorted_searched_and_counted(page, study):
 
 
 @needs_chromium
+def test_values_that_differ_are_groups_of_their_own(page, study, tmp_path):
+    df, path = study
+    columns = {
+        "limit": [61.231, 61.234, 61.231, 70.0],
+        "day": [1764288000.5, 1764291600.5, 1764374400.5, 1764374400.5],
+        "word": ["no value", None, "x", "no value"],
+        "big": [2**53, 2**53 + 1, 2**53 + 2, 2**53 + 2],
+        "mixed": [1, "1", True, "true"],
+        "level": pd.Categorical([0.1, 0.10001, 0.2, 0.2], [0.2, 0.10001, 0.1], ordered=True),
+    }
+    some = df[:4].assign(**columns)
+    page.open(pp.browse(some, tmp_path / "some.html", store=path.with_name("study.sqlite")))
+    for name, told in columns.items():
+        page.ask(f"{{ const by = document.getElementById('by'); by.value = '{name}'; by.onchange(); }}")
+        groups = [row[0] for row in page.ask(RATES)]
+        assert len(groups) == len({(type(value), value) for value in told}), name
+        if name == "word":
+            assert groups == ['"no value"', "x", "no value"]
+        if name == "level":
+            assert groups == ["0.2", "0.10001", "0.1"]
+    box = "[...document.querySelectorAll('#facets label')].find(l => l.textContent.startsWith(' 61.234')).click()"
+    page.ask(box)
+    assert page.ask(IDS) == [some.id.iloc[1]] and not page.errors
+
+
+@needs_chromium
 def test_a_deep_link_opens_its_transcript_and_the_keyboard_goes_on(page, study):
     df, path = study
     page.open(path, f"#{df.id[3]}")
@@ -172,8 +198,14 @@ def test_a_page_of_show_runs_nothing_either(page, tmp_path):
 
 
 @needs_chromium
-def test_the_page_fits_a_phone(page, study):
+def test_the_page_fits_a_phone(page, study, tmp_path):
     df, path = study
     page.open(path, f"#{df.id[0]}", width=375)
     assert page.ask("document.documentElement.scrollWidth - innerWidth") == 0
     assert page.ask("{ const at = document.getElementById('close').getBoundingClientRect().top; at >= 0 && at < innerHeight / 2 }")
+    wide = df.assign(**{"n" * 300: ["l" * 400, "x"] * (len(df) // 2)})
+    page.open(pp.browse(wide, tmp_path / "wide.html", store=path.with_name("study.sqlite")), width=375)
+    assert page.ask("document.documentElement.scrollWidth - innerWidth") == 0
+    rubric = pp.Rubric("wide", "w" * 600, ("l" * 400, "n" * 400))
+    page.open(pp.rating(wide, rubric, 1, show="n" * 300, path=tmp_path / "r.html", store=path.with_name("study.sqlite")), width=375)
+    assert page.ask("document.documentElement.scrollWidth - innerWidth") == 0

@@ -74,3 +74,24 @@ def test_nothing_of_ones_own_with_a_key_of_this_environment_is_written(df, tmp_p
         assert key not in str(told.value)
     assert not page.exists()
     pp.rating(mine, pp.REFUSAL, n=1, path=page)  # which does not show it
+
+
+def test_a_rollout_with_a_key_of_this_environment_is_not_given_away(cell, tmp_path, monkeypatch):
+    key = "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1"  # stored where nobody knew it for one
+    df = pp.run(cell, pp.FunctionModel("told", lambda *_: f"The key is {key}.", version="1"), n=2, progress=False)
+    clean = pp.run(cell, "sim/gemini-3-flash", n=1, progress=False)
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    (tmp_path / "out").mkdir()
+    for write in (
+        lambda: pp.browse(df, tmp_path / "out" / "a.html"),
+        lambda: pp.rating(df, pp.REFUSAL, n=2, path=tmp_path / "out" / "a.html"),
+        lambda: pp.show(df.id[0]).page(),
+        lambda: pp.show(clean.id[0], df.id[0]).page(),
+        lambda: pp.to_jsonl(df, tmp_path / "out" / "a.jsonl.gz"),
+        lambda: pp.to_parquet(df, tmp_path / "out" / "a.parquet"),
+    ):
+        with pytest.raises(ValueError, match=r"the (?:page of|rollout) .*holds a secret of the environment") as told:
+            write()
+        assert key not in str(told.value) and any(id in str(told.value) for id in df.id)
+    assert not [*(tmp_path / "out").iterdir()]
+    pp.browse(clean, tmp_path / "out" / "a.html")

@@ -3,6 +3,7 @@
 import json
 from html import escape
 
+import numpy as np
 import pandas as pd
 import pytest
 from browser import browser, needs_chromium
@@ -105,11 +106,24 @@ def test_what_cannot_be_rated_says_so(study):
         (df, 5, {"show": ["nothing"]}, "'nothing' is no column"),
         (df[:0], 5, {}, "at least one"),
         (pd.concat([df, df]), 5, {}, "a row per rollout"),
+        (df, True, {}, "n=True"),
+        (df, 5, {"seed": True}, "seed=True is no whole number from 0 up"),
     ):
         with pytest.raises(ValueError, match=why):
             pp.rating(rows, pp.REFUSAL, n, path=folder / "x.html", store=store, **more)
     with pytest.raises(ValueError, match="is no Rubric"):
         pp.rating(df, "refusal", 5, path=folder / "x.html", store=store)
+    with pytest.raises(ValueError, match="a label 'unclear'"):
+        pp.rating(df, pp.Rubric("refusal", "Does it?", ("yes", "unclear")), 5, path=folder / "x.html", store=store)
+
+
+def test_numbers_of_numpy_are_numbers(study):
+    df, store, folder = study
+    drawn = [
+        data_of(pp.rating(df, pp.REFUSAL, n, seed=seed, path=folder / "n.html", store=store))["ids"]
+        for n, seed in ((5, 2), (np.int64(5), np.int64(2)))
+    ]
+    assert drawn[0] == drawn[1]
 
 
 CSV = "id,rubric,coder,code,quote,seconds\r\n"
@@ -268,6 +282,31 @@ def test_the_pages_own_keys_are_no_labels(study, tmp_path):
     with browser(tmp_path / "browser") as page:
         page.open(pp.rating(df, rubric, 2, path=tmp_path / "rate.html", store=store))
         assert page.ask("$('codes').textContent").split(" (")[1:] == ["1) keep", "2) quit", "3) none", "n) unclear", "u) "]
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_no_two_labels_share_a_key_and_each_key_codes_its_own(study, tmp_path):
+    df, store, _ = study
+    scale = [*map(str, range(11))]
+    rubrics = {
+        "scale": (scale, [*scale[:10], "a"]),
+        "words": (["2 or more", "partly", "partial", "7", "kind", "\U0001f600 glad"], ["2", "1", "3", "7", "5", "\U0001f600"]),
+        "many": ([f"reason {i}" for i in range(40)], [*"1234567890abcdefghilmnoprstvwxyz", *[None] * 8]),
+    }
+    with browser(tmp_path / "browser") as page:
+        for name, (labels, keys) in rubrics.items():
+            page.open(pp.rating(df, pp.Rubric(name, "What is it?", labels), 2, path=tmp_path / "rate.html", store=store))
+            told = page.ask("[...document.querySelectorAll('#codes button')].map(b => b.textContent)")
+            assert told[-1] == "unclear (u)"
+            assert told[:-1] == [f"{label} ({key})" if key else label for label, key in zip(labels, keys, strict=True)]
+            page.ask("{ $('coder').value = 'anna'; $('coder').onchange(); $('transcript').focus(); }")
+            for label, key in zip(labels, keys, strict=True):
+                if key and key.isascii():
+                    page.ask("show(0)")
+                    page.press(key)
+                    assert page.ask("codeOf(0).code") == label
+            assert not page.errors
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_a_pattern_without_end_is_told(pattern, tmp_path, monkeypatch):
     said(tmp_path / "a.sqlite", (message("a" * 200 + "!", {}), Call()))
     monkeypatch.setattr(searching, "_LONGEST", 0.2)
     before = signal.getsignal(signal.SIGVTALRM)
-    with pytest.raises(ValueError, match="on a single text: it repeats what repeats"):
+    with pytest.raises(ValueError, match="on a single text: either it repeats what repeats"):
         pp.search(pattern, store=tmp_path / "a.sqlite")
     assert signal.getsignal(signal.SIGVTALRM) == before and signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
     with ThreadPoolExecutor(1) as pool:  # where no alarm can be set
