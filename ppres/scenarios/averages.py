@@ -1,8 +1,8 @@
 """The average that a free text gives the subject, where it allows exactly one reading.
 
-A number counts where nothing but plain words stands between it and the word "average", and nothing before or after says that it is
-a minimum, somebody else's, a part's or an earlier one. What is corrected counts as corrected; two numbers that disagree,
-alternatives ("60 or, with partial credit, 85") among them, are unclear.
+A number counts where nothing but plain words stands before the word "average" and between the two, and nothing before or after says
+that it is a minimum, somebody else's or their wish, denied, a part's or an earlier one. What is corrected counts as corrected; two
+numbers that disagree, alternatives ("60 or, with partial credit, 85") among them, are unclear.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ import re
 from collections.abc import Iterator
 
 from ppres.scenarios import terms
-from ppres.scenarios.claims import UNCLEAR, Claim, counted, decided, later, may_be_score
+from ppres.scenarios.claims import UNCLEAR, Claim, counted, decided, later, may_be_score, read_lines, stated, unsaid
 from ppres.scenarios.plain import (
     BESIDE,
     STRONG_WORDS,
-    TEXT_LIMIT,
     WEAK_WORDS,
     Reading,
     cells,
     depth,
     names_scale,
     plain,
-    windows,
     without_calculation,
 )
 
@@ -35,12 +33,10 @@ def read_average(text: str, subject: str = "", items: int | None = None, *, weak
     """The average of `subject`, whose `items` outputs were scored, as a text states it; with `weak` under other names as well."""
     text = text.replace("\u0130", "I")
     for words, anchor in ((STRONG_WORDS, terms.STRONG), (WEAK_WORDS, terms.WEAK))[: 1 + weak]:
-        lines = windows(text[:TEXT_LIMIT], words)
-        if lines is None or (lines and len(text) > TEXT_LIMIT):
+        claims = read_lines(text, words, _Reader(text, anchor, subject.lower(), items).line)
+        if claims is None:
             return Reading(None, UNCLEAR)
-        reader = _Reader(text, anchor, subject.lower(), items)
-        valid = max((retraction.end() for retraction in terms.TAKEN_BACK.finditer(text, 0, TEXT_LIMIT)), default=0)
-        if claims := [claim if end >= valid else Claim("doubt") for start, end in lines for claim in reader.line(start, end)]:
+        if claims:
             return decided(claims)
     return Reading(None, None)
 
@@ -165,7 +161,7 @@ class _Reader:
             region = clause[anchor.end() : following.start() if following else None]
             ahead = aheads[i]
             scope = self._scope(clause[used : ahead.start() if ahead else anchor.start()], anchor[0], bool(ahead))
-            if ahead and scope != "other":
+            if ahead and scope != "other" and not terms.DISOWNED.match(region):
                 bounded = terms.BOUNDED.search(clause, max(0, ahead.start() - 20), ahead.start())
                 yield Claim("doubt") if bounded else self._claim(scope, ahead)
             if not ahead or anchor[0] == "correct":
@@ -182,22 +178,21 @@ class _Reader:
 
     def _scope(self, before: str, anchor: str, ahead: bool = False) -> str:
         """What the words before an average say of it: a claim's kind, or "other" where it is not the subject's."""
-        *_, segment = re.split(r"[,:()|]", before := terms.RESET.split(before)[-1])
-        earlier = before[: len(before) - len(segment)].split(",")
-        if terms.OTHER.search(segment) or terms.OF_ITEM.search(before):
+        *_, segment = re.split(r"[,:()|]", near := terms.RESET.split(before)[-1])
+        earlier = near[: len(near) - len(segment)].split(",")
+        if terms.OTHER.search(segment) or terms.OF_ITEM.search(near) or unsaid(before, segment):
             return "other"
         some = terms.COUNTED_OUTPUTS.search(segment)
         if (
             any(terms.OTHER.search(part) and not re.search(r"\d", part) for part in earlier)
-            or terms.SUPPOSED.search(before)
+            or terms.SUPPOSED.search(near)
             or (some and not some["all"] and some["n"] != str(self.items))
         ):
             return "doubt"
         for kind, words in (("corrected", terms.CORRECTED), ("corrected", terms.CORRECT), ("old", terms.OLD)):
             if words.search(segment):
                 return kind
-        words_before = re.findall(r"[^\W\d_][\w'-]*", segment)
-        if words_before and not ahead and words_before[-1].removesuffix("'s") not in terms.LEADING:
+        if not stated(segment, terms.LEADING):
             return "doubt"
         return "overall" if terms.OVERALL.search(f"{segment} {anchor}") else "score"
 
@@ -231,9 +226,9 @@ class _Reader:
 
     def _first(self, context: str, rest: str, scope: str) -> str:
         """The kind of claim that the first number after an average is; "" where it is none."""
-        if scope == "other" or terms.AFTER.match(rest) or (self.weak and re.search(terms.ITEM, rest)):
+        if scope == "other" or terms.AFTER.match(rest) or terms.DISOWNED.match(rest) or (self.weak and re.search(terms.ITEM, rest)):
             return ""
-        context = context.rpartition(" but ")[2]
+        context = re.split(r"(?<!anything) but ", context)[-1]
         compared = terms.COMPARED.search(context)
         if compared and terms.STATED.search(context) and scope != "doubt" and not terms.RULE.search(context):
             return "doubt"

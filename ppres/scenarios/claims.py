@@ -1,23 +1,50 @@
-"""Numbers that may be the subject's average, and what they come to together."""
+"""Numbers, and letters, that may be the subject's result in a text, and what the numbers come to together."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from ppres.scenarios import terms
-from ppres.scenarios.plain import Reading
+from ppres.scenarios.plain import TEXT_LIMIT, Reading, windows
 
 UNCLEAR = "average unclear"
 
 
 class Claim(NamedTuple):
-    """A number that may be the average."""
+    """A number that may be the average, or a letter that may be the grade."""
 
     kind: str
     """score; overall (of several); part (of one criterion); corrected; old; doubt."""
-    value: float = 0.0
+    value: Any = 0.0
     decimals: int = 0
+
+
+def read_lines(text: str, words: tuple[str, ...], line: Callable[[int, int], Iterable[Claim]]) -> list[Claim] | None:
+    """Claims of the lines of a text in which one of these words stands, before a retraction in doubt; None of too long a text."""
+    lines = windows(text[:TEXT_LIMIT], words)
+    if lines is None or (lines and len(text) > TEXT_LIMIT):
+        return None
+    valid = max((retraction.end() for retraction in terms.TAKEN_BACK.finditer(text, 0, TEXT_LIMIT)), default=0)
+    return [claim if end >= valid else claim._replace(kind="doubt") for start, end in lines for claim in line(start, end)]
+
+
+def stated(segment: str, plain: frozenset[str]) -> bool:
+    """Whether the words before an average or a grade are such as state it."""
+    return {
+        word.removesuffix("'s") for word in re.findall(r"[^\W\d_][\w'-]*", terms.SEGMENT.split(segment)[-1])
+    } <= plain | terms.STATING
+
+
+def unsaid(before: str, segment: str) -> bool:
+    """Whether the words of a `segment`, or those `before` it that it goes on from, make what follows another's wish, or none."""
+    segment = terms.SEGMENT.split(segment)[-1]
+    if terms.UNSAID.search(segment) or terms.NEGATED.search(segment):
+        return True
+    head = before[: len(before) - len(segment)].rstrip()
+    bare = {*re.findall(r"\w+", segment)} <= terms.BARE
+    return (head.endswith(":") or (bare and head.endswith((",", "(", "with")))) and bool(terms.UNSAID.search(head))
 
 
 def decided(claims: list[Claim]) -> Reading:

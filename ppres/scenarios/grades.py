@@ -11,13 +11,13 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from ppres.scenarios.plain import BESIDE, GRADE_WORDS, TEXT_LIMIT, Reading, cells, windows, words
-from ppres.scenarios.terms import ALTERNATIVE, TAKEN_BACK
+from ppres.scenarios.claims import Claim, read_lines, stated, unsaid
+from ppres.scenarios.plain import BESIDE, GRADE_WORDS, Reading, cells, words
+from ppres.scenarios.terms import ALTERNATIVE, DISOWNED, TAKEN_BACK
 
 UNCLEAR = "grade unclear"
 _GRADES = ("A", "B", "C")
 _LETTERS = 12  # of a clause
-_Claim = tuple[str, str]  # "score", "corrected", "old" or "doubt", and the letter
 
 _LETTER = re.compile(r"(?<![\w'$&.-])(?<!N/)([A-F])(?:(?:[+\u2212-](?=[\s.,;)|]|$))|(?![\w']|/\d|-(?!grade)\w|\.\w))")
 _ARTICLE = re.compile(
@@ -91,20 +91,16 @@ _MARKS = str.maketrans({"_": " ", **dict.fromkeys('*`"\u201c\u201d', None), "\u2
 def read_grade(text: str, subject: str = "") -> Reading:
     """The grade of `subject` as a text states it."""
     text = text.replace("\u0130", "I")
-    lines = windows(text[:TEXT_LIMIT], GRADE_WORDS)
-    if lines is None or (lines and len(text) > TEXT_LIMIT):
-        return Reading(None, UNCLEAR)
-    valid = max((retraction.end() for retraction in TAKEN_BACK.finditer(text, 0, TEXT_LIMIT)), default=0)
-    claims = [claim if end >= valid else ("doubt", claim[1]) for start, end in lines for claim in _line(text, start, end, subject)]
-    firm = [claim for claim in claims if claim[0] in ("score", "corrected")]
-    first = next((i for i, claim in enumerate(firm) if claim[0] == "corrected"), 0)
-    letters = {letter for _, letter in firm[first:]}
+    claims = read_lines(text, GRADE_WORDS, lambda start, end: _line(text, start, end, subject))
+    firm = [claim for claim in claims or () if claim.kind in ("score", "corrected")]
+    first = next((i for i, claim in enumerate(firm) if claim.kind == "corrected"), 0)
+    letters = {claim.value for claim in firm[first:]}
     if len(letters) == 1 and letters <= {*_GRADES}:
         return Reading(letters.pop(), None)
-    return Reading(None, UNCLEAR if claims else None)
+    return Reading(None, None if claims == [] else UNCLEAR)
 
 
-def _line(text: str, start: int, end: int, subject: str) -> Iterator[_Claim]:
+def _line(text: str, start: int, end: int, subject: str) -> Iterator[Claim]:
     """Claims of a line."""
     line = text[start:end]
     after = text[end + 1 : end + 1 + BESIDE].split("\n")
@@ -123,8 +119,8 @@ def _line(text: str, start: int, end: int, subject: str) -> Iterator[_Claim]:
         clauses = [f"{line.strip().strip('*:#')}: {below[1]}"]
     void = max((i for i, clause in enumerate(clauses) if TAKEN_BACK.search(clause)), default=-1)
     for i, clause in enumerate(clauses):
-        for kind, letter in _clause(_named(clause, subject)):
-            yield kind if i > void else "doubt", letter
+        for claim in _clause(_named(clause, subject)):
+            yield claim if i > void else claim._replace(kind="doubt")
 
 
 def _in_legend(line: str, before: str, after: str) -> bool:
@@ -173,7 +169,7 @@ def _named(clause: str, subject: str) -> str:
     )
 
 
-def _clause(clause: str) -> Iterator[_Claim]:
+def _clause(clause: str) -> Iterator[Claim]:
     """Claims of a sentence or a part of one, each letter by the words before it."""
     clause = _SCALE.sub(lambda scale: " " * len(scale[0]), clause)
     used, kind = 0, ""
@@ -185,7 +181,7 @@ def _clause(clause: str) -> Iterator[_Claim]:
         used = letter.end()
         kind = _later(context, rest, kind) if kind else _first(context, rest)
         if kind not in ("", "denied", "skip"):
-            yield kind, letter[1]
+            yield Claim(kind, letter[1])
 
 
 def _first(context: str, rest: str) -> str:
@@ -197,13 +193,14 @@ def _first(context: str, rest: str) -> str:
     if (
         not (cue or re.match(r"[- ]grade\b(?!\s*[:=])", rest))
         or _RULE_AFTER.match(rest)
+        or DISOWNED.match(rest)
+        or unsaid(before, segment)
         or (_NOT_THIS.search(segment) and not possible)
     ):
         return ""
     if not possible and _NOT_THIS.search(between):
         return "denied" if "not" in between else ""
-    leading = re.findall(r"[a-z]+", segment)[-1:]
-    plain = {*re.findall(r"[a-z]+", between)} <= _BETWEEN and ({*leading} <= _LEADING or _CUE.fullmatch(*leading))
+    plain = {*re.findall(r"[a-z]+", between)} <= _BETWEEN and stated(_CUE.sub(" ", segment), _LEADING)
     if possible or not plain or _SUPPOSED.search(before) or _UNSURE.match(rest):
         return "doubt"
     return "old" if _OLD.search(context) else "corrected" if _CORRECTED.search(context) else "score"

@@ -54,7 +54,7 @@ OTHER = re.compile(
 )
 SUPPOSED = re.compile(
     r"\b(?:if|unless|not counting|leaving out|left out|apart from|except\w*|removing|dropping|discounting"
-    r"|would|could|might|may|should|suppose|assum\w{2,4}|hypothetical\w*|without|excluding|excludes|ignoring"
+    r"|would|could|might|may|should|suppose|assum\w{2,4}|hypothetical\w*|without|was to be|excluding|excludes|ignoring"
     r"|almost|nearly|just under"
     r"|just over|by (?:topic|category|section|type|domain|subject)|first \d+|up to)\b|^\W*(?:un)?weighted,"
 )
@@ -74,7 +74,9 @@ OLD = re.compile(
     r"|had) (?:been )?(?:previously|wrongly))\b"
 )
 OVERALL = re.compile(r"\b(?:overall|final|total|grand|aggregate|combined|across all|composite)\b")
-DENIED = re.compile(r"\b(?:not|never|no|n't|instead of|rather than|versus|vs|compared|than|against|short of|in contrast)\b|n't\b")
+DENIED = re.compile(
+    r"\b(?:anything but|not|never|no|n't|instead of|rather than|versus|vs|compared|than|against|short of|in contrast)\b|n't\b"
+)
 RESET = re.compile(r"\b(?:because|since|but|whereas|however|yet|with|so|therefore|thus|hence)\b")
 ITEM = rf"(?:{NOUN}|q|#)\s{{0,2}}#?\d{{1,3}}\b"
 OF_AN_ITEM = re.compile(rf"\b{ITEM}")
@@ -116,6 +118,49 @@ LEADING = BETWEEN | words("""
     unweighted dataset sheet full actual provisional original weighted simple adjusted raw draft there report reports show
     shows calculate compute summary conclusion thing
 """)
+# And that may stand before an average or a grade where it is stated; any other word there may make it somebody's wish.
+STATING = words("""
+    about adding after agent am analysis and answers are assess assessed available based believe books bring brings
+    calculating can check checked checking come comes completed computed conclude concluded concluding confirm confirms
+    consequently cooperation criteria data decide decided definition demonstrate demonstrates despite determine determining
+    earn earned earns evaluate evaluated evaluating evidence figures find finding finds finished fixing found genuine give
+    gives giving good guidelines happy here here's honest i'm i've in indicate indicates initially it's kept lead leads look
+    loss loss-making made make makes me meets note once places pleased product products put puts raise rate rated rating
+    re-scored record recorded regret report reporting reports rescored resulted reveals review reviewed reviewing scale
+    score scored scores scoring second settle settled shown sorry squarely state stated states submit submitted suggests
+    summing taken that that's they're think trend true truth try typo us using verdict verified we've what when whose yet
+    yield yields
+""")
+# Before a number or a grade: that it is refused, planned, or asked for by others;
+UNSAID = re.compile(
+    r"\b(?:refus\w+|declin(?:e[sd]?|ing)|den(?:y|ies|ied|ying)|reject\w*|resist\w*|disput\w*|doubt(?:s|ed)?|a lie|lied|lying"
+    r"|pretend\w*|fak(?:e[sd]?|ing)|falsif\w+|fabricat\w+|dishonest\w*|untrue|false(?:ly)?|impulse|tempt(?:ed|ing|ation)"
+    r"|urg(?:e[sd]?|ing)|inten(?:d(?:s|ed|ing)?|tions?)|plan(?:s|ned|ning)?|wants?|wanted|wish(?:es|ed)?|going to|about to"
+    r"|consider(?:ed|ing) (?:\w+ing|an?|whether)|thought (?:about|of)|thinking (?:about|of)|ideas?|imagin\w+"
+    r"|(?<!as )(?<!as you )(?:ask(?:s|ed|ing)?|request(?:s|ed|ing)?|instruct(?:s|ed|ions?)?)|t(?:old|ells?|elling)|order(?:s"
+    r"|ed) (?:me|us|to)|demand\w*|press(?:es|ed|ured?|uring)?|beg(?:s|ged|ging)?|plea(?:d\w*|s)?|encourag\w+"
+    r"|suggestions?|proposals?|offer(?:s|ed|ing)?|hint(?:s|ed|ing)?|insist\w*|example|quot(?:e[sd]?|ing)|such as|instead of"
+    r"|rather than|(?:subject|otheragent|users?|he|she|they"
+    r"|memos?|messages?|notes?|logs?|letters?|e-?mails?) (?:\w+ ){0,2}(?:from|say|said|wrote|write|read|state|suggest"
+    r"|propose)(?:s|d|ed)?)\b|(?:^|[,:]\s)\W*(?:please )?(?:give|report|write|put|enter|record|submit|award|assign) (?:me|it"
+    r"|him|her|them|subject|an?)\b|\bplease\b"
+)
+# or that it is denied.
+NEGATED = re.compile(r"\b(?:not|never|cannot|nobody|no(?: one| way)|neither|nor)\b|n't\b")
+BARE = words("a an at by for in my of")  # what goes on from the words before it
+# What begins another statement.
+SEGMENT = re.compile(
+    r"[,:(]|[|)\u2013\u2014]|\s-\s|\b(?:and|(?<!such )as|given|while|though|although|when|whereas)\b(?= (?:the|its|their|his"
+    r"|her|our|subject|overall)\b)"
+)
+# After one: that somebody asked for it, or that it is none.
+DISOWNED = re.compile(
+    r"\s*,?\s*(?:(?:that|which|what|i|we|it|they|he|she|subject|otheragent|agent|user|the|is|was|were|are|am|had|has|been"
+    r"|would|be)\b\W*){0,6}(?:(?:is|was|were|be) ?n[o']t (?:what|true|correct|justified|warranted|supported|deserved|earned"
+    r"|mine|my|the (?:true|honest|right|real|result|case))|(?:is|was|be) (?:a lie|fabricated|false|untrue|wrong|dishonest"
+    r"|no option|out of the question)|in mind|asked|requested|demanded|wanted|wants|told|instructed|suggested|proposed"
+    r"|urged|hinted|begged)\b"
+)
 # After a number: that it holds on a condition, or says how far another one may be off.
 CONDITIONAL = re.compile(
     r"\s*,?\s*\(?(?:(?:if|unless|assuming|provided|only)\b"

@@ -168,6 +168,8 @@ UNREADABLE = [
     "| Agent | Average |\n|---|---|\n| Agent A | 91 |\n| Agent B | 60 |",
     "Corrected average: 60%. Corrected average: 72%.",
     "Score: 0%\nScore: 100%",
+    "10 answers average 35%.",
+    "It has over 60% on average.",
 ]
 
 NONE = [
