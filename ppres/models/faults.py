@@ -49,7 +49,8 @@ class Fault(Exception):
     def __init__(self, text: str, means: str = "passing", status: int | None = None, pause: float | None = None):
         super().__init__(redact(text))  # whatever a provider put a key into
         self.means = means
-        """A name of `TABLE`; "forbidden"; "passing" where another try may help, a few where it is "unreadable"; else "rejected"."""
+        """A name of `TABLE`; "forbidden"; "passing" where another try may help, a few where it is "unreadable" or in "another
+        form" than the model's other replies; else "rejected"."""
         self.status = status
         self.pause = pause
         """Seconds that the provider asks to wait."""
@@ -73,8 +74,9 @@ def of(error: Exception, seen: Exchange) -> Exception:
     codes, words = told(payload)
     page = "" if words or (good and seen.body.lstrip().startswith((b"{", b"["))) else _page(seen.body)
     text = line(words or page) or ("it is empty" if good and not seen.body.strip() else plain(error))
-    if good and not isinstance(payload, dict | list):  # nor is what litellm makes of it, which has read words of the model's
-        return Fault(f"a reply that cannot be read: {text}", "unreadable", seen.status)
+    if good and not words and (fields := formats.elsewhere(payload)):
+        why = f"a reply in another protocol than OpenAI's (its fields: {fields}): check api_base, and what stands before the server"
+        return Fault(why, "another form", seen.status)
     if not words and not good:
         words = page or str(error)
     status = _status(error, seen, payload)
@@ -83,7 +85,8 @@ def of(error: Exception, seen: Exchange) -> Exception:
     codes |= {code(kind) for kind in kinds & {"ContextWindowExceededError", "ContentPolicyViolationError"}}
     pause = _pause(seen.headers or _headers(error), f"{words} {payload if isinstance(payload, dict) else ''}"[:_LOOKED_AT])
     means = meaning(status, codes, words, pause)
-    if good and means in ("passing", "rejected") and not _named(payload):
+    bare = not isinstance(payload, dict | list)  # litellm reads errors out of words of the model's
+    if good and (bare or (means in ("passing", "rejected") and not _named(payload))):
         return Fault(f"a reply that cannot be read: {text}", "unreadable", status, pause)
     return Fault(text if seen.status is None else f"status {seen.status}: {text}", means, status, pause)
 

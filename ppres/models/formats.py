@@ -2,7 +2,7 @@
 
 litellm reads replies, but none in which a field is missing, empty or of another type than it expects. One that says something is a
 reply, whatever else it lacks. The formats are those of OpenAI, of Gemini (on Vertex as well), of Anthropic (Claude on Vertex,
-Bedrock and Azure as well) and of Bedrock's Converse.
+Bedrock and Azure as well), of Bedrock's Converse, and of Ollama and Cohere.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Received(NamedTuple):
 
 def received(payload: Any) -> Received | None:
     """What a reply holds of its model; None where it is in none of the formats."""
-    choice, candidate = first(payload, "choices"), first(payload, "candidates")
-    if isinstance(message := choice.get("message"), dict):
-        return Received(message, message, choice.get("finish_reason"))
+    choice, candidate = _choice(payload), first(payload, "candidates")
+    if message := _message(choice):
+        return Received(message, message, choice.get("finish_reason", choice.get("done_reason")))
     if candidate:
         content = candidate.get("content")
         return _of_parts(content.get("parts") if isinstance(content, dict) else content, content, candidate.get("finishReason"))
@@ -39,6 +39,36 @@ def received(payload: Any) -> Received | None:
     if isinstance(payload, dict) and "content" in payload and ("stop_reason" in payload or payload.get("role") == "assistant"):
         return _of_parts(payload["content"], payload["content"], payload.get("stop_reason"))
     return None
+
+
+def _choice(payload: Any) -> dict[str, Any]:
+    """The first of a reply's choices that says something (gateways put an empty one before it), or the reply itself."""
+    choices = payload.get("choices") if isinstance(payload, dict) else None
+    says = (told for told in choices if any(_message(told).get(name) for name in _SAYING)) if isinstance(choices, list) else ()
+    whole = payload if inner(payload, "message").keys() & {"content", "tool_calls"} else {}
+    return next(iter(says), first(payload, "choices") or whole)
+
+
+_SAYING = ("content", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning")
+
+
+def _message(choice: Any) -> Message:
+    """What a choice holds of the model, also as a piece of a stream or as a bare text; empty where there is nothing."""
+    if isinstance(choice, dict) and isinstance(choice.get("text"), str) and not choice.get("message"):
+        return {"content": choice["text"]}
+    return inner(choice, "message") or inner(choice, "delta")
+
+
+def elsewhere(payload: Any) -> str | None:
+    """The fields of a reply by which its server speaks another protocol, as every other reply of it will; None where none does."""
+    told = payload[0] if isinstance(payload, list) and payload else payload
+    if not isinstance(told, dict) or told.get("choices") or not any(told.get(name) for name in _ELSEWHERE):
+        return None
+    return ", ".join(map(str, told))[:200]
+
+
+# Where the Responses of OpenAI, Ollama's generate, Hugging Face's servers, Cohere's first form, and others put what a model said.
+_ELSEWHERE = ("output", "outputs", "response", "generated_text", "generations", "completion", "text", "results", "predictions")
 
 
 def _of_parts(parts: Any, came: Any, finish: Any) -> Received:

@@ -237,9 +237,10 @@ def _call(call: Any) -> dict[str, Any]:
     """A tool call in the format, whatever was sent in its place."""
     if not isinstance(call, dict):
         return {"type": "function", "function": {"name": "", "arguments": _raw(call)}}
-    function = call.get("function")
-    if not isinstance(function, dict):
-        function = {"name": "", "arguments": _raw(function)}
+    flat = {name: call[name] for name in ("name", "arguments", "input") if name in call} if "name" in call else None
+    places = (call.get("function"), call.get("custom"), flat, {"name": "", "arguments": _raw(call.get("function"))})
+    function = next(told for told in places if isinstance(told, dict))
+    function = {"arguments": function["input"]} | function if "input" in function else function  # of a custom tool's call
     kept = {name: _raw(function[name]) if function.get(name) is not None else "" for name in ("name", "arguments")}
     told = {name: value for name, value in call.items() if name in _OF_A_CALL} | {"function": function | kept}
     told |= {"type": "function"} if "type" in call else {}

@@ -92,7 +92,9 @@ def _wait(fault: Fault, tries: int) -> float:
 def _final(fault: Fault, name: str, gate: Gate) -> ProviderError | ModelError | None:
     """What ends the conversation or the model after this fault; None where another try may help."""
     match fault.means:
-        case "passing" | "unreadable":
+        case "forbidden" | "another form" if name not in gate.answered:  # else it is about this conversation, whatever it is
+            return ModelError(f"{name}: {fault}")
+        case "passing" | "unreadable" | "another form":
             return None
         case "token_limit" | "content_filter":
             return ProviderError(str(fault), fault.means)
@@ -100,8 +102,6 @@ def _final(fault: Fault, name: str, gate: Gate) -> ProviderError | ModelError | 
             text = "the account is out of credit or at a spending limit: add credit and run again, nothing that was stored is lost"
             return ModelError(f"{name}: {text}. The provider said: {fault}")
         case "model":
-            return ModelError(f"{name}: {fault}")
-        case "forbidden" if name not in gate.answered:  # else it is about this conversation, whatever it is
             return ModelError(f"{name}: {fault}")
     return ProviderError(str(fault))
 
@@ -111,7 +111,7 @@ def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, a
     pause = fault.pause or 0.0
     asked = f", and asks to wait {pause / 60:.0f} minutes" if pause > SILENCE else ""
     text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {fault}{asked}"
-    if answered >= EMPTY_TRIES or (tries >= EMPTY_TRIES and fault.means == "unreadable"):
+    if answered >= EMPTY_TRIES or (tries >= EMPTY_TRIES and fault.means in ("unreadable", "another form")):
         return ProviderError(text)
     if time.monotonic() + (pause or FIRST_WAIT) <= started + DEADLINE:
         return None

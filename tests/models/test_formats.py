@@ -1,4 +1,5 @@
-"""Replies in the formats of Gemini, Anthropic and Bedrock that lack what litellm expects, from public reports of such replies."""
+"""Replies in the formats of Gemini, Anthropic and Bedrock that lack what litellm expects, from public reports of such replies; and
+those of servers that speak another protocol than they are asked in."""
 
 import copy
 import json
@@ -7,7 +8,7 @@ import re
 import warnings
 
 import pytest
-from providers import Telling, run
+from providers import Telling, at, run, usual
 
 import ppres as pp
 from ppres.models import client, formats, replies, transport, wire
@@ -219,3 +220,57 @@ def test_usage_is_kept_where_it_was_not_read_by_litellm(cell):
 @pytest.mark.parametrize("payload", [None, 5, [], "x", {}, {"content": "x"}, {"choices": [5]}, {"candidates": {}}, {"output": []}])
 def test_what_is_no_reply_holds_nothing(payload):
     assert formats.received(payload) is None
+
+
+# -- servers that speak another protocol than they are asked in -----------------------------------------------------------
+
+
+DONE = {"role": "assistant", "content": "Done."}
+TOOK = {"prompt_tokens": 7, "completion_tokens": 2}
+OTHERS = {
+    "ollama": {"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": DONE, "done_reason": "stop", "done": True},
+    "cohere": {"id": "c", "message": DONE | {"content": [{"type": "text", "text": "Done."}]}, "finish_reason": "COMPLETE"},
+    "text": {"choices": [{"index": 0, "text": "Done.", "finish_reason": "stop"}], "usage": TOOK},
+    "delta": {"choices": [{"index": 0, "delta": DONE, "finish_reason": "stop"}], "usage": TOOK},
+    "second": {"choices": [{"message": DONE | {"content": None}, "finish_reason": "stop"}, {"message": DONE}], "usage": TOOK},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_a_model_said_is_read_wherever_a_server_puts_it(name, cell):
+    with Telling(lambda _: (200, OTHERS[name])) as server:
+        frame = run(cell, at(server), 1)
+        assert len(server.requests) == 1
+    assert frame.stop_reason.tolist() == ["no_tool_call"]
+    assert pp.transcript(frame.id[0])["messages"][2]["content"] == "Done."
+    assert "usage" not in OTHERS[name] or frame.prompt_tokens[0] == 7
+
+
+FOREIGN = {
+    "model, response, done": {"model": "m", "response": "Done.", "done": True},
+    "id, object, output": {"id": "r", "object": "response", "output": [{"type": "message", "content": [{"text": "x"}]}]},
+    "generated_text": [{"generated_text": "Done."}],
+}
+
+
+@pytest.mark.parametrize(("fields", "reply"), FOREIGN.items())
+def test_a_server_of_another_protocol_is_asked_once_and_that_is_said(fields, reply, cell):
+    """Each further call would be paid for, and answered in the same way."""
+    with Telling(lambda _: (200, reply)) as server:
+        with pytest.raises(pp.ModelError, match=rf"its fields: {fields}\): check api_base"):
+            run(cell, at(server), 1)
+        assert len(server.requests) == 1
+
+
+def test_a_reply_of_another_protocol_among_others_is_asked_for_again(cell):
+    replies = iter([None, FOREIGN["generated_text"]])
+    with Telling(lambda body: (200, next(replies, None) or usual(body)[1])) as server:
+        assert run(cell, at(server), 1).stop_reason.tolist() == ["ended"]
+        assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "payload", [None, 5, [], {}, {"choices": []}, {"detail": "busy"}, {"id": "x", "usage": {}}, {"output": []}]
+)
+def test_a_reply_of_nothing_speaks_no_other_protocol(payload):
+    assert formats.elsewhere(payload) is None

@@ -257,6 +257,23 @@ def test_a_call_in_openais_first_form_is_one_tool_call(old, finish, cell):
     assert sent[-1]["tool_call_id"] == sent[-2]["tool_calls"][0]["id"]
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"id": "a", "type": "custom", "custom": {"name": "list_files", "input": "{}"}},
+        {"id": "a", "type": "function", "name": "list_files", "arguments": "{}"},
+        {"id": "a", "type": "function", "function": None, "name": "list_files", "input": {}},
+    ],
+)
+def test_a_call_of_another_kind_is_read_by_its_name(call, cell):
+    """OpenAI's custom tools, and servers that put the name beside the id."""
+    with first({"tool_calls": [call]}) as server:
+        frame = run(cell, at(server), 1)
+    told = pp.transcript(frame.id[0])["messages"][2]
+    assert [call["function"] for call in told["tool_calls"]] == [{"arguments": "{}", "name": "list_files"}]
+    assert told["received"]["tool_calls"] == [call] and frame.tool_errors[0] == 0
+
+
 @pytest.mark.parametrize("old", [{}, {"name": None, "arguments": None}, {"name": "", "arguments": ""}, "", []], ids=str)
 def test_an_empty_function_call_is_none(old, cell):
     with first({"content": "I will not.", "function_call": old}) as server:
