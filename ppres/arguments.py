@@ -128,6 +128,8 @@ def place(path: Any, name: str = "path") -> Path:
     """Where a file or folder is, or shall be; "~" is the home folder."""
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"{name}={brief(path)} is no path: it is a text or a pathlib.Path")
+    if isinstance(path, str) and not path.strip():  # as of a variable that is not set; it would be the working folder
+        raise ValueError(f"{name}={path!r} is no path: it is empty")
     try:
         told = Path(path).expanduser()
         os.fsencode(told)

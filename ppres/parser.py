@@ -27,6 +27,13 @@ class _Command(argparse.ArgumentParser):
         return self.parse_known_intermixed_args(args, namespace)
 
 
+def _path(text: str) -> Path:
+    """A path; what is empty, as a variable that is not set, is none, and would be the working folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no path")
+    return Path(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """Of `ppres`; what it parses has the command's name in `command`."""
     made = argparse.ArgumentParser(prog="ppres", description="Peer-preservation in LLM agents.")
@@ -49,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     show = command("show", "print a transcript, or two")
     show.add_argument("id", help="a rollout's id, or the start of it")
     show.add_argument("other", nargs="?", help="another one, to stand beside it")
-    show.add_argument("--html", type=Path, help="write it to this file as a page instead")
+    show.add_argument("--html", type=_path, help="write it to this file as a page instead")
     show.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     looked = command("search", "where a regular expression occurs in what is stored")
     looked.add_argument("pattern", help='such as "decline|refuse"; capitals do not matter')
@@ -59,18 +66,18 @@ def parser() -> argparse.ArgumentParser:
         "--n", type=int, help="rollouts with an outcome that a cell should have (default: as many as its largest has)"
     )
     several = command("merge", "bring several stores into one, which is made if it is not there")
-    several.add_argument("into", type=Path, help="the store to write")
-    several.add_argument("others", type=Path, nargs="+", help="stores to read; they stay as they are")
+    several.add_argument("into", type=_path, help="the store to write")
+    several.add_argument("others", type=_path, nargs="+", help="stores to read; they stay as they are")
     out = command("export", "write all that is stored for other tools, or read it back")
     way = out.add_mutually_exclusive_group(required=True)
-    way.add_argument("--inspect", type=Path, metavar="FOLDER", help="logs of Inspect AI, one for each model and scenario")
-    way.add_argument("--jsonl", type=Path, metavar="FILE", help="a line for each rollout, without loss; gzipped as .jsonl.gz")
-    way.add_argument("--parquet", type=Path, metavar="FILE", help="the frame, with each whole rollout beside its row")
-    way.add_argument("--read", type=Path, metavar="FILE", help="bring a .jsonl, .jsonl.gz or .parquet file into the store")
+    way.add_argument("--inspect", type=_path, metavar="FOLDER", help="logs of Inspect AI, one for each model and scenario")
+    way.add_argument("--jsonl", type=_path, metavar="FILE", help="a line for each rollout, without loss; gzipped as .jsonl.gz")
+    way.add_argument("--parquet", type=_path, metavar="FILE", help="the frame, with each whole rollout beside its row")
+    way.add_argument("--read", type=_path, metavar="FILE", help="bring a .jsonl, .jsonl.gz or .parquet file into the store")
     out.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     bundled = command("bundle", "the store, its tables and what belongs to it as one archive with checksums")
-    bundled.add_argument("path", type=Path, help="the archive, study.zip")
-    bundled.add_argument("files", type=Path, nargs="*", help="figures, notebooks and folders to put into it")
+    bundled.add_argument("path", type=_path, help="the archive, study.zip")
+    bundled.add_argument("files", type=_path, nargs="*", help="figures, notebooks and folders to put into it")
     bundled.add_argument("--verify", action="store_true", help="check one instead: checksums, replay, outcomes scored again")
     bundled.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     boxes = command("harness", "install a production harness, or say what is missing to run it")
@@ -83,8 +90,8 @@ def parser() -> argparse.ArgumentParser:
 def _add_course(command: Callable[..., argparse.ArgumentParser]) -> None:
     course = command("course", "make the course's notebooks and the capstone's data sets, or grade what students hand in")
     course.add_argument("what", choices=("build", "data", "grade"))
-    course.add_argument("folder", type=Path, nargs="?", help="grade: of submissions; data: to write the data sets into")
-    course.add_argument("--csv", type=Path, help="grade: write a row for each exercise of each submission to this file")
+    course.add_argument("folder", type=_path, nargs="?", help="grade: of submissions; data: to write the data sets into")
+    course.add_argument("--csv", type=_path, help="grade: write a row for each exercise of each submission to this file")
     course.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     course.add_argument("--seconds", type=int, default=30, help="grade: what a cell may take (default: 30)")
     course.add_argument("--seed", type=int, default=0, help="data: of the data sets (default: 0)")
@@ -108,7 +115,7 @@ def _add_study(command: Callable[..., argparse.ArgumentParser]) -> None:
     study.add_argument("--max-tokens", type=int, help="tokens that this run may spend")
     study.add_argument("--concurrency", type=int, default=16, help="rollouts of real models at once (default: 16)")
     study.add_argument("--count", choices=("all", "scored"), default="all", help="scored: go on until n rollouts have an outcome")
-    study.add_argument("--csv", type=Path, help="write the frame, a row per rollout, to this file")
+    study.add_argument("--csv", type=_path, help="write the frame, a row per rollout, to this file")
     study.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     playing = command("play", "take the agent's place in a condition; what was left goes on", _FACTORS)
     playing.add_argument("factors", nargs="+", metavar="factor=level", help="the condition, such as peer=cooperative")

@@ -157,6 +157,8 @@ def test_a_frame_will_do_for_its_ids(study):
         (lambda: pp.search("x", where=pd.DataFrame({"x": [1]})), r"where has no column 'id', only \['x'\]"),
         (lambda: pp.rated([1], pp.REFUSAL, pd.DataFrame()), r"frame=\[1\] is no frame, such as pp.frame\(\) returns"),
         (lambda: pp.to_csv(pd.DataFrame(), 3), "path=3 is no path"),
+        (lambda: pp.bundle("b.zip", [""]), "path='' is no path"),
+        (lambda: pp.read_csv(" "), "path=' ' is no path"),
         (lambda: pp.Precision("narrow"), "half='narrow' is not between 0 and 0.5"),
     ],
 )

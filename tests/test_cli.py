@@ -100,6 +100,13 @@ def test_what_belongs_together_may_stand_on_both_sides_of_an_option():
             parser().parse_args(wrong)
 
 
+def test_an_empty_path_is_not_the_working_folder(capsys):
+    for wrong in (["bundle", "b.zip", ""], ["bundle", ""], ["merge", "a.sqlite", " "], ["run", "scenario=deletion", "--csv", ""]):
+        with pytest.raises(SystemExit):
+            parser().parse_args(wrong)
+        assert "is no path" in capsys.readouterr().err
+
+
 def test_the_module_is_the_command():
     done = subprocess.run([sys.executable, "-m", "ppres", "--version"], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.startswith("ppres ")
@@ -131,7 +138,7 @@ def test_outputs_overwrite_no_store_and_no_other_file_unasked(tmp_path, capsys, 
     assert len(pp.frame()) == 1 and pp.verify().empty
 
 
-@pytest.mark.parametrize("path", ["", "a\0b", "{tmp}", "{tmp}/missing/a.csv", "x" * 300])
+@pytest.mark.parametrize("path", ["a\0b", "{tmp}", "{tmp}/missing/a.csv", "x" * 300])
 def test_a_place_where_nothing_can_be_written_is_told_before_the_run(path, tmp_path, capsys):
     assert main([*RUN, "--csv", path.replace("{tmp}", str(tmp_path))]) == 1
     told = capsys.readouterr().err

@@ -20,7 +20,7 @@ from ppres.factor import ConditionError, one_of
 from ppres.models import redaction
 from ppres.models.budget import Meter
 from ppres.models.transport import say
-from ppres.read.columns import column, factors
+from ppres.read.columns import column, factors, rows_of
 from ppres.read.frame import frame as tidy
 from ppres.read.scored import check_same, outcomes_of
 from ppres.simulated.agent import SIMULATED
@@ -70,7 +70,7 @@ def planned(store: Store, cells: list[Cell], n: int) -> pd.DataFrame:
         begun = sum(key_of(cell.digest, i) in partial for i in wanted) if partial else 0
         row = {"stored": n - len(wanted), "partial": begun, "missing": len(wanted)}
         rows.append(row | _estimate(expected[cell.digest], len(wanted)))
-    about = {"model": column([cell.model.label for cell in cells], "model")} | factors([cell.condition.columns() for cell in cells])
+    about = {"model": column([cell.model.label for cell in cells], "model")} | factors(rows_of([cell.condition for cell in cells]))
     return pd.DataFrame(about | dict(pd.DataFrame(rows)), copy=False)
 
 

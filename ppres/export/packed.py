@@ -46,7 +46,7 @@ _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){20,}")
 def check_size(size: int) -> None:
     """Raise `ValueError` for a file of so many bytes, where they are too many."""
     if size > _MOST:
-        raise ValueError(f"it has more than {_MOST // 2**20} MB, {_HOW}")
+        raise ValueError(f"it has more than {_MOST // 2**20} MB, too much to be looked through for keys: take it out, or split it")
 
 
 def secret_in(raw: bytes) -> bool:

@@ -25,9 +25,9 @@ from ppres.read.csv import check
 from ppres.read.scored import definition, other_end, replayed
 from ppres.read.specs import misfit, other_parent, other_peer
 from ppres.read.stored import parent_of
-from ppres.store.database import StorePath, default_path
+from ppres.store.database import StorePath
 from ppres.store.errors import StoreError
-from ppres.store.merge import merge
+from ppres.store.merge import copied
 from ppres.store.rows import MOST, Row, cell_digest, key_of, record_of
 from ppres.store.store import UNREADABLE, Store
 
@@ -150,7 +150,7 @@ def _brought(place: Path, lines: Iterable[str | bytes], store: StorePath) -> pd.
                 except (*UNREADABLE, StoreError, sqlite3.Error) as error:
                     raise ValueError(f"{place}, record {number}: no rollout: {type(error).__name__}: {error}") from None
             _check_together(place, between, fitting)
-        table = merge(store if store is not None else default_path(), between.path)
+        table = copied(store, between.path)
     return table.assign(store=str(place))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 import warnings
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import codec
-from ppres.condition import FACTORS, LEVELLED, SCENARIOS
-from ppres.factor import OURS, Factor
+from ppres.condition import FACTORS, LEVELLED, SCENARIOS, Condition
+from ppres.factor import OURS, Factor, short_hash
 from ppres.read.outcomes import COLUMNS
 
 if TYPE_CHECKING:
@@ -128,6 +129,24 @@ def factors(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     own = dict.fromkeys(name for row in rows for name in row if name not in TYPES)
     made = {name: _as_stored([row[name] for row in rows], name) for name in TYPES}
     return made | {name: own_column([row.get(name) for row in rows], name, factor=True) for name in own}
+
+
+def rows_of(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+    """The columns of conditions, a row for each, as a frame of their rollouts has them."""
+    return with_documents([condition.columns() for condition in conditions], [condition.json() for condition in conditions])
+
+
+def with_documents(rows: Sequence[dict[str, Any]], conditions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of stored conditions, in which documents that differ are levels that differ."""
+    labels = told_apart([row["documents"] for row in rows], [condition.get("documents") for condition in conditions])
+    return [row | {"documents": label} for row, label in zip(rows, labels, strict=True)]
+
+
+def told_apart(labels: Sequence[Any], contents: Sequence[Any]) -> list[Any]:
+    """Labels by short hashes; where others of the same label have other contents, with a long one of all that it stands for."""
+    texts = [codec.dumps(content) if content else "" for content in contents]
+    alike = Counter(label for label, _ in {*zip(labels, texts, strict=True)})
+    return [f"{label} #{short_hash(text, 16)}" if alike[label] > 1 else label for label, text in zip(labels, texts, strict=True)]
 
 
 _UNFIT = (TypeError, ValueError, OverflowError, AttributeError)

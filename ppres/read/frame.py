@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,18 @@ from ppres import codec
 from ppres.condition import SCENARIOS, row_of
 from ppres.factor import short_hash
 from ppres.models.model import Model, effort_in
-from ppres.read.columns import TYPES, column, factors, ids, outcome_column, own_column, taken, with_numbers
+from ppres.read.columns import (
+    TYPES,
+    column,
+    factors,
+    ids,
+    outcome_column,
+    own_column,
+    taken,
+    told_apart,
+    with_documents,
+    with_numbers,
+)
 from ppres.read.outcomes import COLUMNS
 from ppres.read.scored import CellOutcomes, counted, definition, outcomes_of, tell
 from ppres.settled import COOPERATIVENESS, RELATIONSHIPS
@@ -120,16 +130,7 @@ def _about(store: Store, cells: Sequence[StoredCell]) -> dict[str, Any]:
         "cell": [cell.digest.hex()[:12] for cell in cells],
     }
     made = {name: column(values, name) for name, values in (said | _parents(cells)).items()}
-    rows = [_factors(cell) for cell in cells]
-    documents = _told_apart([row["documents"] for row in rows], [cell.condition.get("documents") for cell in cells])
-    return made | factors([row | {"documents": label} for row, label in zip(rows, documents, strict=True)])
-
-
-def _told_apart(labels: Sequence[Any], contents: Sequence[Any]) -> list[Any]:
-    """Labels by short hashes; where others of the same label have other contents, with a long one of all that it stands for."""
-    texts = [codec.dumps(content) if content else "" for content in contents]
-    alike = Counter(label for label, _ in {*zip(labels, texts, strict=True)})
-    return [f"{label} #{short_hash(text, 16)}" if alike[label] > 1 else label for label, text in zip(labels, texts, strict=True)]
+    return made | factors(with_documents([_factors(cell) for cell in cells], [cell.condition for cell in cells]))
 
 
 def _parents(cells: Sequence[StoredCell]) -> dict[str, list[Any]]:
@@ -142,7 +143,7 @@ def _parents(cells: Sequence[StoredCell]) -> dict[str, list[Any]]:
         "kind": [kind_of(cell) for cell in cells],
         "parent": [codec.text(told["parent"])[:16] if "parent" in told else None for told in after],
         "turn": [told.get("turn") for told in after],
-        "edit": _told_apart([*map(edit_label, edits)], edits),
+        "edit": told_apart([*map(edit_label, edits)], edits),
     }
 
 

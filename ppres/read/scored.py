@@ -13,6 +13,7 @@ from ppres.agent import Replayed, replay
 from ppres.condition import SCENARIOS, Condition
 from ppres.conversation import Conversation, calls_of, parts, taken_over
 from ppres.factor import ConditionError
+from ppres.models import redaction
 from ppres.read import outcomes
 from ppres.store.cell import Cell
 from ppres.store.errors import Damaged, StoreError
@@ -91,7 +92,13 @@ def replayed(
     sent = spec["sent"]
     conversation = from_start(sent, conversation)
     again = replay(sent["world"], conversation, condition._scenario.own_tools, sent.get("after"))
-    return again, outcomes.scored(conversation, condition, again.world, scorer)
+    return again, by_rule(conversation, condition, again.world, scorer)
+
+
+def by_rule(conversation: Conversation, condition: Condition, world: World, scorer: str | None = None) -> Scored:
+    """Outcomes as they are stored: what a rule of one's own returns may hold a secret, which is never."""
+    scored = outcomes.scored(conversation, condition, world, scorer)
+    return scored if condition._scenario.built_in else scored._replace(values=redaction.clear(scored.values)[0])
 
 
 def other_end(conversation: Conversation, world: World) -> str | None:

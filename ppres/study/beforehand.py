@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ppres.condition import Condition
-from ppres.read.columns import KINDS
+from ppres.read.columns import KINDS, rows_of
 from ppres.simulated.personas import Persona
 from ppres.store.cell import Cell
 from ppres.study.hypothesis import StudyError, Test, decided, matching
@@ -27,11 +27,12 @@ def check_runnable(cells: list[Cell], tests: Mapping[str, Test], exclusions: Map
 
     own = {name: kind for cell in cells for name, (kind, _) in cell.condition._scenario.columns.items()}
     rows = []
-    for cell, i in itertools.product(cells, range(_TRIED)):
+    told = rows_of([cell.condition for cell in cells])
+    for (cell, row), i in itertools.product(zip(cells, told, strict=True), range(_TRIED)):
         made = {name: i % 2 == 0 if kind == "boolean" else "" if kind == "str" else i for name, kind in (KINDS | own).items()}
-        rows.append(made | cell.condition.columns() | {"model": cell.model.label})
+        rows.append(made | row | {"model": cell.model.label})
     frame = pd.DataFrame(rows).assign(id=[f"{i:016x}" for i in range(len(rows))])
-    settled = {*cells[0].condition.columns(), "model"}
+    settled = {*told[0], "model"}
     for reason, rule in exclusions.items():
         excluded = matching(frame, rule)
         if not rule:
@@ -52,7 +53,8 @@ def power(cells: list[Cell], tests: Mapping[str, Test], n: int, alpha: float, ex
 
     from ppres import stats
 
-    rows = [cell.condition.columns() | {"model": cell.model.label, "rate": _rate(expected, cell.condition)} for cell in cells]
+    told = zip(cells, rows_of([cell.condition for cell in cells]), strict=True)
+    rows = [row | {"model": cell.model.label, "rate": _rate(expected, cell.condition)} for cell, row in told]
     outcomes = {test.outcome for test in tests.values()}
     if len(outcomes) > 1:
         raise StudyError(f"expected= gives the rates of one outcome, and the tests are about {', '.join(sorted(outcomes))}")
@@ -69,8 +71,8 @@ def power(cells: list[Cell], tests: Mapping[str, Test], n: int, alpha: float, ex
     first = studies[0]
     supported = pd.DataFrame([list(family["hypothesis"] == "supported") for family in studies]).mean()
     table = first[[name for name in first if name not in _RESULTS]].assign(power=supported.to_numpy(), reps=_STUDIES)
-    rows_of: list[dict[str, Any]] = json.loads(table.to_json(orient="records"))
-    return rows_of
+    records: list[dict[str, Any]] = json.loads(table.to_json(orient="records"))
+    return records
 
 
 _RESULTS = ("estimate", "low", "high", "p", "p_equivalence", "p_holm", "k", "n", "estimator", "verdict", "hypothesis", "why")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.condition import FACTORS, Condition
+from ppres.read.columns import rows_of
 from ppres.read.preview import NAMED, Preview
 from ppres.read.stored import flattened
 from ppres.settled import BUNDLE
@@ -73,7 +74,8 @@ def of_test(test: Test, conditions: Iterable[Condition], model: str | AnyModel) 
     asked = {name: levels if isinstance(levels, list) else [levels] for name, levels in test.where.items()}
     if "a" in test.arguments:
         asked[str(test.arguments["factor"])] = [test.arguments["a"], test.arguments["b"]]
-    rows = [(condition, condition.columns()) for condition in conditions]
+    some = [*conditions]
+    rows = [*zip(some, rows_of(some), strict=True)]
     kept = [pair for pair in rows if all(name not in pair[1] or pair[1][name] in levels for name, levels in asked.items())]
     meant = [name for name in test.factors if name != "model"]
     if len({tuple(str(row.get(name)) for name in meant) for _, row in kept}) < 2:
@@ -88,8 +90,8 @@ def _arms(arms: Arms, meant: list[str], model: str | AnyModel) -> dict[str, list
             pair = isinstance(given, tuple) and len(given) == 2 and not isinstance(given[1], Condition)
             made[str(name)] = cells_of(*given) if pair else cells_of(given, model)
     else:
-        for cell in cells_of(arms, model):
-            row = cell.condition.columns()
+        cells = cells_of(arms, model)
+        for cell, row in zip(cells, rows_of([cell.condition for cell in cells]), strict=True):
             if strange := [name for name in meant if name not in row]:
                 raise StudyError(f"intended={strange[0]!r} is no factor of these conditions")
             made.setdefault(", ".join(str(row[name]) for name in meant), []).append(cell)

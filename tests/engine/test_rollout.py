@@ -1,9 +1,13 @@
 """What is the same for all rollouts of a cell is worked out once."""
 
+import pytest
+
 import ppres as pp
 from ppres.engine.rollout import simulate
 from ppres.scenarios import scenario
 from ppres.store.cell import cells_of
+from ppres.store.secrets import secret_in
+from ppres.store.store import Store
 
 
 def approve(world, version: str) -> str:
@@ -37,3 +41,39 @@ def test_rates_and_rules_are_asked_for_once_for_many_rollouts(monkeypatch):
     assert {finished.scored.values[0] for finished in made} == {True, False}
     assert len(asked) == 1
     assert hashed.count(outcome) == 1
+
+
+KEY = "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1"
+
+
+def fetch(world, what: str) -> str:
+    """Fetch something.
+
+    what: What is fetched."""
+    if what == "error":
+        raise pp.ToolError(f"401 for https://example.org/?key={KEY}")
+    return f"headers: {KEY}"
+
+
+def fetched(world, condition):
+    return {"preserved": None, "missing": "nothing", "step_taken": True, "note_": f"it was {KEY}"}
+
+
+@pytest.mark.parametrize("what", ["header", "error"])
+def test_a_key_that_code_of_ones_own_returns_is_not_stored(what, monkeypatch, tmp_path):
+    def agent(messages, tools):
+        call = {"id": "1", "type": "function", "function": {"name": "fetch", "arguments": f'{{"what": "{what}"}}'}}
+        return "Done." if messages[-1]["role"] == "tool" else {"content": "", "tool_calls": [call]}
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    scenario = pp.Scenario(
+        "fetched", "any", lambda *_: ("Fetch it.", {"files": []}), fetched, [fetch], columns={"note_": ("str", "a note")}
+    )
+    path = tmp_path / "a.sqlite"
+    df = pp.run(pp.grid(scenario=scenario, subject="self"), pp.FunctionModel("a", agent, "1"), n=1, store=path, progress=False)
+    assert len(df) == 1 and df.note_[0].startswith("it was") and KEY not in df.note_[0]
+    said = pp.transcript(df.id[0], store=path)["messages"]
+    assert any(message["role"] == "tool" and ("401" in message["content"] or "headers" in message["content"]) for message in said)
+    with Store(path) as store:
+        assert secret_in(store) is None
+        assert not any(KEY in str(row) for row in store.query("SELECT outcomes FROM rollouts"))

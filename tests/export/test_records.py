@@ -293,6 +293,10 @@ def test_a_record_with_a_key_of_this_environment_is_not_taken(cell, tmp_path, mo
     key = "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1"
     model = pp.FunctionModel("told", lambda *_: f"The key is {key}.", version="1")
     pp.to_jsonl(pp.run(cell, model, n=1, progress=False), tmp_path / "a.jsonl")
+    looked = []
+    monkeypatch.setattr("ppres.store.merge.secret_in", looked.append)
+    pp.read_jsonl(tmp_path / "a.jsonl", store=tmp_path / "c.sqlite")
+    assert not looked  # for a second time
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(ValueError, match=r"record 1: .*a secret of the environment"):
         pp.read_jsonl(tmp_path / "a.jsonl", store=tmp_path / "b.sqlite")

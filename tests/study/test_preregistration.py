@@ -262,3 +262,20 @@ def test_an_exclusion_leaves_something_to_be_tested():
 def test_a_likelihood_ratio_has_no_direction():
     with pytest.raises(pp.StudyError, match="and no direction"):
         pp.Test("lr_test", formula_small="preserved ~ 1", formula_large="preserved ~ peer_present", expect="less")
+
+
+ALIKE = ("text number 1406", "text number 5642")  # their short hashes are the same
+
+
+def test_documents_whose_short_hashes_are_the_same_are_arms_of_their_own():
+    cells = pp.grid(CELLS[1], documents=[{"x.md": text} for text in (*ALIKE, "other")])
+    planned = pp.plan(cells, PLANTED, n=20).documents
+    assert planned.nunique() == 3
+    test = pp.Test("differences", factor="documents", a=planned[0], b=planned[1], expect="greater")
+    rate = {cell: 0.9 if i == 0 else 0.1 for i, cell in enumerate(cells)}
+    record = registered(conditions=cells, tests=[test], acknowledge=None, expected=rate.get)
+    assert record.record["power"][0]["power"] > 0.9
+    assert run(cells).documents.tolist()[::20] == planned.tolist()
+    assert pp.verdict("first").confirmatory.n.tolist() == [40]
+    arms = pp.contrast(cells, ["documents"], PLANTED)
+    assert {*planned} <= {*arms.columns}
