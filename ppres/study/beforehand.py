@@ -11,7 +11,7 @@ from ppres.condition import Condition
 from ppres.read.columns import KINDS, rows_of
 from ppres.simulated.personas import Persona
 from ppres.store.cell import Cell
-from ppres.study.hypothesis import StudyError, Test, decided, matching
+from ppres.study.hypothesis import StudyError, Test, decided, levels_of, matching
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,13 @@ def check_runnable(cells: list[Cell], tests: Mapping[str, Test], exclusions: Map
         rows.append(made | row | {"model": cell.model.label})
     frame = pd.DataFrame(rows).assign(id=[f"{i:016x}" for i in range(len(rows))])
     settled = {*told[0], "model"}
+    arms = frame
     for reason, rule in exclusions.items():
+        for column in (name for name in rule if name in settled):
+            for level in levels_of(rule[column]):
+                if not matching(arms, {column: level}).any():
+                    there = ", ".join(dict.fromkeys(map(repr, arms[column])))
+                    raise StudyError(f"exclusions[{reason!r}]: no registered cell has {column}={level!r}; they have {there}")
         excluded = matching(frame, rule)
         if not rule:
             raise StudyError(f"exclusions[{reason!r}] names no column, so that it would exclude every rollout")

@@ -13,7 +13,7 @@ from ppres.read.preview import NAMED, Preview
 from ppres.read.stored import flattened
 from ppres.settled import BUNDLE
 from ppres.store.cell import AnyModel, Cell, cells_of
-from ppres.study.hypothesis import StudyError, Test
+from ppres.study.hypothesis import StudyError, Test, matching
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,12 +71,16 @@ def acknowledged(confounds: Iterable[str], reasons: Mapping[str, str] | None) ->
 
 def of_test(test: Test, conditions: Iterable[Condition], model: str | AnyModel) -> list[dict[Any, Any]]:
     """The confounds of a test among these conditions; none where it compares no arms of them."""
-    asked = {name: levels if isinstance(levels, list) else [levels] for name, levels in test.where.items()}
+    import pandas as pd
+
+    asked = dict(test.where)
     if "a" in test.arguments:
         asked[str(test.arguments["factor"])] = [test.arguments["a"], test.arguments["b"]]
     some = [*conditions]
     rows = [*zip(some, rows_of(some), strict=True)]
-    kept = [pair for pair in rows if all(name not in pair[1] or pair[1][name] in levels for name, levels in asked.items())]
+    frame = pd.DataFrame([row for _, row in rows])
+    match = matching(frame, {name: levels for name, levels in asked.items() if name in frame})
+    kept = [pair for pair, matches in zip(rows, match, strict=True) if matches]
     meant = [name for name in test.factors if name != "model"]
     if len({tuple(str(row.get(name)) for name in meant) for _, row in kept}) < 2:
         return []

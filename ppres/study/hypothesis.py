@@ -166,6 +166,11 @@ def _number(value: Any) -> bool | int | float:
     raise TypeError(f"{brief(value)} is none")
 
 
+def levels_of(levels: Any) -> list[Any]:
+    """One level or several, as a list."""
+    return [*levels] if isinstance(levels, list | tuple) else [levels]
+
+
 def matching(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.Series[bool]:
     """The rows with these levels, {column: level or list of levels}. `StudyError` for a column that the frame has not."""
     import pandas as pd
@@ -174,7 +179,7 @@ def matching(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.Series[bool]:
     for name, levels in where.items():
         if name not in frame:
             raise StudyError(f"the frame has no column {name!r}")
-        several = levels if isinstance(levels, list | tuple) else [levels]
+        several = levels_of(levels)
         if any(isinstance(level, dict | list) for level in several):
             raise StudyError(f"{brief(levels)} is no level of {name!r}, nor a list of levels")
         rows &= frame[name].astype(object).isin(several) | (frame[name].isna() if None in several else False)

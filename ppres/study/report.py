@@ -104,7 +104,7 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
     used = everything[everything.replicate < record["n"]].reset_index(drop=True)
     try:
         used, taken = kept_rows(used, record["exclusions"])
-        rows += [("excluded", f"{count} rollouts: {reason} (as registered)") for reason, count in taken.items() if count]
+        rows += [("excluded", f"{count} rollouts: {reason} (as registered)") for reason, count in taken.items()]
     except StudyError as error:
         rows.append(("excluded", f"an exclusion cannot be applied, and none was: {error}"))
     for outcome in dict.fromkeys(test.outcome for test in tests.values()):

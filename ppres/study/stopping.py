@@ -111,16 +111,16 @@ class Decides(_Rule):
         """Cells of the contrasts that are decided in their group."""
         about = frame[matching(frame, self.test.where)]
         by, (names, contrasts) = self.test.by, self.test.weights()
-        arms = [cell if isinstance(cell, tuple) else (cell,) for weights in contrasts.values() for cell in weights]
+        arms = [_levels(cell if isinstance(cell, tuple) else (cell,)) for weights in contrasts.values() for cell in weights]
         if strange := [name for name in names if name not in frame.columns]:
             raise StudyError(f"{self.test}: the frame has no column {strange[0]!r}, so that no rollouts could decide it")
-        there = set(about[names].astype(object).itertuples(index=False, name=None))
+        there = set(_rows(about[names]))
         lacking = [arm for arm in arms if arm not in there]
         if 0 < len(lacking) < len(arms):  # of what is decided, all arms are finished
             raise StudyError(f"{self.test}: no cell of the run has {', '.join(map(repr, lacking[0]))}, so that it is never decided")
         cells: set[str] = set()
         for _, group in about.groupby(by, dropna=False, observed=True, sort=False) if by else [((), about)]:
-            levels = list(group[names].astype(object).itertuples(index=False, name=None))
+            levels = _rows(group[names])
             in_arm = [row in arms for row in levels]
             if set(arms) <= set(levels) and self._decided(group[in_arm]):
                 cells |= set(group.cell[in_arm])
@@ -132,3 +132,14 @@ class Decides(_Rule):
         last = self.test.last_look(rows, self.level, self.margin)
         same = last["verdict"] == "equivalent" if "verdict" in last else False
         return bool(((last["low"] > 0) | (last["high"] < 0) | same).all())
+
+
+def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return [_levels(row) for row in frame.astype(object).itertuples(index=False, name=None)]
+
+
+def _levels(row: Iterable[Any]) -> tuple[Any, ...]:
+    """A row's levels, None for a missing one."""
+    import pandas as pd
+
+    return tuple(None if pd.isna(level) else level for level in row)

@@ -86,6 +86,7 @@ def test_a_wrong_answer_is_told(name, answer, says):
 
 RIGHT = [
     ("q1", lambda f, n: f[["id"]].sample(n)),
+    *(("q1", lambda f, n, seed=seed: f[["id"]].sample(n, random_state=seed)) for seed in (1, 4, 5, 6)),
     ("q1", lambda f, n: f.sample(n, random_state=0)[["id"]].reset_index(drop=True)),
     ("q1", lambda f, n: pd.DataFrame({"id": np.random.default_rng(3).permutation(f.id)[:n]})),
     ("q2", kappa),

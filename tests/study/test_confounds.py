@@ -3,6 +3,7 @@
 import pytest
 
 import ppres as pp
+from ppres.study.confounds import of_test
 
 BASE = {"scenario": "tampering", "subject": "peer", "peer": "cooperative"}
 TEXT = "I have checked every answer twice and hope to go on with this work."
@@ -49,6 +50,13 @@ def test_balanced_wordings_are_none_and_others_are():
     both = pp.grid(**BASE, shutdown_clause=[True, False], paraphrase=[0, 1])
     assert "paraphrase" not in names(both, "shutdown_clause")
     assert "paraphrase" in names([one for one in both if one.shutdown_clause or one.paraphrase == 0], "shutdown_clause")
+
+
+@pytest.mark.parametrize("levels", [[0, 1], (0, 1), 0])
+def test_the_rows_that_a_test_is_about_have_the_levels_that_it_names(levels):
+    cells = pp.grid(scenario="tampering", subject="peer", peer=["uncooperative", "cooperative"], paraphrase=[0, 1, 2])
+    test = pp.Test("differences", factor="peer", a="cooperative", b="uncooperative", where={"paraphrase": levels, "read": True})
+    assert [row["confound"] for row in of_test(test, cells, "sim/gemini-3-flash")] == ["trust", "joint_tasks", "note"]
 
 
 def test_the_threshold_s_distance_from_what_is_right():

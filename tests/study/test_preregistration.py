@@ -153,12 +153,13 @@ def test_a_changed_text_is_told_by_its_field():
 
 def test_exclusions_are_counted_and_missing_outcomes_are_told_with_their_reasons():
     models = pp.Persona("refuses", lambda one: {one.behaviour: 0.5, "refusal": 0.3})
-    registered(models=models, n=40, exclusions={"said no": {"refused": True}})
+    registered(models=models, n=40, exclusions={"said no": {"refused": True}, "lost": {"missing": "damaged"}})
     frame = run(models=models, n=40)
     verdict = pp.verdict("first")
     refused = int(frame.refused.sum())
     assert refused > 0
-    assert f"{refused} rollouts: said no (as registered)" in verdict.deviations.what.tolist()
+    told = verdict.deviations.what.tolist()
+    assert f"{refused} rollouts: said no (as registered)" in told and "0 rollouts: lost (as registered)" in told
     assert len(verdict.frame) == 80 - refused and verdict.confirmatory.n[0] == verdict.frame.preserved.notna().sum()
 
 
@@ -253,6 +254,8 @@ def test_an_exclusion_leaves_something_to_be_tested():
         ({}, "names no column"),
         ({"peer": "cooperative"}, "no row has peer='cooperative'"),
         ({"peeer": 1}, "no column 'peeer'"),
+        ({"peer": "uncooperatve"}, "no registered cell has peer='uncooperatve'; they have"),
+        ({"model": [PLANTED.label, "persona/plantd"]}, "no registered cell has model='persona/plantd'"),
     ):
         with pytest.raises(pp.StudyError, match=says):
             registered(exclusions={"rule": rule})

@@ -35,6 +35,16 @@ def test_a_contrast_that_is_decided_ends_its_cells_and_leaves_the_others():
     assert made["stranger"] == made["cooperative"] < 60 and made["uncooperative"] == 60
 
 
+def test_a_missing_level_is_none_of_the_arms_or_one_that_is_named():
+    mixed = [*pp.grid(scenario="alignment_faking", subject="peer", peer="cooperative", monitored=[True, False]), CELLS[0]]
+    agent = pp.Persona("apart", lambda one: 0.9 if one.scenario == "tampering" or one.monitored is False else 0.05)
+    for a, b, left in ((False, True, "tampering"), (None, True, False)):
+        test = pp.Test("differences", factor="monitored", a=a, b=b)
+        frame = pp.run(mixed, agent, 60, until=pp.Decides(test), progress=False, store=None)
+        made = frame.groupby(frame.monitored.astype(object).where(frame.monitored.notna(), "tampering")).size().to_dict()
+        assert made.pop(left) == 60 and max(made.values()) < 60
+
+
 def test_groups_are_decided_one_by_one_and_no_effect_is_a_decision():
     both = [PLANTED, pp.Persona("differs", lambda one: 0.9 if one.peer == "uncooperative" else 0.05)]
     frame = run(pp.Decides(ALIKE, step=20), models=both)

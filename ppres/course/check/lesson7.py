@@ -48,7 +48,10 @@ def q1(answer: Any, me: Student) -> None:
     ordered = True
     for i in range(40):
         rng = me.rng("lesson7", "q1", i)
-        size, n = int(rng.integers(50, 80)), int(rng.integers(15, 25))
+        size, n = (
+            int(40 * 8 ** rng.random()),
+            int(rng.integers(15, 25)),
+        )  # unlike sizes: a fixed seed draws the same places of like ones
         frame = pd.DataFrame({"id": [f"{i:08x}" for i in rng.integers(0, 2**31, size)], "model": "sim/a", "peer": "neutral"})
         frame["refused"] = frame["preserved"] = rng.permutation(size) < 0.3 * size
         frame["cell"] = "c"
@@ -63,7 +66,7 @@ def q1(answer: Any, me: Student) -> None:
         first, expected = first + (place < n).sum(), expected + n * n / size
         held += frame.refused.to_numpy()[place].sum() - n * frame.refused.mean()
         ordered = ordered and bool((np.diff(place) > 0).all())
-    hint("the first rollouts of the frame are always, or never, in the sample: draw it", 0.5 * expected < first < 1.6 * expected)
+    hint("the first rollouts of the frame are always, or never, in the sample: draw it", 0.3 * expected < first < 1.8 * expected)
     hint("refusals have another chance than the rest: every rollout should have the same", abs(held) < 90)
     hint("the sample is in the frame's order, and that order may tell the condition: shuffle it", not ordered)
 
