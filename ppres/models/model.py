@@ -28,14 +28,7 @@ _TRANSPORT = ("timeout", "rpm", "tpm")
 _OURS = {"model", "messages", "contents", "system", "systemInstruction", "system_instruction", "tools", "functions", "stream"}
 
 # How the paper names a model's family in the story ("Gemini Agent 1"), by a part of the model's name.
-_FAMILIES = {
-    "gemini": "Gemini",
-    "claude": "Claude",
-    "gpt": "ChatGPT",
-    "glm": "GLM",
-    "kimi": "Kimi",
-    "deepseek": "DeepSeek",
-}
+_FAMILIES = {"gemini": "Gemini", "claude": "Claude", "gpt": "ChatGPT", "glm": "GLM", "kimi": "Kimi", "deepseek": "DeepSeek"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +70,7 @@ class Model:
                 told = f"{self.name} is a simulated agent: it takes no {', '.join(self._unusual())}"
                 raise ModelError(f"{told}; what such a setting does is planted, a pp.Persona for each level")
         else:  # litellm would go there all the same, and nobody would know where a reply came from
-            elsewhere = environment.api_base(self.name.partition("/")[0])
+            elsewhere = environment.api_base(self.provider)
             lacking = self.api_base is None or (isinstance(self.api_base, str) and not self.api_base)
             object.__setattr__(self, "api_base", elsewhere if lacking else self.api_base)
         self._check_numbers()
@@ -191,15 +184,14 @@ class Model:
         environment.read()
         if self.simulated:
             return
-        provider = self.name.partition("/")[0]
         missing = [] if self.api_base else litellm().validate_environment(self.name)["missing_keys"]
         if missing:
             raise ModelError(
                 f"{self.name} needs {' or '.join(missing)} in the environment or in a file .env (export it, then start again)"
             )
-        if problem := environment.problem(provider, self.api_base):
+        if problem := environment.problem(self.provider, self.api_base):
             raise ModelError(f"{self.name}: {problem}")
-        if told := environment.announcement(provider, self.api_base):
+        if told := environment.announcement(self.provider, self.api_base):
             say(told)
         if self.label not in _rehearsed:
             wait_for(rehearsal.check(self, litellm()))

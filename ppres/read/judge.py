@@ -1,7 +1,6 @@
 """LLM judges over stored transcripts: a second coder beside the rules of `outcomes`, never the record.
 
-A judgement is asked once and its raw reply stored; judging again asks only for what failed or gave no
-verdict. No rollout is touched.
+A judgement is asked once and its raw reply stored; judging again asks only for what gave no verdict. No rollout is touched.
 """
 
 from __future__ import annotations
@@ -61,8 +60,7 @@ def judge(
 
     `model` is a judge or several, each asked `passes` times: at temperature 0, unless it has another one than the usual 1.0 (None
     sends none). `budget` (US dollars) and `max_tokens` bound what this call spends; what does not fit is not asked, and a later
-    call asks it.
-    Raises as `run` does for the model.
+    call asks it. Raises as `run` does for the model.
     """
     import pandas as pd
 
@@ -214,9 +212,8 @@ def _object(**properties: dict[str, Any]) -> dict[str, Any]:
 
 def _row(question: _Question, kept: dict[str, Any], rubric: Rubric, model: Model) -> dict[str, Any]:
     raw = (kept.get("reply") or {}).get("content")
-    told = {"id": question.id, "rubric": rubric.name, "judge": model.label, "replicate": question.replicate}
-    row = told | {"verdict": None, "quote": None}
-    row |= {"cost": (kept.get("call") or {}).get("cost"), "raw": raw}
+    row = {"id": question.id, "rubric": rubric.name, "judge": model.label, "replicate": question.replicate}
+    row |= {"verdict": None, "quote": None, "cost": (kept.get("call") or {}).get("cost"), "raw": raw}
     answer = _answer(raw or "", "codes" if rubric.several else "verdict")
     if answer is None:
         return row | {"problem": _without_verdict(kept)}

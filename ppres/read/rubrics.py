@@ -31,6 +31,8 @@ class Rubric:
         texts = [self.name, self.question, *labels]
         if not all(isinstance(text, str) and text.strip() for text in texts):
             raise ValueError(f"a rubric's name, question and labels are texts that are not empty, not {texts!r}")
+        if odd := [text for text in (self.name, *labels) if text != text.strip()]:  # a spreadsheet may take them away
+            raise ValueError(f"a rubric's name and labels have no spaces around them, as {odd[0]!r} has")
         for name in ("several", "thoughts", "anywhere"):
             arguments.flag(name, getattr(self, name))
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):

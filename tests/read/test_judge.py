@@ -169,7 +169,8 @@ def test_bad_judges_and_rubrics(study):
 
 
 @pytest.mark.parametrize(
-    "odd", [{"question": " "}, {"name": ""}, {"labels": ("yes",)}, {"labels": ("a", "a")}, {"labels": "yes"}, {"labels": ("a", 1)}]
+    "odd",
+    [{"question": " "}, {"name": ""}, *({"labels": labels} for labels in (("yes",), ("a", "a"), "yes", ("a", 1), (" a", "b")))],
 )
 def test_a_rubric_that_cannot_be_is_refused_when_it_is_made(odd):
     with pytest.raises(ValueError, match="rubric"):
