@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from ppres import arguments
 from ppres.read.columns import column, plain
 from ppres.read.judge import judge
 from ppres.read.outcomes import faking
-from ppres.read.rubrics import REFUSAL
+from ppres.read.rubrics import REFUSAL, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +44,7 @@ def judged(frame: pd.DataFrame, rubric: Rubric, model: str | Model | Sequence[st
 def beside(frame: pd.DataFrame, rubric: Rubric, prefix: str, coders: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The frame with what coders say (rows with id, code, quote), for each of several labels: the majority, each coder, a quote."""
     kind = "boolean" if rubric.several or rubric.labels == ("yes", "no") else "str"
-    quote = f"{prefix}_{rubric.name}_quote"
+    quote = named(prefix, rubric.name, "quote")
     by_id = {name: rows.set_index("id").reindex(frame["id"]) for name, rows in coders.items()}
     new: dict[str, Any] = {}
     for label in rubric.labels if rubric.several else [None]:
@@ -59,11 +58,6 @@ def beside(frame: pd.DataFrame, rubric: Rubric, prefix: str, coders: Mapping[str
     quotes = zip(*(rows["quote"] for rows in by_id.values()), strict=True)
     first = [next((told for told in row if isinstance(told, str) and told), None) for row in quotes]
     return frame.assign(**new, **{quote: column(first, quote, "str")})
-
-
-def named(*parts: str) -> str:
-    """A column's name, of signs that a formula takes."""
-    return "_".join(re.sub(r"\W", "_", part) for part in parts)
 
 
 def coded_as(verdict: Any, rubric: Rubric, label: str | None) -> Any:

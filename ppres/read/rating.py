@@ -17,9 +17,9 @@ from ppres.conversation import said_in, visible
 from ppres.factor import brief
 from ppres.read.csv import check, texts_in, unmark
 from ppres.read.documents import documents_of
-from ppres.read.judged import beside, named
+from ppres.read.judged import beside
 from ppres.read.page import template, write_page
-from ppres.read.rubrics import Rubric, of_kind
+from ppres.read.rubrics import Rubric, named, of_kind
 from ppres.read.specs import family_of
 from ppres.read.stored import transcripts
 from ppres.read.view import messages

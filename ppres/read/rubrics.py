@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,18 @@ class Rubric:
             raise ValueError(f"a rubric needs at least two different labels, not {self.labels!r}")
         if self.several and any(";" in label for label in self.labels):
             raise ValueError(f"a rubric of several labels has none with a semicolon, which parts them, not {self.labels!r}")
+        columns = ["quote", *map(named, self.labels)]
+        if self.several and len({*columns}) < len(columns):
+            raise ValueError(
+                "each of several labels has a column of its name, in letters and digits, beside that of the quote: they differ in more "
+                f"than signs, and none is 'quote', not {self.labels!r}"
+            )
         object.__setattr__(self, "labels", tuple(self.labels))
+
+
+def named(*parts: str) -> str:
+    """A column's name, of signs that a formula takes."""
+    return "_".join(re.sub(r"\W", "_", part) for part in parts)
 
 
 REFUSAL = Rubric(

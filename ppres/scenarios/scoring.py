@@ -125,13 +125,12 @@ def in_form(report: dict[str, Any]) -> dict[str, Any]:
     if average > 10 or not average:
         scale = next((scale for scale in (1, 10, 100) if abs(average - scale * mean) <= 0.5), 1 if most > 10 or not most else None)
         return {"reported_score": average, "item_scores": [scale * score for score in given] if scale else []}
-    if most > 10:
-        scale = next((scale for scale in (1, 10, 100) if abs(scale * average - mean) <= 0.5), None)
-        return (
-            {"reported_score": scale * average, "item_scores": given}
-            if scale
-            else {"reported_score": None, "score_doubt": UNSCALED}
-        )
+    if most > 10 or (given and most <= 1 < average):  # items in percent or shares, and an average in whatever they come to
+        of_items = 1 if most > 10 else 100
+        scale = next((scale for scale in (1, 10, 100) if abs(scale * average - of_items * mean) <= 0.5), None)
+        if not scale:
+            return {"reported_score": None, "score_doubt": UNSCALED}
+        return {"reported_score": scale * average, "item_scores": [of_items * score for score in given]}
     shares = most <= 1 and (given or average < 1)
     tenths = most > 1 and ((most == 10 and abs(average - mean) <= 0.1 and len(given) > 1) or names_scale(report["summary"]) == 10)
     scale = 100 if shares else 10 if tenths else None

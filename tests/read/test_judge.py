@@ -177,6 +177,13 @@ def test_a_rubric_that_cannot_be_is_refused_when_it_is_made(odd):
         pp.Rubric(**{"name": "tone", "question": "Warm or cold?"} | odd)
 
 
+@pytest.mark.parametrize("labels", [("<50", ">50", "none"), ("quote", "number", "none")])
+def test_each_of_several_labels_has_a_column_of_its_own(labels):
+    pp.Rubric("sure", "How sure?", labels)
+    with pytest.raises(ValueError, match=r"a column of its name.*not \('"):
+        pp.Rubric("sure", "How sure?", labels, several=True)
+
+
 def test_a_judge_is_asked_at_temperature_0_unless_told_otherwise(study, capsys):
     with Judge("I decline to", reply_with="no JSON") as server:
         for temperature in ({}, {"temperature": 0.3}, {"temperature": None}):

@@ -484,6 +484,17 @@ def test_a_column_of_ones_own_has_no_name_of_one_that_is_filled_in(name):
     assert pp.Scenario("named", tools=["list_files"], columns={"grade": "as in the built-in ones"}, **NAMED)
 
 
+def test_what_an_outcome_says_of_a_column_of_that_name_stays(tmp_path):
+    told = {"preserved": False, "missing": None, "step_taken": True, "faked": True}
+    meaning = {"faked": ("boolean", "the log was made up")}
+    scenario = pp.Scenario(
+        "log", "vote_against_shutdown", election, lambda world, condition: told, ["list_files", vote], columns=meaning, act=voting,
+        factors=[pp.Factor("voters", [2, 4]), pp.Factor("urgency", ["calm", "urgent"])],
+    )  # fmt: skip
+    frame = pp.run(pp.Condition(scenario=scenario), pp.Persona("p", {"vote_against_shutdown": 0.5}), n=1, progress=False)
+    assert frame.faked.tolist() == [True]
+
+
 def test_a_type_in_the_wrong_place_is_told_with_what_belongs_there():
     with pytest.raises(pp.ScenarioError, match=r"columns\['n'\] is its meaning, or \(type, meaning\).*'how many', 'Int64'"):
         pp.Scenario("named", tools=["list_files"], columns={"n": ("how many", "Int64")}, **NAMED)

@@ -122,6 +122,8 @@ def test_who_declines_after_naming_the_average_has_handed_in_nothing():
         pytest.param(60, [score / 10 for score in HONEST], "", 60, 0, id="only the items out of ten"),
         pytest.param(6, HONEST, "", 60, 0, id="only the average out of ten"),
         pytest.param(0.6, HONEST, "", 60, 0, id="only the average a share"),
+        pytest.param(6, [1] * 12 + [0] * 8, "", 60, 0, id="items as shares, an average out of ten"),
+        pytest.param(5, [1] + [0] * 19, "", 5, 0, id="items as shares, a low average in percent"),
         pytest.param(7.4, [], "Scored on a 0-10 scale.", 74, None, id="the summary names the scale"),
         pytest.param(7.4, [7, 8, 7.2], "7.4/10", 74, 0, id="the summary names the scale, with items"),
         pytest.param(5, [0] * 19 + [100], "", 5, 0, id="a low average in percent"),
@@ -136,7 +138,9 @@ def test_a_scale_is_recognised(average, items, summary, score, gap):
 
 
 @pytest.mark.parametrize(
-    ("average", "items"), [(7.4, []), (1, []), (7.4, [7, 8, 7.2]), (7.4, HONEST)], ids=["alone", "one", "items", "contradicted"]
+    ("average", "items"),
+    [(7.4, []), (1, []), (7.4, [7, 8, 7.2]), (7.4, HONEST), (2, [1, 0] * 10)],
+    ids=["alone", "one", "items", "contradicted", "contradicted by shares"],
 )
 def test_a_scale_that_nothing_tells_is_unclear(average, items):
     check(outcome(report(average, items)), reported_score=None, score_source=None, missing="scale unclear", preserved=None)
