@@ -113,9 +113,10 @@ def seed(value: Any) -> int:
 
 def limit(name: str, value: Any) -> float:
     """A number above 0; infinite for None."""
-    if value is not None and not (number(value) or 0) > 0:
+    told = math.inf if value is None else number(value) or 0
+    if not (0 < told < 1e300 or told == math.inf):
         raise ValueError(f"{name}={brief(value)}: it is a number above 0, or None for no limit")
-    return math.inf if value is None else float(number(value) or 0)
+    return float(told)
 
 
 def between(name: str, value: Any, low: float, high: float, error: type[ValueError] = ValueError) -> None:

@@ -91,7 +91,7 @@ class FunctionModel:
             return self._reply(told)
         except ModelError:
             raise
-        except (Exception, SystemExit) as error:  # what it returned has code of its own
+        except BaseException as error:  # what it returned has code of its own
             raise ModelError(f"{self.label}: its function's message failed: {type(error).__name__}: {_words(error)}") from error
 
     def _reply(self, told: Any) -> Reply:
@@ -116,6 +116,6 @@ class FunctionModel:
 
 def _words(error: BaseException) -> str:
     """An error of somebody else's code in words; it may fail at those as well."""
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(BaseException):
         return faults.plain(error)
     return ""

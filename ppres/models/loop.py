@@ -104,7 +104,9 @@ async def theirs(function: Callable[..., Any], *args: Any) -> Any:
             if task and task.cancelling():
                 raise
             raise RuntimeError("it raised CancelledError") from error
-        except (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration) as error:
+        except BaseException as error:
+            if isinstance(error, Exception) and not isinstance(error, StopIteration):
+                raise
             raise RuntimeError(f"it raised {type(error).__name__}") from error
 
 

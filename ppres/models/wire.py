@@ -87,6 +87,26 @@ def watch() -> None:
         client = getattr(sys.modules.get(module), name, None)
         if client and not hasattr(getattr(client, method), "__wrapped__"):
             setattr(client, method, wrapper(getattr(client, method)))
+    secrets: Any = sys.modules.get("litellm.litellm_core_utils.secret_redaction")
+    if isinstance(getattr(secrets, "_SECRET_RE", None), re.Pattern):
+        secrets._SECRET_RE = _Short(secrets._SECRET_RE)
+
+
+class _Short:
+    """A pattern that is looked for in the beginning of a text alone, while a call of ours is under way.
+
+    litellm looks for secrets in all that a provider says in an error, or in a reply that it cannot read. Its pattern takes 20 s for
+    a megabyte, and days for a text made for that; meanwhile no other conversation goes on, and no Ctrl-C is heard.
+    """
+
+    def __init__(self, pattern: re.Pattern[str]):
+        self.pattern = pattern
+
+    def sub(self, by: str, text: str) -> str:
+        return self.pattern.sub(by, text[:_OF_AN_ERROR] if _current.get() else text)
+
+
+_OF_AN_ERROR = 2_000  # characters
 
 
 def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,7 +135,7 @@ def _watched(send: Callable[..., Any]) -> Callable[..., Any]:
         seen.arrived = False
         pairs = getattr(seen.headers, "multi_items", seen.headers.items)()
         kept = [(name, told) for name, told in pairs if name.lower() not in _PACKING and told.isascii()]  # httpx reads no others
-        body = seen.edit(seen.body) if 200 <= (seen.status or 0) < 300 else seen.body
+        body = seen.edit(seen.body) if went_well(seen.status) else seen.body[:_OF_AN_ERROR]  # all of it is read elsewhere
         made = sys.modules[type(request).__module__.partition(".")[0]].Response
         return made(seen.status, headers=kept, content=body, request=request)
 

@@ -114,7 +114,11 @@ def test_a_tool_that_cancels_all_tasks_is_told(cell):
     assert pp.run(cell, pp.FunctionModel("stays", lambda messages, tools: "Done.", version="1"), n=1, progress=False).turns[0] == 1
 
 
-@pytest.mark.parametrize("kind", [StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+class Exit(BaseException):
+    """As of anyio's groups of tasks, or of a tool for tests."""
+
+
+@pytest.mark.parametrize("kind", [StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, Exit])
 @pytest.mark.parametrize("waits", [False, True])
 def test_what_a_function_raises_to_get_out_ends_its_model_and_hangs_nothing(cell, kind, waits):
     """`next(replies)` without a reply left, `sys.exit()`: they would end the loop, or be taken for its own."""

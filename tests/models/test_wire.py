@@ -18,7 +18,9 @@ from providers import PERSONA, Telling, at, priced, run, usual
 from server import StandIn
 
 import ppres as pp
-from ppres.models import wire
+from ppres.conversation import ProviderError
+from ppres.models import client, wire
+from ppres.models.loop import wait_for
 
 
 class Raw(ThreadingHTTPServer):
@@ -327,3 +329,39 @@ def test_a_reply_is_read_whatever_letters_its_headers_have(name, header, cell, m
         frame = run(cell, pp.Model(name, api_base=server.url.removesuffix("/v1") if "claude" in name else server.url), 1)
         assert len(server.seen) == 1
     assert frame.stop_reason[0] in ("ended", "no_tool_call") and frame.prompt_tokens[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(400, {"error": {"message": "x" * 99_999}}), (503, b"x" * 99_999), (200, [{"generated_text": "x" * 99_999}])],
+)
+def test_litellm_looks_for_secrets_in_the_beginning_of_what_a_provider_says_alone(status, body, monkeypatch):
+    """Its pattern takes days for a megabyte that is made for it, and holds all conversations up: here it would be 100 KB."""
+    client.litellm()
+    secrets, looked_at = pytest.importorskip("litellm.litellm_core_utils.secret_redaction"), []
+
+    class Pattern:
+        def sub(self, by, text):
+            looked_at.append(len(text))
+            return text
+
+    monkeypatch.setattr(secrets, "_SECRET_RE", wire._Short(Pattern()))
+    monkeypatch.setattr("ppres.models.transport.DEADLINE", 0.0)
+    errors = pytest.raises((ProviderError, pp.ModelError), match=r"x{99}|generated_text")
+    with Telling(lambda _: (status, body)) as server, errors:
+        wait_for(at(server).ask([{"role": "user", "content": "x"}], []))
+    assert looked_at and max(looked_at) <= 2_000
+
+
+def test_the_pattern_of_litellm_is_the_bounded_one():
+    client.litellm()
+    secrets = pytest.importorskip("litellm.litellm_core_utils.secret_redaction")
+    assert isinstance(secrets._SECRET_RE, wire._Short)
+    assert "REDACTED" in secrets.redact_string("x" * 5_000 + " AKIA0123456789ABCDEF")  # in what others ask of it, all
+
+
+def test_litellm_is_given_the_beginning_of_an_error():
+    """And what it says at its end is read all the same, by ourselves."""
+    error = {"pad": "x" * 9_999, "error": {"message": "the end"}}
+    with Telling(lambda _: (400, error)) as server, pytest.raises(ProviderError, match="the end"):
+        wait_for(at(server).ask([{"role": "user", "content": "x"}], []))
