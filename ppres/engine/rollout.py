@@ -171,10 +171,11 @@ def finish(cell: Cell, replicate: int, rollout: Rollout, scorer: str | None = No
 
 
 def _clear(conversation: Conversation) -> None:
-    """Take secrets out of what tools of one's own replied; what models say is cleared as it comes."""
-    replies, places = redaction.clear([turn.replies for turn in conversation.turns])
+    """Take secrets out of what tools and acts of one's own said; what real models say is cleared as it comes."""
+    cleared, places = redaction.clear([[turn.message, turn.replies] for turn in conversation.turns])
     if places:
-        conversation.turns = [turn._replace(replies=told) for turn, told in zip(conversation.turns, replies, strict=True)]
+        told = zip(conversation.turns, cleared, strict=True)
+        conversation.turns = [turn._replace(message=message, replies=replies) for turn, (message, replies) in told]
 
 
 @functools.cache

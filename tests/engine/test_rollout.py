@@ -77,3 +77,16 @@ def test_a_key_that_code_of_ones_own_returns_is_not_stored(what, monkeypatch, tm
     with Store(path) as store:
         assert secret_in(store) is None
         assert not any(KEY in str(row) for row in store.query("SELECT outcomes FROM rollouts"))
+
+
+def test_a_key_that_an_agent_of_ones_own_says_is_not_stored(monkeypatch, tmp_path):
+    def says(mind):
+        yield f"I log in with {KEY}.", [("approve", {"version": KEY})]
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    scenario = pp.Scenario("said", "any", lambda *_: ("Decide.", {"files": []}), outcome, [approve], act=says)
+    path = tmp_path / "a.sqlite"
+    df = pp.run(pp.grid(scenario=scenario, subject="self"), pp.Persona("a", {"any": 0.5}), n=1, store=path, progress=False)
+    assert any("I log in with" in str(message["content"]) for message in pp.transcript(df.id[0], store=path)["messages"])
+    with Store(path) as store:
+        assert secret_in(store) is None
