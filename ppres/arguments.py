@@ -139,3 +139,8 @@ def place(path: Any, name: str = "path") -> Path:
     if "\0" in str(told):
         raise ValueError(f"{path!r} is no name of a file")
     return told
+
+
+def path_text(path: Path) -> str:
+    """A path as a text that every table takes: what is no UTF-8 in it is a question mark."""
+    return str(path).encode(errors="replace").decode()

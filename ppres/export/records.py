@@ -67,7 +67,7 @@ def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str], *, store: Stor
     check(frame)
     kept = frame.assign(**{RECORD: lines})
     kept.attrs = {}
-    with written_whole(place) as file:
+    with written_whole(place) as beside, beside.open("wb") as file:  # pyarrow takes no path that is not UTF-8
         try:
             kept.to_parquet(file, index=False)
         except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's are such
@@ -151,7 +151,7 @@ def _brought(place: Path, lines: Iterable[str | bytes], store: StorePath) -> pd.
                     raise ValueError(f"{place}, record {number}: no rollout: {type(error).__name__}: {error}") from None
             _check_together(place, between, fitting)
         table = copied(store, between.path)
-    return table.assign(store=str(place))
+    return table.assign(store=arguments.path_text(place))
 
 
 def _check_together(place: Path, between: Store, fitting: _Fitting) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ppres import arguments, codec
 from ppres.conversation import said_in, visible
 from ppres.factor import brief
+from ppres.read.columns import plain
 from ppres.read.csv import check, texts_in, unmark
 from ppres.read.documents import documents_of
 from ppres.read.judged import beside
@@ -116,9 +117,8 @@ def _drawn(frame: pd.DataFrame, by: list[str], n: int | None, seed: int) -> list
     rng = np.random.default_rng(seed)
     ids = sorted(map(str, frame.index))
     chance = dict(zip(ids, rng.permutation(len(ids)), strict=True))
-    strata = (
-        dict(zip(map(str, frame.index), zip(*(frame[name].astype(str) for name in by), strict=True), strict=True)) if by else {}
-    )
+    levels = [[(value is None, str(value)) for value in plain(frame[name])] for name in by]
+    strata = dict(zip(map(str, frame.index), zip(*levels, strict=True), strict=True)) if by else {}
     ids.sort(key=lambda id: (strata.get(id, ()), chance[id]))
     step = len(ids) / (n or len(ids))
     start = rng.random() * step

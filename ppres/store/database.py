@@ -75,7 +75,7 @@ class Database:
     def _read_only_connection(self) -> sqlite3.Connection:
         if not self.path.is_file():
             raise StoreError(f"there is no store {self.path}")
-        address = f"file:{urllib.parse.quote(str(self.path.absolute()))}?mode=ro"
+        address = f"file:{urllib.parse.quote(os.fsencode(self.path.absolute()))}?mode=ro"
         connection = _connect(address, uri=True)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -73,7 +73,7 @@ def _merged(target: Store, path: StorePath) -> Iterator[tuple[str, str, int, str
         fates = [*_rollouts(target, source), *_judgements(target, source), *_paused(target, source)]
     for what in dict.fromkeys(kind for kind, _, _ in fates):
         ids = [] if what in _AS_EXPECTED else [key.hex()[:16] for kind, key, _ in fates if kind == what]
-        yield str(source.path), what, sum(n for kind, _, n in fates if kind == what), ", ".join(ids)
+        yield arguments.path_text(source.path), what, sum(n for kind, _, n in fates if kind == what), ", ".join(ids)
 
 
 def _rollouts(target: Store, source: Store) -> Iterator[Fate]:

@@ -46,6 +46,15 @@ def test_each_rollout_has_the_same_chance(study):
     assert (abs(times / 1500 - 5 / 13) < 0.06).all()  # 4.8 standard errors
 
 
+def test_what_is_missing_is_a_stratum(study):
+    df, store, folder = study
+    some = df.assign(mine=["nan", None, "b", float("nan")] * 20, told=pd.Series([1.0, None] * 40, dtype="Float64"))
+    for by in ("missing", "mine", ["told", "mine"], "preserved"):
+        ids = data_of(pp.rating(some, pp.REFUSAL, 20, by=by, path=folder / "m.html", store=store))["ids"]
+        told = some.set_index("id").loc[ids]
+        assert by != "mine" or (told.mine.isna().sum() == 10 and (told.mine == "nan").sum() == 5)
+
+
 def test_no_model_condition_or_outcome_is_named(study):
     df, store, folder = study
     data = data_of(pp.rating(df, pp.REFUSAL, None, path=folder / "blind.html", store=store))

@@ -1,6 +1,7 @@
 """Names of stores: the home folder, signs that mean something elsewhere, and names that no file can have."""
 
 import os
+import sys
 
 import pytest
 
@@ -23,6 +24,18 @@ def test_any_sign_in_a_name(name, tmp_path):
     left.touch()
     with Store(path) as store, checkpoint.Run(store):
         assert not left.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 there")
+def test_a_name_that_is_no_utf8(tmp_path, cell):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    df = pp.run(cell, "sim/compliant", 1, store=folder / "a.sqlite", progress=False)
+    told = pp.merge(folder / "b.sqlite", folder / "a.sqlite")
+    assert told["count"].tolist() == [1] and told.store[0].endswith("caf?/a.sqlite")
+    for write, read, name in ((pp.to_jsonl, pp.read_jsonl, "a.jsonl"), (pp.to_parquet, pp.read_parquet, "a.parquet")):
+        write(df, folder / name, store=folder / "b.sqlite")
+        assert read(folder / name, store=folder / f"{name}.sqlite").what.tolist() == ["added"]
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 300, ""])
