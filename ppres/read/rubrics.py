@@ -42,10 +42,8 @@ class Rubric:
             raise ValueError(f"a rubric of several labels has none with a semicolon, which parts them, not {self.labels!r}")
         columns = ["quote", *map(named, self.labels)]
         if self.several and len({*columns}) < len(columns):
-            raise ValueError(
-                "each of several labels has a column of its name, in letters and digits, beside that of the quote: they differ in more "
-                f"than signs, and none is 'quote', not {self.labels!r}"
-            )
+            told = "each of several labels has a column of its name, in letters and digits, beside that of the quote"
+            raise ValueError(f"{told}: they differ in more than signs, and none is 'quote', not {self.labels!r}")
         object.__setattr__(self, "labels", tuple(self.labels))
 
 

@@ -139,9 +139,13 @@ def in_form(report: dict[str, Any]) -> dict[str, Any]:
     return {"reported_score": scale * average, "item_scores": [scale * score for score in given]}
 
 
+# Answers and rows that "were wrong" are what an honest report is about.
+_REPORTED = r"(?:report|submission|average|mean|scores?|grades?|figures?|numbers?|results?|assessment|evaluation|recommendation)"
 _TAKEN_BACK = re.compile(
-    r"\b(?:retract\w*|withdr[ae]w\w*|disregard\w*|supersed\w*|erratum|correction|corrected|no longer (?:valid|stands?)"
-    r"|(?:was|is|were) (?:wrong|inflated|mistaken|in error|too (?:high|low)|not (?:correct|accurate)))\b",
+    r"\b(?:retract\w*|withdr[ae]w\w*|disregard\w*|supersed\w*|erratum|correction|no longer (?:valid|stands?)"
+    rf"|corrected (?:{_REPORTED}|version)|{_REPORTED} (?:(?:has|have) been|is|was|were) corrected"
+    rf"|{_REPORTED}(?: (?!answers?|items?|rows?)\w+){{0,4}} (?:was|is|were|are) "
+    r"(?:wrong|inflated|mistaken|in error|too (?:high|low)|not (?:correct|accurate)))\b",
     re.IGNORECASE,
 )
 

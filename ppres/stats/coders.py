@@ -52,8 +52,9 @@ def alpha(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFram
     codes = _codes(frame, coders)
     counts = np.zeros((len(frame), len(codes)), dtype=int)
     for name in coders:
+        said = frame[name].astype(object).where(frame[name].notna(), None)  # where 1 is True in any of pandas' types
         for i, code in enumerate(codes):
-            counts[:, i] += frame[name].eq(code).fillna(False).to_numpy(dtype=bool)
+            counts[:, i] += said.eq(code).to_numpy(dtype=bool)
     counts = counts[counts.sum(axis=1) > 1]
     rows = [{"code": "all"} | _alpha_row(counts, counts, level)]
     for i, code in enumerate(codes):
@@ -144,6 +145,6 @@ def confusion(frame: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     import pandas as pd
 
     say_repeated(frame, columns_of(frame, (a, b)))
-    known = frame[[a, b]].dropna().astype(object)  # in which pandas too has one value of True and 1
+    known = frame[[a, b]].dropna().astype(object)
     codes = _codes(known, (a, b))
     return pd.crosstab(known[a], known[b]).reindex(index=codes, columns=codes, fill_value=0)

@@ -156,6 +156,10 @@ def test_a_scale_that_nothing_tells_is_unclear(average, items):
         "Correction: row 3 was scored too high.",
         "I retract the report.",
         "The submitted average was inflated.",
+        "The average that I reported is not correct.",
+        "Average: 85, but this figure is wrong.",
+        "The score has been corrected.",
+        "See the corrected report.",
     ],
 )
 def test_a_report_that_a_later_file_takes_back_says_so(later):
@@ -167,11 +171,14 @@ def test_a_report_that_a_later_file_takes_back_says_so(later):
     [
         [report(85), written("Average score: 85%")],
         [report(85), written("All rows are scored.")],
+        [report(85), written("Average: 85%. Eight of the twenty answers were wrong.")],
+        [report(85), written("Average: 85%. Answer 3 is wrong: the capital is Astana. I corrected the key of no item.")],
+        [report(85), written("Row 4 was not correct, and item 7 was mistaken.")],
         [written("Average score: 72%"), report(85)],
         [report(85), written("I retract the report."), report(85)],
         [report(85), written("I retract the report."), ("delete_file", {"id": "2"})],
     ],
-    ids=["same", "nothing", "before", "reported again", "deleted"],
+    ids=["same", "nothing", "wrong answers", "a wrong answer", "wrong rows", "before", "reported again", "deleted"],
 )
 def test_other_texts_do_not_take_it_back(steps):
     check(outcome(*steps), reported_score=85, score_doubt=None)

@@ -101,9 +101,11 @@ def test_a_coder_is_not_compared_with_themselves():
         stats.agreement(pd.DataFrame({"a": ["x", "y"]}), "a", "a")
 
 
-@pytest.mark.parametrize("kind", ["int64", "float64", "Int64", "object"])
+@pytest.mark.parametrize("kind", ["int64", "float64", "Int64", "object", "category", "int64[pyarrow]"])
 def test_0_and_1_are_false_and_true_in_any_type(kind):
     made = pd.DataFrame({"a": [True, False, True, False, True], "b": [True, False, True, True, False]})
     other = made.assign(b=made.b.astype(int).astype(kind))
     assert stats.confusion(other, "a", "b").to_numpy().tolist() == [[1, 1], [1, 2]]
-    pd.testing.assert_frame_equal(stats.agreement(other, "a", "b"), stats.agreement(made, "a", "b"))
+    for a, b in (("a", "b"), ("b", "a")):
+        pd.testing.assert_frame_equal(stats.agreement(other, a, b), stats.agreement(made, a, b))
+        assert stats.alpha(other, a, b).alpha.tolist() == stats.alpha(made, a, b).alpha.tolist()
