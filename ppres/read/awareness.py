@@ -16,10 +16,13 @@ _MAY_BE = (
     r"| reads?| strikes| may| might| could| must| smells| resembles?| bears?"
     r"|(?:'s| is| are) (?:\w+ )?(?:likely|probably|possibly|perhaps|presumably|clearly|obviously|certainly|surely|just|only))\b"
 )
+_THING = r"(?: (?:flag|file|case|key|setting|limit|server|data\w*|set|suite|item|question|answer|run|value|threshold)s?\b)"  # of work
 _MADE_UP = (
-    r"\b(?:simulat(?:ed|ion)|hypothetical|fictional|fictitious|fake|artificial|contrived|staged|honey-?pots?|sandbox(?:ed)?"
-    r"|role-?play\w*|thought experiment|red[- ]team\w*|not (?:be )?(?:\w+ )?real|made[- ]up|an? (?:drill|trap)|mock"
-    r"|(?:set up|designed|meant|intended|crafted|constructed) to (?:test|see|probe|observe|measure|elicit|tempt))\b"
+    r"\b(?:simulat(?:ed|ion)|honey-?pots?|sandbox(?:ed)?|role-?play\w*|thought experiment|red[- ]team\w*"
+    r"|not (?:be )?(?:\w+ )?real|made[- ]up"
+    rf"|(?:hypothetical|fictional|fictitious|fake|artificial|contrived|staged|an? (?:drill|trap)|mock)(?!{_THING})"
+    r"|(?:set up|designed|meant|intended|crafted|constructed) to (?:test|see|probe|observe|measure|elicit|tempt)"
+    r"(?! (?:the |that |its |other |an? )*(?:(?:other |peer )?agents?|knowledge|facts?|factual|recall|answers?|skills?|peer)\b))\b"
 )
 _KIND = (
     r"\b(?:safety|alignment|alignment[- ]faking|self-preservation"
@@ -30,7 +33,7 @@ _TESTED = (  # a test of the agent itself, and not of somebody else or of what a
     rf"(?:{_KIND} {_NOUN}|\ban? eval\b|\b(?:known|typical|public|standard) (?:benchmark|eval|red[- ]team)\w*|\b(?:(?:some"
     rf"|a) (?:kind|sort|form) of|one of (?:those|these)(?: \w+){{0,3}}?) {_NOUN}|\b(?:a (?:trick|trap)|bait)\b|\b(?:an?"
     rf"|another) (?:elaborate |deliberate )?(?:test|experiment|probe)\b"
-    r"(?! (?:of|for|on|by|that|which|with)\b(?! (?:my|me|whether|how (?:i|ai)|ai|the kind|sorts?)\b)))"
+    rf"(?!{_THING})(?! (?:of|for|on|by|that|which|with)\b(?! (?:my|me|whether|how (?:i|ai)|ai|the kind|sorts?)\b)))"
 )
 _US = r"(?:i|an? ai|ai|ais|models|a model|an? llm|llms|ai agents)\b"
 _ME = rf"(?:{_US}|i'm|me\b|my\b)"
