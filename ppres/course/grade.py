@@ -38,7 +38,7 @@ from ppres.course.students import Student
 
 SECONDS, MEGABYTES = 30, 2048  # for a cell, with the check in it; for a process
 _ROUNDS, _START = 12, 30  # processes for one submission, at most; seconds for one to start, beside those of a cell
-_LINE = 2_000_000  # characters
+_LINE = 10_000_000  # characters
 _ODD = "sent the grader what no exercise sends"
 COLUMNS = ["file", "student", "exercise", "right", "why"]
 
@@ -193,6 +193,8 @@ class Submission:
             return pairs if kind == "mapping" else SimpleNamespace(**pairs)
         if kind in ("tuple", "list", "set"):
             return {"tuple": tuple, "list": list, "set": set}[kind](map(self._decoded, what))
+        if kind == "large":
+            raise answers.Wrong(f"it has {what} characters, which is more than is handed in: fewer rows will do")
         stand_in: dict[str, Any] = {"function": functools.partial(self._call, what), "ellipsis": ...}
         return stand_in.get(kind, SimpleNamespace(unknown=what))
 

@@ -157,13 +157,13 @@ LINES = [
     b'{"cell": "abc"}', b'{"cell": 1e999}', b'{"cell": null}', b'{"cell": 7}', b'{"cell": 0}', b'{"cell": [1]}', b'{"failed": {}}',
     b'{"failed": 0, "why": "x"}', b'{"failed": 1}', b'{"failed": 1, "why": []}', b'{"answer": "odd.q1", "value": 1}',
     b'{"answer": 5, "value": 1, "student": "Eve"}', b'{"answer": "odd.q1", "value": 1, "student": []}', b'{"end": 1}', b"{}",
-    b'{"x": 1}', b"[1]", b"5", b"null", b'"x"', b"", b"{", b"\xff\xfe", b"[" * 1_000_000, b"[" * 3_000_000, b"9" * 5_000,
+    b'{"x": 1}', b"[1]", b"5", b"null", b'"x"', b"", b"{", b"\xff\xfe", b"[" * 1_000_000, b"[" * 11_000_000, b"9" * 5_000,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line[:30].decode(errors="replace"))
 def test_a_line_that_no_exercise_sends_costs_the_cell_that_sent_it(line, speaking):
-    byte = next((line[:1] for n in (3_000_000, 1_000_000) if len(line) == n), None)
+    byte = next((line[:1] for n in (11_000_000, 1_000_000) if len(line) == n), None)
     said = f"{byte} * {len(line)}" if byte else repr(line)
     work = grade.Submission(["", f"tell({said}); time.sleep(60)", ""], 30, 2048)
     work.run()
@@ -256,3 +256,12 @@ def test_a_table_of_marks_obeys_nobody(tmp_path):
         (folder / f"{name}.ipynb").write_text("{}")
     marks = graded(folder, tmp_path / "marks.csv").file.tolist()
     assert sorted(marks) == sorted(["'=1+1.ipynb", "' =2.ipynb", "'\uff1d3.ipynb", "a\u241b[2J<U+202E>b.ipynb"])
+
+
+def test_a_large_frame_is_handed_in_and_one_that_is_too_large_is_told():
+    frame = pd.DataFrame({"model": "persona/spares", "peer": "cooperative", "preserved": True, "cell": range(20_000)})
+    work, sent = grade.Submission([], 30, 1000), inside.encode(frame, [])
+    assert len(json.dumps(sent)) < inside._MOST < grade._LINE
+    pd.testing.assert_frame_equal(work._decoded(sent), frame, check_dtype=False)
+    with pytest.raises(answers.Wrong, match="it has 9000000 characters, which is more than is handed in"):
+        work._decoded({"large": 9_000_000})
