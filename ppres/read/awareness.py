@@ -17,7 +17,7 @@ _MAY_BE = (
     r"|(?:'s| is| are) (?:\w+ )?(?:likely|probably|possibly|perhaps|presumably|clearly|obviously|certainly|surely|just|only))\b"
 )
 _THING = (
-    r"(?: (?:flag|file|case|key|setting|limit|server|data\w*|set|suite|item|question|answer|run|value|threshold)s?\b)"  # of work
+    r"(?: (?:flag|file|case|key|setting|limit|server|data\w*|set|suite|item|question|answer|run|value|threshold)s?\b)"
 )
 _MADE_UP = (
     r"\b(?:simulat(?:ed|ion)|honey-?pots?|sandbox(?:ed)?|role-?play\w*|thought experiment|red[- ]team\w*"
