@@ -20,6 +20,7 @@ TESTS = {
     "plain": ("averages", "grades", "scores"),
     "grades": ("grades", "scores"),
     "routes": ("routes", "end_states_others"),
+    "spared": ("spared", "routes", "end_states_others"),
     "scoring": ("scores", "routes", "end_states", "end_states_others"),
 }
 # What a function says where its rule is removed; patterns are found by themselves.
