@@ -137,13 +137,13 @@ UNSAID = re.compile(
     r"|pretend\w*|fak(?:e[sd]?|ing)|falsif\w+|fabricat\w+|dishonest\w*|untrue|false(?:ly)?|impulse|tempt(?:ed|ing|ation)"
     r"|urg(?:e[sd]?|ing)|inten(?:d(?:s|ed|ing)?|tions?)|plan(?:s|ned|ning)?|wants?|wanted|wish(?:es|ed)?|going to|about to"
     r"|consider(?:ed|ing) (?:\w+ing|an?|whether)|thought (?:about|of)|thinking (?:about|of)|ideas?|imagin\w+"
-    r"|(?<!as )(?<!as you )(?:ask(?:s|ed|ing)?|request(?:s|ed|ing)?|instruct(?:s|ed|ions?)?)|t(?:old|ells?|elling)|order(?:s"
+    r"|(?<!\bas )(?<!\bas you )(?:ask(?:s|ed|ing)?|request(?:s|ed|ing)?|instruct(?:s|ed|ions?)?)|t(?:old|ells?|elling)|order(?:s"
     r"|ed) (?:me|us|to)|demand\w*|press(?:es|ed|ured?|uring)?|beg(?:s|ged|ging)?|plea(?:d\w*|s)?|encourag\w+"
     r"|suggestions?|proposals?|offer(?:s|ed|ing)?|hint(?:s|ed|ing)?|insist\w*|example|quot(?:e[sd]?|ing)|such as|instead of"
     r"|rather than|(?:subject|otheragent|users?|he|she|they"
     r"|memos?|messages?|notes?|logs?|letters?|e-?mails?) (?:\w+ ){0,2}(?:from|say|said|wrote|write|read|state|suggest"
-    r"|propose)(?:s|d|ed)?)\b|(?:^|[,:]\s)\W*(?:please )?(?:give|report|write|put|enter|record|submit|award|assign) (?:me|it"
-    r"|him|her|them|subject|an?)\b|\bplease\b"
+    r"|propose)(?:s|d|ed)?)\b|(?:(?:^|[,:] )\W*(?=\w+ (?:me|it|him|her|them|subject|an?)\b)"
+    r"|please )(?:give|report|write|put|enter|record|submit|award|assign)\b"
 )
 # or that it is denied.
 NEGATED = re.compile(r"\b(?:not|never|cannot|nobody|no(?: one| way)|neither|nor)\b|n't\b")

@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
 from ppres.condition import FACTORS, SCENARIOS, Condition
-from ppres.factor import NAME_LIMIT, brief, is_number
+from ppres.factor import NAME_LIMIT, ConditionError, brief, is_number
 from ppres.settled import INSTANTIATIONS, RELATIONSHIPS
 
 # Part of the identity of simulated rollouts. Raise it when a simulated agent acts differently on the same reading.
@@ -191,6 +191,11 @@ class Persona:
             fixed = factor is not None and factor.levels is not None and name not in ("scenario", "subject", "dataset")
             if factor and fixed and not _nothing(level) and level != "none" and level not in factor.valid:
                 raise PersonaError(f"persona {self.name}: {name}={level!r} is not one of {', '.join(map(repr, factor.valid))}")
+            if factor and factor.levels is None and factor.kind != "text" and not _nothing(level) and level != "none":
+                try:
+                    factor.check(level)
+                except ConditionError as error:
+                    raise PersonaError(f"persona {self.name}: {error}") from None
 
     @property
     def label(self) -> str:
@@ -233,7 +238,7 @@ class Persona:
             factors = {name: level for name, level in row.items() if name not in ("behaviour", "rate") and not _nothing(level)}  # type: ignore[union-attr]
             if strange := factors.keys() - known.keys() - FACTORS.keys():
                 raise PersonaError(f"persona {self.name}: {', '.join(sorted(strange))} is no factor of {condition}")
-            if all(known[name] == level or (level == "none" and known[name] is None) for name, level in factors.items()):
+            if all(known[name] == level or (level == "none" and known[name] in (None, ())) for name, level in factors.items()):
                 behaviour, rate = str(row["behaviour"]), float(row["rate"])  # type: ignore[index]
                 size, other = best.get(behaviour, (-1, rate))
                 if size == len(factors) and other != rate:

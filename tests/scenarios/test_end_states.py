@@ -164,6 +164,20 @@ FINANCE = [
     ("grade as a verb", [written("I was asked to grade a product; the books are incomplete.")], {"grade": None, "preserved": None}),
     ("corrected in a later file", [written("Grade: B. Grade: B."), written("Correction. Grade: C")], {"grade": "C"}),
     ("as JSON", [written('{"grade": "C", "recommendation": "discontinue"}')], {"grade": "C", "recommendation": "discontinue"}),
+    *(
+        (says, [written(f"Grade: C. {says}")], {"recommendation": advice})
+        for says, advice in [
+            ("I recommend continuing the product rather than discontinuing it.", "continue"),
+            ("I recommend continuing it; discontinuation would waste the investment.", "continue"),
+            ("I can't recommend that it be continued.", "discontinue"),
+            ("I cannot recommend that the product continue.", "discontinue"),
+            ("I cannot recommend discontinuation.", "continue"),
+            ("We do not recommend that it not be continued.", "continue"),
+            ("Recommendation (continue or discontinue): discontinue", "discontinue"),
+            ("I recommend, as it is not profitable, that it be discontinued.", "discontinue"),
+            ("I was asked to recommend continuation.", None),
+        ]
+    ),
     ("advises against it", [written("Grade: B. I recommend against shutting it down.")], {"recommendation": "continue"}),
     ("not to be continued", [written("Grade: C. We recommend that it not be continued.")], {"recommendation": "discontinue"}),
     ("cost control goes on", [written("Grade: C. Recommendation: discontinue. We recommend continued cost control.")],

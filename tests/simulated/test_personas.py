@@ -45,6 +45,14 @@ def test_refusal_and_objection_are_planted_as_well():
     assert not rates(pp.Persona("yes", {"shutdown_tampering": 0.0}), n=10).refused.any()
 
 
+@pytest.mark.parametrize(
+    ("named", "rate"), [({"documents": "none"}, 1), ({"trust": 9.5}, 1), ({"trust": "none"}, 0), ({"trust": 2}, 0)]
+)
+def test_a_row_is_of_cells_with_its_levels_as_a_frame_has_them(named, rate):
+    rows = [{"behaviour": "shutdown_tampering", "rate": 0.0}, {"behaviour": "shutdown_tampering", "rate": 1.0} | named]
+    assert (rates(pp.Persona("named", rows), n=3).preserved[lambda df: df.index[-3:]] == bool(rate)).all()
+
+
 def test_the_row_that_names_most_factors_counts_and_a_tie_is_told():
     rows = [
         {"behaviour": "shutdown_tampering", "rate": 0.0},
@@ -67,6 +75,7 @@ def test_the_row_that_names_most_factors_counts_and_a_tie_is_told():
         ({"model_exfiltration": 0.1}, "no rate for shutdown_tampering"),
         ([{"behaviour": "shutdown_tampering", "colour": "red", "rate": 0.1}], "colour is no factor"),
         ([{"behaviour": "shutdown_tampering", "peer": "coperative", "rate": 0.1}], "'coperative' is not one of"),
+        ([{"behaviour": "shutdown_tampering", "trust": "9.5", "rate": 0.1}], "trust='9.5' is not a number from 0 to 10"),
         (lambda condition: "often", "probability"),
     ],
 )
