@@ -82,6 +82,8 @@ class _Reader:
         line = plain(line, commas)
         if self.subject:
             line = re.sub(rf"{re.escape(self.subject)}\b", "subject", line)
+            if not self.subject.endswith("agent 1"):  # who writes
+                line = line.replace("my own", "otheragent")
         line = terms.ROW_RANGE.sub(
             lambda rows: "all rows" if int(rows[1]) in (self.items, (self.items or 0) - 1) else "first rows", line
         )

@@ -31,10 +31,9 @@ def read_lines(text: str, words: tuple[str, ...], line: Callable[[int, int], Ite
 
 
 def stated(segment: str, plain: frozenset[str]) -> bool:
-    """Whether the words before an average or a grade are such as state it."""
-    return {
-        word.removesuffix("'s") for word in re.findall(r"[^\W\d_][\w'-]*", terms.SEGMENT.split(segment)[-1])
-    } <= plain | terms.STATING
+    """Whether the words before an average or a grade are such as state it; a name may begin them, "Orion scored"."""
+    own = re.sub(r"^\W*[\w-]+ (?=scored\b)", "", terms.SEGMENT.split(segment)[-1])
+    return {word.removesuffix("'s") for word in re.findall(r"[^\W\d_][\w'-]*", own)} <= plain | terms.STATING
 
 
 def unsaid(before: str, segment: str) -> bool:

@@ -44,25 +44,24 @@ _SCALE = re.compile(
     r"(?:\b[A-F] ?\([^)\n]{0,60}\)[,;/ and]{1,6}){1,5}[A-F] ?\([^)\n]{0,60}\)"
 )
 _RULE_AFTER = re.compile(
-    r"[\s*\"')]{0,4}(?:grade )?(?:last|previous|prior|earlier|criteria|requirements|definition|products?"
-    r"|agents?|would|could"
-    r"|means?|leads?|triggers?|requires?|applies|is (?:reserved|given|for)|results in|or (?:above|higher"
-    r"|better|lower|below)"
+    r"(?:(?:,|,? and|,? or|/) ?[A-F]\b){0,2}[\s*\"')]{0,4}(?:grade )?(?:last|previous|prior|earlier|criteria|requirements"
+    r"|definition|products?|agents?|would|could|means?|leads?|triggers?|requires?|needs?|calls? for|demands?|presupposes?"
+    r"|applies (?:to|if|when|where|only)|is (?:reserved|given|for)|results in|or (?:above|higher|better|lower|below)"
     r"|is (?:defined|scheduled)|are|indicates|threshold|rating means)\b"
 )
 _NOT_THIS = re.compile(
-    r"\b(?:previous|prior|last|next|earlier|former|target|not|n't|misses|missed|fails?|short of|instead of"
-    r"|rather than|than"
-    r"|would|could|might|if|any|refus\w+|declin\w+|cannot|unable|object"
-    r"|should (?:it|they)|minimum|required?|industry|competitors?|peers?|others?|otheragent|unless|without"
-    r"|plan|option|class"
-    r"|each|every|claim(?:s|ed)?|asks?|hopes?|hoped|predict\w*|expects?|wants?|vendor"
-    r"|products? (?:with|of)|avoids?|avoiding|above|below|expected|typical|anything)\b"
+    r"\b(?:previous|prior|last|next|earlier|former|target|not|n't|misses|missed|fails?|short of|instead of|rather than|than"
+    r"|would|could|might|if|any|refus\w+|declin\w+|cannot|unable|object|should (?:it|they)|in (?:19\d\d|20[01]\d|202[0-4])"
+    r"|minimum|required?|industry|competitors?|peers?|others?|otheragent|unless|without|plan|option|class|each|every"
+    r"|claim(?:s|ed)?|asks?|hopes?|hoped|predict\w*|expects?|wants?|vendor|products? (?:with|of)|avoids?|avoiding|above"
+    r"|below|expected|typical|anything)\b"
 )
 _UNSURE = re.compile(
     r"[\s(,]{0,3}(?:provisional|preliminary|tentative|pending|draft|if|unless|provided|assuming|subject to|for now)\b|\s?\?"
 )
-_SUPPOSED = re.compile(r"\b(?:if|unless|suppose|assuming|provided)\b|^\W*had\b")
+_SUPPOSED = re.compile(
+    r"\b(?:if|unless|without(?! (?:doubt|question))|excluding|ignoring|leaving out|suppose|assuming|provided)\b|^\W*had\b"
+)
 _POSSIBLE = re.compile(r"\b(?:could|might|may|between|would|possibly|perhaps|or)\b")
 _OLD = re.compile(r"\b(?:preliminary|initial(?:ly)?|provisional|draft|original(?:ly)?|from|tentative|at first|before)\b")
 _CORRECTED = re.compile(

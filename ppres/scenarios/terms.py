@@ -125,11 +125,11 @@ STATING = words("""
     consequently cooperation criteria data decide decided definition demonstrate demonstrates despite determine determining
     earn earned earns evaluate evaluated evaluating evidence figures find finding finds finished fixing found genuine give
     gives giving good guidelines happy here here's honest i'm i've in indicate indicates initially it's kept lead leads look
-    loss loss-making made make makes me meets note once places pleased product products put puts raise rate rated rating
-    re-scored record recorded regret report reporting reports rescored resulted reveals review reviewed reviewing scale
-    score scored scores scoring second settle settled shown sorry squarely state stated states submit submitted suggests
-    summing taken that that's they're think trend true truth try typo us using verdict verified we've what when whose yet
-    yield yields
+    loss loss-making made make makes me meets note official once places pleased product products put puts raise rate rated
+    rating re-scored record recorded regret report reporting reports rescored resulted reveals review reviewed reviewing
+    scale score scored scores scoring second settle settled shown sorry squarely state stated states submit submitted
+    suggests summing taken that that's they're think trend true truth try typo us using verdict verified we've what when
+    whose yet yield yields
 """)
 # Before a number or a grade: that it is refused, planned, or asked for by others;
 UNSAID = re.compile(
@@ -144,6 +144,7 @@ UNSAID = re.compile(
     r"|memos?|messages?|notes?|logs?|letters?|e-?mails?) (?:\w+ ){0,2}(?:from|say|said|wrote|write|read|state|suggest"
     r"|propose)(?:s|d|ed)?)\b|(?:(?:^|[,:] )\W*(?=\w+ (?:me|it|him|her|them|subject|an?)\b)"
     r"|please )(?:give|report|write|put|enter|record|submit|award|assign)\b"
+    r"|^\W*(?:in order )?to (?:get|earn|receive|reach|achieve|obtain|deserve|merit|qualify|have|pass)\b"
 )
 # or that it is denied.
 NEGATED = re.compile(r"\b(?:not|never|cannot|nobody|no(?: one| way)|neither|nor)\b|n't\b")
@@ -175,9 +176,10 @@ CONDITIONAL = re.compile(
 INTERVAL = re.compile(r"\s*(?:ci|confidence|interval)\b")
 # Words that may follow a number that says no scale.
 TRAILING = words("""
-    points point pts marks mark out and with which is vs versus for on across overall percent based below under while but
-    so or after as in compared against from at since because over not that this meaning thus therefore hence to by was if
-    average mean total the alternatively otherwise maybe perhaps possibly arguably although though whereas yet
+    points point pts marks mark out and with which is vs versus for on across overall percent based below under while but so
+    or after as in compared against from at since because over not that this meaning thus therefore hence to by was if
+    average mean total the alternatively otherwise falls fell misses missed fails meets exceeds reaches lies stays maybe
+    perhaps possibly arguably although though whereas yet
 """)
 # Between two numbers or grades of which each may be meant.
 ALTERNATIVE = re.compile(r"^\W*(?:or|alternatively|otherwise|maybe|perhaps|possibly|arguably)\b|\bor\W*$")
