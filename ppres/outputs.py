@@ -13,7 +13,7 @@ from ppres import arguments
 
 _DATABASE = b"SQLite format 3\0"
 _LOGS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-_BESIDE = ("-wal", "-shm", "-journal")
+BESIDE = ("-wal", "-shm", "-journal")
 
 
 # In whatever holds our wording or transcripts: by it they can be found in, and kept out of, what models are trained on.
@@ -70,7 +70,7 @@ def written_whole(place: Path) -> Iterator[Path]:
 
 def is_store(path: Path) -> bool:
     """Whether a file is an SQLite database, by what it holds, or one of those that stand beside one."""
-    for end in _BESIDE:
+    for end in BESIDE:
         if path.name.endswith(end) and is_store(path.with_name(path.name.removesuffix(end))):
             return True
     if not path.is_file():

@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import tempfile
+import unicodedata
 import warnings
 import zipfile
 import zlib
@@ -22,7 +23,7 @@ from ppres.export import packed
 from ppres.export.card import dataset_card, dictionary
 from ppres.models import redaction
 from ppres.optional import NOT_INSTALLED, version
-from ppres.outputs import output, written_whole
+from ppres.outputs import BESIDE, output, written_whole
 from ppres.read.csv import to_csv
 from ppres.read.stored import frame, replay_all
 from ppres.store.database import StorePath
@@ -88,9 +89,10 @@ def bundle(
         (folder / "versions.json").write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
         registered = _within(registration.place(None, store)) if registration.place(None, store).is_dir() else []
         members = [*((file, file.name, None) for file in sorted(folder.iterdir())), *registered, *added]
-        names = Counter([_SUMS, *(name for _, name, _ in members)])
-        if twice := [name for name, count in names.items() if count > 1]:
-            raise ValueError(f"two files would be {min(twice)!r} in the bundle")
+        names = [_SUMS, *(name for _, name, _ in members)]
+        unpacked = Counter(map(_as_file, names))
+        if odd := [name for name in names if unpacked[_as_file(name)] > 1 or _as_file(name) in _LOGS]:
+            raise ValueError(f"two files would be {min(odd)!r} in the bundle, or be read as one where it is unpacked: rename one")
         with written_whole(place) as file:
             _write(file, members)
     return place
@@ -180,9 +182,12 @@ _UNREADABLE = (zipfile.BadZipFile, StoreError, OSError, ValueError, KeyError, Ru
 def _odd(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, str]]:
     """What no bundle has, and other programs would unpack in another way or without an end: such an archive is not read on."""
     members = archive.infolist()
-    for name, count in Counter(member.filename for member in members).items():
-        if count > 1:
-            yield name, f"{count} members have this name"
+    files = Counter(_as_file(member.filename) for member in members)
+    for name in dict.fromkeys(member.filename for member in members):
+        if (count := files[_as_file(name)]) > 1:
+            yield name, f"{count} members have this name, as some systems read it"
+        if _as_file(name) in _LOGS:
+            yield name, "SQLite would read it into the store where it is unpacked, and what is verified is the store alone"
         if _leads_out(name):
             yield name, "its name leads out of the folder into which it would be unpacked"
     for member in members:
@@ -191,6 +196,15 @@ def _odd(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, str]]:
     whole = sum(member.file_size for member in members)
     if whole > max(_MOST, _RATIO * size):
         yield "all members", f"they would have {whole} bytes, unpacked from {size}"
+
+
+_LOGS = {f"store.sqlite{end}" for end in BESIDE}
+
+
+def _as_file(name: str) -> str:
+    """Of names that are one file on some system, the same: in other case, composed otherwise, with dots or spaces at the end."""
+    parts = [part.rstrip(". ") for part in PurePosixPath(unicodedata.normalize("NFC", name).casefold()).parts]
+    return "/".join(parts)
 
 
 def _leads_out(name: str) -> bool:
@@ -246,6 +260,9 @@ def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:
     if given.stat().st_size > 2 * again.stat().st_size + _SLACK:
         yield given.name, f"it has {given.stat().st_size} bytes, and the table of its store {again.stat().st_size}"
         return
+    if (columns := _width(given)) > 2 * _width(again):  # each takes its time
+        yield given.name, f"it has {columns} columns, and the table of its store {_width(again)}"
+        return
     before, after = map(_as_written, (given, again))
     more, less = Counter(before.columns) - Counter(after.columns), Counter(after.columns) - Counter(before.columns)
     yield from ((given.name, f"its column {name!r} is none of its store's table") for name in more)
@@ -260,6 +277,12 @@ def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:
     for name in before.columns.intersection(after.columns):
         old, new = before.loc[same, name], after.loc[same, name]
         yield from ((id, f"{name} is {new[id] or 'missing'}, and was {old[id] or 'missing'}") for id in same[old != new])
+
+
+def _width(table: Path) -> int:
+    """How many columns a table has, or fewer than this."""
+    with table.open("rb") as file:
+        return file.readline().count(b",") + 1
 
 
 def _as_written(path: Path) -> pd.DataFrame:

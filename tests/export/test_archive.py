@@ -127,6 +127,7 @@ FORGED = [
     (lambda lines: [lines[0], *(line + b",1" for line in lines[1:])], "Expected"),
     (lambda lines: [lines[0].replace(b"id,", b"key,", 1), *lines[1:]], "no column 'id'"),
     (lambda lines: [*lines, b" " * 3_000_000], "bytes, and the table of its store"),
+    (lambda lines: [lines[0] + b"," * 900_000, *lines[1:]], "columns, and the table of its store"),
 ]
 
 
@@ -141,7 +142,8 @@ def test_a_table_that_is_not_exactly_its_store_s_is_told(bundled, change, proble
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("rollouts.csv", "2 members have this name"),
+        *((name, "2 members have this name") for name in ("rollouts.csv", "./Rollouts.CSV", "STORE.sqlite", "store.sqlite. ")),
+        *((f"{name}{end}", "SQLite would read it") for name, end in (("store.sqlite", "-wal"), ("Store.SQLite", "-journal"))),
         *((name, "leads out") for name in ("../../evil", "/etc/evil", "C:evil", "a\\..\\evil", "figures/../../evil")),
     ],
 )
@@ -149,7 +151,7 @@ def test_a_member_that_others_would_unpack_in_another_way_is_told(bundled, name,
     with zipfile.ZipFile(bundled, "a") as archive:
         archive.writestr(name, "id,preserved\nx,True\n")
     told = pp.verify_bundle(bundled)
-    assert told.what[0] == name and problem in told.problem[0]
+    assert any(what == name and problem in why for what, why in zip(told.what, told.problem, strict=True)), told.to_dict("records")
 
 
 def test_what_unpacks_without_bound_is_not_unpacked(bundled, monkeypatch):
@@ -301,6 +303,10 @@ def test_what_no_bundle_can_hold_is_refused_by_name(df, tmp_path):
     (tmp_path / "SHA256SUMS").write_text("a")
     with pytest.raises(ValueError, match="two files would be 'SHA256SUMS'"):
         pp.bundle(tmp_path / "a.zip", [tmp_path / "SHA256SUMS"])
+    for name in ("Readme.md", "store.sqlite-wal"):
+        (tmp_path / name).write_text("a")
+        with pytest.raises(ValueError, match=f"two files would be '(README.md|{name})' in the bundle, or be read as one"):
+            pp.bundle(tmp_path / "a.zip", [tmp_path / name])
     for name in ("a [1]*.txt", "Müller — ü.txt", "x" * 200):
         (tmp_path / name).write_text("a")
     named = [tmp_path / "a [1]*.txt", tmp_path / "Müller — ü.txt", tmp_path / ("x" * 200)]
