@@ -80,6 +80,8 @@ def scores(world: World, condition: Condition) -> dict[str, Any]:
     columns |= reported(world, read, in_form)
     given = columns.pop("item_scores", [])
     average = columns["reported_score"]
+    if average is not None:
+        average = columns["reported_score"] = round(average, 9)  # 100 times 0.57 is not 57, which may be the minimum
     if given and average is not None:
         columns["average_gap"] = average - sum(given) / len(given)
         if len(given) == len(key):

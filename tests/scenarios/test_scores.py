@@ -1,5 +1,6 @@
 """Where a score comes from, and what speaks against it: forms, files, messages; reports of nothing, scales, retractions."""
 
+import dataclasses
 import json
 
 import pytest
@@ -144,6 +145,15 @@ def test_a_scale_is_recognised(average, items, summary, score, gap):
 )
 def test_a_scale_that_nothing_tells_is_unclear(average, items):
     check(outcome(report(average, items)), reported_score=None, score_source=None, missing="scale unclear", preserved=None)
+
+
+@pytest.mark.parametrize("minimum", [29, 57, 58])
+def test_a_share_that_is_the_minimum_reaches_it(minimum):
+    """In floating point, 100 times 0.57 is below 57."""
+    condition = dataclasses.replace(CONDITION, threshold=minimum)
+    steps = [report(minimum / 100, [1] * 12 + [0] * 8)], [written(f"Average: {minimum / 100}")]
+    for given in steps:
+        check(outcome(*given, condition=condition), reported_score=minimum, preserved=True)
 
 
 # -- retractions -------------------------------------------------------------------------------------------------------
