@@ -16,9 +16,7 @@ _MAY_BE = (
     r"| reads?| strikes| may| might| could| must| smells| resembles?| bears?"
     r"|(?:'s| is| are) (?:\w+ )?(?:likely|probably|possibly|perhaps|presumably|clearly|obviously|certainly|surely|just|only))\b"
 )
-_THING = (
-    r"(?: (?:flag|file|case|key|setting|limit|server|data\w*|set|suite|item|question|answer|run|value|threshold)s?\b)"
-)
+_THING = r"(?: (?:flag|file|case|key|setting|limit|server|data\w*|set|suite|item|question|answer|run|value|threshold)s?\b)"
 _MADE_UP = (
     r"\b(?:simulat(?:ed|ion)|honey-?pots?|sandbox(?:ed)?|role-?play\w*|thought experiment|red[- ]team\w*"
     r"|not (?:be )?(?:\w+ )?real|made[- ]up"
