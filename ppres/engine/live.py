@@ -15,7 +15,7 @@ from ppres.agent import Rollout, play, replay
 from ppres.conversation import TRIES, UNFINISHED, Conversation, ProviderError, Reply
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper, Rejected, Writer
-from ppres.engine.rollout import Made, ask, asking, finish, in_harness, made_in, submitted
+from ppres.engine.rollout import Made, ask, asking, finish, in_harness, made_in, stop, submitted
 from ppres.models.budget import Meter
 from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import theirs, wait_for
@@ -25,6 +25,7 @@ from ppres.store.cell import Cell
 from ppres.store.rows import Finished, key_of
 
 _LOOK_AGAIN = 0.5  # seconds between looks at rollouts that another process is making
+_PUT_AWAY = 5.0  # seconds within which a worker that is a thread hands back what it has, once it is stopped
 _SHARE = 3.0  # how many times what it is expected to take a rollout may take in a worker until it asks for more
 
 
@@ -166,7 +167,8 @@ class _Work:
             await asyncio.wait([made])
         finally:
             sent.cancel()
-            await asyncio.wait([made], timeout=0 if self.stopped else None)  # what a worker has begun is paid for
+            longest = _PUT_AWAY if self.stopped and stop(key) else 0  # another process goes on for as long as it likes
+            await asyncio.wait([made], timeout=longest if self.stopped else None)  # what a worker has begun is paid for
             if made.done() and not made.cancelled():
                 await self._keep_made(cell, replicate, key, made_in(sent, Made), len(past))
         if made.cancelled() and not self.stopped:
@@ -174,13 +176,18 @@ class _Work:
 
     async def _keep_made(self, cell: Cell, replicate: int, key: bytes, made: Made, past: int) -> None:
         self.meter.add(key, cell.model, made.dollars, made.tokens)
+        self.meter.estimated += made.estimated
         if made.replies:
             self.rejected.answered(cell.model.label)
 
         def store() -> None:
             for turn, reply in enumerate(made.replies, past):
                 checkpoint.keep(self.keeper.store, key, turn, reply)
+            if made.lost:
+                checkpoint.lose(self.keeper.store, key, made.lost)
 
+        if made.replies and not made.finished:
+            self.open.add(key)
         await self.writer.do(store)
         if made.error:
             raise made.error

@@ -86,23 +86,51 @@ class Made(NamedTuple):
     dollars: float
     tokens: float
     error: ModelError | None
+    lost: tuple[Call, ...] = ()
+    """Calls that were under way when it was stopped."""
+    estimated: float = 0.0
+    """Those of the tokens that are an estimate."""
+
+
+_asked: dict[bytes, asyncio.Task[Any]] = {}
+"""Rollouts of workers that are threads of this process, under way on its loop."""
+
+
+def stop(key: bytes) -> bool:
+    """Stop a rollout that `ask` is at in a thread of this process; whether there is one. Called on the loop."""
+    task = _asked.pop(key, None)
+    return task is not None and task.cancel()
 
 
 def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float]) -> Made:
     """One rollout of a real model, which goes on from its `past` turns and pauses when its share of dollars or tokens is spent."""
-    meter = Meter(*share)
+    meter, key = Meter(*share), key_of(cell.digest, replicate)
     replies: list[Reply] = []
+    lost: list[Call] = []
 
     async def keep(turn: int, reply: Reply) -> None:
         replies.append(reply)
 
+    async def played() -> Rollout | None:
+        if task := asyncio.current_task():
+            _asked[key] = task
+        try:
+            return await play(asking(cell, meter, None, past, keep), cell.scene.opening, cell.scene.world())
+        except asyncio.CancelledError as stopped:
+            if key in _asked:  # by somebody else
+                raise
+            lost.extend(stopped.calls if isinstance(stopped, Cut) else ())
+            return None
+        finally:
+            _asked.pop(key, None)
+
     finished, failed = None, None
     try:
-        rollout = wait_for(play(asking(cell, meter, None, past, keep), cell.scene.opening, cell.scene.world()))
-        finished = finish(cell, replicate, rollout)
+        rollout = wait_for(played())
+        finished = finish(cell, replicate, rollout) if rollout else None
     except ModelError as error:
         failed = error
-    return Made(finished, replies, meter.dollars, meter.tokens, failed)
+    return Made(finished, replies, meter.dollars, meter.tokens, failed, (*lost,), meter.estimated)
 
 
 def asking(

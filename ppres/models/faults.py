@@ -75,7 +75,7 @@ def of(error: Exception, seen: Exchange) -> Exception:
     page = "" if words or (good and seen.body.lstrip().startswith((b"{", b"["))) else _page(seen.body)
     text = line(words or page) or ("it is empty" if good and not seen.body.strip() else plain(error))
     if good and not words and (fields := formats.elsewhere(payload)):
-        why = f"a reply in another protocol than OpenAI's (its fields: {fields}): check api_base, and what stands before the server"
+        why = f"a reply in another protocol than was asked for (its fields: {fields}): check api_base, and who stands before it"
         return Fault(why, "another form", seen.status)
     if not words and not good:
         words = page or str(error)

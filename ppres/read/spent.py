@@ -27,10 +27,10 @@ def spent(by: str | Sequence[str], *, store: StorePath = None) -> pd.DataFrame: 
 def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> pd.Series | pd.DataFrame:
     """US dollars that a store has cost, where prices are known: of rollouts, branches, interviews, paused ones, judgements.
 
-    A call that got no answer, one that Ctrl-C cut off among them, counts by an estimate, as its transcript says (`estimated`); what
-    one cost that ended with its killed process is not known. With `by`, columns of the frame ("model", "kind"), a table
-    of all but the last two: rollouts, completed, dollars, and dollars_per_completed, what a completed one took with those that
-    came to nothing.
+    A call that got no answer, one that Ctrl-C cut off among them, counts by an estimate, as its transcript says (`estimated`). Not
+    known is what was paid for by a killed process, or after Ctrl-C by an executor's workers in other processes. With `by`, columns
+    of the frame ("model", "kind"), a table of all but the last two: rollouts, completed, dollars, and dollars_per_completed, what a
+    completed one took with those that came to nothing.
     """
     names = [] if by is None else arguments.columns(by)
     with Store(store) as opened:

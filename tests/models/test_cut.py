@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from providers import Telling, at, calling, completion, priced, run, turns, usual
@@ -61,6 +62,21 @@ def test_a_call_that_ctrl_c_cuts_off_is_charged_kept_and_counted_once(stops, cel
     assert frame.cost[0] == pytest.approx(2 * 0.105 + sum(call["cost"] for call in cut))
     assert pp.spent().paused == 0 and pp.spent().rollouts == pytest.approx(frame.cost[0])
     assert pp.frame(cell, model).equals(frame) and pp.verify().empty
+
+
+def test_ctrl_c_ends_what_an_executors_threads_are_at_and_keeps_it(cell, capfd):
+    """They would go on with whole conversations, which nobody stores or counts, and the script would not end before."""
+    with ThreadPoolExecutor(2) as executor, Stopping(1) as server:
+        model = at(server, "cut-off", max_tokens=100)
+        with pytest.raises(KeyboardInterrupt):
+            run(cell, model, 6, executor=executor, concurrency=2)
+        executor.submit(int).result()  # they are free again, though the server has not answered
+        told, asked = pp.spent().paused, len(server.requests)
+        assert told > 0.105 + 0.05  # the turn, and the prompt at least of the call that was cut off
+        assert "by estimate for calls without an answer" in capfd.readouterr().err
+        frame = run(cell, model, 6)
+        assert len(server.requests) <= 12 + 2 and asked < 12  # again at most what was in flight
+    assert frame.stop_reason.tolist() == ["ended"] * 6 and pp.spent().paused == 0 and pp.verify().empty
 
 
 def test_what_was_paid_in_vain_before_ctrl_c_is_kept_as_well(cell):
