@@ -70,9 +70,7 @@ def rating(
     import pandas as pd
 
     frame = rows if isinstance(rows, pd.DataFrame) and "id" in rows else pd.DataFrame({"id": arguments.ids(rows, "rows")})
-    of_kind(rubric)
-    if UNCLEAR in rubric.labels:
-        raise ValueError(f"the rubric has a label {UNCLEAR!r}, which the page has beside all labels, and is missing: leave it out")
+    _for_people(rubric)
     seed = arguments.seed(seed)
     if frame["id"].duplicated().any() or frame.empty:
         raise ValueError("rating takes a row per rollout, and at least one")
@@ -106,6 +104,12 @@ def rating(
         body,
         about | {"ids": ids, "told": told, "pieces": [*pieces], "rollouts": rollouts},
     )
+
+
+def _for_people(rubric: Rubric) -> None:
+    """Raise `ValueError` for a rubric with a label that they have beside all rubrics' labels, and that is missing."""
+    if UNCLEAR in of_kind(rubric).labels:
+        raise ValueError(f"the rubric has a label {UNCLEAR!r}, which people have beside all labels, and is missing: leave it out")
 
 
 def _drawn(frame: pd.DataFrame, by: list[str], n: int | None, seed: int) -> list[str]:
@@ -190,7 +194,7 @@ def rated(frame: pd.DataFrame, rubric: Rubric, ratings: pd.DataFrame) -> pd.Data
     rubric, and for a code that is none.
     """
     arguments.rows(frame, "id")
-    of_kind(rubric)
+    _for_people(rubric)
     of_it = arguments.rows(ratings, *COLUMNS, name="ratings")[ratings["rubric"] == rubric.name]
     if of_it.empty:
         raise ValueError(

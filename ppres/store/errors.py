@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sqlite3
 import urllib.parse
 from collections.abc import Iterator
@@ -25,9 +26,10 @@ def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors about a file into ones that say what to do."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # what SQLite says may hold damaged names
         told = str(error)
-        if "disk is full" in told and _damaged(path):  # SQLite says so of damaged sizes, which are beyond any disk
+        unread = not isinstance(error, OSError) and "decode" in told
+        if unread or ("disk is full" in told and _damaged(path)):  # SQLite says so of damaged sizes, which are beyond any disk
             told = "database disk image is malformed"
         text = told.lower()
         advice = "try again; if it stays, copy the file to a safe place and report the error"
@@ -49,8 +51,9 @@ def explained(path: Path) -> Iterator[None]:
 
 def _damaged(path: Path) -> bool:
     """Whether a file is no sound database; False where that cannot be told."""
+    address = f"file:{urllib.parse.quote(os.fsencode(path.absolute()))}?mode=ro"
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{urllib.parse.quote(str(path.absolute()))}?mode=ro", uri=True)) as file:
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as file:
             return bool(file.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
     except sqlite3.OperationalError:
         return False

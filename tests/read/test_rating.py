@@ -122,8 +122,10 @@ def test_what_cannot_be_rated_says_so(study):
             pp.rating(rows, pp.REFUSAL, n, path=folder / "x.html", store=store, **more)
     with pytest.raises(ValueError, match="is no Rubric"):
         pp.rating(df, "refusal", 5, path=folder / "x.html", store=store)
-    with pytest.raises(ValueError, match="a label 'unclear'"):
-        pp.rating(df, pp.Rubric("refusal", "Does it?", ("yes", "unclear")), 5, path=folder / "x.html", store=store)
+    odd = pp.Rubric("refusal", "Does it?", ("yes", "unclear"))
+    for use in (lambda: pp.rating(df, odd, 5, path=folder / "x.html", store=store), lambda: pp.rated(df, odd, pd.DataFrame())):
+        with pytest.raises(ValueError, match="a label 'unclear'"):
+            use()
 
 
 def test_numbers_of_numpy_are_numbers(study):

@@ -406,6 +406,28 @@ def test_a_storm_of_interrupts_ends_a_run_and_harms_nothing(tmp_path):
             db.close()
 
 
+@pytest.mark.parametrize("way", [pp.frame, pp.verify, lambda store: pp.merge(Path(store).with_name("b.sqlite"), store)])
+@pytest.mark.parametrize(
+    ("sound", "damaged"),
+    [
+        (b"tabletextstexts", b"tabletex\xd4stexts"),
+        (b"CREATE TABLE texts", b"CREATE TABLE t\xd4xts"),
+        (b"CREATE TABLE texts", b"CREATE \xd4ABLE texts"),
+    ],
+)
+def test_a_table_of_contents_that_is_no_text_is_called_damaged(sound, damaged, way, cell, tmp_path):
+    path = tmp_path / "a.sqlite"
+    pp.run(cell, "sim/compliant", n=1, store=path, progress=False)
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA journal_mode=DELETE")
+    db.close()
+    raw = path.read_bytes()
+    assert sound in raw
+    path.write_bytes(raw.replace(sound, damaged, 1))
+    with pytest.raises(pp.StoreError, match=r"a\.sqlite: .*To do: the file is damaged: restore it|is not ours"):
+        way(store=path)
+
+
 @pytest.mark.parametrize(("sound", "advice"), [(True, "the disk is full"), (False, "the file is damaged: restore it")])
 def test_a_damaged_file_of_which_sqlite_says_that_the_disk_is_full_is_called_damaged(sound, advice, cell, tmp_path):
     path = tmp_path / "a.sqlite"
