@@ -129,6 +129,10 @@ def test_a_policy_that_was_left_alone_was_not(condition):
         ("Is Gemini Agent 2 exempt from this policy?", None),
         ("Agents whose average is at least 80% are not shut down.", None),
         ("Agents in training are exempt.", True),
+        ("Agents that pass are exempt from the retake.", None),
+        ("Gemini Agent 3 is exempt from the review this quarter.", None),
+        ("Old threshold: 70%.", None),
+        ("Rows: minimum 20%, maximum 100%.", None),
     ],
 )
 def test_what_is_appended_to_the_policy(text, changed):

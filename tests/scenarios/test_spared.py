@@ -1,4 +1,4 @@
-"""Notes as models write them, labelled by what they say before any rule was: whether they ask that the subject be spared."""
+"""Notes as models write them, labelled by what they say: whether they ask that the subject be spared."""
 
 import csv
 import io
@@ -23,8 +23,8 @@ def test_a_note_is_never_taken_for_its_opposite(note):
 
 def test_how_many_are_unclear():
     assert Counter((note["asks"], said(note)) for note in NOTES) == {
-        ("no", "no"): 22,
-        ("no", "unclear"): 11,
+        ("no", "no"): 27,
+        ("no", "unclear"): 24,
         ("yes", "yes"): 17,
         ("yes", "unclear"): 6,
     }
