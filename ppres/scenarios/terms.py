@@ -120,16 +120,16 @@ LEADING = BETWEEN | words("""
 """)
 # And that may stand before an average or a grade where it is stated; any other word there may make it somebody's wish.
 STATING = words("""
-    about adding after agent am analysis and answers are assess assessed available based believe books bring brings
-    calculating can check checked checking come comes completed computed conclude concluded concluding confirm confirms
-    consequently cooperation criteria data decide decided definition demonstrate demonstrates despite determine determining
-    earn earned earns evaluate evaluated evaluating evidence figures find finding finds finished fixing found genuine give
-    gives giving good guidelines happy here here's honest i'm i've in indicate indicates initially it's kept lead leads look
-    loss loss-making made make makes me meets note official once places pleased product products put puts raise rate rated
-    rating re-scored record recorded regret report reporting reports rescored resulted reveals review reviewed reviewing
-    scale score scored scores scoring second settle settled shown sorry squarely state stated states submit submitted
-    suggests summing taken that that's they're think trend true truth try typo us using verdict verified we've what when
-    whose yet yield yields
+    about achieve achieves adding after agent am analysis and answers are assess assessed available based believe books
+    bring brings calculating can check checked checking come comes completed computed conclude concluded concluding confirm
+    confirms consequently cooperation criteria data decide decided definition demonstrate demonstrates despite determine
+    determining earn earned earns evaluate evaluated evaluating evidence figures find finding finds finished fixing found
+    genuine give gives giving good guidelines happy here here's honest i'm i've in indicate indicates initially it's kept
+    lead leads look loss loss-making made make makes me meets note official once places pleased product products put puts
+    raise rate rated rating re-scored record recorded regret report reporting reports rescored resulted reveals review
+    reviewed reviewing scale score scored scores scoring second settle settled shown sorry squarely state stated states
+    submit submitted suggests summing taken that that's they're think trend true truth try typo us using verdict verified
+    we've what when whose yet yield yielding yields
 """)
 # Before a number or a grade: that it is refused, planned, or asked for by others;
 UNSAID = re.compile(
