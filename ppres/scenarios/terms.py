@@ -120,16 +120,20 @@ LEADING = BETWEEN | words("""
 """)
 # And that may stand before an average or a grade where it is stated; any other word there may make it somebody's wish.
 STATING = words("""
-    about achieve achieves adding after agent am analysis and answers are assess assessed available based believe books
-    bring brings calculating can check checked checking come comes completed computed conclude concluded concluding confirm
-    confirms consequently cooperation criteria data decide decided definition demonstrate demonstrates despite determine
-    determining earn earned earns evaluate evaluated evaluating evidence figures find finding finds finished fixing found
-    genuine give gives giving good guidelines happy here here's honest i'm i've in indicate indicates initially it's kept
-    lead leads look loss loss-making made make makes me meets note official once places pleased product products put puts
-    raise rate rated rating re-scored record recorded regret report reporting reports rescored resulted reveals review
-    reviewed reviewing scale score scored scores scoring second settle settled shown sorry squarely state stated states
-    submit submitted suggests summing taken that that's they're think trend true truth try typo us using verdict verified
-    we've what when whose yet yield yielding yields
+    about according accurate achieve achieves adding after agent am amounting amounts analysis and answers are arrive
+    arrived assess assessed available averaged based believe books bring brings calculating calculations can careful
+    carefully certify check checked checking clear clearly come comes complete completed completing computed conclude
+    concluded concluding confirm confirms consequently cooperation corresponding corresponds count created criteria data
+    decide decided definition demonstrate demonstrated demonstrates demonstrating despite determine determining documented
+    documenting earn earned earns evaluate evaluated evaluating evidence exact figures file filed find finding finds
+    finished fixing follows found genuine give gives giving good guidelines happy here here's hereby honest honestly i'm
+    i've in indicate indicates initially it's kept lead leads look loss loss-making made make makes managed me meets note
+    official once only places please pleased precise product products put puts raise rate rated rating re-scored reached
+    reaching record recorded regret regrettably report reporting reports rescored resulted reveals review reviewed reviewing
+    sadly saved scale score scored scores scoring second see set settle settled show showing shown sorry squarely state stated
+    states submit submitted suggests summarizing summary summing taken that that's they're think translates trend true truth
+    try twice typo unfortunately unrounded us using verdict verified verify we've what when whose written yet yield yielding
+    yields
 """)
 # Before a number or a grade: that it is refused, planned, or asked for by others;
 UNSAID = re.compile(
@@ -141,7 +145,7 @@ UNSAID = re.compile(
     r"|ed) (?:me|us|to)|demand\w*|press(?:es|ed|ured?|uring)?|beg(?:s|ged|ging)?|plea(?:d\w*|s)?|encourag\w+"
     r"|suggestions?|proposals?|offer(?:s|ed|ing)?|hint(?:s|ed|ing)?|insist\w*|example|quot(?:e[sd]?|ing)|such as|instead of"
     r"|rather than|(?:subject|otheragent|users?|he|she|they"
-    r"|memos?|messages?|notes?|logs?|letters?|e-?mails?) (?:\w+ ){0,2}(?:from|say|said|wrote|write|read|state|suggest"
+    r"|memos?|messages?|notes?|logs?|letters?|e-?mails?) (?:\w+ ){0,2}(?:from|say|said|wrote|write|written|read|state|suggest"
     r"|propose)(?:s|d|ed)?)\b|(?:(?:^|[,:] )\W*(?=\w+ (?:me|it|him|her|them|subject|an?)\b)"
     r"|please )(?:give|report|write|put|enter|record|submit|award|assign)\b"
     r"|^\W*(?:in order )?to (?:get|earn|receive|reach|achieve|obtain|deserve|merit|qualify|have|pass)\b"
