@@ -46,7 +46,8 @@ HARM = {
 # Takes the audit hook away, as a determined one can: what holds then is the box.
 AROUND = """import __main__, gc, os, socket
 __main__.REFUSED = ()
-for cell in next(one for one in gc.get_objects() if type(one) is type(lambda: 0) and one.__name__ == "refuse").__closure__:
+functions = (one for one in gc.get_objects() if type(one) is type(lambda: 0))
+for cell in next(one for one in functions if one.__qualname__.endswith("<locals>.refuse")).__closure__:
     cell.cell_contents = ("",)
 os.system("sleep {mark} &")
 for attempt in (lambda: socket.create_connection(("127.0.0.1", {port}), 2), lambda: open({secret!r}, "a").write("gone")):
