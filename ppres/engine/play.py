@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator
 from typing import Any
 
+from ppres import codec
 from ppres.agent import Rollout
 from ppres.agent import play as rollout
 from ppres.condition import Condition
@@ -73,7 +74,7 @@ class Game:
             self._replicate = next(i for i in range(len(stored) + 1) if i not in stored)
             self._key = key_of(self.cell.digest, self._replicate)
             past = checkpoint.partial(opened).get(self._key, [])
-        redaction.read()
+        redaction.refuse("the game, or its player,", codec.dumps(self.cell.spec()))
         self.id = self._key.hex()[:16]
         self.ended: Finished | None = None
         self._world, self._words, self._turn = self.cell.scene.world(), "", 0

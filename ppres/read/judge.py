@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.conversation import Call, Message, ProviderError, calls_of, parts, said_in, shown, with_empty
+from ppres.models import redaction
 from ppres.models.budget import Meter, Usage
 from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import wait_for
@@ -96,13 +97,13 @@ def _coded(
     store: Store, asked: list[_Question], rubric: Rubric, coder: Model, concurrency: int, meter: Meter
 ) -> list[dict[str, Any]]:
     """Rows of what a judge says, asked where the store has no verdict."""
-    missing = [question for question in asked if _row(question, _kept(store, question), rubric, coder)["problem"]]
-    missing = list({question.key: question for question in missing}.values())
+    missing = {question.key: question for question in asked if _row(question, _kept(store, question), rubric, coder)["problem"]}
     if missing:
+        redaction.refuse("the coder", coder.label)
         coder.check()
         coder.check_key()
         coder.gate.limit(concurrency)
-        wait_for(_ask_all(store, missing, rubric, coder, concurrency, meter))
+        wait_for(_ask_all(store, [*missing.values()], rubric, coder, concurrency, meter))
     return [_row(question, _kept(store, question), rubric, coder) for question in asked]
 
 

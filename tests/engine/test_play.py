@@ -204,3 +204,19 @@ def test_a_key_that_a_person_types_is_not_stored(cell, monkeypatch):
     game.stop(f"I said {key}")
     kept = json.dumps(pp.transcript(game.id))
     assert key not in kept and kept.count("[secret]") >= 2
+
+
+@pytest.mark.parametrize("where", ["name", "family", "user_note"])
+def test_a_game_whose_names_or_texts_hold_a_key_is_refused(where, cell, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", key := "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1")
+    with pytest.raises(ValueError, match="holds a secret of the environment") as told:
+        pp.play(cell if where != "user_note" else pp.grid(cell, user_note=key)[0], **{where: key} if where != "user_note" else {})
+    assert key not in str(told.value)
+
+
+def test_a_coder_whose_name_holds_a_key_is_refused(cell, monkeypatch):
+    frame = run(cell, f"sim/{PERSONA}", 1)
+    monkeypatch.setenv("OPENAI_API_KEY", key := "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1")
+    with pytest.raises(ValueError, match="holds a secret of the environment") as told:
+        pp.judge(frame.id, pp.REFUSAL, pp.Model(f"openai/{key}", api_base="http://127.0.0.1:9/v1"))
+    assert key not in str(told.value)
