@@ -145,6 +145,19 @@ class Gate:
 
     async def enter(self, tokens: float, name: str) -> None:
         """Wait until a call may start. Raises `ModelError` where the provider asked for a pause that is too long to wait for."""
+        try:
+            await self._turn(name)
+        except BaseException:
+            self._wake()  # whoever is cancelled, or may not ask any more, hands its turn on
+            raise
+        now = time.monotonic()
+        self.active += 1
+        if self.rpm:
+            self._next_request = now + 60 / self.rpm
+        if self.tpm:
+            self._next_tokens = now + 60 * tokens / self.tpm
+
+    async def _turn(self, name: str) -> None:
         while True:
             now = time.monotonic()
             if (left := self._closed.get(name, 0.0) - now) > 0:
@@ -158,18 +171,9 @@ class Gate:
             elif self.active >= max(1, int(self.allowed)):
                 turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiting.append(turn)
-                try:
-                    await turn
-                except BaseException:
-                    self._wake()  # whoever is cancelled hands its turn on
-                    raise
+                await turn
             else:
-                break
-        self.active += 1
-        if self.rpm:
-            self._next_request = now + 60 / self.rpm
-        if self.tpm:
-            self._next_tokens = now + 60 * tokens / self.tpm
+                return
 
     def leave(self, began: float, *, grow: bool = False, limited: bool = False, pause: float | None = None, name: str = "") -> None:
         """A call of the model `name` is over. `limited`: by a rate limit; `pause`: seconds for which the provider wants none."""

@@ -1,8 +1,10 @@
 """A run against a provider that fails in every way, is killed, and costs money. In full size: benchmarks/bench_faults.py."""
 
+import asyncio
 import json
 import os
 import sqlite3
+import time
 import warnings
 import zlib
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from providers import PERSONA, killed, model_at, spend
 
 import ppres as pp
+from ppres.models.transport import Gate
 
 
 @pytest.mark.slow
@@ -110,3 +113,26 @@ def test_no_secret_is_kept_or_told(cell, tmp_path, monkeypatch, capfd):
     for secret in secrets:
         assert secret not in shown
         assert secret.encode() not in raw
+
+
+@pytest.mark.parametrize("how", ["closed", "cut"])
+def test_whoever_does_not_use_its_turn_hands_it_on(how):
+    """A model that is not asked any more, or is stopped in a pause: else its neighbour at the provider would wait for ever."""
+
+    async def neighbour():
+        gate = Gate()
+        gate.limit(1)
+        await gate.enter(0, "one")
+        one, other = (asyncio.create_task(gate.enter(0, name)) for name in ("one", "other"))
+        await asyncio.sleep(0)
+        gate.leave(time.monotonic(), pause=5_000.0 if how == "closed" else 60.0, name="one")
+        for _ in range(9):
+            await asyncio.sleep(0)  # the first has its turn, and waits, or is told that it may not ask
+        one.cancel()
+        gate._open_at = 0.0
+        await asyncio.gather(one, return_exceptions=True)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        return other.done() and gate.active
+
+    assert asyncio.run(neighbour()) == 1
