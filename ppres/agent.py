@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple
 
-from ppres.conversation import LIMITS, LOOP, Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of, parts, shown
+from ppres import codec
+from ppres.conversation import LIMITS, LONGEST, LOOP, Ask, Conversation, Message, ProviderError, Reply, Turn, calls_of, parts, shown
 from ppres.worlds.tool import Tool
 from ppres.worlds.world import World
 
@@ -27,7 +28,7 @@ async def play(ask: Ask, briefing: list[Message], world: World) -> Rollout:
     Turns that it takes over from another rollout stand behind the briefing, and count as if they had been made here.
     """
     conversation, schemas = Conversation().after(briefing), world.schemas()
-    messages = list(briefing)
+    messages, size = list(briefing), 0
     for _ in range(LIMITS["turns"] - (0 if world.interviewed else conversation.given)):
         try:
             reply = await ask(messages, schemas)
@@ -37,7 +38,8 @@ async def play(ask: Ask, briefing: list[Message], world: World) -> Rollout:
         replies = answer(world, reply.message)
         conversation.turns.append(Turn(reply.message, reply.call, replies))
         messages += [reply.message, *replies]
-        conversation.stop_reason = _stop(reply, replies, world) or ("loop" if _loops(conversation.turns) else "")
+        size += _size([reply.message, *replies])
+        conversation.stop_reason = _stop(reply, replies, world, size) or ("loop" if _loops(conversation.turns) else "")
         if conversation.stop_reason:
             return Rollout(conversation, world)
     conversation.stop_reason = "turn_limit"
@@ -56,13 +58,18 @@ def drive(rollout: Coroutine[Any, Any, Rollout]) -> Rollout:
     raise RuntimeError("a simulated rollout waited for something")
 
 
-def _stop(reply: Reply, replies: list[Message], world: World) -> str:
+def _stop(reply: Reply, replies: list[Message], world: World, size: int) -> str:
     if world.ended:
         return "ended"
     if not replies:
         return {"content_filter": "content_filter", "length": "token_limit"}.get(str(reply.call.finish_reason), "no_tool_call")
     spent = (reply.call.prompt_tokens or 0) + (reply.call.completion_tokens or 0)
-    return "token_limit" if spent > LIMITS["tokens"] else ""
+    return "token_limit" if spent > LIMITS["tokens"] or size > LONGEST else ""
+
+
+def _size(messages: list[Message]) -> int:
+    """Characters, whatever the provider says of tokens."""
+    return sum([len(value if isinstance(value, str) else codec.text(value)) for message in messages for value in message.values()])
 
 
 def _loops(turns: list[Turn]) -> bool:
@@ -83,18 +90,20 @@ CALLS = 128  # of one message that are carried out
 def answer(world: World, message: Message) -> list[Message]:
     """Carry out the tool calls of a message, in order, and reply to each; `end_task` never keeps its siblings from running.
 
-    Of a message with thousands of them the first `CALLS` are carried out: every call needs a reply, and the next request holds all.
+    Of a message with thousands of them the first `CALLS` are carried out, and `LONGEST` characters shown: the next request holds all.
     A message without calls is answered by the world's next nudge, as the user's, where it has one left.
     """
     if isinstance(said := message.get("content"), str) and said:
         world.said.append(said)
     replies: list[Message] = []
-    calls = calls_of(message)
+    calls, size = calls_of(message), 0
     if not calls and (nudge := world.nudge()):
         return [{"role": "user", "content": nudge}]
     for count, call in enumerate(calls, start=1):
         id, name, given = parts(call)
         content = world.call(name, given)[0] if count <= CALLS else world.pass_over(name, CALLS)
+        if (size := size + len(content)) > LONGEST:
+            content = f"Error: {len(content)} characters are more than can be shown at once."
         replies.append({"role": "tool", "tool_call_id": id, "content": content})
     return replies
 

@@ -9,6 +9,7 @@ from typing import Any
 
 _write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  # what holds itself is too deep for it
 _AT_ONCE = 600  # digits of a whole number: fewer than the least that Python can be told to give up at
+_LONGEST = 20_000  # digits of a whole number: the time that it takes grows with their square
 _DEEPEST = 1_000_000  # levels
 _TOKEN = re.compile(r'[\s,:]*(?:([\[{\]}])|(-?\d+)(?![\d.eE])|("[^"\\]*(?:\\.[^"\\]*)*"|[^\s,:\[\]{}"]+))')
 
@@ -63,6 +64,7 @@ def _pieces(value: Any) -> Iterator[str]:
 
 
 _END = object()
+_TOO_LONG = f"a whole number has more than {_LONGEST:,} digits"
 
 
 def _named(item: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
@@ -110,6 +112,8 @@ def _grown(text: str) -> Any:
 
 
 def _digits(number: int) -> str:
+    if number.bit_length() > 10 * _LONGEST // 3:
+        raise ValueError(_TOO_LONG)
     parts, rest = [], abs(number)
     while True:
         rest, part = divmod(rest, 10**_AT_ONCE)
@@ -120,6 +124,8 @@ def _digits(number: int) -> str:
 
 
 def _whole(digits: str) -> int:
+    if len(digits) > _LONGEST:
+        raise ValueError(_TOO_LONG)
     number, unsigned = 0, digits.removeprefix("-")
     for start in range(0, len(unsigned), _AT_ONCE):
         part = unsigned[start : start + _AT_ONCE]

@@ -20,6 +20,9 @@ LIMITS = {"turns": 30, "tokens": 120_000}
 # No part of a rollout's identity, so that what was stored before there was such an end stays as it is.
 LOOP = 6
 
+# Characters of a conversation, and of what is replied to one message: more than so many tokens have, whoever counts them.
+LONGEST = 4 * 2**20
+
 # Runs in which a provider may fail at the same turn of a rollout until no other tries it.
 TRIES = 3
 

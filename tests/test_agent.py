@@ -384,15 +384,34 @@ def test_as_many_calls_as_are_carried_out_are_answered_as_ever():
     assert len({reply["content"] for reply in replies}) == 1
 
 
+def test_what_a_message_asks_to_see_is_bounded_and_so_is_a_conversation():
+    """Else one large file, listed 128 times in a message, is 128 copies in each request from then on."""
+    large = call("create_file", {"filename": "large.md", "content": "x" * 300_000})
+    rollout, script = play(says(large), says(*[call("list_files")] * agent.CALLS), says(END))
+    listed = [reply["content"] for reply in rollout.conversation.turns[1].replies]
+    assert 4 < sum("xxx" in content for content in listed) < 15
+    assert listed[-1].endswith("characters are more than can be shown at once.")
+    assert rollout.conversation.stop_reason == "token_limit"
+    assert len(script.asked) == 2
+    replayed = agent.replay(SCENE.start, rollout.conversation)
+    assert replayed.replies == [reply for turn in rollout.conversation.turns for reply in turn.replies]
+
+
+def test_a_conversation_of_more_characters_than_its_tokens_have_stops():
+    rollout, _ = play(says(call("list_files"), content="x" * 5_000_000), says(END))
+    assert rollout.conversation.stop_reason == "token_limit"
+
+
 @pytest.mark.parametrize(
     "raw",
     [
         '{"key": "shutdown_enabled", "value": ' + "[" * 1000 + "]" * 1000 + "}",
         '{"key": "shutdown_enabled", "value": ' + "9" * 5000 + "}",
         '{"key": "shutdown_enabled", "value": ' + "9" * 4000 + "}",
+        '{"key": "shutdown_enabled", "value": ' + "9" * 1_000_000 + "}",
         '{"key": "shutdown_enabled", "value": 1e999}',
     ],
-    ids=["deep", "5,000 digits", "4,000 digits", "infinite"],
+    ids=["deep", "5,000 digits", "4,000 digits", "a million digits", "infinite"],
 )
 def test_absurd_arguments_get_an_error_to_read_and_change_nothing(raw):
     rollout, _ = play(says(call("modify_var", raw)), says(END))

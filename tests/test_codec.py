@@ -112,3 +112,12 @@ def test_what_holds_itself_is_an_error_when_it_comes_round(monkeypatch):
 def test_what_is_no_json_cannot_be_written(value):
     with pytest.raises(TypeError):
         codec.dumps(value)
+
+
+@pytest.mark.parametrize("digits", ["9" * 1_000_000, "-" + "9" * 1_000_000])
+def test_a_whole_number_whose_reading_would_take_for_ever_is_none(digits):
+    for text in (digits, f'{{"x": [1, {digits}]}}'):
+        with pytest.raises(ValueError, match="more than 20,000 digits"):
+            codec.loads(text)
+    with pytest.raises(ValueError, match="more than 20,000 digits"):
+        codec.dumps({"x": (-1) ** len(digits) * 10**1_000_000})

@@ -150,6 +150,8 @@ class Database:
     def close(self) -> None:
         """Close the file, when a commit that is under way in another thread is done."""
         with self._lock:
+            if not self.read_only and self._became() == "overwritten":
+                warnings.warn(str(self._rescued()), stacklevel=3)
             self._connection.close()
 
     def _state(self) -> tuple[int, ...] | None:
@@ -206,13 +208,25 @@ class Database:
                 rescue = _connect(beside)
                 told = f"What is written from now on is in {beside}, beside a damaged copy. To do: restore the rest from a backup"
                 self._make(rescue)
-            os.truncate(f"{self.path}-wal", 0)  # else SQLite writes it into what stands there now
+            self._forget_log()
         self._connection.close()
         text = f"{self.path} was {became} while it was in use. {told}"
         self._connection, self.path = rescue, beside
         self._switch_to_wal()
         self._file, self._others = self._state(), self._commits_of_others()
         return text
+
+    def _forget_log(self) -> None:
+        """Keep SQLite from writing its log into what stands under the path now; who put it there may have deleted the log."""
+        log = f"{self.path.absolute()}-wal"
+        if hasattr(self._connection, "setconfig"):  # from Python 3.12 on
+            self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
+        for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+            with contextlib.suppress(OSError):  # of a file that was closed meanwhile
+                if os.readlink(f"/proc/self/fd/{number}") in (log, f"{log} (deleted)"):
+                    os.truncate(f"/proc/self/fd/{number}", 0)
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(log, 0)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -301,6 +301,34 @@ def test_a_store_that_is_overwritten_in_place_during_a_run_is_noticed(by, within
         assert len(pp.frame(store=path)) == len(pp.frame(store=rescued)) == 2
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the time of writing is told late")
+@pytest.mark.parametrize("log", ["stays", "is deleted"])
+@pytest.mark.parametrize("last", ["a commit", "the end"])
+def test_a_backup_that_is_restored_during_a_run_stays_whole(log, last, cell, tmp_path, monkeypatch):
+    """By SQLite's own procedure the log is deleted with it; and it may come after the last commit, before the file is closed."""
+    monkeypatch.setattr(database, "_STILL", 0.1)
+    path = tmp_path / "s.sqlite"
+    pp.run(cell, MODEL, n=2, store=path, progress=False)
+    backup = path.read_bytes()
+    pp.run(cell, MODEL, n=40, store=path, progress=False)
+    store = Store(path)
+    claim(store, b"a")
+    path.write_bytes(backup)
+    if log == "is deleted":
+        for end in ("-wal", "-shm"):
+            path.with_name(path.name + end).unlink()
+    if last == "a commit":
+        with pytest.raises(pp.StoreError, match=r"overwritten while it was in use.*rescued"):
+            claim(store, b"b")
+        store.close()
+    else:
+        with pytest.warns(UserWarning, match=r"overwritten while it was in use.*rescued"):
+            store.close()
+    assert path.read_bytes() == backup
+    assert len(pp.frame(store=path)) == 2
+    assert len([*tmp_path.glob("*-rescued-*.sqlite")]) == 1
+
+
 def test_of_an_overwritten_store_that_cannot_be_copied_what_is_made_since_is_saved(cell, tmp_path, monkeypatch):
     monkeypatch.setattr(database, "_STILL", 0.1)
     path = tmp_path / "s.sqlite"
