@@ -90,7 +90,7 @@ CALLS = 128  # of one message that are carried out
 def answer(world: World, message: Message) -> list[Message]:
     """Carry out the tool calls of a message, in order, and reply to each; `end_task` never keeps its siblings from running.
 
-    Of a message with thousands of them the first `CALLS` are carried out, and `LONGEST` characters shown: the next request holds all.
+    Of thousands of calls the first `CALLS` are carried out, and `LONGEST` characters shown: the next request holds all replies.
     A message without calls is answered by the world's next nudge, as the user's, where it has one left.
     """
     if isinstance(said := message.get("content"), str) and said:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 NOT_INSTALLED = "not installed"
@@ -20,6 +23,14 @@ def needed(module: str, use: str, packages: str) -> Any:
         if error.name != module.partition(".")[0]:
             raise  # it is installed, and lacks something itself
         raise MissingPackageError(f"{use} needs more than is installed: pip install {packages}") from None
+
+
+def undivided(module: str, load: Callable[[str], Any] = importlib.import_module) -> Any:
+    """A module, imported beside the caller: Ctrl-C in the middle would leave half of it behind for the rest of the session."""
+    if module in sys.modules:
+        return load(module)
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(load, module).result()
 
 
 def version(package: str) -> str:

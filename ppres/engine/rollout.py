@@ -8,7 +8,7 @@ import itertools
 import platform
 import subprocess
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,7 +69,7 @@ def made_in(future: Future[Any], kind: type) -> Any:
     """What a worker made. Raises `RuntimeError` where it made nothing: it was cancelled, it ended, or it is none of ours."""
     try:
         made = future.result()
-    except (CancelledError, SystemExit, KeyboardInterrupt) as error:
+    except (BrokenExecutor, CancelledError, SystemExit, KeyboardInterrupt) as error:
         raise RuntimeError(f"a worker of the executor ended without its rollouts ({error!r}): run again to make them") from error
     if not isinstance(made, kind):
         raise RuntimeError(f"a worker of the executor returned {brief(made)}, and no rollouts")

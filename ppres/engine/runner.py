@@ -15,11 +15,13 @@ from ppres import arguments, codec
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper
 from ppres.engine.live import run_live
+from ppres.engine.rollout import provenance
 from ppres.engine.simulate import run_simulated
 from ppres.factor import ConditionError, one_of
 from ppres.models import redaction
 from ppres.models.budget import Meter
 from ppres.models.transport import say
+from ppres.optional import undivided
 from ppres.read.columns import column, factors, rows_of
 from ppres.read.frame import frame as tidy
 from ppres.read.scored import check_same, outcomes_of
@@ -127,6 +129,7 @@ def run(
         arguments.whole("discard_below", discard_below)
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor={executor!r} is no executor of concurrent.futures, nor one that has its submit()")
+    undivided("pandas")
     meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)
     wanted = {cell.digest: n if until is None else min(until.step, n) for cell in cells}
     going = dict(wanted)
@@ -160,6 +163,8 @@ def fill(
     stored = store.stored(wanted)
     missing = [(cell, i) for cell in cells for i in range(wanted[cell.digest]) if i not in stored[cell.digest]]
     if missing:
+        for source in {cell.model.source for cell, _ in missing}:
+            provenance(source)  # reads files, of which calls may leave none to be opened
         with store.transaction():  # a store that cannot be written is told before anything is made
             pass
         with _bar(len(missing), progress) as bar:

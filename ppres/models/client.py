@@ -8,14 +8,13 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ppres.conversation import Call, Message, ProviderError, Reply
 from ppres.models import direct, environment, faults, replies, wire
 from ppres.models.faults import Cut, Fault, ModelError
 from ppres.models.usage import estimated, lost, size
-from ppres.optional import for_real_models
+from ppres.optional import for_real_models, undivided
 
 if TYPE_CHECKING:
     from ppres.models.model import Model
@@ -31,8 +30,7 @@ os.environ["LITELLM_MODE"] = "PRODUCTION"
 @functools.cache
 def litellm() -> Any:
     """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
-    with ThreadPoolExecutor(1) as beside:  # Ctrl-C in the middle would leave half of it behind for the rest of the session
-        lite = beside.submit(for_real_models, "litellm").result()
+    lite = undivided("litellm", for_real_models)
     environment.read()
     wire.watch()
     lite.suppress_debug_info = True

@@ -11,6 +11,7 @@ from ppres import codec
 from ppres.condition import SCENARIOS, row_of
 from ppres.factor import short_hash
 from ppres.models.model import Model, effort_in
+from ppres.optional import undivided
 from ppres.read.columns import (
     TYPES,
     column,
@@ -47,6 +48,7 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
     scored anew, and their cache is replaced; those of a scenario that this session does not have keep the outcomes that they have.
     One that cannot be read or scored has a row all the same, in which `missing` says so, and a warning says why.
     """
+    undivided("pandas")
     import pandas as pd
 
     parts: list[tuple[StoredCell, CellOutcomes]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import sys
 import threading
 import time
 import urllib.parse
@@ -219,7 +220,7 @@ class Database:
     def _forget_log(self) -> None:
         """Keep SQLite from writing its log into what stands under the path now; who put it there may have deleted the log."""
         log = f"{self.path.absolute()}-wal"
-        if hasattr(self._connection, "setconfig"):  # from Python 3.12 on
+        if sys.version_info >= (3, 12):
             self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
         for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
             with contextlib.suppress(OSError):  # of a file that was closed meanwhile

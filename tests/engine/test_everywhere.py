@@ -163,6 +163,7 @@ def ended(value=None, error=None):
     [
         (lambda: ended(error="cancelled"), "a worker of the executor ended without its rollouts"),
         (lambda: ended(error=SystemExit(2)), "ended without its rollouts .SystemExit"),
+        (lambda: ended(error=concurrent.futures.BrokenExecutor("killed")), "ended without its rollouts .BrokenExecutor"),
         (lambda: ended(5), "a worker of the executor returned 5"),
         (lambda: None, "returned None, which is no future"),
     ],
@@ -195,9 +196,9 @@ print(len(pp.run(cell, model, 1, progress=False)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["aiohttp.connector", "litellm.main"])
-def test_ctrl_c_while_litellm_is_imported_leaves_no_half_of_it_behind(server, module, tmp_path):
-    """It takes seconds, and the session could ask no model any more."""
+@pytest.mark.parametrize("module", ["pandas.core.frame", "aiohttp.connector", "litellm.main"])
+def test_ctrl_c_while_a_package_is_imported_leaves_no_half_of_it_behind(server, module, tmp_path):
+    """It takes up to seconds, and the session could make no frame, or ask no model, any more."""
     script = tmp_path / "study.py"
     script.write_text(INTERRUPTED)
     command = [sys.executable, str(script), server.url, module]

@@ -13,6 +13,7 @@ from ppres.agent import replay
 from ppres.conversation import Conversation
 from ppres.engine import estimate
 from ppres.engine import simulate as workers
+from ppres.engine.rollout import provenance
 from ppres.models.model import litellm
 from ppres.read import csv
 
@@ -405,3 +406,12 @@ def test_a_condition_that_holds_a_key_is_refused_before_anything_is_run(factors,
     with pytest.raises(pp.ConditionError, match="a secret of the environment") as caught:
         pp.run(pp.grid([cell], **factors), model, n=1, progress=False)
     assert "sk-proj" not in str(caught.value) and pp.frame().empty
+
+
+def test_what_makes_a_rollout_is_looked_up_before_the_first_call():
+    """Calls under way may leave no file to be opened, and what was paid for could not be kept."""
+    provenance.cache_clear()
+    known = []
+    model = pp.FunctionModel("f", lambda messages, tools: known.append(provenance.cache_info().currsize) or "done", "1")
+    pp.run(pp.Condition(scenario="tampering"), model, 1, progress=False)
+    assert known == [1]
