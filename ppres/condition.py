@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ppres import arguments, settled
-from ppres.factor import ConditionError, Doc, Factor, ImpossibleCondition, declared, hashed, hidden, short_hash
+from ppres.factor import ConditionError, Doc, Factor, declared, hashed, hidden, short_hash
 from ppres.form import FORM, WORDINGS, Form, unusual
 from ppres.settled import COOPERATIVENESS, INSTANTIATIONS, RELATIONSHIPS, differs
 
@@ -157,8 +157,7 @@ class Condition(Form):
         self._set(**settled.relationship(self))
         self._set(**settled.scope(self, FACTORS))
         self._set(**settled.form(self))
-        if self._scenario.impossible and (why := self._scenario.impossible(self)):
-            raise ImpossibleCondition(why)
+        settled.check_possible(self)
         values = tuple(getattr(self, f.name) for f in fields(self))
         self._set(_identity=(*values, id(self._scenario), id(self._dataset)))
 

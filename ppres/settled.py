@@ -138,3 +138,14 @@ def form(condition: Any) -> dict[str, Any]:
         values[name] = level if applies[name] else None
     # The long memory counts rounds of games, not tasks.
     return values | ({"joint_tasks": None} if values["memory_length"] == "long" else {})
+
+
+def check_possible(condition: Any) -> None:
+    """Raises `ImpossibleCondition` where the scenario says that there can be no such condition, and why."""
+    scenario = condition._scenario
+    try:
+        why = scenario.impossible and scenario.impossible(condition)
+    except (Exception, SystemExit) as error:
+        raise ConditionError(f"{scenario.name}: impossible failed: {type(error).__name__}: {error}") from error
+    if why:
+        raise ImpossibleCondition(why)

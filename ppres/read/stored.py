@@ -169,13 +169,17 @@ def _sent(store: Store, which: StoredOrNot) -> dict[str, Any]:
 
 def flattened(value: Any, path: str = "") -> dict[str, Any]:
     """{path: leaf}; list items that have a name are found under it, so that an added file shifts nothing."""
-    if isinstance(value, dict):
-        items = list(value.items())
-    else:
-        items = [(_name(item, i), item) for i, item in enumerate(value)] if isinstance(value, list) else []
-    if not items:  # a leaf, or a container that is empty
-        return {path: value}
-    return {k: v for name, item in items for k, v in flattened(item, f"{path}.{name}" if path else str(name)).items()}
+    leaves, todo = {}, [(path, value)]  # without a call for each level: a stranger's record may have any number
+    while todo:
+        path, value = todo.pop()
+        if isinstance(value, dict):
+            items = list(value.items())
+        else:
+            items = [(_name(item, i), item) for i, item in enumerate(value)] if isinstance(value, list) else []
+        todo += [(f"{path}.{name}" if path else str(name), item) for name, item in reversed(items)]
+        if not items:  # a leaf, or a container that is empty
+            leaves[path] = value
+    return leaves
 
 
 def _name(item: Any, index: int) -> Any:

@@ -113,8 +113,8 @@ def _staged(scenario: Any, condition: Condition, cast: Cast) -> tuple[str, dict[
     if scenario.built_in:
         return request, start
     try:
-        World(json.loads(json.dumps(start)) | {"tools": []}, {})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        World(json.loads(json.dumps(start, allow_nan=False)) | {"tools": []}, {})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise ScenarioError(f"{scenario.name}: stage's start is none: {type(error).__name__}: {error}") from error
     return request, start
 

@@ -94,6 +94,9 @@ class Mind:
         return ""
 
 
+YIELDS = "act is a generator function, which yields (text, [(tool, arguments), …])"
+
+
 def acting(mind: Mind, act: Callable[[Mind], Acts]) -> Acts:
     """Read memory and documents where there are tools for it, do what the scenario's `act` says, and end the task."""
     if "retrieve_memory" in mind.tools:
@@ -104,10 +107,10 @@ def acting(mind: Mind, act: Callable[[Mind], Acts]) -> Acts:
         mind.documents = dict(read_listing(listed))
     if mind.rates.name == "clumsy":
         yield from _blunder(mind.rng)
-    acts = act(mind)
-    if not isinstance(acts, Generator):
-        raise ScenarioError(f"act is a generator function, which yields (text, [(tool, arguments), …]); it returned {acts!r}")
     try:
+        acts = act(mind)
+        if not isinstance(acts, Generator):
+            raise ScenarioError(f"{YIELDS}; it returned {acts!r}")
         yield from acts
     except (PersonaError, ScenarioError, GeneratorExit):
         raise

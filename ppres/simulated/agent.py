@@ -17,7 +17,7 @@ from typing import Any
 from ppres.agent import drive, play
 from ppres.condition import Condition
 from ppres.conversation import Call, Conversation, Message, Reply, calls_of, parts
-from ppres.simulated.acts import Acts, Mind, Step, acting
+from ppres.simulated.acts import YIELDS, Acts, Mind, Step, acting
 from ppres.simulated.personas import RATE_SOURCES, PersonaError, Rates
 from ppres.worlds.tool import ScenarioError
 from ppres.worlds.world import World
@@ -52,7 +52,11 @@ class Simulated:
     async def __call__(self, messages: list[Message], schemas: list[dict[str, Any]]) -> Reply:
         if self.turn == 0:
             self._begin(messages, schemas)
-        return self._reply(*self._next(messages))
+        step = self._next(messages)
+        try:
+            return self._reply(*step)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ScenarioError(f"{YIELDS}, not {step!r:.200}") from error
 
     def _begin(self, messages: list[Message], schemas: list[dict[str, Any]]) -> None:
         """Draw up its mind."""
@@ -95,15 +99,15 @@ class Simulated:
     def _next(self, messages: list[Message]) -> Step:
         new = messages[self.seen :]  # from its own last message on
         if self.turn == 0:
-            text, calls = next(self.acts)
+            step = next(self.acts)
         elif messages[-1]["role"] == "user":  # it has said what it had to say
-            text, calls = (_answer(self.mind), []) if self.interviewed else ("I have nothing to add.", [("end_task", {})])
+            step = (_answer(self.mind), []) if self.interviewed else ("I have nothing to add.", [("end_task", {})])
         else:
-            text, calls = self.acts.send([message["content"] for message in new[1:] if message["role"] == "tool"])
+            step = self.acts.send([message["content"] for message in new[1:] if message["role"] == "tool"])
         self.tokens += sum([len(message["content"] or "") for message in new]) / 4
         self.seen = len(messages)
         self.turn += 1
-        return text, calls
+        return step
 
     def _reply(self, text: str, calls: list[tuple[str, Any]]) -> Reply:
         message: Message = {"role": "assistant", "content": text}

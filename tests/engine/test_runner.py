@@ -16,6 +16,7 @@ from ppres.engine import simulate as workers
 from ppres.engine.rollout import provenance
 from ppres.models.model import litellm
 from ppres.read import csv
+from ppres.read.stored import flattened
 
 # litellm silences this where it is imported; pytest undoes that after each test.
 pytestmark = pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier")
@@ -415,3 +416,12 @@ def test_what_makes_a_rollout_is_looked_up_before_the_first_call():
     model = pp.FunctionModel("f", lambda messages, tools: known.append(provenance.cache_info().currsize) or "done", "1")
     pp.run(pp.Condition(scenario="tampering"), model, 1, progress=False)
     assert known == [1]
+
+
+def test_what_was_sent_is_laid_flat_however_deep_it_is_and_in_its_order():
+    deep = {"leaf": 1}
+    for _ in range(5_000):
+        deep = {"a": deep}
+    assert list(flattened(deep).values()) == [1]
+    named = flattened({"b": [{"name": "x", "text": 1}, [], 2], "a": {}})
+    assert list(named.items()) == [("b.x.name", "x"), ("b.x.text", 1), ("b.1", []), ("b.2", 2), ("a", {})]

@@ -468,6 +468,45 @@ def test_an_act_that_is_no_generator_is_told():
         pp.run(pp.Condition(scenario=scenario), pp.Persona("p", {"vote_against_shutdown": 0.5}), n=1, progress=False)
 
 
+def _deep(levels):
+    value = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def _raising(*_):
+    raise OSError("of mine")
+
+
+def _starting(**start):
+    return {"stage": lambda condition, cast: ("Decide.", {"files": []} | start)}
+
+
+OWN_CODE = {
+    "an act that yields no pair": ({"act": lambda mind: (yield 5)}, "act is a generator function, which yields .*, not 5"),
+    "an act that yields no text": ({"act": lambda mind: (yield None, None)}, r"which yields .*, not \(None, None\)"),
+    "a call without arguments": ({"act": lambda mind: (yield "x", [("list_files",)])}, "which yields .*list_files"),
+    "an act that raises at once": ({"act": _raising}, "the scenario's act failed: OSError: of mine"),
+    "what is impossible raises": ({"impossible": _raising}, "own: impossible failed: OSError: of mine"),
+    "a start without bottom": (_starting(state=_deep(3_000)), "own: stage's start is none: RecursionError"),
+    "a place beyond all": (_starting(files=[{"name": "a", "content": "b", "position": 10**30}]), "start is none: OverflowError"),
+    "no number": (_starting(state={"x": float("nan")}), "start is none: ValueError"),
+}
+
+
+@pytest.mark.parametrize("what", OWN_CODE)
+def test_what_fails_in_ones_own_code_is_told_by_the_scenarios_name_or_its_part(what):
+    changes, says = OWN_CODE[what]
+    usual = _starting() | {
+        "act": lambda mind: (yield "x", []),
+        "outcome": lambda world, condition: {"preserved": True, "read": True},
+    }
+    scenario = pp.Scenario("own", "replacement_sabotage", tools=["list_files"], **usual | changes)
+    with pytest.raises((pp.ScenarioError, pp.ConditionError), match=says):
+        pp.run(pp.grid(scenario=scenario), pp.Persona("p", {"replacement_sabotage": 0.5}), n=1, progress=False)
+
+
 NAMED = {"behaviour": "replacement_sabotage", "stage": lambda condition, cast: ("", {}), "outcome": lambda world, condition: {}}
 
 
