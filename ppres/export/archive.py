@@ -165,6 +165,8 @@ def verify_bundle(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     place, problems = arguments.place(path), list[tuple[str, str]]()
     try:
+        if place.exists() and not place.is_file():  # a device may have no end
+            raise ValueError("it is no file")
         with zipfile.ZipFile(place) as archive, tempfile.TemporaryDirectory() as made:
             problems += _odd(archive, place.stat().st_size)
             if not problems:

@@ -101,7 +101,7 @@ def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
     try:
         finder = re.compile(pattern, re.IGNORECASE) if isinstance(pattern, str) else pattern
         finder.search("")
-    except (re.error, TypeError, AttributeError) as error:
+    except (re.error, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(
             f"{pattern!r} is no regular expression of text: {error}; re.escape(text) looks for a text as it is"
         ) from None

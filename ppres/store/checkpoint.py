@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ppres import codec
 from ppres.conversation import UNFINISHED, Call, Reply
 from ppres.optional import for_real_models
-from ppres.store.errors import StoreError
+from ppres.store.errors import StoreError, explained
 from ppres.store.rows import unpack
 from ppres.store.store import Store
 
@@ -39,7 +39,8 @@ class Run:
         self._lock = _file_lock(_lock_of(store, self.owner))
 
     def __enter__(self) -> Run:
-        self._lock.acquire()
+        with explained(self.store.path):
+            self._lock.acquire()
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:

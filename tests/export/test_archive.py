@@ -336,3 +336,8 @@ def test_a_link_out_of_a_folder_is_refused_and_one_within_is_followed(df, tmp_pa
     (tmp_path / "files" / "c.txt").symlink_to("../outside.txt")
     with pytest.raises(ValueError, match=r"c\.txt is a link to a file outside"):
         pp.bundle(tmp_path / "b.zip", [tmp_path / "files"])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device here")
+def test_a_device_is_no_bundle_and_is_not_read():
+    assert pp.verify_bundle("/dev/zero").problem.tolist() == ["ValueError: it is no file"]

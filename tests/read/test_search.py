@@ -179,3 +179,9 @@ def test_a_pattern_without_end_is_told(pattern, tmp_path, monkeypatch):
     assert signal.getsignal(signal.SIGVTALRM) == before and signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
     with ThreadPoolExecutor(1) as pool:  # where no alarm can be set
         assert len(pool.submit(pp.search, "a+!", store=tmp_path / "a.sqlite").result())
+
+
+@pytest.mark.parametrize("pattern", [".{99999999999}", "(" * 5_000 + "a" + ")" * 5_000])
+def test_a_pattern_beyond_what_python_compiles_is_told(pattern):
+    with pytest.raises(ValueError, match="is no regular expression of text"):
+        pp.search(pattern)

@@ -464,3 +464,9 @@ def test_a_damaged_file_of_which_sqlite_says_that_the_disk_is_full_is_called_dam
     path.write_bytes(raw if sound else raw[:8192] + b"\xff" * (len(raw) - 8192))
     with pytest.raises(pp.StoreError, match=advice), explained(path):  # as of VACUUM INTO, where a size is damaged
         raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_name_too_long_for_what_stands_beside_it_is_told(cell, tmp_path):
+    model = pp.FunctionModel("f", lambda messages, tools: "no", "1")
+    with pytest.raises(pp.StoreError, match=r"(?i)file ?name.* too long"):
+        pp.run(cell, model, 1, store=tmp_path / ("x" * 220 + ".sqlite"), progress=False)
