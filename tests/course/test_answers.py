@@ -25,3 +25,12 @@ MISSING = pd.Series([True, pd.NA], dtype="boolean")
 )
 def test_an_error_is_told_with_what_it_means(function, given, says):
     lessons.rejected(lambda answer: answers.call(answer, given), function, says)
+
+
+def test_an_error_of_any_name_is_told_in_short():
+    def function():
+        raise type("truth value " * 100_000, (Exception,), {})("x" * 100_000)
+
+    with pytest.raises(answers.Wrong) as told:
+        answers.call(function)
+    assert len(str(told.value)) < 400

@@ -89,7 +89,7 @@ def call(function: Any, *given: Any, may_be_none: bool = False) -> Any:
     try:
         result = function(*(argument.copy() if isinstance(argument, pd.DataFrame) else argument for argument in given))
     except Exception as error:
-        raised = f"{type(error).__name__} on fresh data: {str(error)[:200]}"
+        raised = f"{type(error).__name__[:100]} on fresh data: {str(error)[:200]}"
         means = next((f" ({says})" for sign, says in _MEANS.items() if re.search(sign, raised)), "")
         raise Wrong(f"your function raises {raised}{means}") from None
     if (result is None and not may_be_none) or result is ...:
