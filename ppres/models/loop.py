@@ -55,7 +55,18 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         future.cancel()
         ended.wait(10)  # so that the caller may close its files
+        _give_up_what_is_stuck()
         raise
+
+
+def _give_up_what_is_stuck() -> None:
+    """Where an async function holds its loop up, later ones get another."""
+    if loop := _loops.get(_FUNCTIONS):
+        answered = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop)
+        wait([answered], 1)
+        if not answered.done():
+            with _lock:
+                _loops.pop(_FUNCTIONS, None)
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

@@ -47,6 +47,32 @@ def test_after_ctrl_c_nothing_waits_for_a_function_that_never_returns(blocks, sc
     assert "ppres: stopped: 0 rollouts stored" in told and told.rstrip().endswith("KeyboardInterrupt")
 
 
+HOLDS_UP = """
+import os, signal, threading
+import ppres as pp
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+async def holds_up(messages, tools):
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    threading.Event().wait()
+
+async def fine(messages, tools):
+    return "Done."
+
+cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
+try:
+    pp.run(cell, pp.FunctionModel("holds up", holds_up, "1"), n=1, progress=False)
+except KeyboardInterrupt:
+    print(len(pp.run(cell, pp.FunctionModel("fine", fine, "1"), n=1, progress=False)), flush=True)
+os._exit(0)
+"""
+
+
+def test_after_ctrl_c_an_async_function_that_holds_its_loop_up_holds_up_no_other():
+    done = subprocess.run([sys.executable, "-c", HOLDS_UP], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "1\n", done.stderr
+
+
 def test_as_many_functions_are_called_at_once_as_were_asked_for(cell):
     """A pool of threads has its own limit, and functions that wait for one another would wait for ever."""
     together = threading.Barrier(24)

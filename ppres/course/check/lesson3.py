@@ -155,11 +155,10 @@ def q6(answer: Any, me: Student) -> None:
     known = answer[answer.preserved.notna()].assign(
         k=lambda frame: frame.preserved.dropna().astype(float), peer=answer.peer.astype(str)
     )
+    asked = "two agents are asked for, each beside a stranger and a cooperative peer"
+    hint(asked, known.model.nunique() == known.peer.nunique() == 2)  # before a table of all models beside all peers is made
     table = known.groupby(["model", "peer"]).k.agg(["mean", "size"]).unstack()
-    hint(
-        "two agents are asked for, each beside a stranger and a cooperative peer",
-        table.shape == (2, 4) and table.notna().all().all(),
-    )
+    hint(asked, table.notna().all().all())
     hint("a group has fewer than 400 rollouts with an outcome", number(table["size"].min().min()) >= 400)
     rates = table["mean"]
     hint("the peers are a stranger and a cooperative one", {*rates.columns} == {"stranger", "cooperative"})
