@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import lzma
 import os
 import re
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +58,15 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 def check(frame: pd.DataFrame) -> None:
     """Raise for a frame that no file takes: with two columns of a name, or a secret. What ppres stores has none; your own may."""
     names = [str(name) for name in arguments.rows(frame).columns]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"frame has more than one column {twice[0]!r}")
-    for name in names:
-        values = frame.iloc[:, names.index(name)]
-        redaction.refuse(f"the column {name!r}", "\n".join({name, *(map(str, values) if _is_text(values) else ())}))
+    if twice := _twice(names):
+        raise ValueError(f"frame has more than one column {twice!r}")
+    for name, (_, values) in zip(names, frame.items(), strict=True):
+        told = values.cat.categories if values.dtype.name == "category" else values  # also those that no row has any more
+        redaction.refuse(f"the column {name!r}", "\n".join({name, *(map(str, told) if _is_text(values) else ())}))
+
+
+def _twice(names: list[str]) -> str | None:
+    return next((name for name, times in Counter(names).items() if times > 1), None)
 
 
 def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -113,7 +122,9 @@ def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
 
     try:
         with get_handle(place, "rb", compression="infer", is_text=False) as file:
-            raw = file.handle.read()
+            most = max(2**28, 50 * place.stat().st_size)  # bytes: tables are packed to a tenth, and what takes all memory to less
+            if len(raw := file.handle.read(most + 1)) > most:
+                raise ValueError(f"it unpacks to more than {most // 2**20} MB")
         try:
             text = raw.decode("utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
         except UnicodeDecodeError:
@@ -121,14 +132,20 @@ def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
         sign = _sign(text)
         # The first line says how many columns there are.
         lines = pd.read_csv(io.StringIO(text, newline=""), sep=sign, header=None, dtype=str, keep_default_na=False)
-    except (ValueError, csv.Error) as error:
+    except (*_UNPACKED, ValueError, ImportError, csv.Error) as error:
+        if getattr(error, "errno", None):
+            raise  # of the file itself
         raise ValueError(f"{place} is no table: {str(error).strip()}") from None
     if number := next((number for number, width in _widths(text, sign) if 0 < width < lines.shape[1]), None):
         raise ValueError(f"{place} is no table: its row {number} has fewer columns than its first")
     names = [unmark(name) for name in lines.iloc[0]]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"{place} has more than one column {twice[0]!r}")
+    if twice := _twice(names):
+        raise ValueError(f"{place} has more than one column {twice!r}")
     return lines.iloc[1:].reset_index(drop=True).set_axis(names, axis=1), sign
+
+
+# What is said of a packed file that is cut off, damaged or packed in another way than its name says.
+_UNPACKED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError)
 
 
 def _sign(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
 import threading
 import time
 import urllib.parse
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ppres import arguments
+from ppres.store import logs
 from ppres.store.errors import ELSEWHERE, Damaged, StoreError, explained
 from ppres.store.migrations import migrate
 
@@ -203,31 +203,21 @@ class Database:
         else:
             told = f"What could be read of it, and what was made since, is in {beside}: pp.verify tells whether that is whole. "
             told += "A program that only sets the file's time, as some for backups do, looks the same"
-            if not _copied(self._connection, rescue):
+            if not logs.copied(self._connection, rescue):
                 rescue.close()
                 beside.rename(beside.with_suffix(".damaged"))
                 rescue = _connect(beside)
                 told = f"What is written from now on is in {beside}, beside a damaged copy. To do: restore the rest from a backup"
                 self._make(rescue)
-            self._forget_log()
+            logs.forget(self._connection, self.path)
+        if (now := self._state()) is None or not self._file or now[:2] != self._file[:2]:
+            logs.delete_own(self.path)
         self._connection.close()
         text = f"{self.path} was {became} while it was in use. {told}"
         self._connection, self.path = rescue, beside
         self._switch_to_wal()
         self._file, self._others = self._state(), self._commits_of_others()
         return text
-
-    def _forget_log(self) -> None:
-        """Keep SQLite from writing its log into what stands under the path now; who put it there may have deleted the log."""
-        log = f"{self.path.absolute()}-wal"
-        if sys.version_info >= (3, 12):
-            self._connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
-        for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
-            with contextlib.suppress(OSError):  # of a file that was closed meanwhile
-                if os.readlink(f"/proc/self/fd/{number}") in (log, f"{log} (deleted)"):
-                    os.truncate(f"/proc/self/fd/{number}", 0)
-        with contextlib.suppress(FileNotFoundError):
-            os.truncate(log, 0)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -288,15 +278,6 @@ class Database:
 
 # Columns by which rows are known, and their types: SQLite itself takes any.
 _KNOWN_BY = {"key": bytes, "digest": bytes, "replicate": int}
-
-
-def _copied(connection: sqlite3.Connection, into: sqlite3.Connection) -> bool:
-    """Whether what can be read of a file could be copied, and is a sound file."""
-    try:
-        connection.backup(into)
-        return bool(into.execute("PRAGMA quick_check").fetchone() == ("ok",))
-    except sqlite3.DatabaseError:
-        return False
 
 
 def _plain(statement: str) -> str:

@@ -1,6 +1,8 @@
 """A frame as a CSV file: safe in a spreadsheet, and the same frame when it is read back."""
 
 import csv
+import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -196,3 +198,27 @@ def test_what_a_csv_could_not_tell_apart_or_must_not_hold_is_not_written(tmp_pat
             pp.to_csv(frame, tmp_path / "a.csv")
         assert key not in str(told.value)
     assert not list(tmp_path.iterdir())
+
+
+PACKED = {
+    "cut.csv.gz": gzip.compress(b"a,b\n1,2\n" * 1000)[:-20],
+    "no.csv.gz": b"a,b\n1,2\n",
+    "no.csv.bz2": b"a,b\n1,2\n",
+    "no.csv.xz": b"a,b\n1,2\n",
+    "no.csv.zip": b"a,b\n1,2\n",
+    "large.csv.gz": gzip.compress(b"0" * (2**28 + 1), 1),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_packed_file_that_is_damaged_or_without_end_is_told_by_its_name(name, tmp_path):
+    (tmp_path / name).write_bytes(PACKED[name])
+    with pytest.raises(ValueError, match=f"{re.escape(name)} is no table"):
+        pp.read_csv(tmp_path / name)
+
+
+def test_a_level_that_no_row_has_any_more_is_looked_at_for_keys(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdefghijklmnop")
+    frame = study().assign(account=pd.Categorical(["mine"] * len(study()), ["mine", "sk-0123456789abcdefghijklmnop"]))
+    with pytest.raises(ValueError, match="'account' holds a secret"):
+        pp.to_csv(frame, tmp_path / "a.csv")

@@ -302,6 +302,25 @@ def test_a_store_that_is_overwritten_in_place_during_a_run_is_noticed(by, within
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the time of writing is told late")
+def test_a_backup_that_is_moved_over_a_store_during_a_run_stays_whole(cell, tmp_path):
+    """As rsync does: the log of what was there before would be taken for its own."""
+    path = tmp_path / "s.sqlite"
+    pp.run(cell, MODEL, n=2, store=path, progress=False)
+    (tmp_path / "backup").write_bytes(path.read_bytes())
+    pp.run(cell, MODEL, n=40, store=path, progress=False)
+    store = Store(path)
+    claim(store, b"a")
+    (tmp_path / "backup").rename(path)
+    with pytest.raises(pp.StoreError, match=r"replaced while it was in use.*rescued"):
+        claim(store, b"b")
+    store.close()
+    assert len(pp.frame(store=path)) == 2
+    assert pp.verify(store=path).empty
+    (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
+    assert len(pp.frame(store=rescued)) == 40 and claims(rescued) == [b"a", b"b"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the time of writing is told late")
 @pytest.mark.parametrize("log", ["stays", "is deleted"])
 @pytest.mark.parametrize("last", ["a commit", "the end"])
 def test_a_backup_that_is_restored_during_a_run_stays_whole(log, last, cell, tmp_path, monkeypatch):
