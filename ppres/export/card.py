@@ -10,6 +10,7 @@ from ppres import arguments, codec
 from ppres.models import redaction
 from ppres.outputs import CANARY, output, written_whole
 from ppres.read.columns import columns
+from ppres.read.csv import check
 from ppres.simulated.agent import NOTICE, SIMULATED
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def dictionary(frame: pd.DataFrame) -> pd.DataFrame:
     """What each column of a frame is: a row (column, type, meaning, missing, values) in its order; your own have no meaning."""
     import pandas as pd
 
-    arguments.rows(frame)
+    check(frame)
     known = columns().drop_duplicates("column").set_index("column")["meaning"].to_dict()
     rows = [(name, _kind(frame[name]), known.get(name, ""), int(frame[name].isna().sum()), _values(frame[name])) for name in frame]
     return pd.DataFrame(rows, columns=["column", "type", "meaning", "missing", "values"])

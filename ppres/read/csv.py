@@ -239,7 +239,7 @@ def _parsed(values: list[Any], name: str, kind: str) -> Any:
 
 def _whole(value: Any) -> int:
     number = float(value)
-    if number % 1:
+    if number % 1 or not abs(number) < 2**63:
         raise ValueError(value)
     return int(number)
 

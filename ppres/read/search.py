@@ -17,7 +17,7 @@ from ppres.read.columns import whole
 from ppres.read.documents import documents_of
 from ppres.store.cell import harness_in
 from ppres.store.database import StorePath
-from ppres.store.errors import Damaged, StoreError
+from ppres.store.errors import RESTORE, Damaged, StoreError
 from ppres.store.rows import unpack
 from ppres.store.store import Store
 
@@ -76,7 +76,7 @@ def search(
         look, last, seen = _Look(opened, finder, roles), 0, set[str]()
         while chunk := opened.query(_ROLLOUTS, last, _CHUNK):
             if chunk[-1][0] <= last:
-                raise Damaged(f"{opened.path} is damaged: its rollouts are out of order. To do: restore the file from a backup")
+                raise Damaged(f"{opened.path} is damaged: its rollouts are out of order. To do: {RESTORE}")
             last = chunk[-1][0]
             for _, key, cell, packed in chunk:
                 id = key.hex()[:16]

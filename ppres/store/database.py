@@ -16,7 +16,7 @@ from typing import Any
 
 from ppres import arguments
 from ppres.store import logs
-from ppres.store.errors import ELSEWHERE, Damaged, StoreError, explained
+from ppres.store.errors import ELSEWHERE, RESTORE, Damaged, StoreError, explained
 from ppres.store.migrations import migrate
 
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
@@ -129,7 +129,7 @@ class Database:
             raise StoreError(f"{self.path} is no store as ppres makes them: the {strange[0]} in it is not ours; {ELSEWHERE}")
         if written < 1 or (written == self._version and len(made) < len(ours)):
             what = f"says that it is of version {written}" if written < 1 else "lacks a table"
-            raise Damaged(f"{self.path} is damaged: it {what}. To do: restore it from a backup, or {ELSEWHERE}")
+            raise Damaged(f"{self.path} is damaged: it {what}. To do: {RESTORE}, or {ELSEWHERE}")
 
     def _make(self, connection: sqlite3.Connection) -> None:
         for statement in self._tables.split(";\n"):
@@ -271,7 +271,7 @@ class Database:
             if kind and not {type(row[place]) for row in rows} <= {kind}:
                 sound = [row for row in rows if type(row[place]) is kind]
                 text = f"{self.path} is damaged: {len(rows) - len(sound)} rows have a {name} of the wrong type, and are left out"
-                warnings.warn(f"{text}. To do: restore the file from a backup, or pp.merge the rest into a new one", stacklevel=2)
+                warnings.warn(f"{text}. To do: {RESTORE}, or pp.merge the rest into a new one", stacklevel=2)
                 rows = sound
         return rows
 

@@ -10,6 +10,7 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
+RESTORE = "restore the file from a backup, and delete what stands beside it with -wal and -shm at its end"
 ELSEWHERE = "choose another path (store=… or PPRES_STORE)"
 
 
@@ -38,7 +39,7 @@ def explained(path: Path) -> Iterator[None]:
         elif (most := _largest_file()) and (getattr(error, "errno", 0) == errno.EFBIG or "i/o error" in text):
             advice = f"files may have {most} bytes at most here: raise that limit (ulimit -f), or {ELSEWHERE}"
         elif "malformed" in text or "corrupt" in text:
-            advice = "the file is damaged: restore it from a backup, or save what is readable with the sqlite3 tool's .recover"
+            advice = f"the file is damaged: {RESTORE}; or save what is readable with the sqlite3 tool's .recover"
         elif "not a database" in text:
             advice = "the file is not a ppres store: choose another path (store=… or PPRES_STORE)"
         elif "readonly" in text or "read-only" in text or "unable to open" in text or isinstance(error, OSError):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ppres.models import redaction
-from ppres.store.errors import Damaged
+from ppres.store.errors import RESTORE, Damaged
 from ppres.store.rows import unpack
 from ppres.store.store import Store
 
@@ -41,7 +41,7 @@ def _bodies(store: Store) -> Iterator[list[tuple[bytes, bytes]]]:
     asked = "SELECT id, key, body FROM bodies JOIN rollouts ON id = rollout WHERE id > ? ORDER BY id LIMIT ?"
     while batch := store.query(asked, last, _BATCH):
         if batch[-1][0] <= last:
-            raise Damaged(f"{store.path} is damaged: its rollouts are out of order. To do: restore the file from a backup")
+            raise Damaged(f"{store.path} is damaged: its rollouts are out of order. To do: {RESTORE}")
         last = batch[-1][0]
         yield [(key, body) for _, key, body in batch]
 

@@ -19,7 +19,7 @@ from typing import Any
 from ppres import codec
 from ppres.conversation import UNFINISHED, Conversation, Record
 from ppres.store.database import Database, StorePath
-from ppres.store.errors import Damaged, StoreError
+from ppres.store.errors import RESTORE, Damaged, StoreError
 from ppres.store.migrations import SCHEMA, TABLES
 from ppres.store.rows import Finished, Packed, Row, Scored, body_of, pack, packed, record_of, spec_of, text_of, unpack
 
@@ -282,8 +282,7 @@ class Store(Database):
             yield
         except UNREADABLE as error:
             raise Damaged(
-                f"{self.path}: {what} is damaged ({error}). Nothing else is affected. "
-                f"To do: restore the file from a backup, or {instead}."
+                f"{self.path}: {what} is damaged ({error}). Nothing else is affected. To do: {RESTORE}, or {instead}."
             ) from error
 
 

@@ -177,6 +177,12 @@ def test_the_command_line_bundles_and_exports(df, tmp_path, capsys):
     assert main(["bundle", str(tmp_path / "c.zip"), str(tmp_path / "nothing")]) == 1
 
 
+def test_a_dictionary_of_two_columns_of_a_name_is_none(df):
+    twice = df[["id", "preserved", "preserved"]]
+    with pytest.raises(ValueError, match="more than one column 'preserved'"):
+        pp.dictionary(twice)
+
+
 def test_a_card_and_a_dictionary_say_what_there_is(df, tmp_path):
     table = pp.dictionary(df.assign(mine=["a", None] * 3))
     assert table.column.tolist() == [*df.columns, "mine"]

@@ -222,3 +222,10 @@ def test_a_level_that_no_row_has_any_more_is_looked_at_for_keys(monkeypatch, tmp
     frame = study().assign(account=pd.Categorical(["mine"] * len(study()), ["mine", "sk-0123456789abcdefghijklmnop"]))
     with pytest.raises(ValueError, match="'account' holds a secret"):
         pp.to_csv(frame, tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("number", [str(10**20), "inf", "1e400"])
+def test_a_number_beyond_a_columns_type_is_told(number, tmp_path):
+    (tmp_path / "a.csv").write_text(f"id,turns\nabcd,{number}\n")
+    with pytest.raises(ValueError, match=r"the column 'turns' has .*not of the type"):
+        pp.read_csv(tmp_path / "a.csv")

@@ -314,6 +314,7 @@ def test_a_backup_that_is_moved_over_a_store_during_a_run_stays_whole(cell, tmp_
     with pytest.raises(pp.StoreError, match=r"replaced while it was in use.*rescued"):
         claim(store, b"b")
     store.close()
+    assert claims(path) == []
     assert len(pp.frame(store=path)) == 2
     assert pp.verify(store=path).empty
     (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
@@ -471,11 +472,11 @@ def test_a_table_of_contents_that_is_no_text_is_called_damaged(sound, damaged, w
     raw = path.read_bytes()
     assert sound in raw
     path.write_bytes(raw.replace(sound, damaged, 1))
-    with pytest.raises(pp.StoreError, match=r"a\.sqlite: .*To do: the file is damaged: restore it|is not ours"):
+    with pytest.raises(pp.StoreError, match=r"a\.sqlite: .*To do: the file is damaged: restore|is not ours"):
         way(store=path)
 
 
-@pytest.mark.parametrize(("sound", "advice"), [(True, "the disk is full"), (False, "the file is damaged: restore it")])
+@pytest.mark.parametrize(("sound", "advice"), [(True, "the disk is full"), (False, "the file is damaged: restore")])
 def test_a_damaged_file_of_which_sqlite_says_that_the_disk_is_full_is_called_damaged(sound, advice, cell, tmp_path):
     path = tmp_path / "a.sqlite"
     pp.run(cell, "sim/compliant", n=9, store=path, progress=False)
