@@ -9,6 +9,7 @@ import pytest
 import ppres as pp
 from ppres.outputs import output, written_whole
 
+# With -B, as Python would leave half of a module's bytecode behind.
 FULL = """
 import resource, sys
 import ppres as pp
@@ -23,7 +24,7 @@ def test_a_disk_that_is_full_leaves_what_was_there(name, tmp_path):
     frame = pp.run(pp.grid(scenario="deletion"), "sim/compliant", n=100, progress=False)
     pp.to_csv(frame, "good.csv")
     before = (tmp_path / "good.csv").read_bytes()
-    done = subprocess.run([sys.executable, "-c", FULL, name], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-B", "-c", FULL, name], capture_output=True, text=True, check=False)
     assert done.returncode and "OSError" in done.stderr
     assert (tmp_path / "good.csv").read_bytes() == before and len(before) > 20_000
     assert {path.name for path in tmp_path.iterdir() if "csv" in path.name} == {"good.csv"}

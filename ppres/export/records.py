@@ -116,18 +116,22 @@ def _bounded(place: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
 
 def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.DataFrame:
     """Bring the rollouts of a file of `to_parquet` into a store; see `read_jsonl`. `pandas.read_parquet` has its table."""
-    import pandas as pd
-
-    needed("pyarrow", "Parquet", "pyarrow")
+    parquet = needed("pyarrow.parquet", "Parquet", "pyarrow")
     place = arguments.place(path)
-    with place.open("rb") as file:
+
+    def records() -> Iterator[str]:
+        """A part at a time: some bytes may stand for any number of rows."""
         try:
-            table = pd.read_parquet(file)
-        except (ValueError, OSError) as error:  # pyarrow's are such
-            raise ValueError(f"{place} is no Parquet file, or a damaged one: {error}") from None
-    if RECORD not in table:
-        raise ValueError(f"{place} has no column {RECORD!r}: it was not written by to_parquet")
-    return _brought(place, table[RECORD], store)
+            table = parquet.ParquetFile(file)
+            if RECORD not in table.schema_arrow.names:
+                raise ValueError(f"it has no column {RECORD!r}: it was not written by to_parquet")
+            for part in table.iter_batches(1000, columns=[RECORD]):
+                yield from part.column(0).to_pylist()
+        except (ValueError, OSError, NotImplementedError) as error:  # pyarrow's are such
+            raise ValueError(f"{place} is no Parquet file of records, or a damaged one: {error}") from None
+
+    with place.open("rb") as file:
+        return _brought(place, records(), store)
 
 
 # Cells that were seen to be what they say: their spec, and the condition, where this session has the scenario.

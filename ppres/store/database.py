@@ -247,8 +247,8 @@ class Database:
             yield self._connection
             untouched = self._state() == self._file
             self._connection.execute("COMMIT")
-            if untouched:  # but by SQLite
-                self._file = self._state()
+            if untouched and self._file and (now := self._state()) and now[:2] == self._file[:2]:  # but by SQLite
+                self._file = now
         except BaseException:
             with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
                 self._connection.execute("ROLLBACK")

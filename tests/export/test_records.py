@@ -318,5 +318,5 @@ def test_what_a_parquet_file_cannot_hold_and_what_is_none_is_told(store, tmp_pat
     pp.to_parquet(pd.read_parquet(path), path, store=store)  # its own column
     for raw in (b"", b"x" * 100, kept[:-50]):
         path.write_bytes(raw)
-        with pytest.raises(ValueError, match=r"a\.parquet is no Parquet file, or a damaged one"):
+        with pytest.raises(ValueError, match=r"a\.parquet is no Parquet file of records, or a damaged one"):
             pp.read_parquet(path, store=tmp_path / "to.sqlite")

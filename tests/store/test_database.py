@@ -184,7 +184,7 @@ def test_a_limit_on_the_size_of_files_is_called_that(tmp_path):
         print(len(pp.frame(store=sys.argv[1])))
     """
     told = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), tmp_path / "s.sqlite"],
+        [sys.executable, "-B", "-c", textwrap.dedent(code), tmp_path / "s.sqlite"],
         capture_output=True,
         text=True,
         timeout=300,
@@ -302,6 +302,36 @@ def test_a_store_that_is_overwritten_in_place_during_a_run_is_noticed(by, within
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the time of writing is told late")
+@pytest.mark.skipif(os.name != "posix", reason="no open file is moved there")
+@pytest.mark.parametrize("what", ["deleted", "moved", "replaced"])
+def test_what_is_done_to_a_store_while_a_commit_is_under_way_is_noticed(what, cell, tmp_path, monkeypatch):
+    """A commit waits for the disk."""
+    path = tmp_path / "s.sqlite"
+    pp.run(cell, MODEL, n=2, store=path, progress=False)
+    (tmp_path / "other").write_bytes(path.read_bytes())
+    store = Store(path)
+    claim(store, b"a")
+    looks, look = [], store._state
+    does = {
+        "deleted": path.unlink,
+        "moved": lambda: path.rename(tmp_path / "away"),
+        "replaced": lambda: (tmp_path / "other").rename(path),
+    }
+
+    def state():
+        looks.append(1)
+        if len(looks) == 3:  # the first after the commit
+            does[what]()
+        return look()
+
+    monkeypatch.setattr(store, "_state", state)
+    with pytest.raises(pp.StoreError, match=r"deleted, moved or replaced while it was in use.*rescued"):
+        claim(store, b"b")
+    store.close()
+    (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
+    assert claims(rescued) == [b"a", b"b"]
+
+
 def test_a_backup_that_is_moved_over_a_store_during_a_run_stays_whole(cell, tmp_path):
     """As rsync does: the log of what was there before would be taken for its own."""
     path = tmp_path / "s.sqlite"
