@@ -1,7 +1,9 @@
 """Every test has a store of its own, no key in its environment, no network but loopback, and waits little between tries."""
 
 import os
+import signal
 import socket
+import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads of two test processes stall each other on small matrices
 
@@ -17,6 +19,10 @@ hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large]
 )
 hypothesis.settings.load_profile("any machine")
+
+# A shell ignores Ctrl-C in what it runs in the background, and so would its children and theirs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
