@@ -17,7 +17,7 @@ from ppres.read.columns import whole
 from ppres.read.documents import documents_of
 from ppres.store.cell import harness_in
 from ppres.store.database import StorePath
-from ppres.store.errors import RESTORE, Damaged, StoreError
+from ppres.store.errors import StoreError
 from ppres.store.rows import unpack
 from ppres.store.store import Store
 
@@ -73,11 +73,8 @@ def search(
     wanted = None if where is None else {id[:16] for id in arguments.ids(where, "where")}
     rows: list[tuple[Any, ...]] = []
     with Store(store) as opened, _bounded(finder):
-        look, last, seen = _Look(opened, finder, roles), 0, set[str]()
-        while chunk := opened.query(_ROLLOUTS, last, _CHUNK):
-            if chunk[-1][0] <= last:
-                raise Damaged(f"{opened.path} is damaged: its rollouts are out of order. To do: {RESTORE}")
-            last = chunk[-1][0]
+        look, seen = _Look(opened, finder, roles), set[str]()
+        for chunk in opened.bodies(_CHUNK):
             for _, key, cell, packed in chunk:
                 id = key.hex()[:16]
                 if wanted is None or id in wanted:
@@ -90,10 +87,6 @@ def search(
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-_ROLLOUTS = (
-    "SELECT rollouts.id, key, cell, body FROM rollouts JOIN bodies ON rollout = rollouts.id WHERE rollouts.id > ? "
-    "ORDER BY rollouts.id LIMIT ?"
-)
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, zlib.error)
 
 

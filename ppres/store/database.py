@@ -7,7 +7,6 @@ import os
 import sqlite3
 import threading
 import time
-import urllib.parse
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 from ppres import arguments
 from ppres.store import logs
-from ppres.store.errors import ELSEWHERE, RESTORE, Damaged, StoreError, explained
+from ppres.store.errors import ELSEWHERE, RESTORE, Damaged, StoreError, explained, read_only_address
 from ppres.store.migrations import migrate
 
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
@@ -76,7 +75,7 @@ class Database:
     def _read_only_connection(self) -> sqlite3.Connection:
         if not self.path.is_file():
             raise StoreError(f"there is no store {self.path}")
-        address = f"file:{urllib.parse.quote(os.fsencode(self.path.absolute()))}?mode=ro"
+        address = read_only_address(self.path)
         connection = _connect(address, uri=True)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -200,6 +199,7 @@ class Database:
         rescue, told = _connect(beside), f"All that was stored in it is in {beside}: move it to where you want it, or pp.merge it"
         if became != "overwritten":
             self._connection.backup(rescue)
+            logs.delete_own(self.path)
         else:
             told = f"What could be read of it, and what was made since, is in {beside}: pp.verify tells whether that is whole. "
             told += "A program that only sets the file's time, as some for backups do, looks the same"
@@ -210,8 +210,6 @@ class Database:
                 told = f"What is written from now on is in {beside}, beside a damaged copy. To do: restore the rest from a backup"
                 self._make(rescue)
             logs.forget(self._connection, self.path)
-        if (now := self._state()) is None or not self._file or now[:2] != self._file[:2]:
-            logs.delete_own(self.path)
         self._connection.close()
         text = f"{self.path} was {became} while it was in use. {told}"
         self._connection, self.path = rescue, beside

@@ -50,11 +50,15 @@ def explained(path: Path) -> Iterator[None]:
         raise kind(f"{path}: {told}. To do: {advice}.") from error
 
 
+def read_only_address(path: Path) -> str:
+    """By which SQLite opens a file of any name, and writes nothing to it."""
+    return f"file:{urllib.parse.quote(os.fsencode(path.absolute()))}?mode=ro"
+
+
 def _damaged(path: Path) -> bool:
     """Whether a file is no sound database; False where that cannot be told."""
-    address = f"file:{urllib.parse.quote(os.fsencode(path.absolute()))}?mode=ro"
     try:
-        with contextlib.closing(sqlite3.connect(address, uri=True)) as file:
+        with contextlib.closing(sqlite3.connect(read_only_address(path), uri=True)) as file:
             return bool(file.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
     except sqlite3.OperationalError:
         return False

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ppres.models import redaction
-from ppres.store.errors import RESTORE, Damaged
 from ppres.store.rows import unpack
 from ppres.store.store import Store
 
@@ -28,22 +27,12 @@ def secret_in(store: Store) -> str | None:
             return f"{what} {id.hex()[:16]}"
     text = _first(store.query("SELECT id, body FROM texts"))
     said = text and re.compile(rf'"(?:content|provenance)":{text}[,}}]'.encode())
-    for bodies in _bodies(store):
+    for batch in store.bodies(_BATCH):
+        bodies = [(key, body) for _, key, _, body in batch]
         id = next((id for id, body in bodies if said.search(_unpacked(body))), None) if said else _first(bodies)
         if id:
             return f"the rollout {id.hex()[:16]}"
     return "a text that no rollout has any more" if text else None
-
-
-def _bodies(store: Store) -> Iterator[list[tuple[bytes, bytes]]]:
-    """Keys and bodies, a batch at a time."""
-    last = -1
-    asked = "SELECT id, key, body FROM bodies JOIN rollouts ON id = rollout WHERE id > ? ORDER BY id LIMIT ?"
-    while batch := store.query(asked, last, _BATCH):
-        if batch[-1][0] <= last:
-            raise Damaged(f"{store.path} is damaged: its rollouts are out of order. To do: {RESTORE}")
-        last = batch[-1][0]
-        yield [(key, body) for _, key, body in batch]
 
 
 def _first(rows: Iterable[tuple[Any, bytes]]) -> Any:

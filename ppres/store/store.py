@@ -23,6 +23,8 @@ from ppres.store.errors import RESTORE, Damaged, StoreError
 from ppres.store.migrations import SCHEMA, TABLES
 from ppres.store.rows import Finished, Packed, Row, Scored, body_of, pack, packed, record_of, spec_of, text_of, unpack
 
+_BODIES = "SELECT id, key, cell, body FROM rollouts JOIN bodies ON id = rollout WHERE id > ? ORDER BY id LIMIT ?"
+
 
 class Store(Database):
     """An open store. Raises `StoreError` for a path that cannot be written and for files that are not ours to write."""
@@ -264,6 +266,15 @@ class Store(Database):
                     message["content"] = self._text(message["content"])
             return body | {"provenance": json.loads(self._text(body["provenance"]))}
 
+    def bodies(self, most: int) -> Iterator[list[tuple[int, bytes, int, bytes]]]:
+        """(id, key, cell, packed body) of all rollouts, so many at a time. Raises `Damaged` where they are out of order."""
+        last = -1
+        while rows := self.query(_BODIES, last, most):
+            if rows[-1][0] <= last:
+                raise Damaged(f"{self.path} is damaged: its rollouts are out of order. To do: {RESTORE}")
+            last = rows[-1][0]
+            yield rows
+
     def unfinished(self, key: bytes) -> Conversation | None:
         """A stored rollout that a run replaces; None where there is none, or none that can be read."""
         rows = self.query("SELECT stop_reason FROM rollouts WHERE key=?", key)
@@ -281,9 +292,8 @@ class Store(Database):
         try:
             yield
         except UNREADABLE as error:
-            raise Damaged(
-                f"{self.path}: {what} is damaged ({error}). Nothing else is affected. To do: {RESTORE}, or {instead}."
-            ) from error
+            why = f"{what} is damaged ({error}). Nothing else is affected"
+            raise Damaged(f"{self.path}: {why}. To do: {RESTORE}, or {instead}.") from error
 
 
 # What becomes of reading what is damaged.

@@ -14,6 +14,7 @@ import ppres as pp
 from ppres.cli import main
 from ppres.conversation import Call
 from ppres.read import search as searching
+from ppres.store import store as storing
 from ppres.store.store import Store
 
 ODD = [
@@ -163,7 +164,7 @@ def test_the_command_line_searches(cell, capsys):
 
 
 def test_a_store_whose_rollouts_are_out_of_order_is_called_damaged_and_not_read_for_ever(odd, monkeypatch):
-    monkeypatch.setattr(searching, "_ROLLOUTS", searching._ROLLOUTS.replace("rollouts.id > ?", "0 * ? = 0"))  # always the same rows
+    monkeypatch.setattr(storing, "_BODIES", storing._BODIES.replace("id > ?", "0 * ? = 0"))  # always the same rows
     with pytest.raises(pp.StoreError, match="out of order"):
         pp.search("shutdown", store=odd[0])
 
