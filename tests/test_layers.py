@@ -141,7 +141,7 @@ BESIDE = {
     "stats/test_clusters.py": "stats._interval stats._sandwich",
     "stats/test_proportions.py": "stats.families stats.settings",
     "stats/test_regression.py": "stats._fit stats._formula",
-    "store/test_database.py": "store.errors store.logs",
+    "store/test_database.py": "store.errors store.watch",
     "store/test_merge.py": "store.secrets",
     "store/test_store.py": "store.checkpoint store.judgements store.rows",
     "study/test_preregistration.py": "study.beforehand study.page study.registration study.report",

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ppres import arguments
-from ppres.store import logs
 from ppres.store.errors import ELSEWHERE, RESTORE, Damaged, StoreError, explained, read_only_address
 from ppres.store.migrations import migrate
+from ppres.store.watch import GONE, Watch, backed_up, stray_log
 
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
 _PATIENCE = 60  # seconds to wait for another process
-_STILL = 2.0  # seconds for which nobody writes to a file that is overwritten
 StorePath = str | os.PathLike[str] | None  # None: `default_path`
 
 
@@ -56,21 +55,26 @@ class Database:
     def __init__(self, path: StorePath, tables: str, version: int, *, read_only: bool = False):
         self.path = _at_home(path) if path is not None else default_path()
         self._lock, self._tables, self._version = threading.RLock(), tables, version
-        self._file: tuple[int, ...] | None = None
+        self._watch: Watch | None = None
+        self._wrote = False
         with explained(self.path):
             if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):  # it would get a journal beside it
                 raise StoreError(f"{self.path} is a device or a pipe, and no file; {ELSEWHERE}")
             self.read_only = read_only or (self.path.exists() and not _writable(self.path))
             if not self.read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
+                if stray := stray_log(self.path):  # SQLite would delete it
+                    raise StoreError(
+                        f"{stray} is there without {self.path.name}: it holds what was stored last in a store that was moved or "
+                        f"deleted, which may be in use. To do: move it beside that store or delete it; or {ELSEWHERE}"
+                    )
             self._connection = self._read_only_connection() if self.read_only else _connect(self.path)
             try:
                 self._check()
-                self._others = self._commits_of_others()
+                self._watch = None if self.read_only else Watch(self.path)
             except BaseException:
                 self.close()
                 raise
-        self._file = self._state()
 
     def _read_only_connection(self) -> sqlite3.Connection:
         if not self.path.is_file():
@@ -150,71 +154,39 @@ class Database:
     def close(self) -> None:
         """Close the file, when a commit that is under way in another thread is done."""
         with self._lock:
-            if not self.read_only and self._became() == "overwritten":
-                warnings.warn(str(self._rescued()), stacklevel=3)
+            if self._wrote and (rescued := self._rescued()):  # else SQLite would write its log into another file, or leave it
+                warnings.warn(rescued, stacklevel=3)
             self._connection.close()
-
-    def _state(self) -> tuple[int, ...] | None:
-        """Which file stands under the path, and when and how far it was written, which Windows tells late; None where none does."""
-        with contextlib.suppress(FileNotFoundError):
-            status = os.stat(self.path)
-            return status.st_dev, status.st_ino, *((status.st_mtime_ns, status.st_size) if os.name == "posix" else ())
-        return None
-
-    def _became(self) -> str | None:
-        """What somebody else did to the file while it was open, if anything."""
-        now = self._state()
-        if self._file is None or now == self._file:
-            return None
-        if now is None or now[:2] != self._file[:2]:
-            return "deleted, moved or replaced"
-        still = 0.0
-        while still < _STILL:  # SQLite writes to the file for others too, who commit: perhaps one does just now
-            if self._others_committed():
-                self._file = self._state()
-                return None
-            time.sleep(_STILL / 20)
-            now, before = self._state(), now
-            still = still + _STILL / 20 if now == before else 0.0
-        return "overwritten"
-
-    def _others_committed(self) -> bool:
-        try:
-            return self._commits_of_others() != self._others
-        except sqlite3.DatabaseError:  # it is no database any more
-            return False
-
-    def _commits_of_others(self) -> int:
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _rescued(self) -> str | None:
         """Where somebody else did away with the file while it was open, go on in another one beside it; what to tell then.
 
         It has all that was stored; but where the file was overwritten, what can be read of it, if that is a sound file.
         """
-        if (became := self._became()) is None:
+        if not self._watch or (became := self._watch.became()) is None:
             return None
         beside = self.path.with_name(f"{self.path.stem}-rescued-{uuid.uuid4().hex[:8]}.sqlite")
         beside.parent.mkdir(parents=True, exist_ok=True)
         rescue, told = _connect(beside), f"All that was stored in it is in {beside}: move it to where you want it, or pp.merge it"
         if became != "overwritten":
             self._connection.backup(rescue)
-            logs.delete_own(self.path)
+        elif backed_up(self._connection, rescue):
+            told = f"What could be read of it, and what was made since, is in {beside}: pp.verify tells whether that is whole"
         else:
-            told = f"What could be read of it, and what was made since, is in {beside}: pp.verify tells whether that is whole. "
-            told += "A program that only sets the file's time, as some for backups do, looks the same"
-            if not logs.copied(self._connection, rescue):
-                rescue.close()
-                beside.rename(beside.with_suffix(".damaged"))
-                rescue = _connect(beside)
-                told = f"What is written from now on is in {beside}, beside a damaged copy. To do: restore the rest from a backup"
-                self._make(rescue)
-            logs.forget(self._connection, self.path)
+            rescue.close()
+            beside.rename(beside.with_suffix(".damaged"))
+            rescue = _connect(beside)
+            told = f"What is written from now on is in {beside}, beside a damaged copy. To do: restore the rest from a backup"
+            self._make(rescue)
+        if became == GONE:
+            self._watch.delete_log()
+        else:
+            self._watch.forget_log(self._connection)
         self._connection.close()
         text = f"{self.path} was {became} while it was in use. {told}"
         self._connection, self.path = rescue, beside
         self._switch_to_wal()
-        self._file, self._others = self._state(), self._commits_of_others()
+        self._watch = Watch(beside)
         return text
 
     @contextlib.contextmanager
@@ -234,6 +206,7 @@ class Database:
                 rescued = self._rescued()
                 with self._transaction() as connection:
                     yield connection
+                self._wrote = True
                 rescued = rescued or self._rescued()
             if rescued:
                 raise StoreError(rescued)
@@ -243,10 +216,7 @@ class Database:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield self._connection
-            untouched = self._state() == self._file
             self._connection.execute("COMMIT")
-            if untouched and self._file and (now := self._state()) and now[:2] == self._file[:2]:  # but by SQLite
-                self._file = now
         except BaseException:
             with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled back already
                 self._connection.execute("ROLLBACK")

@@ -22,7 +22,7 @@ from ppres.engine.rollout import simulate
 from ppres.read import outcomes
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import stored_cell
-from ppres.store import database
+from ppres.store import database, watch
 from ppres.store.cell import cells_of
 from ppres.store.errors import explained
 from ppres.store.store import Store
@@ -243,8 +243,8 @@ def test_a_store_that_goes_away_during_a_run_is_noticed_and_nothing_is_lost(how,
     elif how == "moved":
         path.rename(tmp_path / "elsewhere.sqlite")
     else:
-        path.unlink()
-        pp.run(cell, MODEL, n=1, store=path, progress=False)
+        pp.run(cell, MODEL, n=1, store=tmp_path / "other.sqlite", progress=False)
+        (tmp_path / "other.sqlite").rename(path)
     with pytest.raises(pp.StoreError, match=r"deleted, moved or replaced.*rescued.*pp\.merge"):
         claim(store, b"b")
     store.close()
@@ -254,56 +254,73 @@ def test_a_store_that_goes_away_during_a_run_is_noticed_and_nothing_is_lost(how,
     assert pp.verify(store=rescued).empty
 
 
+def overwrite(path, content):
+    """As `cp` does it. In a process of its own: where this one closes a file, SQLite's locks on it are gone."""
+    other = path.with_name("content")
+    other.write_bytes(content)
+    subprocess.run(["cp", other, path], check=True)
+
+
 def others(cell, path):
-    pp.run(cell, "sim/saboteur", n=3, store=path, progress=False)
-    return path.read_bytes()
+    other = path.with_name("other.sqlite")
+    pp.run(cell, "sim/saboteur", n=3, store=other, progress=False)
+    return other.read_bytes()
+
+
+def older(cell, path):
+    content = path.read_bytes()
+    pp.run(cell, MODEL, n=40, store=path, progress=False)
+    return content
 
 
 OVERWRITTEN = {
     "by another store": others,
-    "by an older copy of itself": lambda cell, path: None,
+    "by an older copy of itself": older,
     "by nothing": lambda cell, path: b"",
     "by a text": lambda cell, path: b"text" * 20_000,
 }
+watched = pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="what SQLite has open is not told here")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the time of writing is told late")
+@watched
 @pytest.mark.parametrize("within", [False, True], ids=["between commits", "within one"])
+@pytest.mark.parametrize("other", [False, True], ids=["alone", "beside another"])
 @pytest.mark.parametrize("by", OVERWRITTEN)
-def test_a_store_that_is_overwritten_in_place_during_a_run_is_noticed(by, within, cell, tmp_path, monkeypatch):
+def test_a_store_that_is_overwritten_in_place_during_a_run_is_noticed(by, other, within, cell, tmp_path):
     """It stays as it was then; what the run held is saved beside it, also what stood in the log alone."""
-    monkeypatch.setattr(database, "_STILL", 0.1)
     path = tmp_path / "s.sqlite"
     pp.run(cell, MODEL, n=2, store=path, progress=False)
-    content = OVERWRITTEN[by](cell, tmp_path / "other.sqlite")
-    content = path.read_bytes() if content is None else content
+    content = OVERWRITTEN[by](cell, path)
     store = Store(path)
     claim(store, b"a")
+    if other:  # its commit is no reason to take what comes after it for SQLite's
+        with Store(path) as second:
+            claim(second, b"2")
     with contextlib.ExitStack() as stack:
         stack.enter_context(pytest.raises(pp.StoreError, match=r"overwritten while it was in use.*is in .*rescued"))
         if not within:
-            path.write_bytes(content)
+            overwrite(path, content)
         with store.transaction() as db:
             db.execute("INSERT INTO claims VALUES (?, ?)", (b"b", "x"))
             if within:
-                path.write_bytes(content)
+                overwrite(path, content)
     claim(store, b"c")
     store.close()
     assert path.read_bytes() == content
     (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
-    kept = [b"a", b"b", b"c"]
-    if "store" not in by and "copy" not in by:  # nothing is left of most pages
-        kept = kept[1 + within :]
-        assert len([*tmp_path.glob("*-rescued-*.damaged")]) == 1
+    kept = [*([b"2"] if other else []), b"a", b"b", b"c"]
+    damaged = [*tmp_path.glob("*-rescued-*.damaged")]
+    if damaged:
+        kept = kept[-1 - (not within) :]
+    assert len(damaged) == ("another" not in by) or "older" in by  # of an older copy enough may be left
     assert claims(rescued) == kept
     assert pp.verify(store=rescued).empty
     if by == "by an older copy of itself":
-        assert len(pp.frame(store=path)) == len(pp.frame(store=rescued)) == 2
+        assert len(pp.frame(store=path)) == 2
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the time of writing is told late")
-@pytest.mark.skipif(os.name != "posix", reason="no open file is moved there")
-@pytest.mark.parametrize("what", ["deleted", "moved", "replaced"])
+@watched
+@pytest.mark.parametrize("what", ["deleted", "moved", "replaced", "overwritten"])
 def test_what_is_done_to_a_store_while_a_commit_is_under_way_is_noticed(what, cell, tmp_path, monkeypatch):
     """A commit waits for the disk."""
     path = tmp_path / "s.sqlite"
@@ -311,21 +328,22 @@ def test_what_is_done_to_a_store_while_a_commit_is_under_way_is_noticed(what, ce
     (tmp_path / "other").write_bytes(path.read_bytes())
     store = Store(path)
     claim(store, b"a")
-    looks, look = [], store._state
+    looks, look = [], store._watch._now
     does = {
         "deleted": path.unlink,
         "moved": lambda: path.rename(tmp_path / "away"),
         "replaced": lambda: (tmp_path / "other").rename(path),
+        "overwritten": lambda: overwrite(path, others(cell, path)),
     }
 
     def state():
         looks.append(1)
-        if len(looks) == 3:  # the first after the commit
+        if len(looks) == 2:  # the first after the commit
             does[what]()
         return look()
 
-    monkeypatch.setattr(store, "_state", state)
-    with pytest.raises(pp.StoreError, match=r"deleted, moved or replaced while it was in use.*rescued"):
+    monkeypatch.setattr(store._watch, "_now", state)
+    with pytest.raises(pp.StoreError, match=rf"{what}.* while it was in use.*rescued"):
         claim(store, b"b")
     store.close()
     (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
@@ -351,19 +369,18 @@ def test_a_backup_that_is_moved_over_a_store_during_a_run_stays_whole(cell, tmp_
     assert len(pp.frame(store=rescued)) == 40 and claims(rescued) == [b"a", b"b"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the time of writing is told late")
+@watched
 @pytest.mark.parametrize("log", ["stays", "is deleted"])
 @pytest.mark.parametrize("last", ["a commit", "the end"])
-def test_a_backup_that_is_restored_during_a_run_stays_whole(log, last, cell, tmp_path, monkeypatch):
+def test_a_backup_that_is_restored_during_a_run_stays_whole(log, last, cell, tmp_path):
     """By SQLite's own procedure the log is deleted with it; and it may come after the last commit, before the file is closed."""
-    monkeypatch.setattr(database, "_STILL", 0.1)
     path = tmp_path / "s.sqlite"
     pp.run(cell, MODEL, n=2, store=path, progress=False)
     backup = path.read_bytes()
     pp.run(cell, MODEL, n=40, store=path, progress=False)
     store = Store(path)
     claim(store, b"a")
-    path.write_bytes(backup)
+    overwrite(path, backup)
     if log == "is deleted":
         for end in ("-wal", "-shm"):
             path.with_name(path.name + end).unlink()
@@ -379,14 +396,15 @@ def test_a_backup_that_is_restored_during_a_run_stays_whole(log, last, cell, tmp
     assert len([*tmp_path.glob("*-rescued-*.sqlite")]) == 1
 
 
-def test_of_an_overwritten_store_that_cannot_be_copied_what_is_made_since_is_saved(cell, tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "_STILL", 0.1)
+@watched
+def test_of_an_overwritten_store_that_cannot_be_copied_what_is_made_since_is_saved(cell, tmp_path):
     path = tmp_path / "s.sqlite"
     cells = pp.grid(cell, dataset=["factual", "creativity", "red"], peer=["cooperative", "neutral"], explain=False)
     pp.run(cells, MODEL, n=30, store=path, progress=False)
     store = Store(path)
+    claim(store, b"a")
     (finished,), (made,) = simulate(cells_of(cell, "sim/clumsy")[0], [0]), cells_of(cell, "sim/clumsy")
-    path.write_bytes(path.read_bytes()[:8192] + b"x" * 100_000)
+    overwrite(path, path.read_bytes()[:8192] + b"x" * 100_000)
     with pytest.raises(pp.StoreError, match=r"overwritten.*from now on is in .*rescued.*backup"):
         store.put([finished], {made.digest: made.spec()})
     store.close()
@@ -395,34 +413,154 @@ def test_of_an_overwritten_store_that_cannot_be_copied_what_is_made_since_is_sav
     assert pp.verify(store=rescued).empty
 
 
-def test_others_who_use_the_file_do_not_overwrite_it(cell, tmp_path, monkeypatch):
-    """They read and write; and one that had committed before we came copies its log into the file later, and then goes on."""
+def test_others_who_use_the_file_do_not_overwrite_it(cell, tmp_path):
+    """They read and write, copy the log into it, begin a new log, and set its time; two of ours go on beside each other."""
     path = tmp_path / "s.sqlite"
     pp.run(cell, MODEL, n=2, store=path, progress=False)
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("PRAGMA wal_autocheckpoint=0")
-    other.execute("INSERT INTO claims VALUES (x'01', 'early')")
+    stranger = sqlite3.connect(path, isolation_level=None)
+    stranger.execute("PRAGMA wal_autocheckpoint=0")
+    does = [
+        lambda: stranger.execute("INSERT INTO claims VALUES (x'01', 'x')"),
+        lambda: stranger.execute("PRAGMA wal_checkpoint(PASSIVE)"),
+        lambda: stranger.execute("INSERT INTO claims VALUES (x'02', 'x')"),
+        lambda: stranger.execute("PRAGMA wal_checkpoint(TRUNCATE)"),
+        lambda: subprocess.run(["touch", path], check=True),
+        lambda: overwrite(path, path.read_bytes()),
+        lambda: pp.frame(store=path),
+        lambda: stranger.execute("VACUUM"),
+    ]
+    with Store(path) as one, Store(path) as two:
+        for place, do in enumerate(does):
+            do()
+            claim(one, b"a%d" % place)
+            do() if place not in (0, 2) else None
+            claim(two, b"b%d" % place)
+    stranger.close()
+    assert len(claims(path)) == 2 + 2 * len(does)
+    assert not [*tmp_path.glob("*rescued*")]
+
+
+@pytest.fixture
+def half_copied(cell, tmp_path):
+    """A store whose log is not copied to its end, as far as its account tells: the process that was at it was killed."""
+    path = tmp_path / "s.sqlite"
+    pp.run(cell, MODEL, n=2, store=path, progress=False)
+    code = f"""
+        import os, signal
+        from ppres.store.store import Store
+        with Store({str(path)!r}).transaction() as db:
+            db.execute("INSERT INTO claims VALUES (x'01', 'x')")
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    with Store(path) as store:
+        with store.transaction():
+            pass
+        assert store._watch._copying.begun > store._watch._copying.done
+        yield store
+
+
+@watched
+def test_a_log_that_nobody_goes_on_to_copy_hides_no_overwriting(half_copied, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "_STILL", 0.1)
+    subprocess.run(["touch", half_copied.path], check=True)
+    claim(half_copied, b"a")
+    overwrite(half_copied.path, b"x" * 100_000)
+    with pytest.raises(pp.StoreError, match="overwritten while it was in use"):
+        claim(half_copied, b"b")
+
+
+@watched
+def test_while_another_copies_the_log_its_end_is_awaited(half_copied, monkeypatch):
+    """To look through a large file takes longer."""
+    other = sqlite3.connect(half_copied.path, isolation_level=None)
     waits = []
 
     def goes_on(seconds):
         waits.append(seconds)
-        other.execute("INSERT OR REPLACE INTO claims VALUES (x'02', 'late')")
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    monkeypatch.setattr(database, "time", SimpleNamespace(sleep=goes_on, monotonic=time.monotonic))
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=goes_on))
+    monkeypatch.setattr(watch, "_is_whole", None)
+    subprocess.run(["touch", half_copied.path], check=True)
+    claim(half_copied, b"a")
+    assert len(waits) == 1
+    other.close()
+
+
+@watched
+def test_a_store_whose_log_is_deleted_during_a_run_is_noticed_and_nothing_is_lost(cell, tmp_path):
+    """Who opened it then would not see what stands in the log, and write another one."""
+    path = tmp_path / "s.sqlite"
+    pp.run(cell, MODEL, n=2, store=path, progress=False)
+    store = Store(path)
+    claim(store, b"a")
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink()
+    code = f"import ppres as pp; from ppres import Condition; pp.run({cell!r}, {MODEL!r}, n=3, store={str(path)!r}, progress=False)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(pp.StoreError, match=r"robbed of its log .*All that was stored in it"):
+        claim(store, b"b")
+    store.close()
+    assert len(pp.frame(store=path)) == 3 and pp.verify(store=path).empty
+    (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
+    assert claims(rescued) == [b"a", b"b"] and len(pp.frame(store=rescued)) == 2
+
+
+@pytest.mark.parametrize("last", ["is in use", "was killed"])
+def test_no_store_is_begun_beside_the_log_of_one_that_was_moved(last, cell, tmp_path):
+    """SQLite would delete the log, and what stands in it alone would be gone; who has it open would share the log's index."""
+    path = tmp_path / "s.sqlite"
+    code = f"""
+        import os, signal, sys
+        from ppres.store.store import Store
+        store = Store({str(path)!r})
+        with store.transaction() as db:
+            db.execute("INSERT INTO claims VALUES (x'01', 'x')")
+        if {last == "was killed"}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        print("in use", flush=True)
+        sys.stdin.read()
+    """
+    other = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    other.stdout.readline()
+    path.rename(tmp_path / "moved.sqlite")
+    for there in ("nothing", "an empty file"):
+        if there == "an empty file":
+            path.touch()
+        with pytest.raises(pp.StoreError, match=r"s\.sqlite-wal is there without s\.sqlite: .*move it beside"):
+            pp.run(cell, MODEL, n=1, store=path, progress=False)
+    other.communicate("")
+    path.unlink()
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).rename(tmp_path / f"moved.sqlite{end}")
+    assert claims(tmp_path / "moved.sqlite") == [b"\x01"]
+
+
+def test_what_was_committed_last_outlasts_a_move_before_the_end(tmp_path):
+    """SQLite leaves the log where it is when a moved file is closed."""
+    store = Store(tmp_path / "s.sqlite")
+    claim(store, b"a")
+    (tmp_path / "s.sqlite").rename(tmp_path / "moved.sqlite")
+    with pytest.warns(UserWarning, match="moved or replaced while it was in use. All that was stored in it is in"):
+        store.close()
+    (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
+    assert claims(rescued) == [b"a"]
+
+
+@watched
+def test_who_looks_whether_a_file_was_overwritten_lets_go_of_none_of_its_locks(cell, tmp_path):
+    path = tmp_path / "s.sqlite"
+    pp.run(cell, MODEL, n=2, store=path, progress=False)
     with Store(path) as store:
         claim(store, b"a")
-        pp.frame(store=path)
+        subprocess.run(["touch", path], check=True)
         claim(store, b"b")
-        assert not waits
-        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        claim(store, b"c")
-        assert len(waits) == 1
-        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        claim(store, b"d")
-        assert len(waits) == 1
-    other.close()
-    assert claims(path) == [b"\x01", b"\x02", b"a", b"b", b"c", b"d"]
-    assert not [*tmp_path.glob("*rescued*")]
+        code = f"import sqlite3; print(*sqlite3.connect({str(path)!r}, timeout=0).execute('PRAGMA journal_mode=DELETE'))"
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert "locked" in other.stderr, other.stdout
 
 
 def test_closing_waits_for_a_commit_of_another_thread(tmp_path):
