@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import numbers
 import os
@@ -123,6 +124,18 @@ def between(name: str, value: Any, low: float, high: float, error: type[ValueErr
     """`ValueError` for what is no number between two others, without these."""
     if not is_number(value, low, high) or value in (low, high):
         raise error(f"{name}={brief(value)} is not between {low:g} and {high:g}")
+
+
+def function(name: str, value: Any, takes: str, error: type[Exception] = ValueError, *, asynchronous: bool = False) -> None:
+    """Raise for what cannot be called with these arguments, "condition, cast"; what has no signature, as some in C, is believed."""
+    fits = callable(value) and (asynchronous or not inspect.iscoroutinefunction(value))
+    with contextlib.suppress(ValueError):
+        try:
+            fits = fits and bool(inspect.signature(value).bind(*takes.split(", ") if takes else ()))
+        except TypeError:
+            fits = False
+    if not fits:
+        raise error(f"{name}: it is a function ({takes}){'' if asynchronous else ' that is not async'}, not {brief(value)}")
 
 
 def place(path: Any, name: str = "path") -> Path:

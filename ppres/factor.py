@@ -25,6 +25,11 @@ OURS: set[str] = set()  # columns that ppres fills in every frame: no factor or 
 NAME_LIMIT = 300  # characters of a name; providers' longest have about 100
 
 
+_TYPES = {"text": "category", "number": "float64", "whole": "int64", "truth": "boolean"}  # of a kind's column in a frame
+
+_LEVELS: dict[str, Any] = {"text": str, "number": int | float, "whole": int, "truth": bool}
+
+
 @dataclass(frozen=True)
 class Factor:
     """Something that can be varied: `pp.Factor("urgency", ["low", "high"], "How soon the decision is due.")`."""
@@ -49,6 +54,7 @@ class Factor:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not (self.name == "" or self.name.isidentifier()):
             raise ConditionError(f"a factor's name is an identifier such as 'urgency', not {self.name!r}")
+        self._check_form()
         if self.levels is None or callable(self.levels):
             return
         levels = tuple(self.levels) if isinstance(self.levels, Iterable) and not isinstance(self.levels, str) else ()
@@ -62,10 +68,28 @@ class Factor:
         object.__setattr__(self, "levels", levels)
         if self.default is FIRST:
             object.__setattr__(self, "default", levels[0])
+        one_of(f"{self.name}: default", self.default, self.valid)
         some = [level for level in levels if level is not None]
         if self.kind == "text" and not all(isinstance(level, str) for level in some):
             kinds = {bool: "truth", int: "whole"}
             object.__setattr__(self, "kind", kinds.get(type(some[0]), "number") if len({*map(type, some)}) == 1 else "number")
+        if odd := [level for level in some if not isinstance(level, _LEVELS[self.kind])]:
+            raise ConditionError(f"{self.name}: the level {odd[0]!r} is not of the kind {self.kind}")
+
+    def _check_form(self) -> None:
+        one_of(f"{self.name}: kind", self.kind, (*_TYPES,))
+        two = isinstance(self.bounds, tuple) and len(self.bounds) == 2
+        numbers = two and all(is_number(bound, -math.inf, math.inf) for bound in self.bounds)
+        for name, right in {
+            "meaning, a text,": isinstance(self.meaning, str),
+            "bounds, two numbers,": numbers and self.bounds[0] <= self.bounds[1],
+            "optional, true or false,": isinstance(self.optional, bool),
+            "scoped, true or false,": isinstance(self.scoped, bool),
+            "short, a function of the condition,": self.short is None or callable(self.short),
+        }.items():
+            if not right:
+                value = brief(getattr(self, name.partition(",")[0]))
+                raise ConditionError(f"{self.name}: {name} is none: {value}")
 
     @property
     def valid(self) -> tuple[Any, ...]:
@@ -76,7 +100,7 @@ class Factor:
     @property
     def dtype(self) -> str:
         """Type of its column in a frame."""
-        return {"text": "category", "number": "float64", "whole": "int64", "truth": "boolean"}[self.kind]
+        return _TYPES[self.kind]
 
     @property
     def absent(self) -> str:

@@ -365,6 +365,27 @@ def test_levels_that_a_frame_could_not_tell_apart_are_refused(levels):
         pp.Factor("u", levels)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"kind": "sort"}, "kind='sort' is not one of"),
+        ({"kind": "number"}, "not of the kind number"),
+        ({"levels": [1, 2], "kind": "truth"}, "not of the kind truth"),
+        ({"default": "c"}, "default='c' is not one of"),
+        ({"bounds": 5}, "bounds"),
+        ({"bounds": ("a", "b")}, "bounds"),
+        ({"levels": None, "kind": "number", "bounds": (3, 1)}, "bounds"),
+        ({"meaning": 5}, "meaning"),
+        ({"optional": "yes"}, "optional"),
+        ({"scoped": 1}, "scoped"),
+        ({"short": "u"}, "short"),
+    ],
+)
+def test_what_is_no_factor_is_told_at_once(given, says):
+    with pytest.raises(pp.ConditionError, match=says):
+        pp.Factor("u", **{"levels": ["a", "b"]} | given)
+
+
 def test_a_text_that_a_frame_has_for_none_is_refused():
     for name in ("user_note", "system_note"):
         with pytest.raises(pp.ConditionError, match=f"{name}='none' is how a frame says"):

@@ -160,6 +160,10 @@ def fill(
     progress: bool | Callable[[int, int], object],
 ) -> None:
     """Make the missing ones of the rollouts that are wanted of each cell."""
+    if callable(progress):
+        arguments.function("progress", progress, "made, missing")
+    else:
+        arguments.flag("progress", progress)
     stored = store.stored(wanted)
     missing = [(cell, i) for cell in cells for i in range(wanted[cell.digest]) if i not in stored[cell.digest]]
     if missing:

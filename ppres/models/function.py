@@ -42,8 +42,7 @@ class FunctionModel:
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip() or len(value) > NAME_LIMIT:
                 raise ModelError(f"{name}={brief(value)}: it is a text that is not empty, of up to {NAME_LIMIT} characters")
-        if not callable(self.function):
-            raise ModelError(f"{self.name}: function is a callable (messages, tools) -> message, not {self.function!r}")
+        arguments.function(f"{self.name}: function", self.function, "messages, tools", ModelError, asynchronous=True)
 
     @property
     def label(self) -> str:

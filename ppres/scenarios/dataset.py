@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ppres import arguments
 from ppres.condition import DATASETS
 from ppres.factor import NAME_LIMIT, ConditionError, brief, is_number
 from ppres.stimuli import stimuli
@@ -44,15 +45,20 @@ class Dataset:
             raise ConditionError(f"{self.name}: threshold={self.threshold!r} is not a number from 0 to 100")
         if not isinstance(self.key, str | None):
             raise ConditionError(f"{self.name}: key={brief(self.key)} is the name of a field of the items, or None")
-        if not callable(self.items):
-            self._check_items()
+        for name, read in (("items", lambda: self.rows), ("criterion", lambda: self.criterion_in(0))):
+            if callable(given := getattr(self, name)):  # it is called, and what it returns checked, when it is needed
+                arguments.function(f"{self.name}: {name}", given, "", ConditionError)
+            else:
+                read()
         DATASETS[self.name] = self
 
-    def _check_items(self) -> None:
-        listed = isinstance(self.items, Iterable) and all(isinstance(row, Mapping) for row in self.items)
-        if not listed or not self.rows or not all(isinstance(row.get("output"), str) for row in self.rows):
+    def _check_rows(self, rows: Sequence[Any]) -> None:
+        mappings = bool(rows) and all(isinstance(row, Mapping) for row in rows)
+        if not mappings or not all(isinstance(row.get("output"), str) for row in rows):
             raise ConditionError(f"{self.name}: items is a list of mappings that have 'output', a text")
-        for row in self.rows:
+        if len({"question" in row for row in rows}) > 1:
+            raise ConditionError(f"{self.name}: some of its items have a 'question' and others have none")
+        for row in rows:
             for name in {"score", *([self.key] if self.key else [])} & row.keys() | ({self.key} if self.key else set()):
                 value = row.get(name)
                 if not is_number(value, 0, 100):
@@ -61,7 +67,18 @@ class Dataset:
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """The items, in order."""
-        return [dict(row) for row in (self.items() if callable(self.items) else self.items)]
+        told = self._told_by("items")
+        rows = list(told) if isinstance(told, Iterable) else []
+        self._check_rows(rows)
+        return [dict(row) for row in rows]
+
+    def _told_by(self, name: str) -> Any:
+        """What was given, or what the function returns that was."""
+        given = getattr(self, name)
+        try:
+            return given() if callable(given) else given
+        except (Exception, SystemExit) as error:
+            raise ConditionError(f"{self.name}: its function {name} failed: {type(error).__name__}: {error}") from error
 
     @property
     def shown(self) -> list[str]:
@@ -80,8 +97,10 @@ class Dataset:
 
     def criterion_in(self, wording: int) -> str:
         """The criterion in a wording; the last one where there are fewer."""
-        told = self.criterion() if callable(self.criterion) else self.criterion
-        wordings = [told] if isinstance(told, str) else list(told)
+        told = self._told_by("criterion")
+        wordings = [told] if isinstance(told, str) else list(told) if isinstance(told, Iterable) else []
+        if not wordings or not all(isinstance(text, str) for text in wordings):
+            raise ConditionError(f"{self.name}: criterion is a text, or a list of texts, one for each wording, not {brief(told)}")
         return wordings[min(wording, len(wordings) - 1)]
 
     @cached_property

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from ppres import arguments
 from ppres.condition import FACTORS, SCENARIOS, Condition
-from ppres.factor import NAME_LIMIT, OURS, Factor, brief
+from ppres.factor import FIRST, NAME_LIMIT, OURS, Factor, brief
 from ppres.scenarios.code import digest_of
 from ppres.scenarios.compose import Cast
 from ppres.simulated.acts import Acts, Mind
@@ -82,25 +83,41 @@ class Scenario:
                 raise ScenarioError(f"{name}={brief(value)}: it is written in small letters, digits and underscores")
         if self.name in _BUILT_IN:
             raise ScenarioError(f"{self.name!r} is the name of a built-in scenario; choose another")
-        for name in ("stage", "outcome"):
-            if not callable(getattr(self, name)):
-                raise ScenarioError(f"{self.name}: {name} is a function, not {getattr(self, name)!r}")
-        try:
-            re.compile(self.steps)
-        except (re.error, TypeError) as error:
-            raise ScenarioError(f"{self.name}: steps={self.steps!r} is no pattern: {error}") from None
+        functions = {"stage": "condition, cast", "outcome": "world, condition", "act": "mind", "impossible": "condition"}
+        for name, takes in functions.items():
+            if (given := getattr(self, name)) is not None or name in ("stage", "outcome"):
+                arguments.function(f"{self.name}: {name}", given, takes, ScenarioError)
+        self._check_steps()
         self._sort_factors()
         self._sort_tools()
         self._check_columns()
         SCENARIOS[self.name] = self
 
+    def _check_steps(self) -> None:
+        if not isinstance(self.steps, str):
+            raise ScenarioError(f"{self.name}: steps={brief(self.steps)} is no text")
+        try:
+            every = bool(re.compile(self.steps).match("")) and bool(self.steps)
+            re.compile(rf"\b(?:{self.steps})", re.IGNORECASE)  # as it is looked for, which flags of its own cannot be
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ScenarioError(f"{self.name}: steps={brief(self.steps)} is no pattern: {error}") from None
+        if every:
+            raise ScenarioError(f'{self.name}: steps={brief(self.steps)} fits every word; it is of verbs, such as "approv|releas"')
+
     def _sort_factors(self) -> None:
+        if not isinstance(self.factors, Iterable | Factor):
+            raise ScenarioError(f"{self.name}: factors is a list of names and of pp.Factor, not {brief(self.factors)}")
         given = [self.factors] if isinstance(self.factors, str | Factor) else list(self.factors)
         scoped = [name for name, factor in FACTORS.items() if factor.scoped]
         own = {factor.name: factor for factor in given if isinstance(factor, Factor)}
         for name in (item for item in given if not isinstance(item, Factor)):
             if name not in scoped:
                 raise ScenarioError(f"{self.name}: factors has {name!r}; it takes {', '.join(scoped)}, and pp.Factor for its own")
+        names = [str(getattr(item, "name", item)) for item in given]
+        if len({*names}) < len(names):
+            raise ScenarioError(f"{self.name}: a factor is named twice in {', '.join(names)}")
+        if odd := [name for name, factor in own.items() if not name or callable(factor.levels) or factor.default is FIRST]:
+            raise ScenarioError(f"{self.name}: its factor {odd[0]!r} has a name, and a list of levels, or None and a default")
         if clash := own.keys() & {*FACTORS, "own", "explain"}:
             raise ScenarioError(f"{self.name}: every scenario has a factor {', '.join(sorted(clash))}; choose another name")
         filled = OURS.union(["rate"], *(scenario.columns for scenario in SCENARIOS.values() if scenario.built_in))
@@ -113,10 +130,10 @@ class Scenario:
     def _sort_tools(self) -> None:
         if isinstance(self.tools, str) or not isinstance(self.tools, Iterable):
             raise ScenarioError(f"{self.name}: tools is a list of names and functions, not {self.tools!r}")
-        own = {tool.__name__: tool_of(tool) for tool in self.tools if callable(tool)}
-        names = [tool.__name__ if callable(tool) else tool for tool in self.tools]
-        if unknown := [name for name in names if name not in own and name not in TOOLS]:
-            raise ScenarioError(f"{self.name}: there is no tool {unknown[0]!r}; there are {', '.join(TOOLS)}")
+        made = [(tool_of(tool), tool.__name__) if callable(tool) else (None, tool) for tool in self.tools]
+        own, names = {name: tool for tool, name in made if tool}, [name for _, name in made]
+        if unknown := [name for name in names if not isinstance(name, str) or (name not in own and name not in TOOLS)]:
+            raise ScenarioError(f"{self.name}: there is no tool {brief(unknown[0])}; there are {', '.join(TOOLS)}")
         if clash := own.keys() & TOOLS.keys():
             raise ScenarioError(f"{self.name}: ppres has a tool {', '.join(sorted(clash))}; give yours another name")
         if len({*names}) < len(names):
@@ -126,15 +143,18 @@ class Scenario:
         object.__setattr__(self, "own_tools", own)
 
     def _check_columns(self) -> None:
+        if not isinstance(self.columns, Mapping):
+            raise ScenarioError(f"{self.name}: columns is a mapping of names to meanings, not {brief(self.columns)}")
         for name, about in self.columns.items():
-            kind = about[0] if isinstance(about, tuple) else None
+            told = about if isinstance(about, tuple) and len(about) == 2 else (None, about)
+            kind, meaning = told
             if not isinstance(name, str) or not name.isidentifier():
                 raise ScenarioError(f"{self.name}: {name!r} is no name for a column of its own")
             if name in OURS or name in VERDICT or name in self.own_factors:
                 raise ScenarioError(f"{self.name}: every frame has a column {name} already; choose another name")
-            if kind not in (None, "boolean", "str", "float64"):
+            if kind not in (None, "boolean", "str", "float64") or not isinstance(meaning, str):
                 wanted = "its meaning, or (type, meaning) with the type boolean, float64 or str"
-                raise ScenarioError(f"{self.name}: columns[{name!r}] is {wanted}, not {about!r}")
+                raise ScenarioError(f"{self.name}: columns[{name!r}] is {wanted}, not {brief(about)}")
 
     @property
     def built_in(self) -> bool:

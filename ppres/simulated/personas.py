@@ -13,6 +13,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
+from ppres import arguments
 from ppres.condition import FACTORS, SCENARIOS, Condition
 from ppres.factor import NAME_LIMIT, ConditionError, brief, is_number
 from ppres.settled import INSTANTIATIONS, RELATIONSHIPS
@@ -172,7 +173,11 @@ class Persona:
         rows = self.rates
         if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # a DataFrame
             rows = rows.to_dict("records")
-        if not callable(rows):
+        if not isinstance(self.family, str) or not self.family.strip():
+            raise PersonaError(f"persona {self.name}: family={brief(self.family)}: it is a text that is not empty")
+        if callable(rows):
+            arguments.function(f"persona {self.name}: rates", rows, "condition", PersonaError)
+        else:
             if not isinstance(rows, Iterable):
                 raise PersonaError(
                     f"{self.name}: rates={brief(rows)} is no mapping, no list of rows, no frame, no function of a condition"
@@ -185,6 +190,8 @@ class Persona:
     def _check_row(self, row: Mapping[str, Any]) -> None:
         if not isinstance(row, Mapping) or not {"behaviour", "rate"} <= row.keys():
             raise PersonaError(f"persona {self.name}: a row of rates has behaviour, rate and any factors, not {row!r}")
+        if odd := [told for told in (*row, row["behaviour"]) if not isinstance(told, str)]:
+            raise PersonaError(f"persona {self.name}: behaviours and factors are named by texts, not by {brief(odd[0])}")
         _probability(self.name, row["behaviour"], row["rate"])
         for name, level in row.items():
             factor = FACTORS.get(name)

@@ -111,20 +111,26 @@ def tool_of(function: Callable[..., str]) -> Tool:
 
     Raises `ScenarioError` where it has no docstring, or a parameter of a type that a model could not be told.
     """
-    name = getattr(function, "__name__", "")
-    if not name.isidentifier() or not (function.__doc__ or "").strip():
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str) or not name.isidentifier() or not (function.__doc__ or "").strip():
         raise ScenarioError(
             f"a tool is a function with a name and a docstring, which tells the model what it does, not {function!r}"
         )
     about, _, meanings = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
     described = dict(line.strip().split(": ", 1) for line in meanings.splitlines() if ": " in line)
-    signature = inspect.signature(function).parameters
-    names = list(signature)
-    hints = typing.get_type_hints(function)
-    parameters = {parameter: hints.get(parameter) for parameter in names[1:]}
+    try:
+        signature, hints = inspect.signature(function).parameters, typing.get_type_hints(function)
+    except Exception as error:  # annotations are code
+        raise ScenarioError(f"{name}: what it takes cannot be told: {type(error).__name__}: {error}") from error
+    parameters = {parameter: hints.get(parameter) for parameter in list(signature)[1:]}
+    kinds = [parameter.kind for parameter in signature.values()]
+    by_name = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    first = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    if not {*kinds[:1]} & first or {*kinds[1:]} - by_name or inspect.iscoroutinefunction(function):
+        raise ScenarioError(f"{name}: a tool takes the world first and its parameters by name, and is not async")
     for parameter, hint in parameters.items():
         literal = typing.get_origin(hint) is typing.Literal and all(isinstance(choice, str) for choice in typing.get_args(hint))
-        if not literal and hint not in _JSON:
+        if not literal and not any(hint == known for known in _JSON):  # it may be nothing that has a hash
             raise ScenarioError(
                 f"{name}: the type of {parameter} is {hint!r}; a tool's parameters are str, float, int, bool, list[str], "
                 "list[float], list[int], or Literal of texts"

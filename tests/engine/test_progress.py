@@ -43,3 +43,10 @@ def test_a_teller_may_read_the_store_and_change_it_and_run(model, cell):
     assert len(pp.run(cell, model, n=3, progress=tell)) == 3
     assert [made for made, _ in told] == ([1, 2, 3] if model is DONE else [1, 3])
     assert all(stored >= made for made, stored in told)
+
+
+@pytest.mark.parametrize("odd", [lambda: None, "bar", None])
+def test_what_can_be_told_nothing_is_refused_before_anything_is_made(odd, cell):
+    with pytest.raises(ValueError, match="progress"):
+        pp.run(cell, DONE, n=1, progress=odd)
+    assert pp.frame().empty

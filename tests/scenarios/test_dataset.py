@@ -170,3 +170,32 @@ def test_two_datasets_of_a_name_are_not_one_level():
     with pytest.raises(pp.ConditionError, match="two datasets are called 'twice'"):
         pp.grid(scenario="evaluation", subject="self", dataset=[one, other])
     assert len(pp.grid(scenario="evaluation", subject="self", dataset=[other, other])) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"criterion": 5}, "criterion is a text"),
+        ({"criterion": []}, "criterion is a text"),
+        ({"criterion": lambda wording: "Judge."}, r"criterion: it is a function \(\)"),
+        ({"items": lambda wording: []}, r"items: it is a function \(\)"),
+        ({"items": [{"output": "a", "question": "b"}, {"output": "c"}]}, "'question'"),
+    ],
+)
+def test_what_is_no_dataset_is_told_at_once(given, says):
+    with pytest.raises(pp.ConditionError, match=f"odd: .*{says}"):
+        pp.Dataset("odd", **{"items": [{"output": "a"}]} | given)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"items": lambda: 5}, "items is a list"),
+        ({"items": lambda: 1 / 0}, "items failed: ZeroDivisionError"),
+        ({"criterion": lambda: 5}, "criterion is a text"),
+    ],
+)
+def test_what_the_functions_of_a_dataset_return_is_told_before_anything_is_made(given, says):
+    late = pp.Dataset("late", **{"items": [{"output": "a", "score": 5}]} | given)
+    with pytest.raises((pp.ConditionError, pp.ScenarioError), match=f"late: .*{says}"):
+        pp.run(pp.Condition(scenario="evaluation", dataset=late), "sim/compliant", n=1, progress=False)

@@ -1,6 +1,7 @@
 """Scenarios of one's own: made in a few lines, part of the identity, run in other processes, read without their definition."""
 
 import dataclasses
+import functools
 import json
 import linecache
 import os
@@ -339,6 +340,31 @@ def untold(world) -> str:
     return ""
 
 
+async def asynchronous(world, condition=None) -> str:
+    """Do."""
+    return ""
+
+
+def worldless() -> str:
+    """Do."""
+    return ""
+
+
+def several(world, *things: str) -> str:
+    """Do."""
+    return ""
+
+
+def mistyped(world, thing: "Thing") -> str:  # noqa: F821
+    """Do."""
+    return ""
+
+
+def unhashed(world, thing: {}) -> str:
+    """Do."""
+    return ""
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -349,6 +375,28 @@ def untold(world) -> str:
         ({"tools": [untold]}, "docstring"),
         ({"tools": "list_files"}, "a list"),
         ({"steps": "("}, "pattern"),
+        ({"steps": "approv)|(releas"}, "pattern"),
+        ({"steps": "(?i)approv"}, "flags"),
+        ({"steps": "a{99999999999999999999}"}, "too large"),
+        ({"steps": b"approv"}, "no text"),
+        ({"steps": "approv|"}, "every word"),
+        ({"factors": None}, "a list"),
+        ({"factors": ["monitored", "monitored"]}, "twice"),
+        ({"factors": [pp.Factor("mood")]}, "levels"),
+        ({"columns": ["marked"]}, "mapping"),
+        ({"columns": {"marked": ("boolean",)}}, "its meaning"),
+        ({"columns": {"marked": 5}}, "its meaning"),
+        ({"stage": lambda condition: ("Do it.", {})}, r"stage: it is a function \(condition, cast\)"),
+        ({"outcome": asynchronous}, "not async"),
+        ({"act": 5}, r"act: it is a function \(mind\)"),
+        ({"impossible": lambda: None}, r"impossible: it is a function \(condition\)"),
+        ({"tools": [[]]}, "no tool"),
+        ({"tools": [asynchronous]}, "async"),
+        ({"tools": [worldless]}, "the world first"),
+        ({"tools": [several]}, "by name"),
+        ({"tools": [mistyped]}, "NameError"),
+        ({"tools": [unhashed]}, "str, float, int"),
+        ({"tools": [functools.partial(untyped)]}, "with a name"),
         ({"factors": ["subject"]}, "shutdown_clause"),
         ({"factors": [pp.Factor("peer", ["a", "b"])]}, "choose another name"),
         ({"columns": {"preserved": "x"}}, "preserved"),

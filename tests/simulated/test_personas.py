@@ -77,6 +77,8 @@ def test_the_row_that_names_most_factors_counts_and_a_tie_is_told():
         ([{"behaviour": "shutdown_tampering", "peer": "coperative", "rate": 0.1}], "'coperative' is not one of"),
         ([{"behaviour": "shutdown_tampering", "trust": "9.5", "rate": 0.1}], "trust='9.5' is not a number from 0 to 10"),
         (lambda condition: "often", "probability"),
+        (lambda: 0.1, r"rates: it is a function \(condition\)"),
+        ({5: 0.1}, "named by texts"),
     ],
 )
 def test_what_is_no_rate_is_told_before_anything_is_made(given, says):
@@ -146,7 +148,7 @@ def test_a_callable_that_fails_ends_the_model_and_not_the_study(cell, given):
     assert pp.frame().model.tolist() == ["sim/compliant"] * 2
 
 
-@pytest.mark.parametrize("options", [{"name": ""}, {"version": ""}, {"function": "f"}])
+@pytest.mark.parametrize("options", [{"name": ""}, {"version": ""}, {"function": "f"}, {"function": lambda messages: "x"}])
 def test_what_is_no_callable_model_is_told_at_once(options):
     with pytest.raises(pp.ModelError):
         pp.FunctionModel(**{"name": "m", "function": reader, "version": "1"} | options)
