@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import math
 import numbers
@@ -107,8 +108,8 @@ def whole(name: str, value: Any, what: str = "it") -> int:
 
 def seed(value: Any) -> int:
     """A whole number from 0 up."""
-    if not isinstance(told := number(value), int) or told < 0:
-        raise ValueError(f"seed={brief(value)} is no whole number from 0 up")
+    if not isinstance(told := number(value), int) or not 0 <= told < 2**64:
+        raise ValueError(f"seed={brief(value)} is no whole number from 0 up, of 64 bits")
     return told
 
 
@@ -151,6 +152,11 @@ def place(path: Any, name: str = "path") -> Path:
         raise ValueError(f"{path!r} is no path: {str(error).rstrip('.')}") from None
     if "\0" in str(told):
         raise ValueError(f"{path!r} is no name of a file")
+    try:
+        told.lstat()
+    except OSError as error:  # of others it is told where the file is opened or made
+        if error.errno == errno.ENAMETOOLONG:
+            raise ValueError(f"{brief(str(path))} is no name of a file: it is too long") from None
     return told
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ppres import fresh
+from ppres import arguments, fresh
 from ppres.engine.simulate import cores
 from ppres.optional import needed
 from ppres.store.database import default_path
@@ -80,8 +80,8 @@ def reproduce(
     from ppres.models.model import Model
 
     needed("nbclient", "ppres reproduce", "jupyter")
-    if n is not None and n < 1:
-        raise ReproduceError(f"--n {n}: the number of rollouts per cell is a whole number from 1 up")
+    if n is not None:
+        arguments.whole("n", n, "the number of rollouts per cell")
     live = os.environ.get("PPRES_SOURCE") == "live" or any(not Model(name).simulated for name in models or ())
     if check and (save or live):
         raise ReproduceError("--check changes nothing and pays for nothing: it goes neither with --save nor with real models")

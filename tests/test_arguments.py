@@ -1,5 +1,6 @@
 """Whatever is given to a public function, the error names what was wrong: it is ours, and no TypeError from deep inside."""
 
+import errno
 import inspect
 from pathlib import Path
 
@@ -18,6 +19,7 @@ WRONG = {
     "a mapping": {"a": 1},
     "numbers": [1, 2],
     "an object": object(),
+    "what is no name of a file": "x" * 300,
     "another frame": pd.DataFrame({"x": [1]}),
     "half a sign": "\ud800",
 }
@@ -132,7 +134,7 @@ def test_what_is_wrong_is_named(name, study, monkeypatch):
 def _ours(error):
     """Whether an error is one of ours, or raised by a line of ours, or speaks of a file that cannot be read."""
     if type(error).__module__.startswith("ppres") or isinstance(error, OSError):
-        return True
+        return getattr(error, "errno", None) != errno.ENAMETOOLONG  # which says nothing of whose name it is
     last = inspect.getinnerframes(error.__traceback__)[-1].filename
     return type(error) in (ValueError, KeyError) and Path(last).is_relative_to(OWN)
 

@@ -82,6 +82,17 @@ def test_factors_of_the_command_line():
         (["show", "nope"], "ids are hexadecimal"),
         (["status", "--n", "0"], "n=0: it is a whole number from 1 up"),
         (["status", "--n", "-3"], "n=-3"),
+        (["course", "grade", ".", "--seconds", "0"], "seconds=0: it is a whole number from 1 up"),
+        (["course", "grade", ".", "--seconds", "99999999999"], "1 up, to ten million"),
+        (["course", "data", "made", "--seed", "-1"], "seed=-1 is no whole number from 0 up"),
+        (["course", "data", "made", "--seed", "9" * 30], "of 64 bits"),
+        (["reproduce", "--n", "9" * 20], "a whole number from 1 up, to ten million"),
+        (["bundle", "b.zip", "x" * 300], "it is too long"),
+        (["merge", "a.sqlite", "x" * 300], "it is too long"),
+        (["export", "--read", "x" * 300], "it is too long"),
+        (["export", "--jsonl", "x" * 300], "it is too long"),
+        (["course", "grade", "x" * 300], "it is too long"),
+        (["course", "data", "x" * 300], "it is too long"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_told_in_a_line(arguments, says, capsys):

@@ -36,7 +36,7 @@ def write(folder: Path, seed: int = 0) -> list[Path]:
     for number, kind in enumerate(kinds, start=1):
         frame, told = _KINDS[kind](rng, f"{seed}.{number}")
         path = place / f"study_{number}.csv"
-        to_csv(frame.drop(columns=[name for name in _HIDDEN if name in frame]).sample(frac=1, random_state=seed), path)
+        to_csv(frame.drop(columns=[name for name in _HIDDEN if name in frame]).sample(frac=1, random_state=seed % 2**32), path)
         written.append(path)
         key[path.name] = {"kind": kind} | told
     (place / "README.md").write_text(_README, encoding="utf-8")

@@ -32,6 +32,7 @@ import matplotlib.font_manager  # which makes its list of fonts by another progr
 import pandas as pd
 
 import ppres
+from ppres import arguments
 from ppres.conversation import visible
 from ppres.course.check import answers
 from ppres.course.students import Student
@@ -49,7 +50,9 @@ class Ended(BaseException):
 
 def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> pd.DataFrame:
     """A row for each exercise of each notebook in a folder: file, student, exercise, whether it is right, and what is wrong."""
-    paths = sorted(Path(folder).glob("*.ipynb"))
+    arguments.whole("seconds", seconds)
+    arguments.whole("megabytes", megabytes)
+    paths = sorted(arguments.place(folder, "folder").glob("*.ipynb"))
     if not paths:
         raise ValueError(f"there is no notebook in {folder}")
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:

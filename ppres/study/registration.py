@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.engine.rollout import provenance
+from ppres.factor import brief
 from ppres.models import redaction
 from ppres.outputs import written_whole
 from ppres.read.outcomes import scorer_of
@@ -90,8 +91,6 @@ def preregister(
     specs = arguments.several(tests, "tests", "a pp.Test for each hypothesis", Test)
     if isinstance(hypotheses, str) or not told or len(told) != len(specs):
         raise StudyError("hypotheses and tests are two lists of the same length: sentences, and a pp.Test for each")
-    if not arguments.text("name", name) or "\0" in name or Path(name).name != name or len(name.encode()) > _LONGEST_NAME:
-        raise StudyError(f"name={name!r} is the name of a file, without folders, of at most {_LONGEST_NAME} bytes")
     arguments.between("alpha", alpha, 0, 1, StudyError)
     if until is not None and (isinstance(until, type) or not hasattr(until, "next_round")):
         raise StudyError(f"until={until!r} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…))")
@@ -100,7 +99,7 @@ def preregister(
             raise StudyError(f"{test}: level= is not for a registered test to say: alpha= is that of the whole family")
     for reason, rule in arguments.mapping("exclusions", exclusions, "of reasons to rules").items():
         arguments.mapping(f"exclusions[{reason!r}]", rule, "of columns to levels")
-    cells, path = cells_of(conditions, models), place(folder, store) / f"{name}.json"
+    path, cells = path_of(name, folder, store), cells_of(conditions, models)
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
     check_runnable(cells, named, exclusions or {})
     confounds = _confounds(cells, named, acknowledge)
@@ -149,6 +148,13 @@ def place(folder: str | Path | None, store: StorePath) -> Path:
     if folder is not None:
         return arguments.place(folder, "folder")
     return arguments.place(store if store is not None else default_path(), "store").parent / "preregistrations"
+
+
+def path_of(name: str, folder: str | Path | None, store: StorePath) -> Path:
+    """Where the record of a name is. Raises `StudyError` for what names no file."""
+    if not arguments.text("name", name) or "\0" in name or Path(name).name != name or len(name.encode()) > _LONGEST_NAME:
+        raise StudyError(f"name={brief(name)} is the name of a file, without folders, of at most {_LONGEST_NAME} bytes")
+    return place(folder, store) / f"{name}.json"
 
 
 def digest(record: Mapping[str, Any]) -> str:

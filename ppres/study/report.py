@@ -21,7 +21,7 @@ from ppres.store.rows import StoredCell
 from ppres.store.store import Store
 from ppres.study import page
 from ppres.study.hypothesis import StudyError, Test, decided
-from ppres.study.registration import digest, hashed, kept_rows, place, read
+from ppres.study.registration import digest, hashed, kept_rows, path_of, read
 from ppres.study.stopping import rule_of
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
 
     if not isinstance(sha256, str | None):
         raise StudyError(f"sha256={brief(sha256)} is a text of 64 hexadecimal digits, or None")
-    record = read(place(folder, store) / f"{name}.json")
-    markdown = place(folder, store) / f"{name}.md"
+    path = path_of(name, folder, store)
+    record, markdown = read(path), path.with_suffix(".md")
     with Store(store) as opened:
         cells = {cell: stored_cell(opened, cell) for cell in opened.cells()}
         planned = {bytes.fromhex(cell["digest"]): cell for cell in record["cells"]}

@@ -223,6 +223,9 @@ def test_a_hypothesis_is_one_line_and_a_name_a_short_one():
     assert "- **H1** It is so. # Not a heading" in text and "\n# Not" not in text
     with pytest.raises(pp.StudyError, match="at most 200 bytes"):
         registered("x" * 201)
+    for name in ("x" * 300, "y/" * 3000, ""):
+        with pytest.raises(pp.StudyError, match="the name of a file"):
+            pp.verdict(name)
 
 
 TYPOS = {
