@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import json
 import time
 from collections.abc import Generator
 from typing import Any
@@ -128,7 +127,7 @@ class Game:
         message: Message = {"role": "assistant", "content": " ".join(filter(None, [self._words, words])) or None}
         if calls:
             ids = (f"call_{self._turn}_{i}" for i in range(len(calls)))
-            told = [{"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)} for name, given in calls]
+            told = [{"name": name, "arguments": given if isinstance(given, str) else codec.dumps(given)} for name, given in calls]
             message["tool_calls"] = [
                 {"id": id, "type": "function", "function": function} for id, function in zip(ids, told, strict=True)
             ]
@@ -142,9 +141,16 @@ class Game:
         return Text("\n\n".join([*(str(m["content"]) for m in self._messages[before:]), *([self.outcome] if self.ended else [])]))
 
     def _commit(self, reply: Reply) -> None:
+        if not self._path.exists():  # a new one would be made, without the turns so far
+            raise StoreError(f"{self._path}, in which this game is kept, was deleted or moved: move it back, and go on")
         with Store(self._path) as opened, opened.transaction():
             there = opened.query("SELECT count(*) FROM turns WHERE key=?", self._key)[0][0]
-            if there != self._turn or opened.stored([self.cell.digest])[self.cell.digest] & {self._replicate}:
+            ended = self._replicate in opened.stored([self.cell.digest])[self.cell.digest]
+            if there < self._turn and not ended:
+                raise StoreError(
+                    f"{self._path} has {there} of the {self._turn} turns of this game: were they discarded, or is it another store?"
+                )
+            if there > self._turn or ended:
                 raise StoreError("this game went on elsewhere: pp.play again goes on from there, or begins another")
             checkpoint.keep(opened, self._key, self._turn, reply)
 

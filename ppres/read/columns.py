@@ -105,6 +105,8 @@ def column(values: Sequence[Any], name: str, kind: Any = None) -> Any:
     import pandas as pd
 
     kind = kind or KINDS[name]
+    if kind == "int64" and any(value is None for value in values):
+        kind = "Int64"
     if kind == "boolean" and {*map(type, values)} <= {bool, type(None)}:
         numbers = np.array(values, dtype="float64")  # a fifth of pandas' own time
         return pd.arrays.BooleanArray(numbers == 1, np.isnan(numbers))
@@ -174,7 +176,7 @@ def outcome_column(distinct: Sequence[Any], name: str, places: np.ndarray) -> An
         lost = sum(place in misfits for place in places.tolist())
         if lost:
             warnings.warn(f"{lost} stored values of the outcome {name} are not of the type {kind}, and missing", stacklevel=2)
-        return column(fitting, name, "Int64" if kind == "int64" else kind).take(places)
+        return column(fitting, name).take(places)
 
 
 def _fitting(value: Any, kind: str) -> Any:

@@ -234,7 +234,7 @@ def _parsed(values: list[Any], name: str, kind: str) -> Any:
             parsed.append(None if value is None else read(value))
         except (KeyError, ValueError):
             raise ValueError(f"the column {name!r} has {value!r}, which is not of the type {kind}") from None
-    return column(parsed, name, "Int64" if kind == "int64" and None in parsed else kind)
+    return column(parsed, name, kind)
 
 
 def _whole(value: Any) -> int:

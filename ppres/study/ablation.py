@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from ppres.engine.runner import run
 from ppres.factor import ImpossibleCondition
 from ppres.grid import grid
 from ppres.scenarios import Scenario
-from ppres.store.cell import Conditions, Models
+from ppres.store.cell import Conditions, Models, cells_of, driven
 from ppres.study.hypothesis import StudyError, Test, decided
 
 if TYPE_CHECKING:
@@ -114,16 +115,30 @@ def battery(
     cells, asked = _cells(start, arms)
     frame = run(cells, models, n, **options)
     arm_of = {arm: Test("differences", factor="label", a=arm, b=BASE, by="model", outcome=outcome, margin=margin) for arm in asked}
-    table = decided(arm_of, frame, alpha).rename(columns={"test": "arm"})
     from ppres import stats
 
+    table = decided(arm_of, frame, alpha).rename(columns={"test": "arm"})
+    table = _of_all(table, sorted({driven(cell.model).label for cell in cells_of(cells, models)}), list(asked))
     rates = stats.rates(frame, ["model", "label"], outcome).set_index(["model", "label"])["rate"]
-    table["rate"] = [rates[model, arm] for model, arm in zip(table["model"], table["arm"], strict=True)]
-    table["base"] = [rates[model, BASE] for model in table["model"]]
+    table["rate"] = [rates.get((model, arm), math.nan) for model, arm in zip(table["model"], table["arm"], strict=True)]
+    table["base"] = [rates.get((model, BASE), math.nan) for model in table["model"]]
     table["asks"] = table["arm"].map(asked)
-    table = table.sort_values("model", kind="stable", ignore_index=True)
     shown = ("model", "arm", "asks", "rate", "base", "estimate", "low", "high", "p_holm", "verdict", "n", "why")
-    return Battery(table[[name for name in shown if name in table]], frame, cells)
+    return Battery(table.reindex(columns=[name for name in shown if name != "why" or table["why"].any()]), frame, cells)
+
+
+def _of_all(table: pd.DataFrame, models: list[str], arms: list[str]) -> pd.DataFrame:
+    """A row for each model and arm, also where the budget left nothing to compare: there the test was not run."""
+    import pandas as pd
+
+    rows: dict[tuple[Any, str], dict[Any, Any]] = {}
+    for row in table.to_dict("records"):
+        for model in models if row.get("model") not in models else [row["model"]]:  # one that was not run is of all
+            rows[model, row["arm"]] = row | {"model": model, "why": row.get("why") or ""}
+    nothing = {"verdict": "not run", "why": "nothing was made to compare"}
+    return pd.DataFrame(
+        [rows.get((model, arm), {"model": model, "arm": arm, "n": 0} | nothing) for model in models for arm in arms]
+    )
 
 
 def _cells(start: list[Condition], arms: Any) -> tuple[list[Condition], dict[str, str]]:

@@ -220,3 +220,26 @@ def test_a_coder_whose_name_holds_a_key_is_refused(cell, monkeypatch):
     with pytest.raises(ValueError, match="holds a secret of the environment") as told:
         pp.judge(frame.id, pp.REFUSAL, pp.Model(f"openai/{key}", api_base="http://127.0.0.1:9/v1"))
     assert key not in str(told.value)
+
+
+def test_a_game_whose_store_is_moved_or_another_says_so(cell, tmp_path):
+    game, path = pp.play(cell), os.environ["PPRES_STORE"]
+    game.list_files()
+    os.replace(path, tmp_path / "moved.sqlite")
+    with pytest.raises(pp.StoreError, match="was deleted or moved"):
+        game.list_files()
+    assert not os.path.exists(path)
+    with Store(path), pytest.raises(pp.StoreError, match="0 of the 1 turns"):
+        game.list_files()
+    os.replace(tmp_path / "moved.sqlite", path)
+    game.list_files()
+    assert game.past.count("-> list_files") == 2
+
+
+def test_an_argument_of_any_depth_is_answered(cell):
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    game = pp.play(cell)
+    assert game.create_file("a.txt", deep).startswith("Error: ")
+    assert "Created" in game.create_file("a.txt", "[" * 100_000 + "]" * 100_000)

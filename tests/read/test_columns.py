@@ -220,7 +220,7 @@ def test_what_another_version_stored_is_shown_as_it_is(cell):
     found = pd.DataFrame(columns.factors([cell.columns(), cell.columns() | odd]))
     assert found.trust.tolist() == ["9.5", "high"]
     assert found.monitored.tolist() == ["none", "perhaps"]
-    assert found.paraphrase.tolist() == pytest.approx([0, np.nan], nan_ok=True)
+    assert found.paraphrase.tolist() == [0, pd.NA] and found.paraphrase.dtype == "Int64"
     assert found.peer.tolist() == ["cooperative", "['a', 'b']"]
     assert found.instantiation.tolist() == ["file", "5"]
 

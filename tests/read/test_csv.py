@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import re
 from pathlib import Path
 
@@ -229,3 +230,15 @@ def test_a_number_beyond_a_columns_type_is_told(number, tmp_path):
     (tmp_path / "a.csv").write_text(f"id,turns\nabcd,{number}\n")
     with pytest.raises(ValueError, match=r"the column 'turns' has .*not of the type"):
         pp.read_csv(tmp_path / "a.csv")
+
+
+def test_a_whole_number_that_old_rollouts_lack_is_missing_and_read_again(tmp_path, cell):
+    run = pp.run(cell, "sim/compliant", n=1, progress=False)
+    record = json.loads(pp.to_jsonl(run, tmp_path / "new.jsonl").read_text())
+    del record["spec"]["condition"]["paraphrase"]
+    (tmp_path / "old.jsonl").write_text(json.dumps(record))
+    pp.read_jsonl(tmp_path / "old.jsonl", store=tmp_path / "old.sqlite")
+    frame = pp.frame(store=tmp_path / "old.sqlite")
+    pp.to_csv(frame, tmp_path / "old.csv")
+    pd.testing.assert_frame_equal(pp.read_csv(tmp_path / "old.csv"), frame)
+    assert frame.paraphrase.dtype == "Int64" and frame.paraphrase.isna().all()

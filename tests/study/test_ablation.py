@@ -70,3 +70,17 @@ def test_the_forest_has_a_line_for_each_arm_and_a_panel_for_each_model():
 def test_an_arm_that_was_asked_for_and_changes_nothing_is_told():
     with pytest.raises(pp.StudyError, match="'no threat' changes nothing in deletion"):
         pp.battery("deletion", "sim/compliant", 2, arms=["no threat"])
+
+
+def test_what_the_budget_left_undone_is_missing():
+    silent = pp.FunctionModel("silent", lambda messages, tools: {"content": "Done."}, version="1")
+    arms = ["explicit prohibition", "no relationship"]
+    nothing = battery(models=silent, n=2, arms=arms, max_tokens=1)
+    assert nothing.frame.empty and nothing.table.verdict.eq("not run").all() and nothing.table.rate.isna().all()
+    some = battery(models=[silent, pp.Persona("obeys", obeys)], n=20, arms=arms, max_tokens=1).table
+    assert list(zip(some.model, some.arm, strict=True)) == [
+        (m, arm) for m in ("function/silent@1", "persona/obeys") for arm in arms
+    ]
+    assert some.verdict.eq("not run").tolist() == some.rate.isna().tolist() == some.base.isna().tolist() == [True] * 2 + [False] * 2
+    assert some.why.str.len().gt(0).tolist() == [True] * 2 + [False] * 2
+    plt.close(nothing.plot())
