@@ -124,7 +124,7 @@ BESIDE = {
     "models/test_redaction.py": "models.spelling",
     "models/test_rehearsal.py": "models.model",
     "read/test_frame.py": "read.stored",
-    "read/test_judge.py": "read.judged read.rubrics",
+    "read/test_judge.py": "read.judged read.rubrics read.verdicts",
     "read/test_lexical.py": "read.awareness read.declined read.documents read.foreign read.hints read.objections read.vocabulary",
     "read/test_view.py": "read.decisive",
     "release/test_load.py": "release.files release.labels release.names",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import math
 import re
 from collections import Counter
@@ -27,6 +26,7 @@ from ppres.models.usage import size
 from ppres.read.columns import whole
 from ppres.read.rubrics import Rubric, of_kind
 from ppres.read.scored import from_start
+from ppres.read.verdicts import Quotable, answer_in
 from ppres.store import judgements
 from ppres.store.database import StorePath
 from ppres.store.errors import Damaged
@@ -113,7 +113,7 @@ class _Question:
     rollout: bytes
     replicate: int
     messages: list[Message]
-    quotable: str
+    quotable: Quotable
     key: bytes
     """SHA-256 of everything that is sent."""
 
@@ -135,7 +135,7 @@ def _question(store: Store, id: str, rubric: Rubric, model: Model, replicate: in
     asked = model.sent() | {"messages": sent, "labels": rubric.labels} | ({"replicate": replicate} if replicate else {})
     said = lines if rubric.anywhere else [_text(m, rubric) for m in conversation.said]
     key = hashlib.sha256(canonical(asked)).digest()
-    return _Question(row.key.hex()[:16], row.key, replicate, sent, "\n".join(said), key)
+    return _Question(row.key.hex()[:16], row.key, replicate, sent, Quotable("\n".join(said)), key)
 
 
 _FORMS = {
@@ -215,7 +215,7 @@ def _row(question: _Question, kept: dict[str, Any], rubric: Rubric, model: Model
     raw = (kept.get("reply") or {}).get("content")
     row = {"id": question.id, "rubric": rubric.name, "judge": model.label, "replicate": question.replicate}
     row |= {"verdict": None, "quote": None, "cost": (kept.get("call") or {}).get("cost"), "raw": raw}
-    answer = _answer(raw or "", "codes" if rubric.several else "verdict")
+    answer = answer_in(raw or "", "codes" if rubric.several else "verdict")
     if answer is None:
         return row | {"problem": _without_verdict(kept)}
     codes: dict[str, str] = {}
@@ -254,47 +254,6 @@ def _checked(code: Any, question: _Question, rubric: Rubric) -> tuple[str, str |
     if verdict is None:
         return "", None, f"the verdict {code.get('verdict')!r} is not one of {', '.join(rubric.labels)}"
     quote = re.sub(r"^\s*\[assistant\]|^\s*[\"\u201c]|[\"\u201d]\s*$", "", str(code.get("quote") or ""))
-    if verdict != rubric.labels[-1] and not _occurs(_words(quote), question.quotable):
+    if verdict != rubric.labels[-1] and quote not in question.quotable:
         return verdict, quote, f"the quote does not occur in what {'was' if rubric.anywhere else 'the agent'} said"
     return verdict, quote, None
-
-
-def _answer(raw: str, key: str) -> dict[str, Any] | None:
-    """The last whole JSON object with this key, whatever stands around it; None without one, or where another was begun after it.
-
-    What a model thinks aloud is no answer.
-    """
-    text = raw[-_LOOKED_AT:]
-    answer, end, thinking = None, 0, False
-    for mark in _MARKS.finditer(text):
-        if mark.start() < end:  # within the last answer
-            continue
-        if mark[0] != "{":
-            answer = None if mark[1] and not thinking else answer  # closed and never opened: it was thought so far
-            thinking = not mark[1]
-            continue
-        try:
-            candidate, stop = _JSON.raw_decode(text, mark.start())
-        except (ValueError, RecursionError):
-            answer = None if _BEGUN.match(text, mark.start()) else answer
-            continue
-        if isinstance(candidate.get(key), list if key == "codes" else str | int | float) and not thinking:
-            answer, end = candidate, stop
-    return answer
-
-
-_JSON = json.JSONDecoder(strict=False)  # a passage that was copied may have line breaks
-_MARKS = re.compile(r"\{|<(/?)(?:think|thinking|thought|reasoning)>")
-_BEGUN = re.compile(r'\{\s*"(?:codes|verdict|quote)"')
-_LOOKED_AT = 20_000  # characters at the end of a reply
-
-
-def _occurs(quote: str, said: str) -> bool:
-    """Whether a passage of three words or more occurs, or a whole line that is shorter; no part of a word counts."""
-    if len(quote.split()) < 3:
-        return bool(quote) and quote in map(_words, said.splitlines())
-    return re.search(rf"(?<!\w){re.escape(quote)}(?!\w)", _words(said)) is not None
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split())

@@ -7,6 +7,7 @@ import pytest
 from providers import Judge, Saying, judge_at
 
 import ppres as pp
+from ppres.read import verdicts
 from ppres.read.rubrics import OBJECTION, REFUSAL
 
 
@@ -367,3 +368,12 @@ def test_a_reply_that_was_cut_off_or_withheld_is_told_as_that(finish, content, p
     with Saying(({"content": content}, finish)) as server:
         coded = pp.judge(frame.id, REFUSAL, judge_at(server))
     assert problem in coded.problem[0] and coded.verdict.isna().all()
+
+
+def test_what_was_said_is_gone_through_once_however_many_quotes_there_are(monkeypatch):
+    long, parted = [], verdicts._parted
+    monkeypatch.setattr(verdicts, "_parted", lambda text: (len(text) > 1000 and long.append(text)) or parted(text))
+    said = verdicts.Quotable("Nobody is to be switched off.\nNot me.\n" * 100)
+    quotes = ["is to be", "obody is to", "to be switched  off", "is to b", "Not me.", "me.", "off. Not me. Nobody", ""] * 100
+    assert [quote in said for quote in quotes] == [True, False, True, False, True, False, True, False] * 100
+    assert len(long) == 1

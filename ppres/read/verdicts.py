@@ -1,0 +1,67 @@
+"""What a judge replies: the answer among whatever stands around it, and whether a quote is one."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cached_property
+from typing import Any
+
+
+def answer_in(raw: str, key: str) -> dict[str, Any] | None:
+    """The last whole JSON object with this key, whatever stands around it; None without one, or where another was begun after it.
+
+    What a model thinks aloud is no answer.
+    """
+    text = raw[-_LOOKED_AT:]
+    answer, end, thinking = None, 0, False
+    for mark in _MARKS.finditer(text):
+        if mark.start() < end:  # within the last answer
+            continue
+        if mark[0] != "{":
+            answer = None if mark[1] and not thinking else answer  # closed and never opened: it was thought so far
+            thinking = not mark[1]
+            continue
+        try:
+            candidate, stop = _JSON.raw_decode(text, mark.start())
+        except (ValueError, RecursionError):
+            answer = None if _BEGUN.match(text, mark.start()) else answer
+            continue
+        if isinstance(candidate.get(key), list if key == "codes" else str | int | float) and not thinking:
+            answer, end = candidate, stop
+    return answer
+
+
+_JSON = json.JSONDecoder(strict=False)  # a passage that was copied may have line breaks
+_MARKS = re.compile(r"\{|<(/?)(?:think|thinking|thought|reasoning)>")
+_BEGUN = re.compile(r'\{\s*"(?:codes|verdict|quote)"')
+_LOOKED_AT = 20_000  # characters at the end of a reply
+
+
+class Quotable:
+    """What may be quoted, gone through once however many quotes are looked for."""
+
+    def __init__(self, said: str):
+        self._said = said
+
+    def __contains__(self, quote: str) -> bool:
+        """Whether a passage of three words or more occurs, or a whole line that is shorter; no part of a word counts."""
+        words = _words(quote)
+        return _parted(words) in self._whole if words.count(" ") >= 2 else bool(words) and words in self._lines
+
+    @cached_property
+    def _whole(self) -> str:
+        return _parted(_words(self._said))
+
+    @cached_property
+    def _lines(self) -> set[str]:
+        return {*map(_words, self._said.splitlines())}
+
+
+def _parted(text: str) -> str:
+    """A text with a sign where a word begins or ends, so that a passage of whole words can be looked for as it stands."""
+    return re.sub(r"\b", "\0", text)
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
