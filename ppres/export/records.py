@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 RECORD = "record"  # the column of a Parquet file
+_TOGETHER = 2**24  # bytes of records that are read together
 
 
 def to_jsonl(frame: pd.DataFrame | Iterable[str], path: str | os.PathLike[str], *, store: StorePath = None) -> Path:
@@ -69,7 +70,7 @@ def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str], *, store: Stor
     kept.attrs = {}
     with written_whole(place) as beside, beside.open("wb") as file:  # pyarrow takes no path that is not UTF-8
         try:
-            kept.to_parquet(file, index=False)
+            kept.to_parquet(file, index=False, write_batch_size=16)  # a page, which is read whole, ends only after a batch
         except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's are such
             raise ValueError(f"Parquet does not take the frame: {error}") from None
     return place
@@ -125,13 +126,21 @@ def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd
             table = parquet.ParquetFile(file)
             if RECORD not in table.schema_arrow.names:
                 raise ValueError(f"it has no column {RECORD!r}: it was not written by to_parquet")
-            for part in table.iter_batches(1000, columns=[RECORD]):
+            for part in table.iter_batches(_at_once(table.metadata), columns=[RECORD]):
                 yield from part.column(0).to_pylist()
         except (ValueError, OSError, NotImplementedError) as error:  # pyarrow's are such
             raise ValueError(f"{place} is no Parquet file of records, or a damaged one: {error}") from None
 
     with place.open("rb") as file:
         return _brought(place, records(), store)
+
+
+def _at_once(metadata: Any) -> int:
+    """How many rows of a Parquet file are read at a time: as many as have some MB of records."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    columns = [group.column(i) for group in groups for i in range(group.num_columns)]
+    size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema == RECORD)
+    return int(max(1, min(1000, _TOGETHER * metadata.num_rows // max(1, size))))
 
 
 # Cells that were seen to be what they say: their spec, and the condition, where this session has the scenario.

@@ -1,5 +1,7 @@
 """`plan`, `run` and what is read back: what is stored is never made again, and everything says what it is."""
 
+import asyncio
+import gc
 import json
 import threading
 
@@ -425,3 +427,25 @@ def test_what_was_sent_is_laid_flat_however_deep_it_is_and_in_its_order():
     assert list(flattened(deep).values()) == [1]
     named = flattened({"b": [{"name": "x", "text": 1}, [], 2], "a": {}})
     assert list(named.items()) == [("b.x.name", "x"), ("b.x.text", 1), ("b.1", []), ("b.2", 2), ("a", {})]
+
+
+@pytest.mark.parametrize("fails", ["agent", "store"])
+def test_what_fails_in_many_rollouts_at_once_is_told_once(fails, cell, caplog, monkeypatch):
+    asked = []
+
+    async def function(messages, tools):
+        asked.append(1)
+        await asyncio.sleep(0)
+        if fails == "agent":
+            raise OSError("nobody at home")
+        return {"tool_calls": [{"id": "1", "type": "function", "function": {"name": "list_files", "arguments": "{}"}}]}
+
+    def full(*_):
+        raise pp.StoreError("the disk is full")
+
+    if fails == "store":
+        monkeypatch.setattr("ppres.store.checkpoint.keep", full)
+    with pytest.raises((pp.ModelError, pp.StoreError), match=r"nobody at home|the disk is full"):
+        pp.run(cell, pp.FunctionModel("many", function, "1"), n=60, concurrency=30, progress=False)
+    gc.collect()  # asyncio tells of what nobody asked for when it is thrown away
+    assert len(asked) >= 2 and not [told for told in caplog.records if told.name == "asyncio"]

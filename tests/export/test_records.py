@@ -320,3 +320,12 @@ def test_what_a_parquet_file_cannot_hold_and_what_is_none_is_told(store, tmp_pat
         path.write_bytes(raw)
         with pytest.raises(ValueError, match=r"a\.parquet is no Parquet file of records, or a damaged one"):
             pp.read_parquet(path, store=tmp_path / "to.sqlite")
+
+
+@pytest.mark.parametrize(("size", "rows"), [(2**20, 15), (100, 1000), (2**25, 1)])
+def test_so_many_rows_are_read_together_as_some_megabytes_hold(size, rows, tmp_path):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"record": ["x" * size] * 3, "other": ["y" * 5000] * 3})
+    parquet.write_table(table, tmp_path / "a.parquet", use_dictionary=False)
+    with parquet.ParquetFile(tmp_path / "a.parquet") as file:
+        assert records._at_once(file.metadata) == rows
