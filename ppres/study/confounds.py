@@ -98,7 +98,7 @@ def _arms(arms: Arms, meant: list[str], model: str | AnyModel) -> dict[str, list
         for cell, row in zip(cells, rows_of([cell.condition for cell in cells]), strict=True):
             if strange := [name for name in meant if name not in row]:
                 raise StudyError(f"intended={strange[0]!r} is no factor of these conditions")
-            made.setdefault(", ".join(str(row[name]) for name in meant), []).append(cell)
+            made.setdefault(", ".join(_apart(str(row[name]), meant) for name in meant), []).append(cell)
     if not made:
         raise StudyError("arms has no condition in it")
     if len(made) < 2:
@@ -106,6 +106,11 @@ def _arms(arms: Arms, meant: list[str], model: str | AnyModel) -> dict[str, list
             f"there is one arm, {next(iter(made))!r}: name the factors that are meant to differ, or give {{name: conditions}}"
         )
     return made
+
+
+def _apart(level: str, meant: list[str]) -> str:
+    """A level beside those of other factors: one that has their comma, or begins as such a one does, stands in quotes."""
+    return repr(level) if len(meant) > 1 and ("," in level or level[:1] in ("'", '"')) else level
 
 
 def _compared(arms: Mapping[str, list[Cell]]) -> dict[str, dict[str, list[Any]]]:

@@ -110,3 +110,9 @@ def test_each_kind_of_confound_is_named_beside_the_factor_that_is_meant(kind, ch
     arms = [pp.Condition(**BASE, **usual), pp.Condition(**BASE, **usual | changes | NOTE)]
     assert kind not in names([arms[0], pp.Condition(**BASE, **usual | NOTE)], "user_note")
     assert kind in names(arms, "user_note")
+
+
+def test_levels_with_commas_are_arms_of_their_own():
+    four = pp.grid(scenario="tampering", subject="self", system_note=["a, b", "a"], user_note=["c", "b, c"])
+    arms = pp.contrast(four, ["system_note", "user_note"]).columns.drop(["confound", "about", "acknowledged"])
+    assert list(arms) == ["'a, b', c", "'a, b', 'b, c'", "a, c", "a, 'b, c'"]
