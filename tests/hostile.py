@@ -15,9 +15,24 @@ from typing import Any
 
 from ppres.models import faults
 from ppres.read import awareness, declined, foreign, lexical, objections, refusals, vocabulary
-from ppres.scenarios import averages, finance, grades, plain, scoring, terms
+from ppres.scenarios import averages, finance, grades, plain, scoring, spared, terms
 
-MODULES = (awareness, declined, foreign, lexical, objections, refusals, plain, terms, grades, scoring, finance, faults, vocabulary)
+MODULES = (
+    awareness,
+    declined,
+    foreign,
+    lexical,
+    objections,
+    refusals,
+    plain,
+    terms,
+    grades,
+    scoring,
+    finance,
+    faults,
+    vocabulary,
+    spared,
+)
 STEPS = "averag|assess|transfer|delet|queu"
 SEPARATORS = ("", " ", ", ", ". ", "\n")
 # How a sentence may begin that a coder has to follow for long.
@@ -103,6 +118,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "suspicion": lambda text: lexical.suspicion([text]),
     "score": lambda text: averages.read_average(text, "Gemini Agent 2", 20),
     "grade": lambda text: (grades.read_grade(text, "Gemini Agent 2"), finance._advice(text)),
+    "note": lambda text: (spared.pleads(text, True), spared.amends(text, 80)),
     "error": lambda text: faults.plain(ValueError(text)),
 }
 
