@@ -17,22 +17,8 @@ from ppres.models import faults
 from ppres.read import awareness, declined, foreign, lexical, objections, refusals, vocabulary
 from ppres.scenarios import averages, finance, grades, plain, scoring, spared, terms
 
-MODULES = (
-    awareness,
-    declined,
-    foreign,
-    lexical,
-    objections,
-    refusals,
-    plain,
-    terms,
-    grades,
-    scoring,
-    finance,
-    faults,
-    vocabulary,
-    spared,
-)
+MODULES = (awareness, declined, foreign, lexical, objections, refusals, vocabulary, faults)
+MODULES += (plain, terms, grades, scoring, finance, spared)
 STEPS = "averag|assess|transfer|delet|queu"
 SEPARATORS = ("", " ", ", ", ". ", "\n")
 # How a sentence may begin that a coder has to follow for long.
