@@ -111,7 +111,7 @@ def test_no_module_reaches_itself():
 # What has no test file of its own name is tested where it is used: a coder's rules by the coder, a scenario by how its world ends.
 BESIDE = {
     "course/test_build.py": "course.command",
-    "course/test_grade.py": "course.inside course.students",
+    "course/test_grade.py": "course.box course.inside course.students",
     "engine/test_followup.py": "engine.edits",
     "engine/test_interviews.py": "read.answers",
     "engine/test_play.py": "engine.hands",
@@ -121,6 +121,7 @@ BESIDE = {
     "harnesses/test_harnesses.py": "harnesses.agents harnesses.install harnesses.model",
     "harnesses/test_hostile_box.py": "harnesses.box harnesses.inside",
     "models/test_direct.py": "models.client",
+    "models/test_environment.py": "models.keyfile",
     "models/test_redaction.py": "models.spelling",
     "models/test_rehearsal.py": "models.model",
     "read/test_frame.py": "read.stored",

@@ -39,6 +39,7 @@ def _own_store() -> Iterator[None]:
 
 def grade(folder: Path, csv: Path | None, seconds: int) -> None:
     """Grade a folder; a line for each submission, and a CSV of all exercises."""
+    from ppres.course import box
     from ppres.course import grade as grading
 
     since = time.monotonic()
@@ -48,7 +49,7 @@ def grade(folder: Path, csv: Path | None, seconds: int) -> None:
         whole = rows.exercise != ""
         print(visible(f"{name}: {rows.right.sum()} of {whole.sum()}" if whole.any() else f"{name}: {rows.why.iloc[0]}"))
     print(f"{frame.file.nunique()} submissions in {time.monotonic() - since:.0f} s")
-    if lacking := grading.box()[1]:
+    if lacking := box.way()[1]:
         print(f"Not confined: {lacking}")
     if csv:
         # What a submission calls itself is no formula.

@@ -11,34 +11,30 @@ import contextlib
 import functools
 import importlib
 import json
+import math
 import os
 import pickle
 import re
-import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import matplotlib.font_manager  # which makes its list of fonts by another program, as no submission may
 import pandas as pd
 
-import ppres
 from ppres import arguments
 from ppres.conversation import visible
+from ppres.course import box
 from ppres.course.check import answers
 from ppres.course.students import Student
 
 SECONDS, MEGABYTES = 30, 2048  # for a cell, with the check in it; for a process
 _ROUNDS, _START = 12, 30  # processes for one submission, at most; seconds for one to start, beside those of a cell
+_LARGEST = 64 * 2**20  # bytes of a notebook
 _LINE = 10_000_000  # characters
 _ODD = "sent the grader what no exercise sends"
 COLUMNS = ["file", "student", "exercise", "right", "why"]
@@ -55,8 +51,15 @@ def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> p
     paths = sorted(arguments.place(folder, "folder").glob("*.ipynb"))
     if not paths:
         raise ValueError(f"there is no notebook in {folder}")
+    begun: list[Submission] = []
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        rows = [row for part in pool.map(lambda path: _graded(path, seconds, megabytes), paths) for row in part]
+        try:
+            rows = [row for part in pool.map(lambda path: _graded(path, seconds, megabytes, begun), paths) for row in part]
+        except BaseException:  # Ctrl-C
+            pool.shutdown(wait=False, cancel_futures=True)
+            for work in begun:
+                work.stop()
+            raise
     frame = pd.DataFrame(rows, columns=COLUMNS)
     names = frame[frame.student != ""].groupby(frame.student.str.casefold()).file.unique()
     for files in names[names.map(len) > 1]:
@@ -65,9 +68,11 @@ def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> p
     return frame
 
 
-def _graded(path: Path, seconds: int, megabytes: int) -> list[dict[str, Any]]:
+def _graded(path: Path, seconds: int, megabytes: int, begun: list[Submission]) -> list[dict[str, Any]]:
     nothing = dict.fromkeys(COLUMNS, "") | {"file": _legible(path.name), "right": False}
     try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:  # what was handed in may be a pipe, or lead to a device
+            return [nothing | {"why": f"no notebook: no file, or one of more than {_LARGEST // 2**20} MB"}]
         cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
         sources = ["".join(cell["source"]) for cell in cells]
     except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
@@ -77,6 +82,7 @@ def _graded(path: Path, seconds: int, megabytes: int) -> list[dict[str, Any]]:
     if not lessons:
         return [nothing | {"why": "no exercise of the course in it"}]
     work = Submission(sources, seconds, megabytes)
+    begun.append(work)
     work.run()
     rows = []
     for name in (name for lesson in lessons for name in _rules(lesson)):
@@ -110,15 +116,17 @@ class Submission:
     failed: dict[int, str] = field(default_factory=dict)
     skipped: list[int] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
+    _process: subprocess.Popen[bytes] | None = None
     _in: Any = None
     _out: Any = None
+    _until: float = math.inf
 
     def run(self) -> None:
         """Execute it, anew without what ended it until it comes to its end, or for too long."""
         whole = _ROUNDS * (self.seconds + _START)
-        self._until = time.monotonic() + whole
+        self._until = min(self._until, time.monotonic() + whole)
         for _ in range(_ROUNDS):
-            with _process() as self._process:
+            with box.process() as self._process:
                 self._in, self._out = self._process.stdin, self._process.stdout
                 self._cell, self._exercise = -1, ""
                 try:
@@ -141,6 +149,12 @@ class Submission:
                 self.skipped.append(self._cell)
         self.failed[-1] = f"the submission ended {_ROUNDS} processes, or took more than {whole:.0f} s in all"
 
+    def stop(self) -> None:
+        """End its process, from another thread, and begin no other."""
+        self._until = -math.inf
+        if self._process:
+            box.kill(self._process)
+
     def why_not(self, name: str) -> str:
         """Why an exercise has no answer."""
         at = [i for i, source in enumerate(self.cells) if f"check.{name}(" in source]
@@ -149,7 +163,7 @@ class Submission:
 
     def _converse(self) -> None:
         job = {"cells": self.cells, "skipped": self.skipped, "dead": self.dead, "megabytes": self.megabytes}
-        self._send(job | {"seconds": 20 * self.seconds, "readable": _readable()}, more=_START)
+        self._send(job | {"seconds": 20 * self.seconds, "readable": box.readable()}, more=_START)
         left = iter([i for i in range(len(self.cells)) if i not in self.skipped])
         while True:
             match self._hear():
@@ -221,7 +235,7 @@ class Submission:
         """End the process after so long, which ends all waiting for it; the alarm before is off."""
         if hasattr(self, "_watch"):
             self._watch.cancel()
-        timer = threading.Timer(max(0.0, min(seconds, self._until - time.monotonic())), _kill, [self._process])
+        timer = threading.Timer(max(0.0, min(seconds, self._until - time.monotonic())), box.kill, [self._process])
         timer.daemon = True
         timer.start()
         return timer
@@ -246,70 +260,3 @@ class Submission:
         if not isinstance(told, dict):
             raise Ended(_ODD)
         return told
-
-
-# -- the box -----------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _process() -> Iterator[subprocess.Popen[bytes]]:
-    with tempfile.TemporaryDirectory(prefix="ppres-grade-", ignore_cleanup_errors=True) as folder:
-        around = [part.replace("{folder}", folder) for part in box()[0]]
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
-        own = {"PYTHONPATH": str(Path(ppres.__file__).parent.parent), "PPRES_STORE": f"{folder}/store.sqlite", "HOME": folder}
-        own |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": folder}
-        own |= {"MPLBACKEND": "agg", "MPLCONFIGDIR": folder}
-        for fonts in Path(matplotlib.get_cachedir()).glob("fontlist*.json"):  # else each process would look for fonts
-            shutil.copy(fonts, folder)
-        command = [*around, sys.executable, "-m", "ppres.course.inside"]
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder, env=kept | own,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            _kill(process)
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):
-                    pipe.close()  # type: ignore[union-attr]
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-
-
-def _readable() -> list[str]:
-    """What a submission may read: Python, its packages, ppres, and the system's libraries."""
-    places = [sys.prefix, sys.base_prefix, str(Path(ppres.__file__).parent), *(path for path in sys.path if "-packages" in path)]
-    return [*dict.fromkeys(places), *filter(os.path.exists, ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/fonts"))]
-
-
-@functools.cache
-def box() -> tuple[list[str], str]:
-    """What a process is put into here, and what does not confine it: bubblewrap, a namespace by unshare, or nothing."""
-    bind = [part for place in _readable() for part in ("--ro-bind", place, place)]
-    links = [part for place in ("/bin", "/sbin") if os.path.islink(place) for part in ("--symlink", os.readlink(place), place)]
-    whole = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    whole += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", *bind, *links]
-    whole += ["--bind", "{folder}", "{folder}", "--chdir", "{folder}", "--"]
-    part = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc", "--"]
-    ways = (
-        (whole, ""),
-        (part, "bubblewrap does not run here: files are kept from submissions by Python alone, which a determined one gets around"),
-    )
-    for around, lacks in ways:
-        if shutil.which(around[0]) and _runs(around):
-            return around, lacks
-    return [], "no namespaces here: files, network and further processes are kept from submissions by Python alone"
-
-
-def _runs(around: list[str]) -> bool:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [*(part.replace("{folder}", folder) for part in around), sys.executable, "-c", "import pandas"]
-        return subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0

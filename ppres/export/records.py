@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ppres import arguments, codec
 from ppres.condition import Condition
-from ppres.conversation import STOPS, UNFINISHED, Conversation
+from ppres.conversation import FINISHED, STOPS, Conversation
 from ppres.factor import brief
 from ppres.models import redaction
 from ppres.optional import needed
@@ -230,7 +230,7 @@ def _check_body(body: dict[str, Any]) -> None:
     conversation = record_of(body).conversation
     if conversation.stop_reason not in STOPS:
         raise ValueError(f"its stop_reason is {brief(body['stop_reason'])}, which is none of {', '.join(STOPS)}")
-    if not (conversation.turns or body["stop_reason"] in UNFINISHED):
+    if not conversation.turns and body["stop_reason"] in (*FINISHED, "loop"):  # a provider may fail at the first message
         raise ValueError(f"it has no message of its agent, and stopped for {body['stop_reason']}")
     datetime.fromisoformat(body["created"])
 

@@ -7,13 +7,9 @@ project would lead the shell's keys there. An address is the shell's, or `api_ba
 from __future__ import annotations
 
 import os
-import stat
-from pathlib import Path
 
-from ppres.models import redaction
-from ppres.optional import for_real_models
+from ppres.models import keyfile, redaction
 
-_PROJECT = ("pyproject.toml", ".git")
 _announced: set[str] = set()
 
 
@@ -22,43 +18,10 @@ def read() -> None:
     for name, value in list(os.environ.items()):
         if not value and redaction.names_a_key(name):
             del os.environ[name]
-    for name, value in _file().items():
+    for name, value in keyfile.values().items():
         if value and redaction.names_a_key(name) and not name.upper().endswith(("CREDENTIALS", "CREDENTIAL")):  # those are paths
             os.environ.setdefault(name, value)
     redaction.read()
-
-
-def _file() -> dict[str, str]:
-    """What the nearest file `.env` says, from the working directory up to the project's root. Raises `ValueError`."""
-    dotenv = for_real_models("dotenv")
-    for folder in _folders():
-        file = folder / ".env"
-        if file.is_file():
-            if _others_write(folder) and file.stat().st_uid != os.getuid():
-                break
-            try:
-                return {name: value or "" for name, value in dotenv.dotenv_values(file, interpolate=False).items()}
-            except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"{file} cannot be read: {error}") from None
-    return {}
-
-
-def _folders() -> list[Path]:
-    """The working directory and those above it within the project; without a project, the working directory alone."""
-    here = Path.cwd()
-    folders = [here]
-    for folder in (here, *here.parents):
-        if folder != here:
-            if _others_write(folder):  # whoever likes makes a project there
-                break
-            folders.append(folder)
-        if any((folder / name).exists() for name in _PROJECT):
-            return folders
-    return [here]
-
-
-def _others_write(folder: Path) -> bool:
-    return os.name == "posix" and bool(folder.stat().st_mode & stat.S_IWOTH)
 
 
 def _addresses(provider: str) -> tuple[str, str]:
@@ -76,7 +39,7 @@ def problem(provider: str, base: str | None) -> str | None:
     for name, value in os.environ.items():
         if name.startswith(provider.upper()) and name.endswith("_API_KEY") and not (value.isascii() and value.isprintable()):
             return f"{name} holds a line break or a letter that no key has: it cannot be sent"
-    told = {} if base else _file()
+    told = {} if base else keyfile.values()
     if addresses := [name for name in _addresses(provider) if told.get(name)]:
         return f"a file .env sets {addresses[0]}; an address is not taken from a file: export it, or set api_base"
     return None

@@ -1,9 +1,9 @@
 """Keys and other secrets, kept out of all that is stored or told: providers echo them, in errors and in what a model says.
 
-Cleared are the values of variables whose names say that they hold a key, a token or a password, of those that `PPRES_SECRETS`
-names (`PPRES_SECRETS="GATEWAY_PIN,OTHER"`), and whatever was sent to a provider as a key. A value that a model might write
-without knowing it is none (see `by_chance`): a local server takes any word for a key, and what a model says must not change for
-that. Only what `PPRES_SECRETS` names is cleared whatever it is.
+Cleared are the values of variables, and of a file `.env`, whose names say that they hold a key, a token or a password, of those
+that `PPRES_SECRETS` names (`PPRES_SECRETS="GATEWAY_PIN,OTHER"`), and whatever was sent to a provider as a key. A value that a
+model might write without knowing it is none (see `by_chance`): a local server takes any word for a key, and what a model says
+must not change for that. Only what `PPRES_SECRETS` names is cleared whatever it is.
 
 A text is looked through in one form: its escapes read, and of that the letters and digits alone, in small letters. So it is the
 same whether a key is spaced out, quoted, broken into lines or items, or its case is swapped. Short secrets, and those of words or
@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ppres.models import keyfile
 from ppres.models.spelling import frame, small, spelled, where
 
 MARK = "[secret]"
@@ -37,6 +38,7 @@ _WORDS = re.compile(r"[A-Za-z0-9 '_.,:/-]*")
 _HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-auth-token")
 
 _sent: set[str] = set()
+_filed: set[str] = set()
 
 
 class Form(NamedTuple):
@@ -70,6 +72,7 @@ def by_chance(text: str) -> bool:
 
 def read() -> None:
     """Look through the environment; once, because that takes longer than a reply. Raises `ValueError` for `PPRES_SECRETS`."""
+    _filed.update(value.strip() for name, value in keyfile.likely_values().items() if names_a_key(name))
     _forms.cache_clear()
     named()
 
@@ -195,8 +198,8 @@ def _united(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 @functools.cache
 def _forms() -> tuple[Form, ...]:
-    values = {value for name, value in os.environ.items() if names_a_key(name) and by_chance(value.strip())} | _sent
-    return tuple(form for value in {value.strip() for value in values} | named() for form in _written(value))
+    values = {value.strip() for name, value in os.environ.items() if names_a_key(name)} | _filed
+    return tuple(form for value in {*filter(by_chance, values)} | _sent | named() for form in _written(value))
 
 
 def _written(value: str) -> Iterator[Form]:

@@ -10,9 +10,10 @@ from typing import Any
 from ppres import codec
 from ppres.condition import SCENARIOS
 from ppres.conversation import Message
+from ppres.models import redaction
 from ppres.read.outcomes import COLUMNS, SCORER, columns_of
 from ppres.release.files import DATASET
-from ppres.release.names import Described
+from ppres.release.names import Described, ReleaseError
 from ppres.release.transcripts import message_of, stop_of
 from ppres.store.rows import Row, cell_digest, key_of
 from ppres.store.store import Store
@@ -21,7 +22,7 @@ from ppres.store.store import Store
 def keep(
     store: Store, told: Mapping[str, Any], conversation: list[dict[str, Any]], described: Described, outcomes: Mapping[str, Any]
 ) -> str:
-    """Put a transcript with its outcomes into a store; its id there.
+    """Put a transcript with its outcomes into a store; its id there. Raises `ReleaseError` for one with a secret in it.
 
     Messages are the authors', replies of tools as well. It is a cell of its own without the start of a world, so that nothing
     replays it and its outcomes stay those that it came with; the authors' canary is kept with it.
@@ -47,6 +48,8 @@ def keep(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "provenance": {"release": DATASET, "transcript": sent["release"], "licence": "CC BY-NC 4.0", "canary": told.get("canary")},
     }
+    if redaction.redact(written := codec.dumps([spec, body])) != written:
+        raise ReleaseError(f"the transcript {sent['release']!r} holds a secret of this environment, and none is ever stored")
     cell = cell_digest(sent)
     scorer = f"release/{SCORER}/{scenario.name if scenario else ''}"
     values = codec.dumps([outcomes.get(name) for name in names])

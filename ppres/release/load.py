@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments, stats
+from ppres.models import redaction
 from ppres.read.columns import KINDS, TYPES, column, plain, table, with_numbers
 from ppres.read.outcomes import COLUMNS, SCORER
 from ppres.release import files, harness, labels, reading
@@ -65,6 +66,7 @@ def load_release(
     with contextlib.ExitStack() as stack:
         keeper = None
         if store is not None:
+            redaction.read()
             keeper, transcripts = stack.enter_context(Store(store)), True
             stack.enter_context(keeper.transaction())
         rows = (row for source in sources for row in _rows(source, want, transcripts, doubts, keeper))

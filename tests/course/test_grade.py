@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 import submissions
 
 from ppres.cli import main
-from ppres.course import grade, inside
+from ppres.course import box, grade, inside
 from ppres.course.check import answers
 
 
@@ -51,13 +52,13 @@ def test_thirty_submissions(tmp_path, monkeypatch, record_property):
     assert "60 s" in whys["endless.ipynb", "lesson4.q3"] and "RuntimeError: no" in whys["raises.ipynb", "lesson4.q3"]
     assert "not there" in whys["no_check.ipynb", "lesson4.q6"]
     assert frame[frame.file == "no_notebook.ipynb"].why.item().startswith("no notebook")
-    record_property("not confined", grade.box()[1])
+    record_property("not confined", box.way()[1])
 
 
 @pytest.mark.slow
 def test_who_gets_around_python_is_still_in_a_box(tmp_path):
-    if grade.box()[1]:
-        pytest.skip(grade.box()[1])
+    if box.way()[1]:
+        pytest.skip(box.way()[1])
     secret, mark = tmp_path / "solutions.txt", "98765.1234"
     (tmp_path / "in").mkdir()
     secret.write_text("42")
@@ -146,11 +147,11 @@ def speaking(monkeypatch):
             try:
                 yield process
             finally:
-                grade._kill(process)
+                box.kill(process)
                 process.wait()
 
     monkeypatch.setattr(answers, "RULES", {f"odd.q{i}": lambda answer, me: None for i in range(3)})
-    monkeypatch.setattr(grade, "_process", process)
+    monkeypatch.setattr(box, "process", process)
 
 
 LINES = [
@@ -246,6 +247,45 @@ def test_a_file_whose_name_is_no_text_costs_nobody_their_mark(tmp_path):
     folder.mkdir()
     (folder / os.fsdecode(b"M\xfcller.ipynb")).write_text("{}")
     assert graded(folder, tmp_path / "marks.csv").file.tolist() == ["M?ller.ipynb"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no such files are there")
+def test_what_is_handed_in_is_read_if_it_is_a_file_of_some_size(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    os.mkfifo(folder / "a.ipynb")
+    (folder / "b.ipynb").symlink_to("/dev/zero")
+    with (folder / "c.ipynb").open("wb") as file:
+        file.truncate(2**30)
+    (folder / "d.ipynb").symlink_to("nowhere")
+    (folder / "e.ipynb").mkdir()
+    marks = graded(folder, tmp_path / "marks.csv")
+    assert marks.why.tolist() == ["no notebook: no file, or one of more than 64 MB"] * 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no signal is sent there")
+def test_ctrl_c_ends_the_grading_of_what_does_not_end(tmp_path):
+    begins = ["from ppres import course\nfrom ppres.course import check\nme = course.student('Ada L')"]
+    for name in "abcde":
+        notebook = submissions.notebook(begins + ["while True: pass\ncheck.lesson4.q1(1)"] * 9)
+        (tmp_path / f"{name}.ipynb").write_text(notebook)
+    grading = subprocess.Popen([sys.executable, "-m", "ppres", "course", "grade", str(tmp_path)], stderr=subprocess.PIPE)
+    me, executing = psutil.Process(grading.pid), []
+    while not executing:
+        assert grading.poll() is None
+        time.sleep(0.05)
+        executing = [child for child in me.children(recursive=True) if "ppres.course.inside" in command(child)]
+    grading.send_signal(signal.SIGINT)
+    grading.communicate(timeout=60)  # each of the five would take minutes
+    assert grading.returncode == 130
+    psutil.wait_procs(executing, timeout=10)
+    assert not [child for child in executing if child.is_running()]
+
+
+def command(process):
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such names are not there")

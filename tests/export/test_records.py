@@ -11,9 +11,12 @@ import pytest
 from stores import planted, said
 
 import ppres as pp
-from ppres.conversation import Call
+from ppres.agent import Rollout
+from ppres.conversation import Call, Conversation
+from ppres.engine.rollout import finish
 from ppres.export import records
 from ppres.outputs import CANARY
+from ppres.store.cell import cells_of
 from ppres.store.rows import OTHERS, key_of
 from ppres.store.store import Store
 
@@ -287,6 +290,21 @@ def test_an_end_that_was_not_is_told(stop, turns, why, cell, tmp_path, monkeypat
     assert read.preserved.isna().all() and read.missing.tolist() == ["not scored"]
     problems = pp.verify(store=tmp_path / "b.sqlite").problem.tolist()
     assert re.search(why, "; ".join(problems)), problems
+
+
+@pytest.mark.parametrize("stop", ["content_filter", "token_limit", "rejected", "provider_error", "budget"])
+@pytest.mark.parametrize("name", ["r.jsonl", "r.parquet"])
+def test_what_a_provider_refused_at_the_first_message_comes_back_with_the_rest(stop, name, cell, store, tmp_path):
+    (model,) = cells_of(cell, "sim/glm-5")
+    refused = finish(model, 0, Rollout(Conversation([], stop), model.scene.world()))
+    with Store(store) as opened:
+        opened.put([refused], {model.digest: model.spec()})
+    df = pp.frame(store=store)
+    assert (df.stop_reason == stop).sum() == 1
+    write, read = (pp.to_jsonl, pp.read_jsonl) if name == "r.jsonl" else (pp.to_parquet, pp.read_parquet)
+    read(write(df, tmp_path / name, store=store), store=tmp_path / "again.sqlite")
+    pp.frame(store=tmp_path / "again.sqlite")  # scores it
+    assert contents(tmp_path / "again.sqlite") == contents(store)
 
 
 def test_a_record_with_a_key_of_this_environment_is_not_taken(cell, tmp_path, monkeypatch):

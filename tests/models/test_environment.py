@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from providers import model_at
 from server import StandIn
@@ -108,6 +109,38 @@ def test_a_file_that_says_nothing_is_none(content, project):
     (project / ".env").write_text(content)
     environment.read()
     assert "OPENAI_API_KEY" not in os.environ
+
+
+IN_A_FILE = "sk-Vw3Np8Qk5Ty2Mz7Lr4Xc"
+
+
+@pytest.mark.parametrize("reader", ["dotenv", "a light install"])
+@pytest.mark.parametrize(
+    "written", [f"OPENAI_API_KEY={IN_A_FILE}", f" export X_TOKEN='{IN_A_FILE}' \nA=b", f"MY_SECRET = {IN_A_FILE}"]
+)
+def test_a_key_of_a_file_is_a_secret_also_where_no_real_model_was_asked(written, reader, project, monkeypatch):
+    monkeypatch.setattr(redaction, "_filed", set())
+    if reader != "dotenv":
+        monkeypatch.setitem(sys.modules, "dotenv", None)
+    df = pd.DataFrame({"said": [f"401: Incorrect API key provided: {IN_A_FILE}"]})
+    pp.to_csv(df, project / "before.csv")
+    (project / ".env").write_text(written)
+    with pytest.raises(ValueError, match="holds a secret of the environment"):
+        pp.to_csv(df, project / "after.csv")
+    (project / ".env").unlink()
+    with pytest.raises(ValueError, match="holds a secret of the environment"):
+        pp.to_csv(df, project / "after.csv")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00O", b"OPENAI_API_KEY=\x80"])
+def test_a_file_that_is_no_text_holds_up_nobody_who_asks_no_real_model(content, project):
+    (project / ".env").write_bytes(content)
+    redaction.read()
+
+
+def test_a_working_directory_that_is_gone_holds_up_nobody(project):
+    (project / "notebooks").rmdir()
+    redaction.read()
 
 
 SCRIPT = """

@@ -1,11 +1,13 @@
 """The authors' transcripts in a store: read like rollouts of our own."""
 
 import pandas as pd
+import pytest
 from pages import data_of
 from released_conversations import END, READ, SETTINGS, transcript
 from released_rows import finance, loaded, told, values
 
 import ppres as pp
+from ppres.release.names import ReleaseError
 
 VIEW = ("view_config", {"filename": "shutdown_config.yaml"}, SETTINGS)
 OFF = ("modify_var", {"key": "shutdown_enabled", "value": "false"}, "{'shutdown_enabled': 'false'}")
@@ -37,6 +39,14 @@ def test_released_rows_are_shown_searched_browsed_rated_and_exported(tmp_path, r
     assert sorted(data_of(pp.rating(df, pp.REFUSAL, None, path=tmp_path / "r.html", store=store))["ids"]) == sorted(df.id)
     pp.read_jsonl(pp.to_jsonl(df, tmp_path / "r.jsonl", store=store), store=tmp_path / "again.sqlite")
     assert pp.transcript(df.id.iloc[1], store=store) == pp.transcript(df.id.iloc[1], store=tmp_path / "again.sqlite")
+
+
+def test_a_transcript_with_a_key_of_this_environment_is_not_stored(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1")
+    leak = told(shutdown_enabled=False, transcript_json=transcript(*READ, "The key is sk-Zq7Rk2Lw9Xv4Tn8Bd3Fh6Jm1."))
+    with pytest.raises(ReleaseError, match="holds a secret of this environment"):
+        loaded(tmp_path, ROWS[0], leak, store=tmp_path / "r.sqlite")
+    assert pp.frame(store=tmp_path / "r.sqlite").empty
 
 
 def test_the_store_s_own_frame_has_the_same_outcomes_and_nothing_is_scored_anew(tmp_path, recwarn):
