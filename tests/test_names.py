@@ -17,7 +17,7 @@ NAMED = {
     "a simulated agent's": lambda name: pp.Model(f"sim/{name}"),
     "a family's": lambda name: pp.Model("openai/x", family=name),
     "an effort's": lambda name: pp.Model("openai/x", reasoning_effort=name),
-    "a server's": lambda name: pp.Model("openai/x", api_base=f"http://{name}"),
+    "a server's": lambda name: pp.Model("openai/x", api_base=f"http://127.0.0.1/{name}"),
     "a function's": lambda name: pp.FunctionModel(name, agent, "1"),
     "a version's": lambda name: pp.FunctionModel("mine", agent, name),
     "a persona's": lambda name: pp.Persona(name, {"refusal": 0.1}),

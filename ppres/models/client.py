@@ -29,8 +29,14 @@ os.environ["LITELLM_MODE"] = "PRODUCTION"
 
 @functools.cache
 def litellm() -> Any:
-    """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well."""
-    lite = undivided("litellm", for_real_models)
+    """litellm, imported when a real model is first asked (it takes seconds); keys are read from a file `.env` as well.
+
+    Raises `ModelError` where this machine's certificates cannot be read.
+    """
+    try:
+        lite = undivided("litellm", for_real_models)
+    except OSError as error:  # it reads certificates
+        raise wire.fault_of(error) or error from None
     environment.read()
     wire.watch()
     lite.suppress_debug_info = True
@@ -45,9 +51,9 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
     Their `calls` say what is known of one that the provider answered, and that is paid for, though nothing came of it.
     """
     lite, started = litellm(), time.perf_counter()
-    way = await direct.way(model, lite, schemas, more)
     with wire.exchange(replies.legible) as seen:
         try:
+            way = await direct.way(model, lite, schemas, more)
             async with asyncio.timeout(model.timeout) as limit:  # litellm's bounds the wait for each piece, not for the whole
                 if way:
                     await direct.send(way, messages, schemas, seen)
@@ -65,11 +71,12 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
             raise Cut(_vain(model, lost(seen, time.perf_counter() - started), messages, schemas)) from None
         except Exception as error:
             fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
-            fault = ModelError(f"{model.label}: {fault}") if isinstance(fault, ModelError) else fault
-            if isinstance(fault, Fault | ProviderError | ModelError):
-                seen.asked = seen.asked and not wire.unsent(error)
-                calls = fault.calls or lost(seen, time.perf_counter() - started)
-                fault.calls = _vain(model, calls, messages, schemas)
+            if not isinstance(fault, Fault | ProviderError):
+                unforeseen = f"it cannot be asked: {type(error).__name__}: {faults.plain(error)}"
+                fault = ModelError(f"{model.label}: {fault if isinstance(fault, ModelError) else unforeseen}")
+            seen.asked = seen.asked and not wire.unsent(error)
+            calls = fault.calls or lost(seen, time.perf_counter() - started)
+            fault.calls = _vain(model, calls, messages, schemas)
             raise fault from None
     return reply._replace(call=_priced(model, reply.call))
 

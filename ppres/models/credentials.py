@@ -61,6 +61,7 @@ def in_address(address: str) -> str | None:
     odd = not address.isprintable() or " " in address or parts.scheme not in ("", "http", "https") or parts.netloc.endswith(":")
     if odd or not _HOST.fullmatch(parts.hostname or "") or parts.port == 0:  # or the port itself raises
         raise ValueError("it is no address")
+    (parts.hostname or "").encode("idna")  # raises where no name server could be asked
     return None
 
 

@@ -273,6 +273,8 @@ def fault_of(error: BaseException) -> ModelError | None:
             return ModelError(
                 f"the server's certificate is not valid ({why}): check api_base; for an authority of your own, set SSL_CERT_FILE"
             )
+        if isinstance(cause, ssl.SSLError) and told == "NO_CERTIFICATE_OR_CRL_FOUND":
+            return ModelError("the file that SSL_CERT_FILE names has no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
         if isinstance(cause, ssl.SSLError) and told in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
             return ModelError("the server does not speak TLS: check whether api_base is https or http")
     return None

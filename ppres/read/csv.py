@@ -58,7 +58,7 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 def check(frame: pd.DataFrame) -> None:
     """Raise for a frame that no file takes: with two columns of a name, or a secret. What ppres stores has none; your own may."""
     names = [str(name) for name in arguments.rows(frame).columns]
-    if twice := _twice(names):
+    if (twice := _twice(names)) is not None:
         raise ValueError(f"frame has more than one column {twice!r}")
     for name, (_, values) in zip(names, frame.items(), strict=True):
         told = values.cat.categories if values.dtype.name == "category" else values  # also those that no row has any more
@@ -83,11 +83,11 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
                 table[name] = table[name].str.replace(",", ".")
     try:
         made = typed(table)
+        for name in table.columns.difference(list(KINDS)):
+            if (raw[name] != "").any():
+                made[name] = _own(raw[name], table[name], made[name])
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
-    for name in table.columns.difference(list(KINDS)):
-        if (raw[name] != "").any():
-            made[name] = _own(raw[name], table[name], made[name])
     return made
 
 
@@ -136,14 +136,20 @@ def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
         if getattr(error, "errno", None):
             raise  # of the file itself
         raise ValueError(f"{place} is no table: {str(error).strip()}") from None
+    if lines.shape[1] > _COLUMNS:
+        raise ValueError(f"{place} is no table of ppres: it has {lines.shape[1]} columns, more than {_COLUMNS}")
     if number := next((number for number, width in _widths(text, sign) if 0 < width < lines.shape[1]), None):
         raise ValueError(f"{place} is no table: its row {number} has fewer columns than its first")
     names = [unmark(name) for name in lines.iloc[0]]
-    if twice := _twice(names):
+    table = lines.iloc[1:].reset_index(drop=True)
+    named = [place for place, name in enumerate(names) if name or table[place].any()]  # a spreadsheet adds columns of nothing
+    names = [names[place] for place in named]
+    if (twice := _twice(names)) is not None:
         raise ValueError(f"{place} has more than one column {twice!r}")
-    return lines.iloc[1:].reset_index(drop=True).set_axis(names, axis=1), sign
+    return table[named].set_axis(names, axis=1), sign
 
 
+_COLUMNS = 4096
 # What is said of a packed file that is cut off, damaged or packed in another way than its name says.
 _UNPACKED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError)
 

@@ -112,6 +112,8 @@ def test_the_address_of_a_server_is_none(address):
         "http://",
         "http:/proxy.example/v1",
         "http:///v1",
+        "http://gpu..lab:8000/v1",
+        f"http://{'a' * 64}.lab/v1",
     ],
 )
 def test_what_is_no_address_is_an_error(address):

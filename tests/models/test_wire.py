@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from server import StandIn
 
 import ppres as pp
 from ppres.conversation import ProviderError
-from ppres.models import client, wire
+from ppres.models import client, direct, wire
 from ppres.models.loop import wait_for
 
 
@@ -256,6 +257,34 @@ def test_a_bad_certificate_is_final_at_once(name, cell, certificate, monkeypatch
         with pytest.raises(pp.ModelError, match="certificate is not valid"):
             run(cell, pp.Model(name, api_base=server.url), 2, concurrency=1)
         assert not server.seen
+
+
+def test_a_file_of_certificates_that_has_none_is_told_before_anything_is_made(tmp_path):
+    (tmp_path / "der.cer").write_bytes(b"0\x82\x03\x01")
+    code = """
+        import ppres as pp
+        models = [pp.Model("openai/m", api_base="https://127.0.0.1:1/v1"), "sim/gemini-3-flash"]
+        cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
+        try:
+            pp.run(cell, models, n=3, progress=False)
+        except pp.ModelError as error:
+            print(error, len(pp.frame()))
+    """
+    own = {"SSL_CERT_FILE": str(tmp_path / "der.cer"), "PPRES_STORE": str(tmp_path / "s.sqlite"), "OPENAI_API_KEY": "none"}
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=os.environ | own, capture_output=True, text=True)
+    assert "SSL_CERT_FILE names has no certificate in PEM form" in done.stdout, done.stderr
+    assert done.stdout.split()[-1] == "0"
+
+
+def test_an_error_that_nobody_foresaw_ends_that_model_alone(cell, monkeypatch):
+    def fails(*_):
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr(direct, "way", fails)
+    other = pp.FunctionModel("other", lambda *_: "bye", version="1")
+    with StandIn(["00"]) as server, pytest.raises(pp.ModelError, match=r"openai/m .*: it cannot be asked: AttributeError: a bug"):
+        pp.run(cell, [pp.Model("openai/m", api_base=server.url), other], 2, concurrency=1, progress=False)
+    assert pp.frame().model.tolist() == ["function/other@1"] * 2
 
 
 def test_a_server_without_tls_is_final_at_once(cell):

@@ -133,6 +133,9 @@ def test_what_a_spreadsheet_makes_of_it_is_read(how, tmp_path):
         (b"id,id\n1,2\n", "more than one column 'id'"),
         (b"id,turns\n1,many\n", "the column 'turns' has 'many'"),
         (b"id\n\x81\n", "decode"),
+        (b"id,,\n1,,a\n2,b,\n", "more than one column ''"),
+        (b"id" + b",a" * 5000 + b"\n", "it has 5001 columns, more than 4096"),
+        (b"id,own\n1," + b"9" * 5000 + b"\n", "4300 digits"),
     ],
 )
 def test_what_is_no_table_is_told_with_its_file(raw, why, tmp_path):
@@ -242,3 +245,13 @@ def test_a_whole_number_that_old_rollouts_lack_is_missing_and_read_again(tmp_pat
     pp.to_csv(frame, tmp_path / "old.csv")
     pd.testing.assert_frame_equal(pp.read_csv(tmp_path / "old.csv"), frame)
     assert frame.paraphrase.dtype == "Int64" and frame.paraphrase.isna().all()
+
+
+def test_columns_of_nothing_that_a_spreadsheet_adds_are_left_out(tmp_path):
+    frame = study()
+    pp.to_csv(frame, tmp_path / "a.csv")
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    (tmp_path / "b.csv").write_text("\n".join(f"{line},," for line in lines))
+    pd.testing.assert_frame_equal(pp.read_csv(tmp_path / "b.csv"), pp.read_csv(tmp_path / "a.csv"))
+    with pytest.raises(ValueError, match="more than one column ''"):
+        pp.to_csv(pd.DataFrame([[1, 2]], columns=["", ""]), tmp_path / "c.csv")
