@@ -36,7 +36,7 @@ def litellm() -> Any:
     try:
         lite = undivided("litellm", for_real_models)
     except OSError as error:  # it reads certificates
-        raise wire.fault_of(error) or error from None
+        raise faults.of_machine(error) or error from None
     environment.read()
     wire.watch()
     lite.suppress_debug_info = True
@@ -70,11 +70,11 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
         except asyncio.CancelledError:
             raise Cut(_vain(model, lost(seen, time.perf_counter() - started), messages, schemas)) from None
         except Exception as error:
-            fault = seen.fault or wire.fault_of(error) or faults.of(error, seen)
+            fault = seen.fault or faults.of_machine(error) or faults.of(error, seen)
             if not isinstance(fault, Fault | ProviderError):
                 unforeseen = f"it cannot be asked: {type(error).__name__}: {faults.plain(error)}"
                 fault = ModelError(f"{model.label}: {fault if isinstance(fault, ModelError) else unforeseen}")
-            seen.asked = seen.asked and not wire.unsent(error)
+            seen.asked = seen.asked and not faults.unsent(error)
             calls = fault.calls or lost(seen, time.perf_counter() - started)
             fault.calls = _vain(model, calls, messages, schemas)
             raise fault from None

@@ -1,11 +1,13 @@
-"""An error of a provider, read: what it means, and how long to wait."""
+"""An error of a provider, or on the way to it, read: what it means, and how long to wait."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import html
 import math
 import re
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -207,3 +209,46 @@ def line(text: str) -> str:
 
 
 _TOKENS = re.compile(r"\bsk-[\w*-]{6,}|(?i:\bbearer\s+)[^\s\"',}]+|(?<=://)[^\s/@]{1,200}(?=@)")  # the last: of a proxy
+
+
+def of_machine(error: BaseException) -> ModelError | None:
+    """What this machine or its way to the provider lacks, where that is at the bottom of an error: no other try would mend it."""
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            return ModelError("too many open files: raise the limit (ulimit -n 4096), or run with a lower concurrency")
+        told = getattr(cause, "reason", None)  # aiohttp's errors are of these kinds, and have not all that belongs to them
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = getattr(cause, "verify_message", None) or told or cause
+            return ModelError(
+                f"the server's certificate is not valid ({why}): check api_base; for an authority of your own, set SSL_CERT_FILE"
+            )
+        if isinstance(cause, ssl.SSLError) and told in _BY_TLS:
+            return ModelError(_BY_TLS[told])
+    return None
+
+
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+_BY_TLS = dict.fromkeys(_NO_TLS, "the server does not speak TLS: check whether api_base is https or http")
+_BY_TLS["NO_CERTIFICATE_OR_CRL_FOUND"] = "the file that SSL_CERT_FILE names has no certificate in PEM form"
+
+
+def unsent(error: BaseException) -> bool:
+    """Whether no connection was made, so that nobody read what was asked.
+
+    Where aiohttp made the call, its own error decides: older litellm tells each of them as a ConnectError.
+    """
+    kinds = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
+    return not kinds.isdisjoint(_UNSENT_BY_AIOHTTP if "ClientError" in kinds else _UNSENT_BY_HTTPX)
+
+
+_UNSENT_BY_AIOHTTP = ("ClientConnectorError", "ConnectionTimeoutError", "ClientHttpProxyError")
+_UNSENT_BY_HTTPX = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those behind it."""
+    for _ in range(20):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import errno
 import functools
 import json
 import re
-import ssl
 import sys
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -260,43 +258,3 @@ def _redirected(asked: str, location: str | None) -> ModelError:
     if place is None:
         return ModelError(f"{server} redirects to what is no address: check api_base, or tell who runs that server")
     return ModelError(f"{server} redirects to {place}, and keys are not sent on: if that is the right place, set api_base to it")
-
-
-def fault_of(error: BaseException) -> ModelError | None:
-    """What this machine or its way to the provider lacks, where that is at the bottom of an error: no other try would mend it."""
-    for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
-            return ModelError("too many open files: raise the limit (ulimit -n 4096), or run with a lower concurrency")
-        told = getattr(cause, "reason", None)  # aiohttp's errors are of these kinds, and have not all that belongs to them
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            why = getattr(cause, "verify_message", None) or told or cause
-            return ModelError(
-                f"the server's certificate is not valid ({why}): check api_base; for an authority of your own, set SSL_CERT_FILE"
-            )
-        if isinstance(cause, ssl.SSLError) and told == "NO_CERTIFICATE_OR_CRL_FOUND":
-            return ModelError("the file that SSL_CERT_FILE names has no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
-        if isinstance(cause, ssl.SSLError) and told in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-            return ModelError("the server does not speak TLS: check whether api_base is https or http")
-    return None
-
-
-def unsent(error: BaseException) -> bool:
-    """Whether no connection was made, so that nobody read what was asked.
-
-    Where aiohttp made the call, its own error decides: older litellm tells each of them as a ConnectError.
-    """
-    kinds = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
-    return not kinds.isdisjoint(_UNSENT_BY_AIOHTTP if "ClientError" in kinds else _UNSENT_BY_HTTPX)
-
-
-_UNSENT_BY_AIOHTTP = ("ClientConnectorError", "ConnectionTimeoutError", "ClientHttpProxyError")
-_UNSENT_BY_HTTPX = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those behind it."""
-    for _ in range(20):
-        if error is None:
-            return
-        yield error
-        error = error.__cause__ or error.__context__
