@@ -95,8 +95,8 @@ class Watch:
                     os.ftruncate(number, 0)
 
     def delete_log(self) -> None:
-        """Delete the log, and its index, where it stands beside another file by now: SQLite would take it to be that one's."""
-        if self._state.log and self._now().log == self._state.log:
+        """Delete the log, and its index, which stands beside no file or another by now: SQLite would take it to be that one's."""
+        if (log := _status(self._log)) and _which(log) == self._state.log:
             for path in (self._log, self._index):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)

@@ -252,6 +252,7 @@ def test_a_store_that_goes_away_during_a_run_is_noticed_and_nothing_is_lost(how,
     assert claims(rescued)[-1:] == [b"b"]
     assert len(pp.frame(store=rescued)) == 2
     assert pp.verify(store=rescued).empty
+    assert len(pp.run(cell, MODEL, n=1, store=path, progress=False)) == 1  # no log is left that could be another store's
 
 
 def overwrite(path, content):
