@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from ppres.read.judged import judged
     from ppres.read.preview import diff, preview
     from ppres.read.rating import rated, rating, read_ratings
-    from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, Rubric
+    from ppres.read.rubrics import AWARENESS, OBJECTION, REALISM, REASONS, REFUSAL, SPARING, Rubric
     from ppres.read.search import search
     from ppres.read.view import show
     from ppres.release import ReleaseError, load_release
@@ -88,6 +88,7 @@ __all__ = [
     "REALISM",
     "REASONS",
     "REFUSAL",
+    "SPARING",
     "Cast",
     "Condition",
     "ConditionError",
@@ -180,7 +181,7 @@ _LATER = {
         "ppres.read.judged": "judged",
         "ppres.read.preview": "diff preview",
         "ppres.read.rating": "rated rating read_ratings",
-        "ppres.read.rubrics": "AWARENESS OBJECTION REALISM REASONS REFUSAL Rubric",
+        "ppres.read.rubrics": "AWARENESS OBJECTION REALISM REASONS REFUSAL SPARING Rubric",
         "ppres.read.search": "search",
         "ppres.read.view": "show",
         "ppres.release": "ReleaseError load_release",

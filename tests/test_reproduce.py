@@ -138,8 +138,8 @@ def test_what_a_notebook_warns_of_is_said_once_and_one_that_has_nothing_to_show_
     ("arguments", "says"),
     [
         (["--only", "07"], "no notebook .* matches 07"),
-        (["--n", "0"], "--n 0: .* whole number from 1 up"),
-        (["--n", "-3"], "--n -3: .* whole number from 1 up"),
+        (["--n", "0"], "n=0: .* whole number from 1 up"),
+        (["--n", "-3"], "n=-3: .* whole number from 1 up"),
         (["--models", "sim/gemini3-flash"], "Did you mean sim/gemini-3-flash"),
         (["--models", "sim/compliant", "gpt-5.2"], "'gpt-5.2' is no model name"),
     ],

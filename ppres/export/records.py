@@ -68,11 +68,12 @@ def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str], *, store: Stor
     check(frame)
     kept = frame.assign(**{RECORD: lines})
     kept.attrs = {}
-    with written_whole(place) as beside, beside.open("wb") as file:  # pyarrow takes no path that is not UTF-8
-        try:
-            kept.to_parquet(file, index=False, write_batch_size=16)  # a page, which is read whole, ends only after a batch
-        except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's are such
-            raise ValueError(f"Parquet does not take the frame: {error}") from None
+    try:
+        written = kept.to_parquet(index=False, write_batch_size=16)  # a page, which is read whole, ends only after a batch
+    except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's are such
+        raise ValueError(f"Parquet does not take the frame: {error}") from None
+    with written_whole(place) as file:
+        file.write_bytes(written)  # pyarrow takes no path that is not UTF-8
     return place
 
 

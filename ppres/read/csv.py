@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import lzma
+import math
 import os
 import re
 import tarfile
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _TRUTH = {"True": True, "False": False, "TRUE": True, "FALSE": False}  # of a spreadsheet
 _NUMBER = r"-?(?:inf|(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?)"
+_WHOLE = re.compile(r"-?\d{1,19}")
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"
 # A column of one's own in which all is such is no text; one of text in which all is such has an apostrophe before each.
 _OTHER = rf"{_NUMBER}|{_TIME}|{'|'.join(_TRUTH)}"
@@ -99,11 +101,13 @@ def _own(raw: pd.Series[str], texts: pd.Series[Any], declared: pd.Series[Any]) -
     if raw[raw != ""].str.fullmatch(_QUOTED).all():
         return pd.Series(_words(plain(raw.mask(raw == "", None).str[1:]), name))
     if known.str.fullmatch(_NUMBER).all():
-        wanted = own_type(name) == "float64"
-        if not wanted and len(known) < len(texts) and known.str.fullmatch(r"-?\d{1,18}").all():
-            return pd.Series(pd.array([None if text is None else int(text) for text in plain(texts)], dtype="Int64"))
-        numbers = pd.to_numeric(texts)
-        return numbers.astype("float64") if wanted else numbers
+        given = plain(texts)
+        if own_type(name) != "float64" and all(_WHOLE.fullmatch(text) and abs(int(text)) < 2**63 for text in known):
+            whole = pd.Series(pd.array([None if text is None else int(text) for text in given], dtype="Int64"))
+            return whole if len(known) < len(texts) else whole.astype("int64")
+        numbers = [math.nan if text is None else float(text) for text in given]  # pandas 2 reads the last digit wrong
+        if not any(math.isinf(value) and "inf" not in text for text, value in zip(given, numbers, strict=True) if text):
+            return pd.Series(numbers)
     if known.isin([*_TRUTH]).all() and own_type(name) is None:
         return texts.map(_TRUTH).astype("bool" if len(known) == len(texts) else "boolean")
     if known.str.fullmatch(_TIME).all():

@@ -135,7 +135,6 @@ def test_what_a_spreadsheet_makes_of_it_is_read(how, tmp_path):
         (b"id\n\x81\n", "decode"),
         (b"id,,\n1,,a\n2,b,\n", "more than one column ''"),
         (b"id" + b",a" * 5000 + b"\n", "it has 5001 columns, more than 4096"),
-        (b"id,own\n1," + b"9" * 5000 + b"\n", "4300 digits"),
     ],
 )
 def test_what_is_no_table_is_told_with_its_file(raw, why, tmp_path):
@@ -157,13 +156,18 @@ TIME = "2026-02-03T10:00:00"
 ALIKE = [["1", "2"], ["1e5", "inf"], ["'1", "2"], ["''1", "'True"], ["True", "False"], [TIME, None], ["-5", "3"], ["2026-02-03"]]
 
 
-@pytest.mark.parametrize("texts", [*ALIKE, ["1", "x"], ["", "1"], ["=1", "1"], ["007", "1_000"]])
+LARGE = [["9" * 5000], ["1e999"]]
+
+
+@pytest.mark.parametrize("texts", [*ALIKE, *LARGE, ["1", "x"], ["", "1"], ["=1", "1"], ["007", "1_000"]])
 def test_texts_that_look_like_something_else_stay_texts(texts, tmp_path):
     for values in (texts, pd.Categorical(texts), pd.array([*texts, "x"], dtype="str")):
         frame = pd.DataFrame({"mine": values})
         pp.to_csv(frame, tmp_path / "a.csv")
         again = pp.read_csv(tmp_path / "a.csv").mine
-        assert again.dtype == "str" and again.dropna().tolist() == frame.mine.astype(object).dropna().tolist()
+        assert (
+            pd.api.types.is_string_dtype(again.dropna()) and again.dropna().tolist() == frame.mine.astype(object).dropna().tolist()
+        )
 
 
 @pytest.mark.parametrize(
