@@ -84,8 +84,10 @@ class Database:
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return connection
-        except sqlite3.OperationalError:  # its index of the log cannot be made here
+        except BaseException as error:
             connection.close()
+            if not isinstance(error, sqlite3.OperationalError):  # else its index of the log cannot be made here
+                raise
         log = self.path.with_name(f"{self.path.name}-wal")
         if log.exists() and log.stat().st_size:
             raise StoreError(
