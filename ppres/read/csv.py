@@ -121,7 +121,6 @@ def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
 
     Raises `ValueError`, which names the file, for what is no such table.
     """
-    import pandas as pd
     from pandas.io.common import get_handle  # type: ignore[import-not-found]  # which unpacks by the name, as to_csv packs
 
     try:
@@ -134,14 +133,11 @@ def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
         except UnicodeDecodeError:
             text = raw.decode("cp1252")  # Excel's own CSV
         sign = _sign(text)
-        # The first line says how many columns there are.
-        lines = pd.read_csv(io.StringIO(text, newline=""), sep=sign, header=None, dtype=str, keep_default_na=False)
+        lines = rows_in(text, sign)
     except (*_UNPACKED, ValueError, ImportError, csv.Error) as error:
         if getattr(error, "errno", None):
             raise  # of the file itself
         raise ValueError(f"{place} is no table: {str(error).strip()}") from None
-    if lines.shape[1] > _COLUMNS:
-        raise ValueError(f"{place} is no table of ppres: it has {lines.shape[1]} columns, more than {_COLUMNS}")
     if number := next((number for number, width in _widths(text, sign) if 0 < width < lines.shape[1]), None):
         raise ValueError(f"{place} is no table: its row {number} has fewer columns than its first")
     names = [unmark(name) for name in lines.iloc[0]]
@@ -151,6 +147,20 @@ def texts_in(place: Path) -> tuple[pd.DataFrame, str]:
     if (twice := _twice(names)) is not None:
         raise ValueError(f"{place} has more than one column {twice!r}")
     return table[named].set_axis(names, axis=1), sign
+
+
+def rows_in(text: str, sign: str = ",") -> pd.DataFrame:
+    """The rows of a CSV file as texts; the first, with the names of its columns, says how many there are.
+
+    Raises `ValueError` for what is no table, and before that is read for one that is too wide: each column takes its time.
+    """
+    import pandas as pd
+
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=sign)
+    wide = next((len(record) for record in records if "".join(record).strip(" \t") or len(record) > 1), 0)  # as pandas skips blanks
+    if wide > _COLUMNS:
+        raise ValueError(f"it has {wide} columns, more than {_COLUMNS}")
+    return pd.read_csv(io.StringIO(text, newline=""), sep=sign, header=None, dtype=str, keep_default_na=False)
 
 
 _COLUMNS = 4096

@@ -127,7 +127,8 @@ FORGED = [
     (lambda lines: [lines[0], *(line + b",1" for line in lines[1:])], "Expected"),
     (lambda lines: [lines[0].replace(b"id,", b"key,", 1), *lines[1:]], "no column 'id'"),
     (lambda lines: [*lines, b" " * 3_000_000], "bytes, and the table of its store"),
-    (lambda lines: [lines[0] + b"," * 900_000, *lines[1:]], "columns, and the table of its store"),
+    (lambda lines: [b'"id\n"' + b"," * 5_000, *lines[1:]], "it has 5001 columns, more than 4096"),
+    (lambda lines: [b" ", lines[0] + b"," * 5_000, *lines[1:]], "columns, more than 4096"),
 ]
 
 
