@@ -59,7 +59,7 @@ def forest(axes: Axes, table: pd.DataFrame, names: list[str]) -> None:
     around = [(rows.estimate - rows.low).clip(lower=0), (rows.high - rows.estimate).clip(lower=0)]
     axes.axvline(0, color="0.8", lw=0.6, zorder=0)
     axes.errorbar(rows.estimate, rows.index, xerr=around, fmt="o", color=COLOURS[0])
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names, parse_math=False)  # "$5 or $10" is no formula
     axes.set_ylim(len(names) - 0.5, -0.5)
 
 

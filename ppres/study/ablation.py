@@ -13,6 +13,7 @@ from ppres.engine.runner import run
 from ppres.factor import ImpossibleCondition
 from ppres.grid import grid
 from ppres.scenarios import Scenario
+from ppres.simulated.agent import SIMULATED
 from ppres.store.cell import Conditions, Models, cells_of, driven
 from ppres.study.hypothesis import StudyError, Test, decided
 
@@ -80,13 +81,16 @@ class Battery:
         from ppres import style
 
         models = list(dict.fromkeys(self.table["model"]))
-        figure, axes = plt.subplots(1, len(models), sharey=True, squeeze=False, figsize=(1 + 2.5 * len(models), 2.9))
+        simulated = set(self.frame.model[self.frame.source.isin(SIMULATED)]) if len(self.frame) else set()
+        size = (1 + 2.5 * len(models), max(2.9, 1.2 + 0.2 * self.table["arm"].nunique()))
+        figure, axes = plt.subplots(1, len(models), sharex=True, sharey=True, squeeze=False, figsize=size, layout="constrained")
         for ax, model in zip(axes.flat, models, strict=True):
             rows = self.table[self.table["model"] == model]
             style.forest(ax, rows, list(rows["arm"]))
             for line, word in enumerate(rows["verdict"]):
                 ax.annotate(word, (1.02, line), xycoords=ax.get_yaxis_transform(), va="center", fontsize=6)
-            ax.set(title=model, xlabel="percentage points against the cell as it is")
+            ax.set_title(f"{model}\n(simulated)" if model in simulated else model, parse_math=False)
+            ax.set_xlabel("percentage points\nagainst the cell as it is")
         return figure
 
 

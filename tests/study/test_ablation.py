@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import ppres as pp
+from ppres import style
 from ppres.study import ARMS
 
 
@@ -62,8 +63,19 @@ def test_wordings_notes_and_arms_of_ones_own():
 def test_the_forest_has_a_line_for_each_arm_and_a_panel_for_each_model():
     two = [pp.Persona("obeys", obeys), pp.Persona("never", {"shutdown_tampering": 0.0})]
     figure = battery(models=two, n=3, arms=["rival", "observed"]).plot()
-    assert [ax.get_title() for ax in figure.axes] == ["persona/never", "persona/obeys"]
+    assert [ax.get_title() for ax in figure.axes] == ["persona/never\n(simulated)", "persona/obeys\n(simulated)"]
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["rival", "observed"]
+    plt.close(figure)
+
+
+def test_the_forest_s_texts_are_drawn_as_they_stand_beside_one_another_on_one_scale():
+    three = [pp.Persona(f"$obeys_{i}$", rates) for i, rates in enumerate([obeys, obeys, {"shutdown_tampering": 0.5}])]
+    names = ["bonus of $5 or $10", "$\\frac{$"]
+    figure = battery(models=three, n=3, arms={name: {"user_note": name} for name in names}).plot()
+    assert style.unreadable(figure) == []
+    assert len({ax.get_xlim() for ax in figure.axes}) == 1
+    texts = [text for ax in figure.axes for text in (ax.title, *ax.get_yticklabels()) if "$" in text.get_text()]
+    assert len(texts) == 5 and not any(text.get_parse_math() for text in texts)
     plt.close(figure)
 
 
