@@ -142,8 +142,11 @@ def _which(status: os.stat_result) -> tuple[int, int]:
 
 
 def _open_files() -> Iterator[tuple[int, os.stat_result]]:
-    """What this process has open, by number; nothing where the system does not tell."""
-    for name in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else ():
+    """What this process has open, by number; nothing where the system does not tell, or may not."""
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = os.listdir("/dev/fd")
+    for name in names:
         with contextlib.suppress(OSError):  # it was closed meanwhile
             yield int(name), os.fstat(int(name))
 

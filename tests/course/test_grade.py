@@ -102,7 +102,7 @@ def test_what_was_fitted_to_the_notebooks_check_is_not_right(tmp_path):
 def test_one_that_crashes_loses_one_answer(boxed, tmp_path, monkeypatch, capsys):
     """The whole way, with the least that shows it: one submission, two processes, and a name that two have."""
     if not boxed:  # as on a system without namespaces
-        monkeypatch.setattr(grade, "box", lambda: ([], "no namespaces here"))
+        monkeypatch.setattr(box, "way", lambda: ([], "no namespaces here"))
     cells = submissions.cells("Ada", before={"q3": "import os; os._exit(3)", "q1": "raise ValueError(1)"})
     (tmp_path / "ada.ipynb").write_text(submissions.notebook(cells))
     (tmp_path / "copy.ipynb").write_text(submissions.notebook([cells[0], "check.lesson4.q4(7)"]))

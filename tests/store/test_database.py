@@ -551,6 +551,21 @@ def test_what_was_committed_last_outlasts_a_move_before_the_end(tmp_path):
     assert claims(rescued) == [b"a"]
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_where_nobody_tells_what_is_open_a_store_is_used_and_noticed_when_it_is_gone(error, cell, tmp_path, monkeypatch):
+    def untold(path):
+        raise error(path)
+
+    monkeypatch.setattr(watch.os, "listdir", untold)
+    with Store(tmp_path / "s.sqlite") as store:
+        claim(store, b"a")
+        subprocess.run(["touch", store.path], check=True)
+        claim(store, b"b")
+        store.path.rename(tmp_path / "moved.sqlite")
+        with pytest.raises(pp.StoreError, match="moved or replaced while it was in use"):
+            claim(store, b"c")
+
+
 @watched
 def test_who_looks_whether_a_file_was_overwritten_lets_go_of_none_of_its_locks(cell, tmp_path):
     path = tmp_path / "s.sqlite"
