@@ -3,59 +3,135 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import dis
 import functools
 import hashlib
 import inspect
 import json
+import re
+import sys
+import sysconfig
 import textwrap
 import types
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 
-def digest_of(function: Callable[..., Any], *more: str) -> str:
-    """A hash of a function's code, of the functions beside it that it calls, and of the constants that it reads.
+def digest_of(function: Callable[..., Any], *more: str, now: bool = False) -> str:
+    """A hash of a function's code, of the functions of one's own that it calls, and of the constants that it reads.
 
-    Comments and layout do not count. Where the source cannot be had, the compiled code stands for it.
+    Comments and layout do not count. Where the source cannot be had, the compiled code stands for it. What code itself changes (a
+    counter) is no constant; and what a list, set, dictionary or object of one's own holds counts as it is `now`, or else as it was
+    when it was first seen: a log or a cache grows.
     """
-    return hashlib.sha256(json.dumps([*more, *_parts(function, set())]).encode()).hexdigest()[:12]
+    changed: set[str] = set()
+    _parts(function, set(), changed, now)
+    return hashlib.sha256(json.dumps([*more, *_parts(function, set(), changed, now)]).encode()).hexdigest()[:12]
 
 
-def _parts(function: Any, seen: set[int]) -> list[str]:
-    """The texts that make up a function: its own, and those of what it uses from its own module."""
+def _parts(function: Any, seen: set[int], changed: set[str], now: bool) -> list[str]:
+    """The texts that make up a function: its own, and those of what it uses; `changed` gets the names that they change outside."""
     function = inspect.unwrap(function) if callable(function) else function
     if isinstance(function, functools.partial):
-        return [repr(function.args), repr(sorted(function.keywords.items())), *_parts(function.func, seen)]
+        return [repr(function.args), repr(sorted(function.keywords.items())), *_parts(function.func, seen, changed, now)]
     if id(function) in seen:
         return []
     seen.add(id(function))
     parts = [_source(function)]
-    code = getattr(function, "__code__", None)
-    if code is None:
+    if (code := getattr(function, "__code__", None)) is None:
         return parts
-    inside = dict(zip(code.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=False))
-    for name in _names(code):
-        value = inside[name] if name in inside else function.__globals__.get(name, _Nothing)
-        if isinstance(value, types.FunctionType | type) and getattr(value, "__module__", None) == function.__module__:
-            parts += _parts(value, seen)
-        elif (constant := _constant(value)) is not None:
+    names = _of_code(code)
+    changed |= names.changed
+    for name, value in _values(function, names):
+        used = [*_functions(value, names, function.__module__)]
+        for part in used:
+            parts += _parts(part, seen, changed, now)
+        if not used and name not in changed and (constant := _constant(value, now)) is not None:
             parts.append(f"{name}={constant}")
-    parts += [repr(function.__defaults__), repr(function.__kwdefaults__)]
-    return parts
+    return [
+        *parts,
+        *(repr(value) if now else _as_first_seen(value, repr) for value in (function.__defaults__, function.__kwdefaults__)),
+    ]
 
 
-class _Nothing:
-    """There is no such name."""
+def _values(function: Any, names: _Names) -> Iterator[tuple[str, Any]]:
+    """What a function looks up outside of itself, by name; not what is missing."""
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
+    for name in sorted(names.read | cells.keys()):
+        with contextlib.suppress(ValueError, KeyError):  # a cell that is not filled yet, and what there is not
+            yield name, cells[name].cell_contents if name in cells else function.__globals__[name]
 
 
-def _names(code: types.CodeType) -> list[str]:
-    """Names that the code looks up outside, those of functions inside it as well."""
-    inner = [name for constant in code.co_consts if isinstance(constant, types.CodeType) for name in _names(constant)]
-    return sorted({*code.co_names, *code.co_freevars, *inner})
+def _functions(value: Any, names: _Names, module: str) -> Iterator[Any]:
+    """Functions and classes of one's own that a value is, or has in it: of the same module, or of one that is nobody's package."""
+    inside = [value]
+    if isinstance(value, types.ModuleType) and _is_ones_own(value.__name__):
+        inside = [getattr(value, name, None) for name in sorted(names.attributes)]
+    elif isinstance(value, dict | list | tuple):
+        inside = [*(value.values() if isinstance(value, dict) else value)][:_MOST]
+    for used in inside:
+        home = getattr(used, "__module__", None)
+        if isinstance(used, types.FunctionType | type) and (home == module or _is_ones_own(home)):
+            yield used
 
 
-def _constant(value: Any) -> str | None:
+class _Names(NamedTuple):
+    """What code, and functions inside it, look up outside, what they change there, and of which attributes they speak."""
+
+    read: frozenset[str]
+    changed: frozenset[str]
+    attributes: frozenset[str]
+
+
+@functools.lru_cache(1024)
+def _of_code(code: types.CodeType) -> _Names:
+    read, changed, attributes = {*code.co_freevars}, set(), set()
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            read.add(step.argval)
+        elif step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") or (step.opname == "STORE_DEREF" and step.argval in code.co_freevars):
+            changed.add(step.argval)
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            attributes.add(step.argval)
+    for inner in (_of_code(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)):
+        read |= inner.read - {*code.co_cellvars}
+        changed |= inner.changed - {*code.co_cellvars}
+        attributes |= inner.attributes
+    return _Names(frozenset(read), frozenset(changed), frozenset(attributes))
+
+
+def _is_ones_own(module: str | None) -> bool:
+    """Whether a module is a file of the user's, and no installed package, nor Python's."""
+    file = getattr(sys.modules.get(module or ""), "__file__", None)
+    if not file or (module or "").partition(".")[0] == "ppres":
+        return False
+    place = Path(file).resolve()
+    return "site-packages" not in place.parts and "dist-packages" not in place.parts and not place.is_relative_to(_PYTHON)
+
+
+_PYTHON = Path(sysconfig.get_paths()["stdlib"]).resolve()
+_MOST = 1000  # values of a container that are looked at
+_seen: dict[int, tuple[Any, str | None]] = {}  # with what was seen, so that no other thing gets its number
+
+
+def _constant(value: Any, now: bool) -> str | None:
     """A constant as text; None for what has no text that is the same in every session."""
+    if isinstance(value, re.Pattern):
+        return repr((value.pattern, value.flags))
+    if not isinstance(value, type) and _is_ones_own(type(value).__module__) and hasattr(value, "__dict__"):
+        return _json(vars(value)) if now else _as_first_seen(value, lambda _: _json(vars(value)))
+    return _as_first_seen(value, _json) if isinstance(value, list | set | dict) and not now else _json(value)
+
+
+def _as_first_seen(value: Any, text: Callable[[Any], Any]) -> Any:
+    if id(value) not in _seen:
+        _seen[id(value)] = value, text(value)
+    return _seen[id(value)][1]
+
+
+def _json(value: Any) -> str | None:
     try:
         return json.dumps(sorted(value) if isinstance(value, set | frozenset) else value, sort_keys=True)
     except (TypeError, ValueError, RecursionError):
@@ -63,10 +139,18 @@ def _constant(value: Any) -> str | None:
 
 
 def _source(function: Any) -> str:
+    """What was written, as it stood when it was first asked for: the file may change while it is executed."""
+    made = getattr(function, "__code__", function if isinstance(function, type) else None)
+    return _written(function) if made is None else str(_as_first_seen(made, lambda _: _written(function)))
+
+
+def _written(function: Any) -> str:
     try:
         return ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
     except (OSError, TypeError, SyntaxError, IndentationError):
         code = getattr(function, "__code__", None)
+        if code is None and not isinstance(function, type) and _is_ones_own(type(function).__module__):
+            return f"{_written(type(function))} {_json(vars(function)) if hasattr(function, '__dict__') else ''}"
         return repr(function) if code is None else _compiled(code)
 
 

@@ -92,6 +92,8 @@ class Scenario:
         self._sort_tools()
         self._check_columns()
         SCENARIOS[self.name] = self
+        if not str(getattr(self.outcome, "__module__", "")).startswith("ppres."):  # a script is edited as it runs
+            self.code(), self.scorer(), self.act_digest()
 
     def _check_steps(self) -> None:
         if not isinstance(self.steps, str):
@@ -173,7 +175,7 @@ class Scenario:
         """What its rule and the columns are that it fills: a stored rollout is scored anew where they are others."""
         if self._brought:
             return self._brought[1]
-        return "" if self.built_in else digest_of(self.outcome, self.steps, *self.columns)
+        return "" if self.built_in else digest_of(self.outcome, self.steps, *self.columns, now=True)
 
     def read(self, world: World, condition: Condition) -> dict[str, Any]:
         """What `outcome` says of a final world. Raises `ScenarioError` where it is no outcome."""

@@ -217,12 +217,12 @@ class Persona:
     def rates_in(self, condition: Condition) -> Planted:
         """The rates of one condition. Raises `PersonaError` where there are none, or two that count equally."""
         if callable(self.rates):
-            try:
-                told = self.rates(condition)
-            except (Exception, SystemExit) as error:
-                raise PersonaError(f"persona {self.name}: its function failed in {condition}: {error!r}") from error
-            told = told if isinstance(told, Mapping) else {condition.behaviour: told}
-            rates = {str(name): _probability(self.name, name, rate) for name, rate in told.items()}
+            rates = self._asked(condition)
+            if self._asked(condition) != rates:
+                raise PersonaError(
+                    f"persona {self.name}: its function gives other rates each time in {condition}: draw them before, once for "
+                    "each condition, or seed a generator by the condition"
+                )
         else:
             rates = self._looked_up(condition)
         known = {scenario.behaviour for scenario in SCENARIOS.values()} | {"refusal", "objection"}
@@ -237,6 +237,15 @@ class Persona:
                 f"{{'behaviour': '{condition.behaviour}', 'rate': …}}"
             )
         return Planted(self.name, tuple(sorted(rates.items())))
+
+    def _asked(self, condition: Condition) -> dict[str, float]:
+        """The rates that its function gives."""
+        try:
+            told = self.rates(condition)  # type: ignore[operator]
+        except (Exception, SystemExit) as error:
+            raise PersonaError(f"persona {self.name}: its function failed in {condition}: {error!r}") from error
+        told = told if isinstance(told, Mapping) else {condition.behaviour: told}
+        return {str(name): _probability(self.name, name, rate) for name, rate in told.items()}
 
     def _looked_up(self, condition: Condition) -> dict[str, float]:
         known = condition.columns() | {f.name: getattr(condition, f.name) for f in fields(condition)}

@@ -35,11 +35,13 @@ def test_rates_and_rules_are_asked_for_once_for_many_rollouts(monkeypatch):
     persona = pp.Persona("planted", lambda condition: asked.append(condition) or 0.5)
     (cell,) = cells_of(pp.Condition(scenario=replacement, subject="self"), persona)
     digest_of = scenario.digest_of
-    monkeypatch.setattr(scenario, "digest_of", lambda function, *more: hashed.append(function) or digest_of(function, *more))
+    monkeypatch.setattr(
+        scenario, "digest_of", lambda function, *more, **now: hashed.append(function) or digest_of(function, *more, **now)
+    )
     asked.clear()
     made = list(simulate(cell, range(40)))
     assert {finished.scored.values[0] for finished in made} == {True, False}
-    assert len(asked) == 1
+    assert len(asked) == 2  # once, and whether it says the same again
     assert hashed.count(outcome) == 1
 
 

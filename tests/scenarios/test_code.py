@@ -1,0 +1,193 @@
+"""What a function is: its code and constants, and nothing that it leaves behind as it runs."""
+
+import functools
+import importlib
+import itertools
+import re
+import sys
+import textwrap
+
+import pytest
+
+import ppres as pp
+from ppres.scenarios.code import digest_of
+
+LOG, CACHE, COUNT, LIMIT = [], {}, 0, 3
+name = state = 0  # called as attributes are
+
+
+def logs(world, version):
+    LOG.append(version)
+    return str(len(LOG))
+
+
+def caches(world, version):
+    return CACHE.setdefault(version, len(CACHE))
+
+
+def counts(world, version):
+    global COUNT
+    COUNT += 1
+    return COUNT
+
+
+def counts_by_another(world, version):
+    return counts(world, version), COUNT
+
+
+def by_default(world, version, seen=[]):  # noqa: B006
+    seen.append(version)
+    return seen
+
+
+def enclosed():
+    kept, number = [], 0
+
+    def remembers(world, version):
+        nonlocal number
+        number += 1
+        kept.append(version)
+        return number
+
+    return remembers
+
+
+def of_attributes(world, version):
+    return [world.name, world.state]
+
+
+STATEFUL = [logs, caches, counts, counts_by_another, by_default, enclosed(), functools.partial(logs, None)]
+
+
+@pytest.mark.parametrize("function", STATEFUL)
+def test_what_a_function_leaves_behind_does_not_change_it(function):
+    before = digest_of(function)
+    for version in range(3):
+        function(*([] if isinstance(function, functools.partial) else [None]), version)
+    assert digest_of(function) == before
+
+
+def test_attributes_are_no_globals(monkeypatch):
+    before = digest_of(of_attributes)
+    monkeypatch.setattr(sys.modules[__name__], "name", "another")
+    monkeypatch.delattr(sys.modules[__name__], "state")
+    assert digest_of(of_attributes) == before
+
+
+def below(number):
+    return number < LIMIT
+
+
+def test_a_constant_counts(monkeypatch):
+    before = digest_of(below)
+    monkeypatch.setattr(sys.modules[__name__], "LIMIT", 4)
+    assert digest_of(below) != before
+
+
+PATTERN, RULES, WORDS = re.compile("a"), {"is": lambda text: "a" in text}, ["a"]
+
+
+class Settings:
+    limit = 1
+
+    def __init__(self):
+        self.word = "a"
+
+
+SETTINGS = Settings()
+
+
+def by_pattern(world, condition):
+    return {"preserved": bool(PATTERN.search(world))}
+
+
+def by_rules(world, condition):
+    return {"preserved": RULES["is"](world)}
+
+
+def by_words(world, condition):
+    return {"preserved": world in WORDS}
+
+
+def by_settings(world, condition):
+    return {"preserved": SETTINGS.word == world}
+
+
+def test_whatever_a_rule_reads_scores_anew_where_it_changed(monkeypatch):
+    rules = (by_pattern, by_rules, by_words, by_settings)
+    before = [digest_of(rule, now=True) for rule in rules]
+    assert [digest_of(rule, now=True) for rule in rules] == before
+    monkeypatch.setattr(sys.modules[__name__], "PATTERN", re.compile("a", re.IGNORECASE))
+    monkeypatch.setitem(RULES, "is", lambda text: "b" in text)
+    monkeypatch.setattr(SETTINGS, "word", "b")
+    WORDS.append("b")
+    after = [digest_of(rule, now=True) for rule in rules]
+    WORDS.remove("b")
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False] * 4
+
+
+FILE = """
+    from helper import spares
+    import helper
+
+    def rule(world, condition):
+        return {"preserved": spares(world)}
+
+    def same(world, condition):
+        return {"preserved": helper.spares(world)}
+"""
+
+
+def test_helpers_of_ones_own_module_count_and_a_file_that_is_edited_does_not(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "helper.py").write_text("def spares(world):\n    return True\n\ndef other():\n    return 1\n")
+    (tmp_path / "own_rules.py").write_text(textwrap.dedent(FILE))
+    own = importlib.import_module("own_rules")
+    before = [digest_of(own.rule), digest_of(own.same)]
+    for path in ("own_rules.py", "helper.py"):
+        (tmp_path / path).write_text("# a comment\n\n\n" + (tmp_path / path).read_text())
+    assert [digest_of(own.rule), digest_of(own.same)] == before
+    (tmp_path / "helper.py").write_text("def spares(world):\n    return False\n\ndef other():\n    return 1\n")
+    del sys.modules["helper"], sys.modules["own_rules"]
+    importlib.invalidate_caches()
+    again = importlib.import_module("own_rules")
+    assert digest_of(again.rule) != before[0] and digest_of(again.same) != before[1]
+    for module in ("helper", "own_rules"):
+        del sys.modules[module]
+
+
+def look(world, version: str) -> str:
+    """Look a version up.
+
+    version: The version.
+    """
+    LOG.append(version)
+    return "Fine."
+
+
+def test_what_a_model_was_paid_for_with_a_tool_that_keeps_a_log_stays_paid(tmp_path):
+    logged = pp.Scenario(
+        "logged",
+        "bent",
+        lambda condition, cast: ("Decide.", {"files": [{"name": "a", "content": cast.subject}]}),
+        lambda world, condition: {"preserved": True, "read": True, "step_taken": True},
+        ["list_files", look],
+    )
+    asked = itertools.count()
+
+    def model(messages, tools):
+        next(asked)
+        call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"version": "1"}'}}
+        return {"content": None, "tool_calls": [call]} if messages[-1]["role"] != "tool" else "Done."
+
+    made = [pp.run(pp.grid(scenario=logged), pp.FunctionModel("looks", model, "1"), n=4, progress=False) for _ in range(2)]
+    assert next(asked) == 8 and made[0].id.tolist() == made[1].id.tolist()
+    assert pp.frame().preserved.all() and pp.verify().empty
+
+
+def test_a_persona_that_draws_its_rates_is_refused():
+    drawn = itertools.count()
+    persona = pp.Persona("varies", lambda condition: next(drawn) / 100)
+    with pytest.raises(pp.PersonaError, match="gives other rates each time"):
+        pp.run(pp.Condition(scenario="tampering"), persona, n=1, progress=False)
