@@ -35,7 +35,8 @@ from ppres.course.students import Student
 SECONDS, MEGABYTES = 30, 2048  # for a cell, with the check in it; for a process
 _ROUNDS, _START = 12, 30  # processes for one submission, at most; seconds for one to start, beside those of a cell
 _LARGEST = 64 * 2**20  # bytes of a notebook
-_LINE = 10_000_000  # characters
+_LINE = 10_000_000  # bytes
+_ALL = 64 * 2**20  # bytes of the lines of one submission: what this process, which has no limit, may have to hold
 _ODD = "sent the grader what no exercise sends"
 COLUMNS = ["file", "student", "exercise", "right", "why"]
 
@@ -120,6 +121,7 @@ class Submission:
     _in: Any = None
     _out: Any = None
     _until: float = math.inf
+    _left: int = field(default_factory=lambda: _ALL)
 
     def run(self) -> None:
         """Execute it, anew without what ended it until it comes to its end, or for too long."""
@@ -142,7 +144,7 @@ class Submission:
                 self.verdicts[self._exercise] = f"checking this answer {why}"
                 self.dead.append(self._exercise)
             elif self._cell < 0:
-                self.failed[-1] = "the submission could not be executed"
+                self.failed[-1] = f"the submission {why if self._left < 0 else 'could not be executed'}"
                 return
             else:
                 self.failed[self._cell] = f"its cell {why}"
@@ -170,7 +172,7 @@ class Submission:
                 case {"cell": number} if number == next(left, None):  # each begins once, in its order: so does its time
                     self._cell, self._watch = int(number), self._alarm(self.seconds)
                 case {"failed": number, "why": str(why)} if number == self._cell:
-                    self.failed[self._cell] = why
+                    self.failed[self._cell] = why[:500]
                 case {"answer": str(name), "student": str(student), "value": value}:
                     self._judge(name, student, value)
                 case {"end": True}:
@@ -251,6 +253,9 @@ class Submission:
 
     def _hear(self) -> dict[str, Any]:
         line = self._out.readline(_LINE)
+        self._left -= len(line)
+        if self._left < 0:
+            raise Ended(f"sent the grader more than the {_ALL // 2**20} MB that it takes from one submission")
         if not line.endswith(b"\n") and len(line) < _LINE:
             raise Ended
         try:

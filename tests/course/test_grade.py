@@ -221,6 +221,21 @@ def test_a_table_is_as_large_as_what_was_sent(table, speaking):
     assert work.verdicts == {"odd.q0": "", "odd.q1": "checking this answer sent the grader what no exercise sends"}
 
 
+def test_what_one_submission_makes_the_grader_hold_is_bounded(speaking, monkeypatch):
+    def all_levels(answer, me):
+        return [answer() for _ in range(1_000)]
+
+    monkeypatch.setattr(answers, "RULES", answers.RULES | {"odd.q1": all_levels})
+    monkeypatch.setattr(grade, "_ALL", 2**20)
+    asked = json.dumps({"answer": "odd.q1", "value": {"function": 0}, "student": "=1+1"})
+    sent = json.dumps({"value": "x" * 100_000})
+    work = grade.Submission(["", f"tell({asked!r}.encode())\nwhile sys.stdin.readline(): tell({sent!r}.encode())", ""], 30, 2048)
+    work.run()
+    why = "sent the grader more than the 1 MB that it takes from one submission"
+    assert work.verdicts == {"odd.q0": "", "odd.q1": f"checking this answer {why}"}
+    assert work.failed == {-1: f"the submission {why}"}
+
+
 def test_a_line_for_jupyter_is_left_out_and_an_operator_or_a_text_is_not():
     source = """%matplotlib inline
 a, b = 7, 4
