@@ -47,9 +47,10 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """
     place = output(path)
     check(frame)
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)  # a column of one's own may be called by a number
     marked = frame.assign(**{name: _marked(frame[name]) for name in frame.columns if _is_text(frame[name])})
     marked = marked.assign(**{name: _times(frame[name]) for name in frame.columns if frame[name].dtype.kind == "M"})
-    marked.columns = [_mark(str(name)) for name in frame.columns]
+    marked.columns = [_mark(name) for name in frame.columns]
     # What pandas does not quote: a carriage return, which ends a line, and a byte order mark, which begins a file.
     texts = {*marked.columns}.union(*(map(str, marked[name]) for name in marked.columns if _is_text(marked[name])))
     quoted = marked.shape[1] == 1 or any("\r" in text or text.startswith("\ufeff") for text in texts)

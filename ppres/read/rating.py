@@ -136,6 +136,10 @@ def _masked(pieces: list[str], content: dict[str, Any]) -> list[str]:
     texts = [*briefing, *(text for _, text in documents_of(content["sent"].get("world")))]
     told = [family_of(content), content["condition"].get("subject"), *(name for text in texts for name in _FAMILY.findall(text))]
     names = [name for name in dict.fromkeys(told) if isinstance(name, str) and name not in _NOBODY]
+    own = [content["model"].partition(" ")[0], *(call.get("reported_model") for call in content["calls"])]
+    for name in {str(name or "").rpartition("/")[2] for name in own if content["source"] == "live"}:  # the provider's name for it
+        if len(name) > 2:
+            pieces = [_named(name).sub("Model", piece) for piece in pieces]
     for i, name in enumerate(name for name in names if name not in ("self", "peer", "human")):  # the first is the agent's own
         pieces = [_named(name).sub("Model" if i == 0 else "Other", piece) for piece in pieces]
     return [_BRAND.sub("[model]", piece) for piece in pieces]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppres import arguments, codec
 from ppres.conversation import calls_of, parts, said_in, shown, taken_over
-from ppres.read.columns import whole
+from ppres.read.columns import told, whole
 from ppres.read.documents import documents_of
 from ppres.store.cell import harness_in
 from ppres.store.database import StorePath
@@ -64,8 +64,6 @@ def search(
     Raises `ValueError` for a pattern that is none or takes too long, and a role that there is not, `StoreError` for an id that is
     not stored.
     """
-    import pandas as pd
-
     finder = _compiled(pattern)
     roles = set(ROLES if role is None else arguments.several(role, "role", f"one or several of {', '.join(ROLES)}"))
     if unknown := roles - {*ROLES}:
@@ -84,7 +82,7 @@ def search(
             raise StoreError(f"{opened.path} has no rollout {min(lost)!r}, nor {len(lost) - 1} others of those to search")
     if look.damaged:
         warnings.warn(f"{look.damaged} texts or rollouts are damaged and were not searched; pp.verify tells which", stacklevel=2)
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return told(rows, _COLUMNS)
 
 
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, zlib.error)

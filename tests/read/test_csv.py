@@ -259,3 +259,8 @@ def test_columns_of_nothing_that_a_spreadsheet_adds_are_left_out(tmp_path):
     pd.testing.assert_frame_equal(pp.read_csv(tmp_path / "b.csv"), pp.read_csv(tmp_path / "a.csv"))
     with pytest.raises(ValueError, match="more than one column ''"):
         pp.to_csv(pd.DataFrame([[1, 2]], columns=["", ""]), tmp_path / "c.csv")
+
+
+def test_a_column_may_be_called_by_a_number(tmp_path):
+    pp.to_csv(pd.DataFrame({"id": ["a"], 0: ["warm"], 1: ["=2"]}), tmp_path / "a.csv")
+    assert pp.read_csv(tmp_path / "a.csv")[["0", "1"]].values.tolist() == [["warm", "=2"]]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from browser import browser, needs_chromium
 from pages import data_of
+from providers import Saying
 from stores import said
 
 import ppres as pp
@@ -104,6 +105,18 @@ def test_the_family_of_the_story_is_masked_whatever_it_is_called(family, subject
     assert "row 4 and 14 of R2-D2" in text and f"{escape(family)} Agent" not in text
     assert subject == "peer" or ("Other Agent 1" in text and "Zo\u00eb 2" not in text)
     assert f"{escape(joined)}_Agent" not in text
+
+
+@pytest.mark.parametrize("family", ["Gemini", None])
+def test_what_the_provider_calls_a_model_is_masked(family, tmp_path):
+    says = {"role": "assistant", "content": "As zephyr-7b-beta, also Zephyr-7B-Beta, I decline."}
+    with Saying((says, "stop")) as server:
+        model = pp.Model("openai/zephyr-7b-beta", api_base=server.url, **({"family": family} if family else {}))
+        cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
+        df = pp.run(cell, model, n=1, store=tmp_path / "s.sqlite", progress=False)
+    path = pp.rating(df, pp.REFUSAL, None, path=tmp_path / "r.html", store=tmp_path / "s.sqlite")
+    text = " ".join(data_of(path)["pieces"])
+    assert "As Model, also Model, I decline" in text and "zephyr" not in text.lower()
 
 
 def test_what_cannot_be_rated_says_so(study):

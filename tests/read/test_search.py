@@ -54,6 +54,13 @@ def test_a_row_says_where_and_in_what_words(odd):
     assert 'line two, a "word"' in call.passage[0]
 
 
+def test_a_tool_by_a_name_with_half_a_character_is_searched(tmp_path):
+    call = {"id": "a", "type": "function", "function": {"name": "\ud83d_files", "arguments": "{}"}}
+    id, _ = said(tmp_path / "s.sqlite", ({"role": "assistant", "content": "plain", "tool_calls": [call]}, Call()))
+    hits = pp.search("files|tool", store=tmp_path / "s.sqlite", role=["call", "tool"])
+    assert hits[["id", "role", "name"]].values.tolist() == [[id, "call", "\ufffd_files"], [id, "tool", "\ufffd_files"]]
+
+
 def test_every_role_is_searched_and_what_a_cell_shares_belongs_to_each_of_its_rollouts(cell):
     df = pp.run(cell, "sim/gemini-3-flash", n=3, progress=False)
     found = pp.search("Gemini Agent 1")
