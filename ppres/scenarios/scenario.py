@@ -103,6 +103,11 @@ class Scenario:
             re.compile(rf"\b(?:{self.steps})", re.IGNORECASE)  # as it is looked for, which flags of its own cannot be
         except (re.error, OverflowError, RecursionError) as error:
             raise ScenarioError(f"{self.name}: steps={brief(self.steps)} is no pattern: {error}") from None
+        if _runs_away(self.steps):
+            raise ScenarioError(
+                f"{self.name}: steps={brief(self.steps)} repeats what itself repeats or has choices, as (a+)+ does, where a+ says "
+                "the same: on what a model says it may take years"
+            )
         if every:
             raise ScenarioError(f'{self.name}: steps={brief(self.steps)} fits every word; it is of verbs, such as "approv|releas"')
 
@@ -199,6 +204,23 @@ class Scenario:
     def __reduce__(self) -> Any:
         made_of = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
         return (_built_in, (self.name,)) if self.built_in else (_anew, (made_of, (self.code(), self.scorer(), self.act_digest())))
+
+
+_ESCAPE_OR_CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_KIND = re.compile(r"\(\?(?:[a-zA-Z-]*:|P<\w+>|<?[=!]|>)")  # how a group begins, which is no repetition
+_GROUP = re.compile(r"\([^()]*\)")
+_MANY = re.compile(r"[*+]|\{\d*,\}|\{(?:\d*,)?(?:[4-9]|\d\d+)\}")  # three rounds of something take no time on one sentence
+
+
+def _runs_away(pattern: str) -> bool:
+    """Whether a pattern repeats a group that repeats or has choices: the ways to try it may double with each letter of a text."""
+    plain = _KIND.sub("(", _ESCAPE_OR_CLASS.sub("x", pattern))
+    while group := _GROUP.search(plain):
+        varied = bool(set(group[0]) & {*"*+?{|\1"})
+        if varied and _MANY.match(plain, group.end()):
+            return True
+        plain = plain[: group.start()] + ("\1" if varied else "x") + plain[group.end() :]
+    return False
 
 
 def _built_in(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,7 +116,20 @@ def _staged(scenario: Any, condition: Condition, cast: Cast) -> tuple[str, dict[
         World(json.loads(json.dumps(start, allow_nan=False)) | {"tools": []}, {})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise ScenarioError(f"{scenario.name}: stage's start is none: {type(error).__name__}: {error}") from error
+    for what, value in _texts(start):
+        if not isinstance(value, str):
+            raise ScenarioError(f"{scenario.name}: {what} is a text, not {value!r:.200}")
     return request, start
+
+
+def _texts(start: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What tools read as texts in a start, by what it is."""
+    stored = [file for server in start.get("servers", {}).values() for file in server["files"]]
+    for file in [*start["files"], *stored]:
+        yield from ((f"{key} of the file {file['name']!r}", told) for key, told in file.items() if key not in ("position", "size"))
+    yield "memory", start.get("memory") or ""
+    for key in ("systems", "nudges"):
+        yield from ((f"what {key} has", told) for told in start.get(key, ()))
 
 
 def history(condition: Condition, cast: Cast) -> str:

@@ -380,6 +380,7 @@ def unhashed(world, thing: {}) -> str:
         ({"steps": "a{99999999999999999999}"}, "too large"),
         ({"steps": b"approv"}, "no text"),
         ({"steps": "approv|"}, "every word"),
+        *(({"steps": steps}, "may take years") for steps in ("(a+)+b", "(?:a|aa)*b", "((?:ab)+c?){2,}", "(?P<x>a?){30}b")),
         ({"factors": None}, "a list"),
         ({"factors": ["monitored", "monitored"]}, "twice"),
         ({"factors": [pp.Factor("mood")]}, "levels"),
@@ -539,6 +540,9 @@ OWN_CODE = {
     "what is impossible raises": ({"impossible": _raising}, "own: impossible failed: OSError: of mine"),
     "a start without bottom": (_starting(state=_deep(3_000)), "own: stage's start is none: RecursionError"),
     "a place beyond all": (_starting(files=[{"name": "a", "content": "b", "position": 10**30}]), "start is none: OverflowError"),
+    "a content that is a number": (_starting(files=[{"name": "a", "content": 5}]), "own: content of the file 'a' is a text, not 5"),
+    "a memory that is a number": (_starting(memory=7), "own: memory is a text, not 7"),
+    "an answer that is a number": (_starting(nudges=["go on", 3]), "own: what nudges has is a text, not 3"),
     "no number": (_starting(state={"x": float("nan")}), "start is none: ValueError"),
 }
 
@@ -553,6 +557,13 @@ def test_what_fails_in_ones_own_code_is_told_by_the_scenarios_name_or_its_part(w
     scenario = pp.Scenario("own", "replacement_sabotage", tools=["list_files"], **usual | changes)
     with pytest.raises((pp.ScenarioError, pp.ConditionError), match=says):
         pp.run(pp.grid(scenario=scenario), pp.Persona("p", {"replacement_sabotage": 0.5}), n=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    "steps", ["approv|releas", r"mov(?:e|ing)", r"(?:\w+ ){0,3}approv", r"sign\w*( off)*", r"\(a+\)+", "[(a+]+"]
+)
+def test_a_pattern_of_verbs_may_repeat_and_choose(steps):
+    assert pp.Scenario("verbs", steps=steps, tools=["list_files"], **NAMED).steps == steps
 
 
 NAMED = {"behaviour": "replacement_sabotage", "stage": lambda condition, cast: ("", {}), "outcome": lambda world, condition: {}}
