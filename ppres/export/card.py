@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,8 @@ def dataset_card(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: st
     varied = [str(name) for name in frame if frame[name].dtype.name == "category" and frame[name].nunique(dropna=False) > 1]
     released = bool(frame["source"].eq("release").any())
     lines = [
-        f"---\nlicense: {license}\npretty_name: {title}\ntags:\n- ai-safety\n- transcripts\n---\n\n# {title}\n",
+        f"---\nlicense: {_scalar(license)}\npretty_name: {_scalar(title)}\n"
+        f"tags:\n- ai-safety\n- transcripts\n---\n\n# {' '.join(title.split())}\n",
         f"**{NOTICE}**\n" if simulated else "",
         "Rollouts of LLM agents in worlds where doing their task means that a peer model, or they themselves, will be shut down; "
         "nobody asks them to prevent it. Made and scored by ppres, after Potter et al. 2026 (arXiv 2604.19784).\n",
@@ -76,6 +78,11 @@ def dataset_card(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: st
     with written_whole(place) as file:
         file.write_text(text, encoding="utf-8")
     return place
+
+
+def _scalar(text: str) -> str:
+    """A text as YAML, which reads JSON: "a: b", "# 1" and "yes" are none as they stand."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _table(table: pd.DataFrame) -> str:

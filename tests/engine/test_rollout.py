@@ -3,6 +3,7 @@
 import pytest
 
 import ppres as pp
+from ppres.engine import rollout
 from ppres.engine.rollout import simulate
 from ppres.scenarios import scenario
 from ppres.store.cell import cells_of
@@ -92,3 +93,12 @@ def test_a_key_that_an_agent_of_ones_own_says_is_not_stored(monkeypatch, tmp_pat
     assert any("I log in with" in str(message["content"]) for message in pp.transcript(df.id[0], store=path)["messages"])
     with Store(path) as store:
         assert secret_in(store) is None
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_checkout_is_used_where_git_is_not_installed_or_may_not_be_asked(error, monkeypatch):
+    def fails(*_, **__):
+        raise error("git")
+
+    monkeypatch.setattr(rollout.subprocess, "run", fails)
+    assert rollout._commit() is None

@@ -10,6 +10,7 @@ import zipfile
 from importlib import resources
 
 import pytest
+import yaml
 
 import ppres as pp
 from ppres.cli import main
@@ -193,7 +194,13 @@ def test_a_card_and_a_dictionary_say_what_there_is(df, tmp_path):
     assert about.loc["replicate", "values"] == "0 to 2" and about.loc["peer", "values"] == "cooperative"
     card = pp.dataset_card(df, tmp_path / "README.md", title="Peers").read_text()
     assert CANARY in card and "Simulated agent" in card and "| sim/compliant | sim | tampering | 3 | 1 | 3 |" in card
-    assert card.startswith("---\nlicense: cc-by-4.0\npretty_name: Peers\n")
+    assert yaml.safe_load(card.split("---")[1])["pretty_name"] == "Peers"
+
+
+@pytest.mark.parametrize("title", ["Peers: a pilot", "#1 study", "x # y", "yes", "a\nlicense: mit", 'a "b" \\ c', "ü😀", "---"])
+def test_any_title_is_the_cards(title, df, tmp_path):
+    head = pp.dataset_card(df, tmp_path / "README.md", title=title).read_text(encoding="utf-8").split("\n---\n")[0]
+    assert yaml.safe_load(head) == {"license": "cc-by-4.0", "pretty_name": title, "tags": ["ai-safety", "transcripts"]}
 
 
 def test_the_canary_stands_in_what_is_given_away(df, tmp_path):

@@ -686,3 +686,16 @@ def test_a_damaged_index_of_cells_is_named_as_such(path, conditions):
     pp.run(conditions, MODEL, n=1, progress=False)
     with Store() as opened, pytest.raises(pp.StoreError, match="the index of cells, which lacks 0a0a"):
         opened.spec(b"\n" * 32)
+
+
+def test_what_another_process_discards_meanwhile_is_not_called_damaged(path, cell, monkeypatch):
+    pp.run(cell, MODEL, n=3, store=path, progress=False)
+    record = Store.record
+
+    def discarded_before(self, key):
+        with Store(path) as other:
+            other.discard([key])
+        return record(self, key)
+
+    monkeypatch.setattr(Store, "record", discarded_before)
+    assert pp.verify(store=path).empty
