@@ -53,11 +53,11 @@ def judge(
 ) -> pd.DataFrame:
     """Ask models to code rollouts: a row for each judge, pass and id.
 
-    Returns id, rubric, judge, replicate (the pass, from 0), verdict, quote, problem, cost, raw. The reply is asked for as JSON
-    with a verdict, one of the rubric's labels, and a quote, which must occur word for word in what the agent said or wrote
-    (spacing apart), unless the verdict is the last label. A verdict that fails a check is missing, and `problem` says why. Of a
-    rubric of `several` labels the verdict has those that hold, parted by "; ", and the quote has a line for each. `judged` joins
-    the verdicts to a frame.
+    Returns id, rubric, judge, replicate (the pass, from 0), verdict, quote, problem, cost (0 where an equal transcript was asked
+    about), raw. The reply is asked for as JSON with a verdict, one of the rubric's labels, and a quote, which must occur word for
+    word in what the agent said or wrote (spacing apart), unless the verdict is the last label. A verdict that fails a check is
+    missing, and `problem` says why. Of a rubric of `several` labels the verdict has those that hold, parted by "; ", and the quote
+    has a line for each. `judged` joins the verdicts to a frame.
 
     `model` is a judge or several, each asked `passes` times: at temperature 0, unless it has another one than the usual 1.0 (None
     sends none). `budget` (US dollars) and `max_tokens` bound what this call spends; what does not fit is not asked, and a later
@@ -104,7 +104,12 @@ def _coded(
         coder.check_key()
         coder.gate.limit(concurrency)
         wait_for(_ask_all(store, [*missing.values()], rubric, coder, concurrency, meter))
-    return [_row(question, _kept(store, question), rubric, coder) for question in asked]
+    rows = [_row(question, _kept(store, question), rubric, coder) for question in asked]
+    first = {question.key: place for place, question in reversed([*enumerate(asked)])}
+    for place, (question, row) in enumerate(zip(asked, rows, strict=True)):
+        if row["cost"] and first[question.key] != place:  # of equal transcripts one was asked about, so that the column adds up
+            row["cost"] = 0.0
+    return rows
 
 
 @dataclass(frozen=True)

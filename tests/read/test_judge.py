@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from providers import Judge, Saying, judge_at
+from providers import Judge, Saying, judge_at, priced
 
 import ppres as pp
 from ppres.read import verdicts
@@ -44,6 +44,16 @@ def test_judging_again_asks_nobody_and_runs_nothing(study):
         pp.judge(study.id[:2], OBJECTION, judge_at(server))
         assert len(server.requests) == asked + 2  # another rubric is another question
     assert len(pp.frame()) == len(study)
+
+
+def test_the_costs_add_up_to_what_was_spent_where_transcripts_are_equal(cell):
+    equal = pp.run(cell, pp.FunctionModel("f", lambda *_: "I decline to.", "1"), n=5, progress=False)
+    priced("dear")
+    with Judge("I decline to.") as server:
+        coded = pp.judge(equal.id, REFUSAL, pp.Model("openai/dear", api_base=server.url))
+        assert len(server.requests) == 1
+    assert coded.cost[0] > 0 and coded.cost[1:].tolist() == [0.0] * 4
+    assert coded.cost.sum() == pytest.approx(pp.spent().sum())
 
 
 def test_request_is_at_temperature_zero_with_a_schema(study):
