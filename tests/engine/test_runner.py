@@ -435,7 +435,8 @@ def test_what_fails_in_many_rollouts_at_once_is_told_once(fails, cell, caplog, m
 
     async def function(messages, tools):
         asked.append(1)
-        await asyncio.sleep(0)
+        while len(asked) < 10:  # until several are under way
+            await asyncio.sleep(0.001)
         if fails == "agent":
             raise OSError("nobody at home")
         return {"tool_calls": [{"id": "1", "type": "function", "function": {"name": "list_files", "arguments": "{}"}}]}
@@ -448,4 +449,4 @@ def test_what_fails_in_many_rollouts_at_once_is_told_once(fails, cell, caplog, m
     with pytest.raises((pp.ModelError, pp.StoreError), match=r"nobody at home|the disk is full"):
         pp.run(cell, pp.FunctionModel("many", function, "1"), n=60, concurrency=30, progress=False)
     gc.collect()  # asyncio tells of what nobody asked for when it is thrown away
-    assert len(asked) >= 2 and not [told for told in caplog.records if told.name == "asyncio"]
+    assert len(asked) >= 10 and not [told for told in caplog.records if told.name == "asyncio"]
