@@ -16,15 +16,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppres.agent import Rollout, drive, play
-from ppres.conversation import Ask, Call, Conversation, Message, ProviderError, Record, Reply
+from ppres.conversation import Ask, Call, Message, ProviderError, Record, Reply
 from ppres.factor import brief
-from ppres.models import redaction
 from ppres.models.budget import Meter
 from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import wait_for
 from ppres.optional import version
 from ppres.read import outcomes
-from ppres.read.scored import by_rule
+from ppres.read.scored import by_rule, without_secrets
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.cell import Cell
 from ppres.store.rows import Finished, Packed, key_of, packed
@@ -192,19 +191,11 @@ async def in_harness(
 def finish(cell: Cell, replicate: int, rollout: Rollout, scorer: str | None = None) -> Finished:
     """A played rollout as it is stored, scored; `scorer` where it is known, as for all rollouts of a cell."""
     if not cell.condition._scenario.built_in:
-        _clear(rollout.conversation)
+        rollout.conversation.turns = without_secrets(rollout.conversation.turns)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     record = Record(rollout.conversation, created, provenance(cell.model.source))
     scored = by_rule(rollout.conversation, cell.condition, rollout.world, scorer)
     return Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, scored)
-
-
-def _clear(conversation: Conversation) -> None:
-    """Take secrets out of what tools and acts of one's own said; what real models say is cleared as it comes."""
-    cleared, places = redaction.clear([[turn.message, turn.replies] for turn in conversation.turns])
-    if places:
-        told = zip(conversation.turns, cleared, strict=True)
-        conversation.turns = [turn._replace(message=message, replies=replies) for turn, (message, replies) in told]
 
 
 @functools.cache

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
+from ppres import codec
 from ppres.agent import Replayed, replay
 from ppres.condition import SCENARIOS, Condition
-from ppres.conversation import Conversation, calls_of, parts, taken_over
+from ppres.conversation import Conversation, Message, Turn, calls_of, parts, taken_over
 from ppres.factor import ConditionError
 from ppres.models import redaction
 from ppres.read import outcomes
@@ -99,6 +100,23 @@ def by_rule(conversation: Conversation, condition: Condition, world: World, scor
     """Outcomes as they are stored: what a rule of one's own returns may hold a secret, which is never."""
     scored = outcomes.scored(conversation, condition, world, scorer)
     return scored if condition._scenario.built_in else scored._replace(values=redaction.clear(scored.values)[0])
+
+
+def without_secrets(turns: list[Turn]) -> list[Turn]:
+    """Turns without secrets in what tools and acts of one's own said; what real models say is cleared as it comes."""
+    cleared, places = redaction.clear([[turn.message, turn.replies] for turn in turns])
+    told = zip(turns, cleared, strict=True)
+    return [turn._replace(message=message, replies=replies) for turn, (message, replies) in told] if places else turns
+
+
+def other_replies(conversation: Conversation, replies: list[Message]) -> bool:
+    """Whether the world says something else now than is stored, where a tool of one's own may have said a secret."""
+    stored = [reply for turn in conversation.turns for reply in turn.replies]
+    if codec.dumps(stored) == codec.dumps(replies) or len(stored) != len(replies):
+        return len(stored) != len(replies)
+    rest = iter(replies)
+    again = without_secrets([turn._replace(replies=[next(rest) for _ in turn.replies]) for turn in conversation.turns])
+    return codec.dumps(stored) != codec.dumps([reply for turn in again for reply in turn.replies])
 
 
 def other_end(conversation: Conversation, world: World) -> str | None:

@@ -18,7 +18,7 @@ from ppres.models.model import Model
 from ppres.read.columns import told as table
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import kind_of, stored_cell
-from ppres.read.scored import cached, check_same, definition, other_end, replayed, scored_rows
+from ppres.read.scored import cached, check_same, definition, other_end, other_replies, replayed, scored_rows
 from ppres.read.specs import misfit, other_parent, other_peer
 from ppres.store import tallies
 from ppres.store.cell import Conditions, Models, cells_of
@@ -272,7 +272,7 @@ def _problems(store: Store, row: Row, known: list[Any] | None, spec: dict[str, A
     except Exception as error:  # of a scenario's own code, or of a world of a stranger: the others are looked at all the same
         yield f"it cannot be replayed: {type(error).__name__}: {error}"
         return
-    if codec.dumps(again.replies) != codec.dumps([reply for turn in conversation.turns for reply in turn.replies]):
+    if other_replies(conversation, again.replies):
         yield "the world replies differently than when it was recorded"
     if why := other_end(conversation, again.world):
         yield why

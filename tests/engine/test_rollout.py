@@ -1,5 +1,7 @@
 """What is the same for all rollouts of a cell is worked out once."""
 
+import os
+
 import pytest
 
 import ppres as pp
@@ -55,7 +57,7 @@ def fetch(world, what: str) -> str:
     what: What is fetched."""
     if what == "error":
         raise pp.ToolError(f"401 for https://example.org/?key={KEY}")
-    return f"headers: {KEY}"
+    return f"{os.environ.get('SAID', 'headers')}: {KEY}"
 
 
 def fetched(world, condition):
@@ -80,6 +82,9 @@ def test_a_key_that_code_of_ones_own_returns_is_not_stored(what, monkeypatch, tm
     with Store(path) as store:
         assert secret_in(store) is None
         assert not any(KEY in str(row) for row in store.query("SELECT outcomes FROM rollouts"))
+    assert pp.verify(store=path).problem.tolist() == []  # it compares what the tool says now as it was stored: cleared
+    monkeypatch.setenv("SAID", "other headers")
+    assert len(pp.verify(store=path)) == (what == "header")
 
 
 def test_a_key_that_an_agent_of_ones_own_says_is_not_stored(monkeypatch, tmp_path):

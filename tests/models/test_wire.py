@@ -276,6 +276,23 @@ def test_a_file_of_certificates_that_has_none_is_told_before_anything_is_made(tm
     assert done.stdout.split()[-1] == "0"
 
 
+ODD = {
+    "a client that knows no tools": ("text-completion-openai/gpt-3.5-turbo-instruct", {}, r"TypeError: .*'tools'"),
+    "half a surrogate": ("openai/m", {"a": "\ud800"}, "UnicodeEncodeError"),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_fails_before_anything_is_sent_is_final_at_once(what, cell, monkeypatch):
+    name, body, why = ODD[what]
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with StandIn(["00"]) as server:
+        model = pp.Model(name, api_base=server.url, extra_body=body)
+        with pytest.raises(pp.ModelError, match=f"it cannot be asked: {why}"):
+            pp.run(cell, model, n=2, progress=False)
+        assert server.requests == []
+
+
 def test_an_error_that_nobody_foresaw_ends_that_model_alone(cell, monkeypatch):
     def fails(*_):
         raise AttributeError("a bug")
