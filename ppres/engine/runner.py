@@ -29,6 +29,7 @@ from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
 from ppres.store.cell import Cell, Conditions, Models, cells_of, driven
 from ppres.store.database import StorePath
+from ppres.store.labels import relabel
 from ppres.store.rows import key_of
 from ppres.store.store import Store
 
@@ -101,8 +102,9 @@ def run(
 ) -> pd.DataFrame:
     """Make the missing ones of `n` rollouts per condition and model, and return all of them: a row per rollout.
 
-    What is stored is never run again. Of real models every turn is stored as it arrives: after a crash, Ctrl-C or the notebook's
-    stop button the next call goes on inside the conversations, and pays again at most for the calls that were in flight.
+    What is stored is never run again, and gets the labels that are given here. Of real models every turn is stored as it arrives:
+    after a crash, Ctrl-C or the notebook's stop button the next call goes on inside the conversations, and pays again at most for
+    the calls that were in flight.
 
     `concurrency` is how many rollouts of real models go on at once, and the most calls to one provider; after a rate limit it
     is asked less. `budget` (US dollars) and `max_tokens` bound what this call spends: rollouts that would not fit are not
@@ -135,6 +137,7 @@ def run(
     going = dict(wanted)
     with Store(store) as opened:
         check_same(opened, cells)
+        relabel(opened, cells)
         while True:
             fill(opened, cells, wanted, meter, concurrency, executor, progress)
             if until is not None and not meter.refused:

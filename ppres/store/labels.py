@@ -1,0 +1,32 @@
+"""Labels of stored cells: no part of what a cell is, so that it can get another one later."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Iterable
+
+from ppres import codec
+from ppres.store.cell import Cell
+from ppres.store.rows import spec_of, unpack
+from ppres.store.store import UNREADABLE, Store
+
+
+def relabel(store: Store, cells: Iterable[Cell]) -> None:
+    """Have the store say of its cells what they are called now; who gives no label takes none away."""
+    changed = dict[bytes, bytes]()
+    for cell in cells:
+        label = cell.condition.label
+        for (packed,) in store.query("SELECT spec FROM cells WHERE digest=?", cell.digest) if label is not None else ():
+            try:
+                spec = spec_of(unpack(packed), cell.digest)
+            except UNREADABLE:  # it is mended when a rollout of it is stored
+                continue
+            if spec["condition"].get("label") != label:
+                spec["condition"]["label"] = label
+                changed[cell.digest] = zlib.compress(codec.dumps(spec).encode())
+    if changed and store.read_only:
+        warnings.warn(f"{len(changed)} cells keep their labels in {store.path}, which cannot be written", stacklevel=3)
+    elif changed:
+        with store.transaction() as db:
+            db.executemany("UPDATE cells SET spec=? WHERE digest=?", [(spec, digest) for digest, spec in changed.items()])
