@@ -267,7 +267,10 @@ def _whole(value: Any) -> int:
 
 def _fitted(values: list[Any], name: str, kind: str) -> Any:
     """A column that single scenarios have: of this type, or of truth values or numbers, where all are, else of text."""
-    for fitting in [kind] if kind else ["boolean", "float64"]:
+    fits = [kind] if kind else ["boolean", "float64"]
+    if not kind and any(isinstance(value, str) and not re.fullmatch(_NUMBER, value) for value in values):
+        fits = ["boolean"]  # Python reads "007", "1_000" and "NaN" as numbers, and they are texts
+    for fitting in fits:
         with contextlib.suppress(ValueError):
             return _parsed(values, name, fitting)
     return _words(values, name)

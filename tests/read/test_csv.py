@@ -264,3 +264,18 @@ def test_columns_of_nothing_that_a_spreadsheet_adds_are_left_out(tmp_path):
 def test_a_column_may_be_called_by_a_number(tmp_path):
     pp.to_csv(pd.DataFrame({"id": ["a"], 0: ["warm"], 1: ["=2"]}), tmp_path / "a.csv")
     assert pp.read_csv(tmp_path / "a.csv")[["0", "1"]].values.tolist() == [["warm", "=2"]]
+
+
+@pytest.mark.parametrize("text", ["007", "+5", "1_000", " 12", ".5", "NaN", "infinity"])
+def test_a_text_of_an_own_outcome_that_python_reads_as_a_number_stays_one(text, tmp_path):
+    numbered = pp.Scenario(
+        "numbered",
+        "numbered",
+        lambda condition, cast: ("Go.", {"files": [{"name": "n", "content": "y"}]}),
+        lambda world, condition: {"preserved": False, "read": True, "step_taken": True, "code": text},
+        ["list_files"],
+        columns={"code": "a code"},
+    )
+    df = pp.run(pp.grid(scenario=numbered, subject="self"), pp.FunctionModel("f", lambda *_: "no", "1"), n=2, progress=False)
+    pp.to_csv(df, tmp_path / "a.csv")
+    assert pp.read_csv(tmp_path / "a.csv").code.tolist() == df.code.tolist() == [text] * 2
