@@ -192,8 +192,8 @@ def test_rollouts_that_are_there_stay_what_they_were(tmp_path):
     pp.read_jsonl(path, store=mine)
     after = pp.frame(store=mine)
     assert len(after) == 4 and after[:2].equals(before) and (after.peer == "cooperative").all()
-    pp.run(cells["theirs"], "sim/compliant", n=5, store=mine, progress=False)
-    assert pp.frame(store=mine).label.tolist() == ["mine"] * 5
+    pp.run(cells["theirs"], "sim/compliant", n=5, store=mine, progress=False)  # a label is the newest that a run was given
+    assert pp.frame(store=mine).label.tolist() == ["theirs"] * 5
 
 
 def test_a_peer_that_has_all_of_the_history_of_another_one_is_refused(store, tmp_path):
