@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -15,8 +16,10 @@ _PROJECT = ("pyproject.toml", ".git")
 
 def values() -> dict[str, str]:
     """What the file says; nothing without one. Raises `ValueError` where it cannot be read."""
-    if not (file := _nearest()):
-        return {}
+    return _said_in(file) if (file := _nearest()) else {}
+
+
+def _said_in(file: Path) -> dict[str, str]:
     try:
         said = for_real_models("dotenv").dotenv_values(file, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
@@ -26,19 +29,17 @@ def values() -> dict[str, str]:
 
 def likely_values() -> dict[str, str]:
     """The same where no real model is asked: of a file that cannot be read in this process nothing can come out either."""
-    try:
-        if not (file := _nearest()):
-            return {}
-        status = file.stat()
-        return _read_once(file, status.st_mtime_ns, status.st_size)
-    except OSError:
-        return {}
+    with contextlib.suppress(OSError):
+        if file := _nearest():
+            status = file.stat()
+            return _read_once(file, status.st_mtime_ns, status.st_size)
+    return {}
 
 
 @functools.lru_cache(8)
 def _read_once(file: Path, written: int, size: int) -> dict[str, str]:
     try:
-        return values()
+        return _said_in(file)
     except (MissingPackageError, ValueError):  # a light install, or no UTF-8: line by line, as nearly all of them are written
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         told = (re.match(r"\s*(?:export\s+)?(\w+)\s*=\s*(['\"]?)(.*?)\2\s*$", line) for line in lines)

@@ -105,10 +105,11 @@ def _coded(
         coder.gate.limit(concurrency)
         wait_for(_ask_all(store, [*missing.values()], rubric, coder, concurrency, meter))
     rows = [_row(question, _kept(store, question), rubric, coder) for question in asked]
-    first = {question.key: place for place, question in reversed([*enumerate(asked)])}
-    for place, (question, row) in enumerate(zip(asked, rows, strict=True)):
-        if row["cost"] and first[question.key] != place:  # of equal transcripts one was asked about, so that the column adds up
+    told = set[bytes]()
+    for question, row in zip(asked, rows, strict=True):
+        if row["cost"] and question.key in told:  # of equal transcripts one was asked about, so that the column adds up
             row["cost"] = 0.0
+        told.add(question.key)
     return rows
 
 

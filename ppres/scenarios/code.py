@@ -27,33 +27,36 @@ def digest_of(function: Callable[..., Any], *more: str, now: bool = False) -> st
     when it was first seen: a log or a cache grows.
     """
     changed: set[str] = set()
-    _parts(function, set(), changed, now)
-    return hashlib.sha256(json.dumps([*more, *_parts(function, set(), changed, now)]).encode()).hexdigest()[:12]
+    parts = [*_parts(function, set(), changed, now)]  # whole, before what is changed is left out
+    texts = [text if name is None else f"{name}={text}" for name, text in parts if name not in changed]
+    return hashlib.sha256(json.dumps([*more, *texts]).encode()).hexdigest()[:12]
 
 
-def _parts(function: Any, seen: set[int], changed: set[str], now: bool) -> list[str]:
-    """The texts that make up a function: its own, and those of what it uses; `changed` gets the names that they change outside."""
+def _parts(function: Any, seen: set[int], changed: set[str], now: bool) -> Iterator[tuple[str | None, str]]:
+    """The texts that make up a function, its own and those of what it uses, and of constants the names.
+
+    `changed` gets the names that they change outside.
+    """
     function = inspect.unwrap(function) if callable(function) else function
     if isinstance(function, functools.partial):
-        return [repr(function.args), repr(sorted(function.keywords.items())), *_parts(function.func, seen, changed, now)]
+        yield from ((None, repr(told)) for told in (function.args, sorted(function.keywords.items())))
+        yield from _parts(function.func, seen, changed, now)
+        return
     if id(function) in seen:
-        return []
+        return
     seen.add(id(function))
-    parts = [_source(function)]
+    yield None, _source(function)
     if (code := getattr(function, "__code__", None)) is None:
-        return parts
+        return
     names = _of_code(code)
     changed |= names.changed
     for name, value in _values(function, names):
         used = [*_functions(value, names, function.__module__)]
         for part in used:
-            parts += _parts(part, seen, changed, now)
-        if not used and name not in changed and (constant := _constant(value, now)) is not None:
-            parts.append(f"{name}={constant}")
-    return [
-        *parts,
-        *(repr(value) if now else _as_first_seen(value, repr) for value in (function.__defaults__, function.__kwdefaults__)),
-    ]
+            yield from _parts(part, seen, changed, now)
+        if not used and (constant := _constant(value, now)) is not None:
+            yield name, constant
+    yield from ((None, str(_told(value, repr, now))) for value in (function.__defaults__, function.__kwdefaults__))
 
 
 def _values(function: Any, names: _Names) -> Iterator[tuple[str, Any]]:
@@ -105,10 +108,13 @@ def _of_code(code: types.CodeType) -> _Names:
 def _is_ones_own(module: str | None) -> bool:
     """Whether a module is a file of the user's, and no installed package, nor Python's."""
     file = getattr(sys.modules.get(module or ""), "__file__", None)
-    if not file or (module or "").partition(".")[0] == "ppres":
-        return False
+    return bool(file) and (module or "").partition(".")[0] != "ppres" and not _is_a_packages(str(file))
+
+
+@functools.lru_cache(1024)
+def _is_a_packages(file: str) -> bool:
     place = Path(file).resolve()
-    return "site-packages" not in place.parts and "dist-packages" not in place.parts and not place.is_relative_to(_PYTHON)
+    return "site-packages" in place.parts or "dist-packages" in place.parts or place.is_relative_to(_PYTHON)
 
 
 _PYTHON = Path(sysconfig.get_paths()["stdlib"]).resolve()
@@ -120,12 +126,15 @@ def _constant(value: Any, now: bool) -> str | None:
     """A constant as text; None for what has no text that is the same in every session."""
     if isinstance(value, re.Pattern):
         return repr((value.pattern, value.flags))
-    if not isinstance(value, type) and _is_ones_own(type(value).__module__) and hasattr(value, "__dict__"):
-        return _json(vars(value)) if now else _as_first_seen(value, lambda _: _json(vars(value)))
-    return _as_first_seen(value, _json) if isinstance(value, list | set | dict) and not now else _json(value)
+    own = not isinstance(value, type) and _is_ones_own(type(value).__module__) and hasattr(value, "__dict__")
+    text = (lambda held: _json(vars(held))) if own else _json
+    return _told(value, text, now or not (own or isinstance(value, list | set | dict)))
 
 
-def _as_first_seen(value: Any, text: Callable[[Any], Any]) -> Any:
+def _told(value: Any, text: Callable[[Any], str | None], now: bool) -> str | None:
+    """A value as text, as it is now or as it was when it was first seen."""
+    if now:
+        return text(value)
     if id(value) not in _seen:
         _seen[id(value)] = value, text(value)
     return _seen[id(value)][1]
@@ -141,7 +150,7 @@ def _json(value: Any) -> str | None:
 def _source(function: Any) -> str:
     """What was written, as it stood when it was first asked for: the file may change while it is executed."""
     made = getattr(function, "__code__", function if isinstance(function, type) else None)
-    return _written(function) if made is None else str(_as_first_seen(made, lambda _: _written(function)))
+    return str(_told(made, lambda _: _written(function), made is None))
 
 
 def _written(function: Any) -> str:
