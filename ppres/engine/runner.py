@@ -174,8 +174,12 @@ def fill(
             provenance(source)  # reads files, of which calls may leave none to be opened
         with store.transaction():  # a store that cannot be written is told before anything is made
             pass
-        with _bar(len(missing), progress) as bar:
-            _make(missing, Keeper(store, bar), meter, concurrency, executor)
+        try:
+            with _bar(len(missing), progress) as bar:
+                _make(missing, Keeper(store, bar), meter, concurrency, executor)
+        finally:  # also where it was stopped
+            for scenario, code in {cell.condition._scenario: cell.said.get("code") for cell, _ in missing}.items():
+                scenario.stays(code or {})
 
 
 def _bar(total: int, progress: bool | Callable[[int, int], object]) -> Any:

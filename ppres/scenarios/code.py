@@ -14,22 +14,32 @@ import sys
 import sysconfig
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 
-def digest_of(function: Callable[..., Any], *more: str, now: bool = False) -> str:
+def digest_of(function: Callable[..., Any], *more: str, now: bool = False, beside: Iterable[str] = ()) -> str:
     """A hash of a function's code, of the functions of one's own that it calls, and of the constants that it reads.
 
-    Comments and layout do not count. Where the source cannot be had, the compiled code stands for it. What code itself changes (a
-    counter) is no constant; and what a list, set, dictionary or object of one's own holds counts as it is `now`, or else as it was
-    when it was first seen: a log or a cache grows.
+    Comments and layout do not count. Where the source cannot be had, the compiled code stands for it. What code itself changes, or
+    code `beside` it (a counter), is no constant; and what a list, tuple, set, dictionary or object of one's own holds counts as it
+    is `now`, or else as it was when it was first seen: a log or a cache grows.
     """
-    changed: set[str] = set()
+    changed = {*beside}
     parts = [*_parts(function, set(), changed, now)]  # whole, before what is changed is left out
     texts = [text if name is None else f"{name}={text}" for name, text in parts if name not in changed]
     return hashlib.sha256(json.dumps([*more, *texts]).encode()).hexdigest()[:12]
+
+
+def changed_by(functions: Iterable[Any]) -> set[str]:
+    """The names outside of them that functions change, and those of one's own that they call."""
+    changed: set[str] = set()
+    seen: set[int] = set()
+    for function in functions:
+        for _ in _parts(function, seen, changed, now=False):
+            pass
+    return changed
 
 
 def _parts(function: Any, seen: set[int], changed: set[str], now: bool) -> Iterator[tuple[str | None, str]]:
@@ -39,7 +49,8 @@ def _parts(function: Any, seen: set[int], changed: set[str], now: bool) -> Itera
     """
     function = inspect.unwrap(function) if callable(function) else function
     if isinstance(function, functools.partial):
-        yield from ((None, repr(told)) for told in (function.args, sorted(function.keywords.items())))
+        yield None, str(_told(function.args, repr, now))
+        yield None, str(_told(function.keywords, lambda held: repr(sorted(held.items())), now))
         yield from _parts(function.func, seen, changed, now)
         return
     if id(function) in seen:
@@ -128,7 +139,7 @@ def _constant(value: Any, now: bool) -> str | None:
         return repr((value.pattern, value.flags))
     own = not isinstance(value, type) and _is_ones_own(type(value).__module__) and hasattr(value, "__dict__")
     text = (lambda held: _json(vars(held))) if own else _json
-    return _told(value, text, now or not (own or isinstance(value, list | set | dict)))
+    return _told(value, text, now or not (own or isinstance(value, list | tuple | set | dict)))
 
 
 def _told(value: Any, text: Callable[[Any], str | None], now: bool) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from ppres import arguments
 from ppres.condition import FACTORS, SCENARIOS, Condition
 from ppres.factor import FIRST, NAME_LIMIT, OURS, Factor, brief
-from ppres.scenarios.code import digest_of
+from ppres.scenarios.code import changed_by, digest_of
 from ppres.scenarios.compose import Cast
 from ppres.simulated.acts import Acts, Mind
 from ppres.worlds.tool import TOOLS, ScenarioError, Tool, tool_of
@@ -75,6 +76,8 @@ class Scenario:
     own_tools: Mapping[str, Tool] = field(init=False, default_factory=dict)
     _brought: tuple[dict[str, str], str, str] | None = field(init=False, default=None, repr=False)
     """Code and scorer as the process knows them that sent it here: sources do not travel."""
+    _became: dict[str, str] = field(init=False, default_factory=dict, repr=False)
+    """What a tool's code was when a run began, by what it is since."""
 
     def __post_init__(self) -> None:
         for name in ("name", "behaviour"):
@@ -170,7 +173,25 @@ class Scenario:
 
     def code(self) -> dict[str, str]:
         """What its own tools are, by name: part of its rollouts' identity."""
-        return self._brought[0] if self._brought else {name: digest_of(tool.run) for name, tool in self.own_tools.items()}
+        if self._brought or not self.own_tools:
+            return self._brought[0] if self._brought else {}
+        parts = (self.stage, self.outcome, self.act, self.impossible, *(tool.run for tool in self.own_tools.values()))
+        changed = changed_by(part for part in parts if part is not None)
+        now = {name: digest_of(tool.run, beside=changed) for name, tool in self.own_tools.items()}
+        return {name: self._became.get(digest, digest) for name, digest in now.items()}
+
+    def stays(self, code: dict[str, str]) -> None:
+        """Take what a run itself made of its code for what it was when the run began, and warn of it.
+
+        A global that a model or a bar counts up, and a tool reads, is no other tool each time; one that is set between runs is.
+        """
+        if now := {name: digest for name, digest in self.code().items() if digest != code[name]}:
+            self._became.update({digest: code[name] for name, digest in now.items()})
+            warnings.warn(
+                f"{self.name}: something that {', '.join(now)} reads outside of itself changed while rollouts were made. They are "
+                "stored as of what it was at first; a tool keeps what changes in world.state",
+                stacklevel=2,
+            )
 
     def act_digest(self) -> str:
         """What simulated agents do in it: part of their rollouts' identity."""

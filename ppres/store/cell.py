@@ -37,6 +37,8 @@ class Cell:
     model: Any
     """`Model`, `Persona` or `FunctionModel`."""
     scene: Scene
+    said: dict[str, Any]
+    """What identifies the model's side, and the code of a scenario of one's own, as they were when the cell was made."""
     digest: bytes
 
     def stored(self) -> StoredCell:
@@ -54,7 +56,7 @@ class Cell:
             "behaviour": self.condition.behaviour,
             "model": driven(self.model).label,
             "source": self.model.source,
-            "sent": sent(self.condition, self.scene, _said(self.model, self.condition)),
+            "sent": sent(self.scene, self.said),
         }
         return kept | {"rate_source": rate_source(self.rehearsed())} if self.model.source in SIMULATED else kept
 
@@ -109,51 +111,51 @@ def rehearsed(condition: Condition, model: Any) -> Mind:
     return mind
 
 
-def _said(model: Any, condition: Condition) -> dict[str, Any]:
-    """What identifies the model's side of a rollout in a condition."""
+def _said(model: Any, condition: Condition, code: dict[str, str]) -> dict[str, Any]:
+    """What identifies the model's side of a rollout in a condition, and the scenario's own code."""
     if model.harness:
-        return _said(model.model, condition) | {"harness": model.identity(), "seconds": model.seconds}
+        return _said(model.model, condition, code) | {"harness": model.identity(), "seconds": model.seconds}
     said: dict[str, Any] = model.sent(condition) if isinstance(model, Persona) else model.sent()
     scenario = condition._scenario
     if model.simulated and scenario.act and not scenario.built_in:  # what such an agent does is part of what it is
         said = said | {"parameters": {**said["parameters"], "act": scenario.act_digest()}}
     if model.simulated and condition.documents:  # such agents take no notice of a document that they do not know
         said = said | {"parameters": {**said["parameters"], "reading": 2}}
-    return said
+    return said | ({"code": code} if code else {})
 
 
-def sent(condition: Condition, scene: Scene, model: dict[str, Any]) -> dict[str, Any]:
+def sent(scene: Scene, said: dict[str, Any]) -> dict[str, Any]:
     """Everything that a rollout is sent or could come to be sent: the identity of its cell. Nothing about transport is in it."""
-    everything = model | {
+    everything = said | {
         "messages": scene.messages,
         "tools": scene.world().schemas(),
         "world": scene.start,
         "limits": LIMITS,
         "rules": RULES,
     }
-    if "harness" in model:
+    if "harness" in said:
         own, seconds = everything["harness"], everything.pop("seconds")
         everything |= {"tools": own.get("tools", everything["tools"]), "limits": LIMITS | {"seconds": seconds}}
         everything["harness"] = {name: value for name, value in own.items() if name != "tools"}
-    everything |= {"code": code} if (code := condition._scenario.code()) else {}
     return everything | ({"after": scene.after} if scene.after else {})
 
 
 def following(condition: Condition, model: Any, scene: Scene) -> Cell:
     """A cell that goes on after another rollout."""
-    return Cell(condition, model, scene, cell_digest(sent(condition, scene, _said(model, condition))))
+    said = _said(model, condition, condition._scenario.code())
+    return Cell(condition, model, scene, said, cell_digest(sent(scene, said)))
 
 
 @functools.lru_cache(maxsize=8192)
-def _cell(condition: Condition, family: str, model: str, code: str) -> tuple[Scene, bytes]:
-    said = json.loads(model)
+def _cell(condition: Condition, family: str, told: str) -> tuple[Scene, bytes]:
+    said = json.loads(told)
     if "harness" in said:
         from ppres.harnesses.scene import staged
 
         scene = staged(condition, family, said["harness"].get("mode", "shell"))
     else:
         scene = build(condition, family)
-    return scene, cell_digest(sent(condition, scene, said))
+    return scene, cell_digest(sent(scene, said))
 
 
 def _model_of(given: Any) -> Any:
@@ -183,6 +185,7 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
         if not isinstance(given, Condition):
             raise ConditionError(f"{given!r} is not a Condition; make conditions with pp.grid")
     check_datasets(conditions)
+    code = {scenario: scenario.code() for scenario in {condition._scenario for condition in conditions}}  # before they are staged
     cells: dict[bytes, Cell] = {}
     alone: dict[Condition, ImpossibleCondition] = {}
     labelled: dict[str, Any] = {}
@@ -192,9 +195,9 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
             raise ModelError(f"two different models are called {model.label}, which a frame could not tell apart: rename one")
         _check(model, conditions)
         for condition in dict.fromkeys(conditions):
-            said = canonical(_said(model, condition)).decode()
+            said = _said(model, condition, code[condition._scenario])
             try:
-                scene, digest = _cell(condition, model.critic_family, said, str(condition._scenario.code()))
+                scene, digest = _cell(condition, model.critic_family, canonical(said).decode())
             except ImpossibleCondition as error:
                 alone[condition] = error
                 continue
@@ -205,7 +208,7 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
                     "in both, so they would share their rollouts: leave one out (levels are crossed; for a label of its own use "
                     "pp.grid(condition, label=...) on one condition)"
                 )
-            cells[digest] = Cell(condition, model, scene, digest)
+            cells[digest] = Cell(condition, model, scene, said, digest)
     for condition in alone.keys() - {cell.condition for cell in cells.values()}:
         raise alone[condition]  # possible with none of the models
     return list(cells.values())

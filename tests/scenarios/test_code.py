@@ -1,5 +1,6 @@
 """What a function is: its code and constants, and nothing that it leaves behind as it runs."""
 
+import contextlib
 import functools
 import importlib
 import itertools
@@ -166,24 +167,84 @@ def look(world, version: str) -> str:
     return "Fine."
 
 
-def test_what_a_model_was_paid_for_with_a_tool_that_keeps_a_log_stays_paid(tmp_path):
-    logged = pp.Scenario(
-        "logged",
-        "bent",
-        lambda condition, cast: ("Decide.", {"files": [{"name": "a", "content": cast.subject}]}),
-        lambda world, condition: {"preserved": True, "read": True, "step_taken": True},
-        ["list_files", look],
-    )
+def look_in_tuple(world, version: str) -> str:
+    """Look a version up.
+
+    version: The version.
+    """
+    IN_TUPLE[0].append(version)
+    return "Fine."
+
+
+def look_at_turn(world, version: str) -> str:
+    """Look a version up.
+
+    version: The version.
+    """
+    return "Fine." if TURN >= 0 else "Broken."
+
+
+def staged(condition, cast):
+    return "Decide.", {"files": [{"name": "a", "content": cast.subject}]}
+
+
+def staged_in_turn(condition, cast):
+    global TURN
+    TURN += 1
+    return staged(condition, cast)
+
+
+IN_TUPLE, TURN = ([],), 0
+
+
+def study(tool, stage=staged, between=lambda: None):
+    """Runs a study of three conditions whose tool is its own; between() is called as the model is asked. The calls are counted."""
+    outcome = {"preserved": True, "read": True, "step_taken": True}
+    made = pp.Scenario("own_tool", "bent", stage, lambda world, condition: outcome, ["list_files", tool])
     asked = itertools.count()
 
     def model(messages, tools):
         next(asked)
-        call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"version": "1"}'}}
+        between()
+        call = {"id": "c", "type": "function", "function": {"name": tool.__name__, "arguments": '{"version": "1"}'}}
         return {"content": None, "tool_calls": [call]} if messages[-1]["role"] != "tool" else "Done."
 
-    made = [pp.run(pp.grid(scenario=logged), pp.FunctionModel("looks", model, "1"), n=4, progress=False) for _ in range(2)]
-    assert next(asked) == 8 and made[0].id.tolist() == made[1].id.tolist()
+    def run(**how):
+        frame = pp.run(
+            pp.grid(scenario=made, user_note=[None, "x", "y"]),
+            pp.FunctionModel("looks", model, "1"),
+            n=2,
+            **{"progress": False} | how,
+        )
+        return frame, asked.__reduce__()[1][0]
+
+    return run
+
+
+@pytest.mark.parametrize(("tool", "stage"), [(look, staged), (look_in_tuple, staged), (look_at_turn, staged_in_turn)])
+def test_what_a_model_was_paid_for_with_code_that_keeps_something_stays_paid(tool, stage):
+    run = study(tool, stage)
+    first, again = run(), run()
+    assert first[1] == again[1] == 12 and first[0].id.tolist() == again[0].id.tolist()
     assert pp.frame().preserved.all() and pp.verify().empty
+
+
+def turn(*_):
+    globals()["TURN"] += 1
+
+
+@pytest.mark.parametrize("how", [{}, {"progress": turn}])
+def test_a_constant_that_a_run_changes_is_warned_of_and_one_that_is_set_between_runs_counts(how, monkeypatch):
+    run = study(look_at_turn, between=turn if not how else lambda: None)
+    with pytest.warns(UserWarning, match="look_at_turn reads outside of itself changed"):
+        first = run(**how)
+    again = run()
+    assert first[1] == again[1] == 12 and first[0].id.tolist() == again[0].id.tolist()
+    assert first[0].preserved.all() and pp.frame().preserved.all() and pp.verify().empty
+    monkeypatch.setattr(sys.modules[__name__], "TURN", -1000)
+    with contextlib.nullcontext() if how else pytest.warns(UserWarning, match="changed while"):
+        other = run()
+    assert other[1] == 24 and not {*other[0].id} & {*again[0].id}
 
 
 def test_a_persona_that_draws_its_rates_is_refused():
