@@ -62,7 +62,7 @@ def _parts(function: Any, seen: set[int], changed: set[str], now: bool) -> Itera
     names = _of_code(code)
     changed |= names.changed
     for name, value in _values(function, names):
-        used = [*_functions(value, names, function.__module__)]
+        used = [*_functions(value, function.__module__)]
         for part in used:
             yield from _parts(part, seen, changed, now)
         if not used and (constant := _constant(value, now)) is not None:
@@ -71,19 +71,29 @@ def _parts(function: Any, seen: set[int], changed: set[str], now: bool) -> Itera
 
 
 def _values(function: Any, names: _Names) -> Iterator[tuple[str, Any]]:
-    """What a function looks up outside of itself, by name; not what is missing."""
+    """What a function looks up outside of itself, by name, and in modules of one's own by ".name"; not what is missing."""
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
+    modules = list[types.ModuleType]()
     for name in sorted(names.read | cells.keys()):
         with contextlib.suppress(ValueError, KeyError):  # a cell that is not filled yet, and what there is not
-            yield name, cells[name].cell_contents if name in cells else function.__globals__[name]
+            value = cells[name].cell_contents if name in cells else function.__globals__[name]
+            yield from _held(name, value, names.attributes, modules)
 
 
-def _functions(value: Any, names: _Names, module: str) -> Iterator[Any]:
+def _held(name: str, value: Any, attributes: frozenset[str], modules: list[types.ModuleType]) -> Iterator[tuple[str, Any]]:
+    """A value by its name; of a module of one's own the attributes that code may mean, and of modules in it, each once."""
+    if not (isinstance(value, types.ModuleType) and _is_ones_own(value.__name__)):
+        yield name, value
+    elif value not in modules:
+        modules.append(value)
+        for attribute in sorted(attributes & vars(value).keys()):
+            yield from _held(f".{attribute}", vars(value)[attribute], attributes, modules)
+
+
+def _functions(value: Any, module: str) -> Iterator[Any]:
     """Functions and classes of one's own that a value is, or has in it: of the same module, or of one that is nobody's package."""
     inside = [value]
-    if isinstance(value, types.ModuleType) and _is_ones_own(value.__name__):
-        inside = [getattr(value, name, None) for name in sorted(names.attributes)]
-    elif isinstance(value, dict | list | tuple):
+    if isinstance(value, dict | list | tuple):
         inside = [*(value.values() if isinstance(value, dict) else value)][:_MOST]
     for used in inside:
         home = getattr(used, "__module__", None)
@@ -92,7 +102,7 @@ def _functions(value: Any, names: _Names, module: str) -> Iterator[Any]:
 
 
 class _Names(NamedTuple):
-    """What code, and functions inside it, look up outside, what they change there, and of which attributes they speak."""
+    """What code, and functions inside it, look up outside, what they change there (".name" in anything), and their attributes."""
 
     read: frozenset[str]
     changed: frozenset[str]
@@ -109,6 +119,8 @@ def _of_code(code: types.CodeType) -> _Names:
             changed.add(step.argval)
         elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             attributes.add(step.argval)
+        elif step.opname in ("STORE_ATTR", "DELETE_ATTR"):
+            changed.add(f".{step.argval}")
     for inner in (_of_code(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)):
         read |= inner.read - {*code.co_cellvars}
         changed |= inner.changed - {*code.co_cellvars}
@@ -118,7 +130,8 @@ def _of_code(code: types.CodeType) -> _Names:
 
 def _is_ones_own(module: str | None) -> bool:
     """Whether a module is a file of the user's, and no installed package, nor Python's."""
-    file = getattr(sys.modules.get(module or ""), "__file__", None)
+    known = sys.modules.get(module or "")
+    file = getattr(known, "__file__", None) or next(iter(getattr(known, "__path__", ())), None)  # of a folder of modules
     return bool(file) and (module or "").partition(".")[0] != "ppres" and not _is_a_packages(str(file))
 
 

@@ -158,6 +158,29 @@ def test_helpers_of_ones_own_module_count_and_a_file_that_is_edited_does_not(tmp
         del sys.modules[module]
 
 
+def test_a_constant_of_a_module_of_ones_own_counts_and_what_code_sets_there_does_not(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "settings.py").write_text("LIMIT, SEEN, OTHER = 3, 0, 1\n")
+    (tmp_path / "limits.py").write_text(
+        "import project.settings\n"
+        "from project import settings as also\n"
+        "def through(number):\n    return number < project.settings.LIMIT\n"
+        "def direct(number):\n    also.SEEN += 1\n    return number < also.LIMIT\n"
+    )
+    limits = importlib.import_module("limits")
+    rules = limits.through, limits.direct
+    before = [digest_of(rule) for rule in rules]
+    assert limits.direct(1) and limits.also.SEEN == 1
+    limits.also.OTHER = 2
+    assert [digest_of(rule) for rule in rules] == before
+    limits.also.LIMIT = 4
+    assert all(digest_of(rule) != known for rule, known in zip(rules, before, strict=True))
+    for module in ("limits", "project.settings", "project"):
+        del sys.modules[module]
+
+
 def look(world, version: str) -> str:
     """Look a version up.
 
