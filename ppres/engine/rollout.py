@@ -13,6 +13,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any, NamedTuple
 
 from ppres.agent import Rollout, drive, play
@@ -66,11 +67,18 @@ def submitted(executor: Executor, function: Callable[..., Any], *given: Any) -> 
 
 
 def made_in(future: Future[Any], kind: type) -> Any:
-    """What a worker made. Raises `RuntimeError` where it made nothing: it was cancelled, it ended, or it is none of ours."""
+    """What a worker made. Raises `RuntimeError` where it made nothing: it got nothing, was cancelled, ended, or is none of ours."""
     try:
         made = future.result()
     except (BrokenExecutor, CancelledError, SystemExit, KeyboardInterrupt) as error:
         raise RuntimeError(f"a worker of the executor ended without its rollouts ({error!r}): run again to make them") from error
+    except (PicklingError, AttributeError, TypeError) as error:
+        if not any(said in str(error).lower() for said in ("pickle", "can't get ")):
+            raise
+        raise RuntimeError(
+            f"what is to be run cannot be sent to another process ({error}): define its functions with def in a file that is "
+            "imported, or take concurrent.futures.ThreadPoolExecutor"
+        ) from error
     if not isinstance(made, kind):
         raise RuntimeError(f"a worker of the executor returned {brief(made)}, and no rollouts")
     return made

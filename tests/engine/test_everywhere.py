@@ -176,6 +176,25 @@ def test_workers_that_make_nothing_are_told(future, told, n):
     assert pp.frame().empty or len(pp.frame()) == 1  # the first of a cell is made here
 
 
+class Holds:
+    """A model that no other process can be given."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __call__(self, messages, tools):
+        return "Done."
+
+
+@pytest.mark.parametrize("function", [lambda messages, tools: "Done.", Holds()])
+def test_what_no_other_process_can_be_given_is_told(function, cell):
+    with (
+        concurrent.futures.ProcessPoolExecutor(1) as executor,
+        pytest.raises(RuntimeError, match=r"cannot be sent to another process .*ThreadPoolExecutor"),
+    ):
+        pp.run(cell, pp.FunctionModel("mine", function, "1"), 2, executor=executor, progress=False)
+
+
 INTERRUPTED = """
 import os, signal, sys
 import ppres as pp
