@@ -16,7 +16,7 @@ from typing import Any
 from ppres import arguments
 from ppres.store.errors import ELSEWHERE, RESTORE, Damaged, StoreError, explained, read_only_address
 from ppres.store.migrations import migrate
-from ppres.store.watch import GONE, Watch, backed_up, stray_log
+from ppres.store.watch import GONE, Watch, backed_up, beside, stray_log
 
 APPLICATION_ID = 0x70707265  # "ppre" in the file's header: tells our files from other SQLite files
 _PATIENCE = 60  # seconds to wait for another process
@@ -88,7 +88,7 @@ class Database:
             connection.close()
             if not isinstance(error, sqlite3.OperationalError):  # else its index of the log cannot be made here
                 raise
-        log = self.path.with_name(f"{self.path.name}-wal")
+        log = Path(beside(self.path)[0])
         if log.exists() and log.stat().st_size:
             raise StoreError(
                 f"{self.path}: what was stored last stands in {log.name}, which can be read only where the folder can be written. "
@@ -167,18 +167,18 @@ class Database:
         """
         if not self._watch or (became := self._watch.became()) is None:
             return None
-        beside = self.path.with_name(f"{self.path.stem}-rescued-{uuid.uuid4().hex[:8]}.sqlite")
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        rescue, told = _connect(beside), f"All that was stored in it is in {beside}: move it to where you want it, or pp.merge it"
+        aside = self.path.with_name(f"{self.path.stem}-rescued-{uuid.uuid4().hex[:8]}.sqlite")
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        rescue, told = _connect(aside), f"All that was stored in it is in {aside}: move it to where you want it, or pp.merge it"
         if became != "overwritten":
             self._connection.backup(rescue)
         elif backed_up(self._connection, rescue):
-            told = f"What could be read of it, and what was made since, is in {beside}: pp.verify tells whether that is whole"
+            told = f"What could be read of it, and what was made since, is in {aside}: pp.verify tells whether that is whole"
         else:
             rescue.close()
-            beside.rename(beside.with_suffix(".damaged"))
-            rescue = _connect(beside)
-            told = f"What is written from now on is in {beside}, beside a damaged copy. To do: restore the rest from a backup"
+            aside.rename(aside.with_suffix(".damaged"))
+            rescue = _connect(aside)
+            told = f"What is written from now on is in {aside}, beside a damaged copy. To do: restore the rest from a backup"
             self._make(rescue)
         if became == GONE:
             self._watch.delete_log()
@@ -186,9 +186,9 @@ class Database:
             self._watch.forget_log(self._connection)
         self._connection.close()
         text = f"{self.path} was {became} while it was in use. {told}"
-        self._connection, self.path = rescue, beside
+        self._connection, self.path = rescue, aside
         self._switch_to_wal()
-        self._watch = Watch(beside)
+        self._watch = Watch(aside)
         return text
 
     @contextlib.contextmanager

@@ -30,7 +30,9 @@ def explained(path: Path) -> Iterator[None]:
     except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # what SQLite says may hold damaged names
         told = str(error)
         unread = not isinstance(error, OSError) and "decode" in told
-        if unread or ("disk is full" in told and _damaged(path)):  # SQLite says so of damaged sizes, which are beyond any disk
+        if unread or (
+            "disk is full" in told and is_sound(path) is False
+        ):  # SQLite says so of damaged sizes, which are beyond any disk
             told = "database disk image is malformed"
         text = told.lower()
         advice = "try again; if it stays, copy the file to a safe place and report the error"
@@ -55,15 +57,18 @@ def read_only_address(path: Path) -> str:
     return f"file:{urllib.parse.quote(os.fsencode(path.absolute()))}?mode=ro"
 
 
-def _damaged(path: Path) -> bool:
-    """Whether a file is no sound database; False where that cannot be told."""
+def is_sound(path: Path) -> bool | None:
+    """Whether a file with its log is a sound database; None where that cannot be told.
+
+    By a connection of its own: one that is open goes by what it has read before.
+    """
     try:
         with contextlib.closing(sqlite3.connect(read_only_address(path), uri=True)) as file:
-            return bool(file.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+            return bool(file.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
     except sqlite3.OperationalError:
+        return None
+    except sqlite3.DatabaseError:  # it is no database
         return False
-    except sqlite3.DatabaseError:
-        return True
 
 
 def _largest_file() -> int:

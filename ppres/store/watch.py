@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ppres.store.errors import read_only_address
+from ppres.store.errors import is_sound
 
 GONE = "deleted, moved or replaced"
 _STILL = 2.0  # seconds for which nobody writes to a file into which SQLite does not copy any more
@@ -47,7 +47,7 @@ class Watch:
 
     def __init__(self, path: Path):
         self.path = path
-        self._log, self._index = _beside(path)
+        self._log, self._index = beside(path)
         self._copying: _Copying | None = None
         self._state = self._now()  # the rest is looked at before the first commit: who only reads needs it not
 
@@ -76,7 +76,7 @@ class Watch:
                 self._look()
                 return None
             if account.done == account.begun or still >= _STILL:
-                if self._sample not in (b"", self._sampled()) or not _is_whole(self.path):
+                if self._sample not in (b"", self._sampled()) or not is_sound(self.path):
                     return "overwritten"
                 self._look()
                 return None
@@ -121,11 +121,11 @@ class Watch:
 
 def stray_log(path: Path) -> str | None:
     """A log, or its index, that stands beside no file, or an empty one: SQLite fills the file before it begins a log."""
-    stray = next((log for log in _beside(path) if os.path.exists(log)), None)
+    stray = next((log for log in beside(path) if os.path.exists(log)), None)
     return stray if stray and not (path.exists() and path.stat().st_size) else None
 
 
-def _beside(path: Path) -> tuple[str, str]:
+def beside(path: Path) -> tuple[str, str]:
     """SQLite's log of a file, and the log's index."""
     file = os.path.realpath(path)
     return f"{file}-wal", f"{file}-shm"
@@ -167,19 +167,6 @@ def backed_up(connection: sqlite3.Connection, into: sqlite3.Connection) -> bool:
     """Whether what can be read of a file could be copied, and is a sound file."""
     try:
         connection.backup(into)
-        return _sound(into)
+        return bool(into.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
     except sqlite3.DatabaseError:
         return False
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether a file with its log is sound. By a connection of its own: one that is open goes by what it has read before."""
-    try:
-        with contextlib.closing(sqlite3.connect(read_only_address(path), uri=True)) as file:
-            return _sound(file)
-    except sqlite3.DatabaseError:  # it is no database any more
-        return False
-
-
-def _sound(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))

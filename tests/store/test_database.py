@@ -107,6 +107,25 @@ def test_one_that_cannot_be_written_and_has_other_rules_is_scored_all_the_same(s
     assert told[:5] == [3, 3, 0, 2, 0.0], told
 
 
+@pytest.mark.parametrize("name", ["s.sqlite", "link.sqlite"])
+def test_what_stands_in_a_log_is_not_left_out_where_nobody_can_write(name, study, cell):
+    (study.parent / "left").mkdir()
+    (study.parent / "link.sqlite").symlink_to(study.parent / "left" / "s.sqlite")
+    with Store(study / "s.sqlite"):  # its log is there for as long as it is open
+        pp.run(cell, MODEL, n=4, store=study / "s.sqlite", progress=False)
+        for end in ("", "-wal"):
+            shutil.copy(study / f"s.sqlite{end}", study.parent / "left")
+    (study.parent / "left").chmod(0o555)
+    path = study.parent / (name if name == "link.sqlite" else f"left/{name}")
+
+    def read():
+        with pytest.raises(pp.StoreError, match=r"stands in .*s.sqlite-wal, which can be read only where"):
+            pp.frame(store=path)
+
+    assert as_somebody_else(read) is None
+    (study.parent / "left").chmod(0o755)
+
+
 OLD = Path(__file__).parents[3] / "shared" / "stores" / "schema-1.sqlite"
 
 
@@ -482,7 +501,7 @@ def test_while_another_copies_the_log_its_end_is_awaited(half_copied, monkeypatc
         other.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=goes_on))
-    monkeypatch.setattr(watch, "_is_whole", None)
+    monkeypatch.setattr(watch, "is_sound", None)
     subprocess.run(["touch", half_copied.path], check=True)
     claim(half_copied, b"a")
     assert len(waits) == 1
