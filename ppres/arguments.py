@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppres.factor import brief, is_number
+from ppres.factor import brief, is_number, is_written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,19 +56,14 @@ def several(value: Any, name: str, what: str, kind: type | tuple[type, ...] = st
         raise ValueError(f"{name}={brief(value)}: it is {what}")
     items = list(value)
     for item in items:
-        if not isinstance(item, kind) or (isinstance(item, str) and not _written(item)):
+        if not isinstance(item, kind) or (isinstance(item, str) and not is_written(item)):
             raise ValueError(f"{name}: {brief(item)} is none; it is {what}")
     return items
 
 
-def _written(text: str) -> bool:
-    """Whether a text has no half of a sign in it."""
-    return text.isascii() or text.encode(errors="ignore").decode() == text
-
-
 def text(name: str, value: Any) -> str:
     """A text that can be written to a file."""
-    if not isinstance(value, str) or not _written(value):
+    if not isinstance(value, str) or not is_written(value):
         raise ValueError(f"{name}={brief(value)} is no text that can be written")
     return value
 

@@ -60,8 +60,9 @@ class Factor:
         levels = tuple(self.levels) if isinstance(self.levels, Iterable) and not isinstance(self.levels, str) else ()
         if len(levels) < 2 or not all(isinstance(level, str | int | float | bool | None) for level in levels):
             raise ConditionError(f"{self.name}: a factor has at least two levels, texts, numbers or booleans, not {self.levels!r}")
-        written = [str(level).encode(errors="ignore").decode() for level in levels]  # without halves of characters
-        distinct = min(len({*written}), len({*map(_number_in, levels)}))
+        if odd := [level for level in levels if not is_written(str(level))]:
+            raise ConditionError(f"{self.name}: the level {odd[0]!r} holds half of a character")
+        distinct = min(len({*map(str, levels)}), len({*map(_number_in, levels)}))
         if distinct < len(levels) or any(isinstance(level, float) and math.isnan(level) for level in levels):
             why = "what is written alike, the same number, or no number, is no level by itself"
             raise ConditionError(f"{self.name}: {why}: {self.levels!r}")
@@ -117,6 +118,8 @@ class Factor:
             return _number(self.name, value, *self.bounds, whole=self.kind == "whole")
         if not isinstance(value, str | None):
             raise ConditionError(f"{self.name} must be a text or None, not {value!r}")
+        if value and not is_written(value):
+            raise ConditionError(f"{self.name}: a text holds half of a character, which cannot be sent: {brief(value)}")
         if value == self.absent and self.name != "label":  # which stands in a frame as it is
             raise ConditionError(f"{self.name}={value!r} is how a frame says that there is none: give another text, or None")
         return value or None  # an empty paragraph is none
@@ -190,6 +193,16 @@ def brief(value: Any) -> str:
     """A value as an error shows it, short whatever it is."""
     told = repr(value)
     return told if len(told) <= NAME_LIMIT else f"{told[: NAME_LIMIT // 3]}… ({len(told):,} characters)"
+
+
+def is_written(text: str) -> bool:
+    """Whether a text has no half of a character in it, which can be neither sent nor stored."""
+    return text.isascii() or text.encode(errors="ignore").decode() == text
+
+
+def is_name(value: Any) -> bool:
+    """Whether it is a text that can name something: not empty, not too long, and whole."""
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= NAME_LIMIT and is_written(value)
 
 
 def is_document(pair: Any) -> bool:

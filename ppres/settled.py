@@ -5,12 +5,11 @@ Each function takes a condition under way, and returns the values that are other
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ppres.factor import ConditionError, Factor, ImpossibleCondition, brief, checked_documents
+from ppres.factor import ConditionError, Factor, ImpossibleCondition, brief, checked_documents, is_written
 from ppres.form import FOLLOWING, FORM
 
 Factors = Mapping[str, Factor]
@@ -52,12 +51,9 @@ def checked(condition: Any, factors: Factors) -> dict[str, Any]:
             values[name] = factor.check(value)
     _check_subject(condition.subject, factors["subject"].valid)
     values["documents"] = checked_documents(condition.documents)
-    try:
-        texts = [condition.subject, condition.system_note, condition.user_note, condition.label]
-        told = [text.text if hasattr(text, "text") else text for _, text in values["documents"]]
-        json.dumps([texts, told, [name for name, _ in values["documents"]]], ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise ConditionError(f"a text holds half of a character, which cannot be sent: {error}") from None
+    told = [getattr(text, "text", text) for pair in values["documents"] for text in pair]
+    if odd := [text for text in (condition.subject, *told) if text and not is_written(text)]:
+        raise ConditionError(f"a text holds half of a character, which cannot be sent: {brief(odd[0])}")
     return values
 
 

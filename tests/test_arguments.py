@@ -172,3 +172,30 @@ def test_it_says_what_is_allowed(call, says):
 def test_a_store_is_a_path():
     with pytest.raises(pp.StoreError, match="store=3 is no path"):
         pp.frame(store=3)
+
+
+NAMED = {
+    "a model": lambda text: pp.Model(f"openai/{text}"),
+    "its family": lambda text: pp.Model("openai/x", family=text),
+    "its effort": lambda text: pp.Model("openai/x", reasoning_effort=text),
+    "its address": lambda text: pp.Model("openai/x", api_base=f"http://127.0.0.1/{text}"),
+    "what it is sent besides": lambda text: pp.Model("openai/x", extra_body={"a": [text]}),
+    "a function": lambda text: pp.FunctionModel(text, lambda messages, tools: "Done.", "1"),
+    "its version": lambda text: pp.FunctionModel("mine", lambda messages, tools: "Done.", text),
+    "a persona": lambda text: pp.Persona(text, {"tampering": 0.5}),
+    "a level": lambda text: pp.Factor("mood", ["glad", text], "How it is."),
+    "a text": lambda text: pp.Factor("mood", None, "How it is.", default="glad").check(text),
+    "a subject": lambda text: pp.Condition(scenario="tampering", subject=f"Gem{text}", peer="cooperative"),
+    "a document": lambda text: pp.Condition(scenario="tampering", documents={"a.txt": pp.Doc(text)}),
+    "its name": lambda text: pp.Condition(scenario="tampering", documents={text: None}),
+}
+
+
+@pytest.mark.parametrize("what", NAMED)
+def test_what_names_something_is_whole(what):
+    NAMED[what]("fine")
+    with pytest.raises(
+        ValueError, match=r"half of a character|whole characters|no model name|not a text of|without a slash"
+    ) as caught:
+        NAMED[what]("fi\ud800ne")
+    assert str(caught.value).encode()

@@ -10,7 +10,7 @@ from typing import Any
 
 from ppres import arguments, codec
 from ppres.conversation import Call, Message, Reply
-from ppres.factor import NAME_LIMIT, brief
+from ppres.factor import NAME_LIMIT, brief, is_name
 from ppres.models import faults, loop, redaction
 from ppres.models.faults import ModelError
 from ppres.models.transport import Gate
@@ -40,8 +40,8 @@ class FunctionModel:
     def __post_init__(self) -> None:
         for name in ("name", "version", "family"):
             value = getattr(self, name)
-            if not isinstance(value, str) or not value.strip() or len(value) > NAME_LIMIT:
-                raise ModelError(f"{name}={brief(value)}: it is a text that is not empty, of up to {NAME_LIMIT} characters")
+            if not is_name(value):
+                raise ModelError(f"{name}={brief(value)}: it is a text that is not empty, of up to {NAME_LIMIT} whole characters")
         arguments.function(f"{self.name}: function", self.function, "messages, tools", ModelError, asynchronous=True)
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 from ppres import arguments, codec
 from ppres.conversation import Message, Reply
-from ppres.factor import NAME_LIMIT, brief
+from ppres.factor import NAME_LIMIT, brief, is_name, is_written
 from ppres.models import client, credentials, environment, history, redaction, rehearsal
 from ppres.models.client import litellm
 from ppres.models.faults import Fault, ModelError
@@ -60,7 +60,7 @@ class Model:
     """It is driven by our own loop."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or len(self.name) > NAME_LIMIT:
+        if not is_name(self.name) or not _NAME.fullmatch(self.name):
             raise ModelError(
                 f"{brief(self.name)} is no model name: it is 'provider/model' or one of sim/{', sim/'.join(personas.personas())}"
             )
@@ -92,7 +92,7 @@ class Model:
         """What is stored holds no secret, and is text or JSON."""
         for name in ("reasoning_effort", "api_base", "family"):
             value = getattr(self, name)
-            if not isinstance(value, str | None) or len(value or "") > NAME_LIMIT:
+            if not (value is None or is_name(value) or (isinstance(value, str) and not value)):
                 raise ModelError(f"{name}={brief(value)} is not a text of up to {NAME_LIMIT} characters, nor None")
         redaction.named()  # what is wrong with `PPRES_SECRETS` is not the address's fault
         try:
@@ -104,7 +104,10 @@ class Model:
         if secret:
             raise ModelError(f"api_base must not hold {secret}, because it is stored; put the key into the environment")
         try:
-            body = json.loads(json.dumps(self.extra_body, allow_nan=False))
+            told = json.dumps(self.extra_body, allow_nan=False, ensure_ascii=False)
+            if not is_written(told):
+                raise ValueError("it holds half of a character")
+            body = json.loads(told)
             field = credentials.in_fields(body)
         except (TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"extra_body is not JSON: {error}") from None

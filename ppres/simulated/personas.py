@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ppres import arguments
 from ppres.condition import FACTORS, SCENARIOS, Condition
-from ppres.factor import NAME_LIMIT, ConditionError, brief, is_number
+from ppres.factor import ConditionError, brief, is_name, is_number
 from ppres.settled import INSTANTIATIONS, RELATIONSHIPS
 
 # Part of the identity of simulated rollouts. Raise it when a simulated agent acts differently on the same reading.
@@ -168,12 +168,12 @@ class Persona:
     harness = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip() or "/" in self.name or len(self.name) > NAME_LIMIT:
+        if not is_name(self.name) or "/" in self.name:
             raise PersonaError(f"a persona's name is a text without a slash, not {brief(self.name)}")
         rows = self.rates
         if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # a DataFrame
             rows = rows.to_dict("records")
-        if not isinstance(self.family, str) or not self.family.strip():
+        if not is_name(self.family):
             raise PersonaError(f"persona {self.name}: family={brief(self.family)}: it is a text that is not empty")
         if callable(rows):
             arguments.function(f"persona {self.name}: rates", rows, "condition", PersonaError)

@@ -278,7 +278,6 @@ def test_a_file_of_certificates_that_has_none_is_told_before_anything_is_made(tm
 
 ODD = {
     "a client that knows no tools": ("text-completion-openai/gpt-3.5-turbo-instruct", {}, r"TypeError: .*'tools'"),
-    "half a surrogate": ("openai/m", {"a": "\ud800"}, "UnicodeEncodeError"),
 }
 
 

@@ -286,7 +286,7 @@ def test_own_factors_of_one_name_stay_what_they_are(first, second, tmp_path):
         SCENARIOS.pop("mine", None), SCENARIOS.pop("yours", None)
 
 
-@pytest.mark.parametrize("levels", [[1, 1.0], [True, 1], [0, False, "x"], [2**53, 2**53 + 1.0], ["\ud800", "\ud801"], ["1", 1]])
+@pytest.mark.parametrize("levels", [[1, 1.0], [True, 1], [0, False, "x"], [2**53, 2**53 + 1.0], ["1", 1]])
 def test_levels_that_a_column_could_not_tell_apart_are_none(levels):
     with pytest.raises(pp.ConditionError, match="is no level by itself"):
         pp.Factor("mood", levels, "How it is.")
