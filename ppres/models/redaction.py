@@ -118,44 +118,48 @@ def clear(value: Any) -> tuple[Any, int]:
     Its texts are read as one, those of fields of the same name together: a key may stand across the parts of a message. The first
     of them then has all that is told.
     """
-    fields: dict[str, list[str]] = {}
-    _texts(value, "", fields)
+    fields = _texts(value)
     cleared, places = _cleared([text for texts in fields.values() for text in texts])
     if not places:
         return value, 0
     taken = iter(cleared)
-    return _rebuilt(value, "", {name: iter([*itertools.islice(taken, len(texts))]) for name, texts in fields.items()}), places
+    return _rebuilt(value, {name: iter([*itertools.islice(taken, len(texts))]) for name, texts in fields.items()}), places
 
 
-def _texts(value: Any, field: str, fields: dict[str, list[str]]) -> None:
-    """Collect the texts of a value by the field that they are of; names of fields are of none."""
-    if isinstance(value, str):
-        fields.setdefault(field, []).append(value)
-    elif isinstance(value, list):
-        for item in value:
-            _texts(item, field, fields)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            fields.setdefault("", []).append(name)
-            _texts(item, name, fields)
+def _texts(value: Any) -> dict[str, list[str]]:
+    """The texts of a value by the field that they are of; names of fields are of none. Without a call for each level."""
+    fields: dict[str, list[str]] = {}
+    todo = [("", value)]
+    while todo:
+        field, item = todo.pop()
+        if isinstance(item, str):
+            fields.setdefault(field, []).append(item)
+        elif isinstance(item, list):
+            todo += [(field, part) for part in reversed(item)]
+        elif isinstance(item, dict):
+            fields.setdefault("", []).extend(item)
+            todo += reversed(item.items())
+    return fields
 
 
-def _rebuilt(value: Any, field: str, fields: Mapping[str, Iterator[str]]) -> Any:
+def _rebuilt(value: Any, fields: Mapping[str, Iterator[str]]) -> Any:
     """A value with other texts, in the order of `_texts`."""
-    if isinstance(value, str):
-        return next(fields[field])
-    if isinstance(value, list):
-        kept = []
-        for item in value:  # no comprehension: that is a frame of its own, and what a model sends may be deep
-            kept.append(_rebuilt(item, field, fields))
-        return kept
-    if isinstance(value, dict):
-        renamed = {}
-        for name, item in value.items():
-            new = next(fields[""])  # before those inside, as they were collected
-            renamed[new] = _rebuilt(item, name, fields)
-        return renamed
-    return value
+    made: list[Any] = [value]
+    todo: list[tuple[Any, Any, str, Any]] = [(made, 0, "", value)]  # where it goes, the field that it is of, and what it was
+    while todo:
+        holder, place, field, item = todo.pop()
+        if isinstance(item, str):
+            holder[place] = next(fields[field])
+        elif isinstance(item, list):
+            holder[place] = listed = [*item]
+            todo += [(listed, at, field, item[at]) for at in reversed(range(len(item)))]
+        elif isinstance(item, dict):
+            names = [next(fields[""]) for _ in item]
+            holder[place] = named = dict.fromkeys(names)
+            todo += reversed([(named, new, name, part) for new, (name, part) in zip(names, item.items(), strict=True)])
+        else:
+            holder[place] = item
+    return made[0]
 
 
 def _cleared(texts: Sequence[str]) -> tuple[list[str], int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from providers import Saying, at, run
 
+from ppres import codec
 from ppres.models import client, redaction, spelling
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +135,18 @@ ORDINARY += [
     "10.0.12.45",
     "assistant",
 ]
+
+
+@pytest.mark.parametrize("planted", [SECRETS[0]], indirect=True)
+@pytest.mark.parametrize("grow", [lambda inner: [inner], lambda inner: {"a": inner}, lambda inner: [{"a": [inner, 1]}, None]])
+def test_a_key_is_cleared_however_deep_it_stands(grow, planted):
+    """Of a store that was damaged or forged; JSON of any depth is read."""
+    value, known = planted, "[secret]"
+    for _ in range(20_000):
+        value, known = grow(value), grow(known)
+    told, places = redaction.clear(value)
+    assert places == 1
+    assert codec.dumps(told) == codec.dumps(known)
 
 
 @pytest.mark.parametrize("planted", ORDINARY, indirect=True)
