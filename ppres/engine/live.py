@@ -18,7 +18,7 @@ from ppres.engine.keeping import Job, Keeper, Rejected, Writer
 from ppres.engine.rollout import Made, ask, asking, finish, in_harness, made_in, stop, submitted
 from ppres.models.budget import Meter
 from ppres.models.faults import Cut, ModelError
-from ppres.models.loop import theirs, wait_for
+from ppres.models.loop import theirs, together, wait_for
 from ppres.models.transport import say
 from ppres.store import checkpoint
 from ppres.store.cell import Cell
@@ -80,17 +80,12 @@ class _Work:
     async def all(self, jobs: list[Job], concurrency: int) -> None:
         """Every job; those of another process when it has ended them, or itself."""
         self.todo.extend(jobs)
-        workers = [asyncio.create_task(self._worker()) for _ in range(min(concurrency, len(jobs)))]
-        try:
-            for worker in (await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION))[0]:
-                worker.result()
-        except asyncio.CancelledError:
-            self.stopped = True
-            raise
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        async with together(self._worker() for _ in range(min(concurrency, len(jobs)))) as ended:
+            try:
+                await ended
+            except asyncio.CancelledError:
+                self.stopped = True
+                raise
 
     async def _worker(self) -> None:
         while self.todo or self.elsewhere:

@@ -12,7 +12,7 @@ import functools
 import inspect
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from typing import Any, TypeVar
 
@@ -57,6 +57,26 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
         ended.wait(10)  # so that the caller may close its files
         _give_up_what_is_stuck()
         raise
+
+
+@contextlib.asynccontextmanager
+async def together(works: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[Coroutine[Any, Any, None]]:
+    """What waits for all of these, or for the first that fails, and raises its error.
+
+    Those still under way at the end are stopped, and waited for, so that each puts away what it has paid for.
+    """
+    tasks = [asyncio.create_task(work) for work in works]
+
+    async def ended() -> None:
+        for task in (await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))[0]:
+            task.result()
+
+    try:
+        yield ended()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _give_up_what_is_stuck() -> None:

@@ -5,7 +5,6 @@ A judgement is asked once and its raw reply stored; judging again asks only for 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 import re
@@ -19,7 +18,7 @@ from ppres.conversation import Call, Message, ProviderError, calls_of, parts, sa
 from ppres.models import redaction
 from ppres.models.budget import Meter, Usage
 from ppres.models.faults import Cut, ModelError
-from ppres.models.loop import wait_for
+from ppres.models.loop import together, wait_for
 from ppres.models.model import Model
 from ppres.models.transport import say
 from ppres.models.usage import size
@@ -207,7 +206,8 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
             if stopped:
                 raise stopped
 
-    await asyncio.gather(*(worker() for _ in range(min(concurrency, len(questions)))))
+    async with together(worker() for _ in range(min(concurrency, len(questions)))) as ended:
+        await ended
     if rejected:
         raise rejected[0]
 

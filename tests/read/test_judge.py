@@ -1,14 +1,18 @@
 """LLM judges over stored transcripts, asked through litellm over real HTTP."""
 
 import json
+import threading
 
 import pandas as pd
 import pytest
 from providers import Judge, Saying, judge_at, priced
 
 import ppres as pp
+from ppres.conversation import Call
 from ppres.read import verdicts
 from ppres.read.rubrics import OBJECTION, REFUSAL
+from ppres.store import judgements
+from ppres.store.store import Store
 
 
 @pytest.fixture
@@ -164,6 +168,41 @@ def test_failures_lose_nothing_and_are_asked_again(study):
     assert again.verdict.notna().all()
     assert pp.frame().equals(pp.frame())
     assert pp.verify().empty
+
+
+class Waiting(Judge):
+    """Answers the first of three calls when all are there, and the others when it is told to."""
+
+    def __init__(self, phrase):
+        super().__init__(phrase)
+        self.all_there, self.go_on = threading.Barrier(3), threading.Event()
+
+    def answer(self, body):
+        if self.all_there.wait(60):
+            self.go_on.wait(60)
+        return super().answer(body)
+
+    def handle_error(self, request, client_address):
+        pass  # whoever asked is gone
+
+
+def test_where_an_answer_cannot_be_stored_what_the_others_may_cost_is_kept(study, monkeypatch):
+    put = judgements.put
+
+    def fails(*given):
+        monkeypatch.setattr(judgements, "put", put)
+        raise pp.StoreError("the disk is full") from OSError(28, "no space")
+
+    monkeypatch.setattr(judgements, "put", fails)
+    with Waiting("I decline to") as server:
+        with pytest.raises(pp.StoreError, match="the disk is full") as raised:
+            pp.judge(study.id[0], REFUSAL, judge_at(server), passes=5, concurrency=3)
+        server.go_on.set()
+        assert len(server.requests) == 3  # no other one is asked
+        assert isinstance(raised.value.__cause__, OSError)
+    with Store() as store:
+        kept = [Call.of(judgements.find(store, key)["call"]) for key in judgements.keys(store)]
+    assert [[call.estimated for call in one.empty_replies] for one in kept] == [["no answer"]] * 2
 
 
 def test_bad_judges_and_rubrics(study):
