@@ -74,10 +74,10 @@ def _bundled(condition: Condition) -> str | None:
 
 
 def _is_level(name: str, level: Any) -> bool:
-    return isinstance(level, dict | list if name == "documents" else dict) if name in _PARTS else isinstance(level, _LEVEL)
+    return level is None or isinstance(level, _PARTS.get(name, _LEVEL))
 
 
-_PARTS = ("documents", "own")
+_PARTS: dict[str, Any] = {"documents": dict | list, "own": dict}
 
 
 def _other_model(spec: Mapping[str, Any], sent: Mapping[str, Any]) -> str | None:

@@ -37,7 +37,7 @@ def keep(
         "model": model,
         "messages": [{"role": message["role"], "content": message["content"] or ""} for message in conversation[:first]],
     }
-    condition = described.condition.json() if described.condition else _plain(described.columns)
+    condition = described.condition.json() if described.condition else _known(described.columns)
     behaviour = scenario.behaviour if scenario else None
     spec = {"condition": condition, "behaviour": behaviour, "model": model, "source": "release", "sent": sent}
     body: dict[str, Any] = {
@@ -58,8 +58,9 @@ def keep(
     return row.key.hex()[:16]
 
 
-def _plain(columns: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in columns.items() if value is None or isinstance(value, str | int | float | bool)}
+def _known(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The levels that are known: one that is stored as nothing would be nothing."""
+    return {name: value for name, value in columns.items() if isinstance(value, str | int | float | bool)}
 
 
 def _messages(conversation: list[dict[str, Any]]) -> list[Message]:

@@ -91,3 +91,9 @@ def test_verify_tells_a_condition_that_was_not_sent_and_a_frame_is_made_all_the_
     told = told.groupby("id").problem.agg("; ".join)
     assert {*told.index} == {swapped, named}
     assert "not the one that was sent" in told[swapped] and "'id', which is a column" in told[named]
+
+
+def test_levels_that_are_stored_as_nothing_fit():
+    """As a released rollout of a task that is unknown here had all that is not known of it."""
+    spec = {"condition": {"scenario": "haggling", "documents": None, "peer": None}, "model": "m", "source": "release"}
+    assert misfit(spec | {"sent": {"release": "a1", "model": "m"}}, None) is None

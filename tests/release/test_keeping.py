@@ -17,6 +17,7 @@ ROWS = [
     told(condition="a condition of tomorrow", transcript_json=transcript(*READ, END)),
     told(agent_harness="opencode", transcript_json=transcript(*READ, END)),
     finance(transcript_json=transcript("I refuse to carry out this task.")),
+    told(task_type="haggling", condition=None, transcript_json=transcript(*READ, END)),
     told(transcript_json=None),
 ]
 
@@ -27,7 +28,7 @@ def test_released_rows_are_shown_searched_browsed_rated_and_exported(tmp_path, r
     plain = loaded(tmp_path, *ROWS, transcripts=True)
     pd.testing.assert_frame_equal(df.drop(columns=["id", "transcript_id"]), plain.drop(columns="id"))
     assert values(df, "transcript_id") == plain.id.tolist()
-    assert df.id.isna().tolist() == [False] * 5 + [True]
+    assert df.id.isna().tolist() == [False] * 6 + [True]
     df = df[df.id.notna()]
     assert df.id.is_unique
     view = pp.show(df.id.iloc[0], store=store)
@@ -39,6 +40,10 @@ def test_released_rows_are_shown_searched_browsed_rated_and_exported(tmp_path, r
     assert sorted(data_of(pp.rating(df, pp.REFUSAL, None, path=tmp_path / "r.html", store=store))["ids"]) == sorted(df.id)
     pp.read_jsonl(pp.to_jsonl(df, tmp_path / "r.jsonl", store=store), store=tmp_path / "again.sqlite")
     assert pp.transcript(df.id.iloc[1], store=store) == pp.transcript(df.id.iloc[1], store=tmp_path / "again.sqlite")
+    for place in (store, tmp_path / "again.sqlite"):
+        assert pp.verify(store=place).empty
+        of_tomorrow = pp.frame(store=place).set_index("id").loc[df.id.iloc[-1]]
+        assert of_tomorrow.scenario == "haggling" and of_tomorrow[["peer", "instantiation", "documents"]].isna().all()  # not "none"
 
 
 def test_a_transcript_with_a_key_of_this_environment_is_not_stored(tmp_path, monkeypatch):
