@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ppres.factor import brief
+from ppres.factor import brief, is_written
 from ppres.study.hypothesis import StudyError, Test
 
 
@@ -75,6 +75,7 @@ _RECORD = {
 
 def check(record: Any) -> None:
     """Raise `StudyError`, which names the field, for what is no record. Fields that a later version adds may be there."""
+    _check_plain(record, "")
     _check(record, _RECORD, "")
     for name, test in record["tests"].items():
         try:
@@ -92,11 +93,10 @@ def _check(value: Any, shape: Any, place: str) -> None:
     if isinstance(shape, _Kind):
         if not shape.fits(value):
             raise StudyError(f"its field {place} is {shape.words}, not {brief(value)}")
-        _check_finite(value, place)
         return
     kind, words = (dict, "names with values") if isinstance(shape, Mapping) else (list, "a list")
     if not isinstance(value, kind):
-        raise StudyError(f"its {f'field {place}' if place else 'content'} is {words}, not {brief(value)}")
+        raise StudyError(f"{_its(place)} is {words}, not {brief(value)}")
     if isinstance(value, list):
         for i, item in enumerate(value):
             _check(item, shape[0], f"{place}[{i}]")
@@ -108,10 +108,20 @@ def _check(value: Any, shape: Any, place: str) -> None:
         _check(item, shape.get(name, shape.get(_OTHERS, _ANY)), inside + name)
 
 
-def _check_finite(value: Any, place: str) -> None:
-    """JSON has no Infinity, though Python's reads it."""
+def _check_plain(value: Any, place: str) -> None:
+    """JSON has no Infinity, and no file half of a character, though Python's JSON reads both."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise StudyError(f"its field {place} holds {value}, which is no number of JSON")
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, item in items:
-        _check_finite(item, f"{place}.{name}")
+        raise StudyError(f"{_its(place)} holds {value}, which is no number of JSON")
+    for text in value if isinstance(value, dict) else [value]:
+        if isinstance(text, str) and not is_written(text):
+            raise StudyError(f"{_its(place)} holds half of a character: {brief(text)}")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_plain(item, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _check_plain(item, f"{place}[{i}]")
+
+
+def _its(place: str) -> str:
+    return f"its field {place}" if place else "its content"

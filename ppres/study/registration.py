@@ -51,7 +51,7 @@ class Registration:
         return {name: Test.of(written) for name, written in self.record["tests"].items()}
 
     def _repr_markdown_(self) -> str:
-        return self.path.with_suffix(".md").read_text(encoding="utf-8")
+        return self.path.with_suffix(".md").read_text(encoding="utf-8", errors="replace")
 
     __repr__ = _repr_markdown_
 
@@ -132,6 +132,10 @@ def preregister(
     }
     record = json.loads(json.dumps(record, allow_nan=False))
     record["sha256"] = digest(record)
+    try:
+        check(record)  # as it will be read
+    except StudyError as error:
+        raise StudyError(f"the record {name!r} cannot be written: {error}") from None
     path.parent.mkdir(parents=True, exist_ok=True)
     written = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     redaction.read()

@@ -16,7 +16,7 @@ TESTS = [
     pp.Test("contrasts", factors=["peer"], weights={"c": {("cooperative",): 1, ("uncooperative",): -1}}, by=["model"]),
     pp.Test("logit", formula="preserved ~ trust", term="trust"),
 ]
-INSTEAD = [None, 0, -1, 2.5, 10**30, True, "", "x", [], ["x"], [[1]], {}, {"x": {"y": [1]}}, float("inf"), float("nan")]
+INSTEAD = [None, 0, -1, 2.5, 10**30, True, "", "x", "\ud800", [], ["x"], [[1]], {}, {"x": {"y": [1]}}, float("inf"), float("nan")]
 DROPPED = object()
 POWER = [{"test": name, "term": "a", "expected": "greater", "power": 0.5, "reps": 100} for name in ("H1", "H2", "H3")]
 
@@ -71,7 +71,9 @@ TOLD = {
     "text": (("n",), "4", "its field n is a whole number above 0, not '4'"),
     "list": (("cells", 1, "condition"), [], r"its field cells\[1\]\.condition is names with values, not \[\]"),
     "nested": (("confounds", 0, "tests"), {"a": 1}, r"its field confounds\[0\]\.tests is a list, not"),
-    "infinite": (("shared",), {"a": [1, float("inf")]}, r"its field shared\.a\.1 holds inf"),
+    "infinite": (("shared",), {"a": [1, float("inf")]}, r"its field shared\.a\[1\] holds inf"),
+    "half": (("scorers",), {"tampering": "\ud800"}, r"its field scorers\.tampering holds half of a character: '\\ud800'"),
+    "half a name": (("scorers",), {"\ud800": "1"}, r"its field scorers holds half of a character: '\\ud800'"),
     "no statistic": (("tests", "H1", "statistic"), "t", "its field tests.H1 is no test: statistic='t' is not one of"),
     "no weights": (("tests", "H2", "arguments", "weights"), [1], "its field tests.H2 is no test"),
     "no columns": (("tests", "H2", "arguments", "by"), None, "its field tests.H2 is no test: by=None is not a text, nor"),
@@ -119,3 +121,13 @@ def test_a_record_that_was_altered_is_judged_and_that_is_told_or_names_the_field
         path.write_text(json.dumps(altered(record, rng.choice(every), rng.choice([DROPPED, *INSTEAD]))))
         told = refusal(lambda: pp.verdict("first", store=store).text)
         assert not told or "first.json is no registration: its field" in told
+
+
+def test_what_no_record_could_say_is_not_written(tmp_path):
+    """The readable page had been left behind, and no record could be written beside it any more."""
+    with (
+        pytest.warns(UserWarning, match="the arms differ"),
+        pytest.raises(pp.StudyError, match=r"'half' cannot be written: its field exclusions holds half of a character"),
+    ):
+        pp.preregister("half", ["a"], CELLS, PLANTED, 4, TESTS[2:], exclusions={"\ud800": {"missing": "damaged"}}, folder=tmp_path)
+    assert not [*tmp_path.iterdir()]
