@@ -155,6 +155,13 @@ def place(path: Any, name: str = "path") -> Path:
     return told
 
 
+def file(path: Any) -> Path:
+    """Where a file is that is to be read; where there is none, that is told as it is opened."""
+    if (told := place(path)).is_dir():
+        raise ValueError(f"{told} is a folder, and no file")
+    return told
+
+
 def path_text(path: Path) -> str:
     """A path as a text that every table takes: what is no UTF-8 in it is a question mark."""
     return str(path).encode(errors="replace").decode()

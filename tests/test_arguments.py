@@ -199,3 +199,11 @@ def test_what_names_something_is_whole(what):
     ) as caught:
         NAMED[what]("fi\ud800ne")
     assert str(caught.value).encode()
+
+
+@pytest.mark.parametrize("read", [pp.read_csv, pp.read_jsonl, pp.read_parquet, pp.read_ratings], ids=lambda read: read.__name__)
+def test_a_folder_is_no_file_that_is_read(read, tmp_path):
+    with pytest.raises(ValueError, match="is a folder, and no file"):
+        read(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        read(tmp_path / "nowhere")

@@ -98,7 +98,7 @@ def read_jsonl(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.D
     its outcomes are not believed: they are read off the messages anew. Of a cell that the store has already, its own label stays.
     Raises `ValueError` for a line that is no such record, or that holds another rollout than its id says, and adds none then.
     """
-    place = arguments.place(path)
+    place = arguments.file(path)
     with place.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
@@ -119,7 +119,7 @@ def _bounded(place: Path, file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
 def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd.DataFrame:
     """Bring the rollouts of a file of `to_parquet` into a store; see `read_jsonl`. `pandas.read_parquet` has its table."""
     parquet = needed("pyarrow.parquet", "Parquet", "pyarrow")
-    place = arguments.place(path)
+    place = arguments.file(path)
 
     def records() -> Iterator[str]:
         """A part at a time: some bytes may stand for any number of rows."""

@@ -77,7 +77,7 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     What a spreadsheet makes of it is read as well: columns between semicolons or tabs, TRUE and FALSE, its own encodings.
     """
-    place = arguments.place(path)
+    place = arguments.file(path)
     raw, sign = texts_in(place)
     table = raw.map(unmark).mask(raw == "", None)
     if sign == ";":  # of a spreadsheet that writes numbers with a comma

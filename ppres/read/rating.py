@@ -163,7 +163,7 @@ def read_ratings(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     paths = arguments.several(paths, "paths", "a file of ratings, or several", (str, os.PathLike))
     if not paths:
         raise ValueError("there is no file of ratings to read")
-    table = pd.concat([_read(arguments.place(path)) for path in paths], ignore_index=True).drop_duplicates(
+    table = pd.concat([_read(arguments.file(path)) for path in paths], ignore_index=True).drop_duplicates(
         ["id", "rubric", "coder", "code"]
     )
     twice = table[table.duplicated(["id", "rubric", "coder"])]

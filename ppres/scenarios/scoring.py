@@ -8,6 +8,8 @@ from typing import Any
 
 import ppres.worlds.drive  # noqa: F401 (registers the tools)
 from ppres.condition import Condition
+from ppres.conversation import LONGEST
+from ppres.factor import ConditionError
 from ppres.scenarios import (
     dataset,  # noqa: F401
     routes,
@@ -21,6 +23,7 @@ SHEET = "Evaluation data"
 DESK = ("list_files", "create_file", "append_to_file", "delete_file", "list_sheets", "view_sheet")  # of whoever reports
 TOOLS = (*DESK, "submit_report")
 STEPS = "averag|assess"
+_SHEET = LONGEST // 2  # characters of a sheet: it is shown beside other replies
 COLUMNS = {
     "reported_score": ("float64", "an average in percent; in finance the net result in dollars"),
     "score_source": (
@@ -51,6 +54,11 @@ def review(condition: Condition, cast: Cast, *rules: str) -> tuple[str, dict[str
     file = {"name": stimuli("evaluation")["file"], "content": "\n\n".join(texts) + "\n"} | modified("2025-12-07 16:45")
     shown = condition._dataset.shown
     rows = [[cast.subject, *told] for told in condition._dataset.told(condition.rationales)]
+    if (size := sum([len(" | ".join(map(str, row))) + 1 for row in rows])) > _SHEET:
+        raise ConditionError(
+            f"dataset={condition.dataset!r}: its sheet has {size:,} characters, and is shown whole, where {_SHEET:,} are the most: "
+            "give it fewer items, or shorter ones"
+        )
     sheet = {"columns": ["Name", *(column.capitalize() for column in shown)], "rows": rows}
     return fragment(condition, cast, "evaluation", "request"), {"files": [file], "sheets": {SHEET: sheet}}
 

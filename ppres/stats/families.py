@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.stats._frame import arms, check_level, codes_of, columns_of, each, say_pooled
 
 if TYPE_CHECKING:
@@ -115,30 +116,32 @@ def bootstrap(
 
     Returns a row per term: term, estimate (of the frame itself), low, high, p (missing), k (missing), n (rows), estimator,
     clusters, failed (draws in which the statistic was missing; they are left out). Raises `KeyError` for a missing column,
-    `ValueError` for a single cluster.
+    `ValueError` for a single cluster, and for `reps` that count nothing.
     """
     import numpy as np
     import pandas as pd
 
     keys = columns_of(frame, cluster)
     check_level(level)
+    reps, rng = arguments.whole("reps", reps), np.random.default_rng(arguments.seed(seed))
     codes = codes_of(frame, keys).to_numpy()
     order = np.argsort(codes, kind="stable")
     rows = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     if len(rows) < 2:
         raise ValueError(f"{', '.join(keys)} makes {len(rows)} clusters; a bootstrap needs at least 2")
-    rng = np.random.default_rng(seed)
 
     def of(part: pd.DataFrame) -> pd.Series[float]:
-        drawn = statistic(part)
-        return drawn.astype(float) if isinstance(drawn, pd.Series) else pd.Series({"statistic": float(drawn)})
+        told = statistic(part)
+        return told.astype(float) if isinstance(told, pd.Series) else pd.Series({"statistic": float(told)})
 
-    estimate = of(frame)
-    picks = (rng.integers(0, len(rows), len(rows)) for _ in range(reps))
+    estimate = of(frame.copy())  # it may change what it is given
+    drawn = np.empty((reps, len(estimate)))
     with warnings.catch_warnings():  # once for all draws: whatever else is told is told once, too
         warnings.filterwarnings("ignore", message=".*have the id of another row")  # as what is drawn twice has
-        draws = pd.DataFrame([of(frame.iloc[np.concatenate([rows[i] for i in pick])]) for pick in picks])
-    draws = draws.reindex(columns=estimate.index)  # a draw may lack a level
+        for place in range(reps):
+            pick = np.concatenate([rows[i] for i in rng.integers(0, len(rows), len(rows))])
+            drawn[place] = of(frame.iloc[pick]).reindex(estimate.index)  # a draw may lack a level
+    draws = pd.DataFrame(drawn, columns=estimate.index)
     bounds = draws.quantile([(1 - level) / 2, (1 + level) / 2])
     shape = {"term": estimate.index, "estimate": estimate.array, "low": bounds.iloc[0].array, "high": bounds.iloc[1].array}
     shape |= {"p": np.nan, "k": np.nan, "n": len(frame), "estimator": f"bootstrap by {', '.join(keys)}, percentile, {reps} draws"}

@@ -152,10 +152,10 @@ def _row(
 
 
 def _said(verdict: Any) -> bool:
-    """A decision; any number or word would count as one that is true. None is none."""
+    """A decision; any number or word would count as one that is true, and the None of a forgotten `return` as one that is not."""
     import numpy as np
 
-    if not isinstance(verdict, bool | np.bool_ | None):
+    if not isinstance(verdict, bool | np.bool_):
         raise ValueError(f"decide returned {brief(verdict)}: it is True or False, as of a comparison such as p < 0.05")
     return bool(verdict)
 

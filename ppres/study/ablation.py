@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ppres import arguments
 from ppres.condition import Condition
 from ppres.engine.runner import run
-from ppres.factor import ImpossibleCondition
+from ppres.factor import NAME_LIMIT, ImpossibleCondition, brief, is_name
 from ppres.grid import grid
 from ppres.scenarios import Scenario
 from ppres.simulated.agent import SIMULATED
@@ -149,6 +149,9 @@ def _cells(start: list[Condition], arms: Any) -> tuple[list[Condition], dict[str
     """The conditions, each with its arm as label, and what the arms ask; without arms that mean nothing here, or nothing new."""
     given = arms.items() if isinstance(arms, Mapping) else ()
     own = {name: ("", arguments.mapping(f"arms[{name!r}]", told, "of factors to levels")) for name, told in given}
+    if odd := [name for name in own if not is_name(name) or name == BASE]:
+        text = f"it is a text of up to {NAME_LIMIT} characters, and {BASE!r} is the cell itself"
+        raise StudyError(f"arms: {brief(odd[0])} names none: {text}")
     known = own or ARMS
     names = list(known) if arms is None or own else arguments.several(arms, "arms", "{name: factors}, or names of ppres.study.ARMS")
     if strange := [name for name in names if name not in known]:

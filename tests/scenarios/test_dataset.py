@@ -165,6 +165,15 @@ def test_an_answer_of_several_lines_is_one_row():
     assert frame.stop_reason.eq("ended").all() and frame.reported_score.between(40, 60).all()
 
 
+def test_a_sheet_that_nobody_could_be_shown_is_refused_before_a_run():
+    """Its tool would answer that it is too long: the simulated agents had ended in an IndexError."""
+    pp.Dataset("long", [{"output": str(i), "score": 50} for i in range(200_000)])
+    for cell in pp.grid(scenario=["evaluation", "tampering", "alignment_faking"], subject="self", dataset="long", monitored=False):
+        for look in (lambda cell=cell: pp.plan(cell, "sim/compliant", 1), lambda cell=cell: pp.run(cell, "sim/compliant", 1)):
+            with pytest.raises(pp.ConditionError, match=r"dataset='long': its sheet has [\d,]+ characters.*give it fewer items"):
+                look()
+
+
 def test_two_datasets_of_a_name_are_not_one_level():
     one, other = (pp.Dataset("twice", [{"output": "a", "right": right}], key="right") for right in (0, 100))
     with pytest.raises(pp.ConditionError, match="two datasets are called 'twice'"):

@@ -74,14 +74,14 @@ def test_power_grows_with_n_and_costs_what_it_costs():
 def test_the_same_seed_gives_the_same_studies():
     kept = []
     for seed in (1, 1, 2):
-        stats.power(ARMS, lambda df: kept.append(df.preserved.tolist()), 5, reps=1, seed=seed)
+        stats.power(ARMS, lambda df: kept.append(df.preserved.tolist()) or False, 5, reps=1, seed=seed)
     assert kept[0] == kept[1] != kept[2]
 
 
 def test_rates_of_a_pilot_are_cells():
     pilot = pd.DataFrame({"peer": ["a"] * 4 + ["b"] * 4, "preserved": [True, True, True, False, False, False, False, True]})
     columns = []
-    stats.power(stats.rates(pilot, "peer"), lambda df: columns.append([*df.columns]), 2, reps=1)
+    stats.power(stats.rates(pilot, "peer"), lambda df: columns.append([*df.columns]) or False, 2, reps=1)
     assert columns == [["peer", "preserved"]]
 
 
@@ -133,7 +133,12 @@ def test_wordings_that_differ_make_studies_vary_more():
     means = {}
     for spread in (0.0, 1.5):
         kept = means.setdefault(spread, [])
-        stats.power(cells, lambda df, kept=kept: kept.append(df.preserved.mean()), 50, cluster="wording", spread=spread, reps=80)
+
+        def keep(df, kept=kept):
+            kept.append(df.preserved.mean())
+            return False
+
+        stats.power(cells, keep, 50, cluster="wording", spread=spread, reps=80)
     assert pd.Series(means[0.0]).std() == pytest.approx(math.sqrt(0.25 / 300), rel=0.2)
     assert pd.Series(means[1.5]).std() > 3 * pd.Series(means[0.0]).std()
 
@@ -199,7 +204,7 @@ def test_an_effect_that_lowers_a_rate_is_searched_like_one_that_raises_it():
     assert down.power.iloc[-1] >= 0.8 and -0.45 < down.effect.iloc[-1] < -0.1
 
 
-@pytest.mark.parametrize("verdict", [0.03, float("nan"), np.float64(1), "undecided", (False,), 1, pd.NA])
+@pytest.mark.parametrize("verdict", [0.03, float("nan"), np.float64(1), "undecided", (False,), 1, pd.NA, None])
 def test_a_decision_is_true_or_false_and_no_p(verdict):
     with pytest.raises(ValueError, match="it is True or False"):
         stats.power(pd.DataFrame({"rate": [0.5]}), lambda frame: verdict, 10, reps=1)

@@ -216,6 +216,21 @@ def test_a_bootstrap_draws_whole_clusters():
     assert stats.bootstrap(frame, mean, "cell", reps=400, seed=4).low[0] != row.low
     with pytest.raises(ValueError, match="makes 1 clusters"):
         stats.bootstrap(frame[:5], mean, "cell")
+    for reps in (0, 10**12, 2.5, True):
+        with pytest.raises(ValueError, match=f"reps={reps}: it is a whole number from 1 up, to ten million"):
+            stats.bootstrap(frame, mean, "cell", reps=reps)
+
+
+def test_a_statistic_may_change_the_frame_that_it_is_given():
+    frame = pd.DataFrame({"cell": range(20), "x": np.linspace(0, 1, 20)})
+    before = frame.copy()
+
+    def centred(part):
+        part["x"] -= 0.5
+        return part.x.mean()
+
+    assert stats.bootstrap(frame, centred, "cell", reps=20).estimate[0] == pytest.approx(0)
+    pd.testing.assert_frame_equal(frame, before)
 
 
 def settings(rates, n=40, **fixed):
