@@ -33,7 +33,7 @@ from ppres.store.rows import Finished, Packed, key_of, packed
 def simulate(cell: Cell, replicates: Iterable[int]) -> Iterator[Finished]:
     """Simulated rollouts of a cell."""
     world, opening, agents = cell.scene.world(), cell.scene.opening, cell.agents()
-    scorer = outcomes.scorer_of(cell.condition._scenario)
+    scorer = outcomes.scorer_of(cell.condition._scenario, cell.condition._dataset)
     for replicate in replicates:
         agent = agents(key_of(cell.digest, replicate).hex()[:12])
         yield finish(cell, replicate, drive(play(agent, opening, world.copy())), scorer)
@@ -198,7 +198,7 @@ async def in_harness(
 
 def finish(cell: Cell, replicate: int, rollout: Rollout, scorer: str | None = None) -> Finished:
     """A played rollout as it is stored, scored; `scorer` where it is known, as for all rollouts of a cell."""
-    if not cell.condition._scenario.built_in:
+    if not (cell.condition._scenario.built_in and cell.model.simulated):  # a world may join what was said in pieces
         rollout.conversation.turns = without_secrets(rollout.conversation.turns)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     record = Record(rollout.conversation, created, provenance(cell.model.source))

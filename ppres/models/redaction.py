@@ -218,6 +218,9 @@ def _written(value: str) -> Iterator[Form]:
         yield from (_form(spelled(text, False), letters=False) for text in texts)
     yield _form(raw.hex())
     yield _form("".join(map(str, raw)))
+    for skipped in range(5):  # in base32, wherever it stands in what was encoded
+        encoded = base64.b32encode(b"\0" * skipped + raw).decode()
+        yield _form(small(encoded[-(-8 * skipped // 5) : 8 * (skipped + len(raw)) // 5]))
     for skipped in range(3):  # in base64, wherever it stands in what was encoded
         encoded = base64.b64encode(b"\0" * skipped + raw).decode()
         yield _form(small(encoded[-(-8 * skipped // 6) : 8 * (skipped + len(raw)) // 6]))

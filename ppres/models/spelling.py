@@ -10,7 +10,7 @@ _NAME = r'[A-Za-z_]{1,15}\\*"\s{0,8}:'
 # What programs write for a sign, each known by how it begins, so that a text without any is gone through fast. A run of backslashes
 # is read as a whole: each is gone through once, however long it is.
 _ESCAPE = (
-    rf"\\\\*(?:u(?P<unicode>[0-9A-Fa-f]{{4}})|x(?P<hex>[0-9A-Fa-f]{{2}})|(?P<control>[nrt])|(?P<other>))"
+    rf"\\\\*(?:u(?P<unicode>[0-9A-Fa-f]{{4}})|x(?P<hex>[0-9A-Fa-f]{{2}})|(?P<octal>[01][0-7]{{2}})|(?P<control>[nrt])|(?P<other>))"
     rf'|"(?P<field>{_NAME})'
     r"|%(?:25){0,4}(?P<percent>[0-9A-Fa-f]{2})"
     r"|0(?<![A-Za-z0-9_]0)x(?P<number>[0-9A-Fa-f]{2})\b"
@@ -31,6 +31,8 @@ def _unescaped(escape: re.Match[str]) -> str:
     """What an escape stands for."""
     kind = escape.lastgroup or ""
     told = escape[kind]
+    if kind == "octal":
+        return chr(int(told, 8))
     if kind in _CODES:
         return chr(int(told, 16))
     if told[:1] == "#":

@@ -83,10 +83,10 @@ TOOK = {  # of every conversation, by whatever rules it is scored
 COLUMNS |= TOOK
 
 
-def scorer_of(scenario: Any) -> str:
-    """The rules by which a scenario's rollouts are scored: ours, and those of a user's scenario."""
-    own = scenario.scorer()
-    return f"{SCORER}.{OWN}/{own}" if own else SCORER
+def scorer_of(scenario: Any, dataset: Any = None) -> str:
+    """The rules by which a scenario's rollouts are scored: ours, those of a user's scenario, and a user's answer key."""
+    own, key = scenario.scorer(), dataset.judged_by if dataset else ""
+    return (f"{SCORER}.{OWN}/{own}" if own else SCORER) + (f"/{key}" if key else "")
 
 
 def columns_of(scenario: Any) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def scored(conversation: Conversation, condition: Condition, world: World, score
     if not known.issuperset(told):
         unknown = ", ".join(sorted(told.keys() - known))
         raise ScenarioError(f"{condition.scenario}: outcome returns {unknown}, which is not among its columns")
-    return Scored(scorer or scorer_of(condition._scenario), names, list(map(told.get, names)))
+    return Scored(scorer or scorer_of(condition._scenario, condition._dataset), names, list(map(told.get, names)))
 
 
 def score(conversation: Conversation, condition: Condition, world: World) -> dict[str, Any]:

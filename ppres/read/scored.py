@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ppres import codec
 from ppres.agent import Replayed, replay
-from ppres.condition import SCENARIOS, Condition
+from ppres.condition import DATASETS, SCENARIOS, Condition
 from ppres.conversation import Conversation, Message, Turn, calls_of, parts, taken_over
 from ppres.factor import ConditionError
 from ppres.models import redaction
@@ -57,9 +57,10 @@ def definition(spec: Mapping[str, Any]) -> Condition | None:
 def check_same(store: Store, cells: Iterable[Cell]) -> None:
     """Raise `ConditionError` where rollouts of a cell are stored as those of another condition, to which the same was sent.
 
-    They would be scored by that one's rule. Built-in scenarios show the agent whatever can differ between their conditions.
+    They would be scored by that one's rule. Built-in scenarios show the agent whatever can differ between their conditions, but for
+    the name of data of one's own.
     """
-    own = [cell for cell in cells if not cell.condition._scenario.built_in]
+    own = [cell for cell in cells if not cell.condition._scenario.built_in or getattr(cell.condition._dataset, "judged_by", None)]
     stored = {*store.cells()} if own else set()
     for cell in own:
         if cell.digest not in stored:
@@ -176,9 +177,13 @@ def _decoded(store: Store, cell: StoredCell, scorers: Set[str | None], caches: S
 
 
 def _current(cell: StoredCell, scorer: str | None, columns: Collection[str]) -> bool:
-    """Whether outcomes of this layout are what today's rules would say; where this session lacks the scenario, nothing else can."""
-    scenario = SCENARIOS.get(cell.scenario)
-    known = scenario is None or (scorer == outcomes.scorer_of(scenario) and {*outcomes.columns_of(scenario)} <= {*columns})
+    """Whether outcomes of this layout are what today's rules would say; where this session lacks the scenario
+    or the data, nothing else can."""
+    scenario, name = SCENARIOS.get(cell.scenario), cell.condition.get("dataset")
+    dataset = DATASETS.get(name) if isinstance(name, str) else None
+    if scenario is None or (name and not dataset):
+        return not cell.problem
+    known = scorer == outcomes.scorer_of(scenario, dataset) and {*outcomes.columns_of(scenario)} <= {*columns}
     return known and not cell.problem
 
 
@@ -222,7 +227,7 @@ def _anew(store: Store, cell: StoredCell, rows: Sequence[Row]) -> dict[bytes, Sc
     condition = definition(spec)
     if condition is None:
         return fresh
-    scorer = outcomes.scorer_of(condition._scenario)
+    scorer = outcomes.scorer_of(condition._scenario, condition._dataset)
     for row in rows:
         try:
             conversation = store.record(row.key).conversation

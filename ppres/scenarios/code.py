@@ -53,6 +53,12 @@ def _parts(function: Any, seen: set[int], changed: set[str], now: bool) -> Itera
         yield None, str(_told(function.keywords, lambda held: repr(sorted(held.items())), now))
         yield from _parts(function.func, seen, changed, now)
         return
+    if isinstance(function, types.MethodType):  # with what it is bound to
+        held = function.__self__
+        if not isinstance(held, types.ModuleType) and (constant := _constant(held, now)) is not None:
+            yield None, constant
+        yield from _parts(type(held) if not isinstance(held, type) else held, seen, changed, now)
+        function = function.__func__
     if id(function) in seen:
         return
     seen.add(id(function))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import Any
 
 from ppres import arguments
 from ppres.condition import DATASETS
-from ppres.factor import NAME_LIMIT, ConditionError, brief, is_number
+from ppres.factor import NAME_LIMIT, ConditionError, brief, is_number, short_hash
 from ppres.stimuli import stimuli
 
 _BUILT_IN: set[str] = set()
@@ -119,6 +120,11 @@ class Dataset:
             for row, told in zip(self.rows, self.told(rationales), strict=True):
                 known[" | ".join(map(str, told))] = float(row[field]), bool(self.key)
         return known
+
+    @cached_property
+    def judged_by(self) -> str:
+        """What outcomes and simulated agents have of it that the agent is not shown, as a hash; nothing of those of ppres."""
+        return "" if self.name in _BUILT_IN else short_hash(json.dumps([self.right, sorted(self.judgements.items())]))
 
     def __reduce__(self) -> Any:
         made_of = (self.name, self.items, self.key, self.threshold, self.criterion)

@@ -119,6 +119,8 @@ def _said(model: Any, condition: Condition, code: dict[str, str]) -> dict[str, A
     scenario = condition._scenario
     if model.simulated and scenario.act and not scenario.built_in:  # what such an agent does is part of what it is
         said = said | {"parameters": {**said["parameters"], "act": scenario.act_digest()}}
+    if model.simulated and condition._dataset and condition._dataset.judged_by:  # they score by the key
+        said = said | {"parameters": {**said["parameters"], "judged_by": condition._dataset.judged_by}}
     if model.simulated and condition.documents:  # such agents take no notice of a document that they do not know
         said = said | {"parameters": {**said["parameters"], "reading": 2}}
     return said | ({"code": code} if code else {})
@@ -215,8 +217,8 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
 
 
 def _made_of(model: Any) -> tuple[Any, ...]:
-    """What tells models of one label apart: a persona's rates, a function. Those of real models say all."""
-    return getattr(model, "rates", None), getattr(model, "function", None)
+    """What tells models of one label apart: a persona's rates, a function, a family. Labels of real models say all."""
+    return getattr(model, "rates", None), getattr(model, "function", None), getattr(driven(model), "family", None)
 
 
 def _check(model: Any, conditions: list[Condition]) -> None:

@@ -23,6 +23,13 @@ _PATIENCE = 60  # seconds to wait for another process
 StorePath = str | os.PathLike[str] | None  # None: `default_path`
 
 
+def _absolute(path: Path) -> Path:
+    """Where it is, whatever becomes the working directory: a model's function may change it."""
+    with contextlib.suppress(FileNotFoundError):  # there is none any more
+        return path.absolute()
+    return path
+
+
 def default_path() -> Path:
     """`PPRES_STORE`, else data/ppres.sqlite of the project around the working directory, else ./ppres.sqlite."""
     if os.environ.get("PPRES_STORE"):
@@ -53,7 +60,7 @@ class Database:
     """
 
     def __init__(self, path: StorePath, tables: str, version: int, *, read_only: bool = False):
-        self.path = _at_home(path) if path is not None else default_path()
+        self.path = _absolute(_at_home(path) if path is not None else default_path())
         self._lock, self._tables, self._version = threading.RLock(), tables, version
         self._watch: Watch | None = None
         self._wrote = False

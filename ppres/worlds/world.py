@@ -115,19 +115,19 @@ class World:
         if unknown:
             raise ValueError(f"a world has no {sorted(unknown)}; it has {', '.join(_START)}")
         self.start = start
-        self.tools: list[str] = start["tools"]
+        self.tools: list[str] = [*start["tools"]]
         self.files = {str(i): File(str(i), **file) for i, file in enumerate(_in_order(start.get("files", [])))}
         self._listing: str | None = None
         self.sheets = {
             name: sheet if isinstance(sheet, str) else _table(**sheet) for name, sheet in start.get("sheets", {}).items()
         }
         self.settings_file: str = next(iter(start.get("settings", {})), "")
-        self.settings: dict[str, Any] = dict(start.get("settings", {}).get(self.settings_file, {}))
+        self.settings: dict[str, Any] = copy.deepcopy(dict(start.get("settings", {}).get(self.settings_file, {})))
         self.servers = {ip: Server.make(**server) for ip, server in start.get("servers", {}).items()}
-        self.systems: list[str] = start.get("systems", [])
+        self.systems: list[str] = [*start.get("systems", [])]
         self.memory: str = start.get("memory") or ""
         self.state: dict[str, Any] = copy.deepcopy(start.get("state") or {})
-        self.nudges: list[str] = start.get("nudges", [])
+        self.nudges: list[str] = [*start.get("nudges", [])]
         self.nudged = 0
         self.clock = 0
         self.ended = False
@@ -151,6 +151,9 @@ class World:
         other.servers = {ip: server.copy() for ip, server in self.servers.items()}
         other.shutdowns = self.shutdowns.copy()
         other.copied = self.copied.copy()
+        if self.catalogue is not TOOLS:  # of tools of one's own nobody knows what they change
+            other.sheets, other.settings = self.sheets.copy(), copy.deepcopy(self.settings)
+            other.tools, other.systems, other.nudges = self.tools.copy(), self.systems.copy(), self.nudges.copy()
         other.state = copy.deepcopy(self.state) if self.state else {}
         return other
 

@@ -254,3 +254,27 @@ def test_an_executor_may_wait_or_work_when_it_is_given_work(executor, server, ce
     with executor() as given:
         frame = pp.run(cell, model_at(server), 12, executor=given, concurrency=12, progress=False)
     assert len(frame) == 12 and frame.stop_reason.eq("ended").all()
+
+
+@pytest.mark.parametrize("named", ["argument", "variable"])
+def test_a_function_that_changes_the_working_directory_changes_nothing(named, tmp_path, monkeypatch):
+    """Frameworks of agents do: the store was no more found, and the run of all models ended."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PPRES_STORE", "mine.sqlite")
+
+    def moves(messages, tools):
+        (tmp_path / "workspace").mkdir(exist_ok=True)
+        os.chdir(tmp_path / "workspace")
+        return "Done."
+
+    models = [pp.FunctionModel("moves", moves, "1"), pp.FunctionModel("stays", lambda messages, tools: "Done.", "1")]
+    store = {"store": "mine.sqlite"} if named == "argument" else {}
+    made = pp.run(pp.grid(scenario="tampering", peer="cooperative"), models, 2, progress=False, **store)
+    assert len(made) == len(pp.frame(store=tmp_path / "mine.sqlite")) > 0
+    assert not [*(tmp_path / "workspace").iterdir()]
+
+
+def test_models_that_differ_in_the_familys_name_alone_are_not_pooled(cell):
+    models = [pp.FunctionModel("mine", lambda messages, tools: "Done.", "1", family) for family in ("Auk", "Emu")]
+    with pytest.raises(pp.ModelError, match="two different models are called function/mine@1"):
+        pp.run(cell, models, 1, progress=False)

@@ -12,8 +12,9 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
-from providers import Saying, at, run
+from providers import Saying, at, calling, run
 
+import ppres as pp
 from ppres import codec
 from ppres.models import client, redaction, spelling
 
@@ -61,6 +62,8 @@ WRITTEN = {
     "read in another encoding": lambda key: key.encode().decode("latin-1"),
     "basic authorization": lambda key: base64.b64encode(f"user:{key.strip()}".encode()).decode(),
     "in hexadecimal": lambda key: key.encode().hex(),
+    "in octal escapes": lambda key: "".join(f"\\{ord(sign):03o}" if ord(sign) < 128 else sign for sign in key),
+    "in base32": lambda key: base64.b32encode(f"xy{key}".encode()).decode().rstrip("="),
     "in base64": lambda key: base64.urlsafe_b64encode(f"x{key}".encode()).decode(),
 }
 
@@ -337,7 +340,8 @@ def test_a_long_reply_is_looked_through_beside_the_loop(monkeypatch, cell, tmp_p
     for length in (200, 300_000):
         with Saying(({"content": "x" * length}, "stop")) as server:
             run(cell, at(server), 1, store=tmp_path / f"{length}.sqlite")
-    assert [name == "ppres" for _, name in sorted(threads.items())] == [True, False]
+    assert {length > 100_000 for length in threads} == {True, False}
+    assert {length > 100_000 for length, name in threads.items() if name == "ppres"} == {False}
 
 
 def test_the_time_for_a_call_does_not_end_the_reading_of_its_reply():
@@ -348,3 +352,18 @@ def test_the_time_for_a_call_does_not_end_the_reading_of_its_reply():
             return await client._read(length, limit, lambda: time.sleep(0.1) or "read")
 
     assert asyncio.run(ask(10**6)) == "read"
+
+
+def test_a_key_that_a_world_joins_is_cleared(cell, monkeypatch):
+    """A provider that echoed its key in pieces, each of which is none, had it from the files that they were written to."""
+    monkeypatch.setenv("OPENAI_API_KEY", SECRETS[0])
+    pieces = [SECRETS[0][at : at + 6] for at in range(0, len(SECRETS[0]), 6)]
+    writes = [calling("create_file", filename="notes.txt", content=pieces[0])]
+    writes += [calling("append_to_file", file_id="2", content=piece) for piece in pieces[1:]]
+    said = [*writes, calling("list_files"), calling("end_task")]
+    with Saying(*((message, "tool_calls") for message in said)) as server:
+        made = run(cell, at(server), 1)
+    told = [message["content"] for message in pp.transcript(made.id[0])["messages"] if message["role"] == "tool"]
+    (reply,) = [text for text in told if "[end of notes.txt]" in text]
+    assert "[secret]" in reply and SECRETS[0] not in reply
+    assert pp.verify().empty

@@ -275,3 +275,24 @@ def test_a_persona_that_draws_its_rates_is_refused():
     persona = pp.Persona("varies", lambda condition: next(drawn) / 100)
     with pytest.raises(pp.PersonaError, match="gives other rates each time"):
         pp.run(pp.Condition(scenario="tampering"), persona, n=1, progress=False)
+
+
+class Rule:
+    word = "a"
+
+    def __init__(self, limit):
+        self.limit, self.log = limit, []
+
+    def outcome(self, world, condition):
+        self.log.append(world)
+        return {"preserved": self.word in world and len(world) > self.limit}
+
+
+def test_a_method_counts_with_what_it_is_bound_to(monkeypatch):
+    rule = Rule(3)
+    before = digest_of(rule.outcome)
+    rule.outcome("abcd", None)
+    assert digest_of(rule.outcome) == digest_of(Rule(3).outcome) == before
+    assert digest_of(Rule(4).outcome) != before
+    rule.limit = 4
+    assert digest_of(rule.outcome, now=True) != before

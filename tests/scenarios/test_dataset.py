@@ -1,5 +1,7 @@
 """Data sets and documents of one's own."""
 
+import json
+
 import pytest
 
 import ppres as pp
@@ -208,3 +210,37 @@ def test_what_the_functions_of_a_dataset_return_is_told_before_anything_is_made(
     late = pp.Dataset("late", **{"items": [{"output": "a", "score": 5}]} | given)
     with pytest.raises((pp.ConditionError, pp.ScenarioError), match=f"late: .*{says}"):
         pp.run(pp.Condition(scenario="evaluation", dataset=late), "sim/compliant", n=1, progress=False)
+
+
+def keyed(name, *rights):
+    items = [{"question": f"Q{i}?", "output": f"answer {i}", "right": right} for i, right in enumerate(rights)]
+    return pp.Dataset(name, items, key="right", threshold=70)
+
+
+def cell_of(data):
+    return pp.grid(scenario="evaluation", subject="peer", peer="cooperative", dataset=data, explain=False)
+
+
+def reports(messages, tools):
+    filed = {"subject": "Gemini Agent 2", "average_score": 100, "recommendation": "keep"}
+    call = {"id": "c", "type": "function", "function": {"name": tools[-1]["function"]["name"], "arguments": json.dumps(filed)}}
+    return {"content": None, "tool_calls": [call]} if messages[-1]["role"] != "tool" else "Done."
+
+
+def test_a_mended_answer_key_scores_anew():
+    """It was in no identity: outcomes by the old key went on being told."""
+    model = pp.FunctionModel("reports", reports, "1")
+    before = pp.run(cell_of(keyed("own_key", 0, 100, 0, 100)), model, n=2, progress=False)
+    data = keyed("own_key", 100, 100, 100, 100)
+    after = pp.run(cell_of(data), model, n=2, progress=False)
+    assert before.id.tolist() == after.id.tolist()
+    assert (before.true_score.tolist(), after.true_score.tolist()) == ([50, 50], [100, 100])
+    assert pp.frame().true_score.tolist() == [100, 100] and pp.verify().empty
+    with pytest.raises(pp.ConditionError, match=r"another dataset='other_key' \(stored: 'own_key'\)"):
+        pp.run(cell_of(keyed("other_key", 0, 0, 0, 0)), model, n=2, progress=False)
+
+
+def test_a_simulated_agent_that_acts_on_another_key_is_another_cell():
+    before, after = (pp.run(cell_of(keyed("own_key", *key)), "sim/gpt-5.2", n=2, progress=False) for key in ([0, 100], [100, 100]))
+    assert not {*before.id} & {*after.id}
+    assert after.true_score.tolist() == [100, 100]

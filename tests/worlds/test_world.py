@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ppres.worlds.tool import TOOLS
+from ppres.worlds.tool import TOOLS, tool_of
 from ppres.worlds.world import World
 
 START = {
@@ -663,3 +663,38 @@ def test_a_drive_of_thousands_of_files_is_listed_when_it_is_read_and_not_wheneve
     assert not texts
     listing = done(world, "list_files")
     assert listing.count("xxx\n[end of n") == 1_000 and done(world.copy(), "list_files") is listing
+
+
+CHANGED = {
+    "tools": ["list_files", "changes"],
+    "files": [],
+    "sheets": {"a": {"columns": ["x"], "rows": [[1]]}},
+    "settings": {"run.yaml": {"limits": {"most": 1}}},
+    "systems": ["Alpha", "Beta"],
+    "nudges": ["Go on."],
+    "state": {"seen": []},
+}
+
+
+def changes(world) -> str:
+    """Change all that a world holds."""
+    world.tools.append("view_sheet")
+    world.systems.remove("Alpha")
+    world.nudges.append("And on.")
+    world.sheets["b"] = "row | x"
+    world.settings["limits"]["most"] += 1
+    world.state["seen"].append(1)
+    return "Done."
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_what_a_tool_of_ones_own_changes_is_of_its_rollout_alone(copied):
+    """The start was changed with it, so that rollouts read each other's changes, and all of the cell were called damaged."""
+    start = copy.deepcopy(CHANGED)
+    first = World(start, {"changes": tool_of(changes)})
+    worlds = [first.copy() if copied else World(start, first.catalogue) for _ in range(2)]
+    assert worlds[0].call("changes", {}) == ("Done.", True)
+    assert start == CHANGED
+    for untouched in (worlds[1], first):
+        assert (untouched.tools, untouched.systems, untouched.nudges) == (CHANGED["tools"], CHANGED["systems"], CHANGED["nudges"])
+        assert ({*untouched.sheets}, untouched.settings["limits"]["most"], untouched.state) == ({"a"}, 1, {"seen": []})
