@@ -52,10 +52,11 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
         return future.result()
     except CancelledError:
         raise RuntimeError("code that the run called, such as a tool's, cancelled the tasks of its loop: run again") from None
-    except KeyboardInterrupt:
-        future.cancel()
-        ended.wait(10)  # so that the caller may close its files
-        _give_up_what_is_stuck()
+    except BaseException:
+        if not future.done():  # Ctrl-C, or what another signal's handler raises: an alarm in a notebook, `sys.exit`
+            future.cancel()
+            ended.wait(10)  # so that the caller may close its files
+            _give_up_what_is_stuck()
         raise
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _TRUTH = {"True": True, "False": False, "TRUE": True, "FALSE": False}  # of a spreadsheet
 _NUMBER = r"-?(?:inf|(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?)"
-_WHOLE = re.compile(r"-?\d{1,19}")
+_WHOLE = re.compile(r"-?\d{1,1000}")  # floats of more than 16 digits are written with an exponent
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"
 # A column of one's own in which all is such is no text; one of text in which all is such has an apostrophe before each.
 _OTHER = rf"{_NUMBER}|{_TIME}|{'|'.join(_TRUTH)}"
@@ -94,6 +94,18 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
     return made
 
 
+def _wholes(given: list[int | None]) -> pd.Series[Any]:
+    """Whole numbers as a column that holds them all as they are."""
+    import pandas as pd
+
+    known = [number for number in given if number is not None]
+    if all(-(2**63) <= number < 2**63 for number in known):
+        whole = pd.Series(pd.array(given, dtype="Int64"))
+        return whole if len(known) < len(given) else whole.astype("int64")
+    signless = len(known) == len(given) and all(0 <= number < 2**64 for number in known)
+    return pd.Series(given, dtype="uint64" if signless else "object")
+
+
 def _own(raw: pd.Series[str], texts: pd.Series[Any], declared: pd.Series[Any]) -> pd.Series[Any]:
     """A column of one's own by its cells: numbers, truth values or times where all are, else what is `declared`, or text."""
     import pandas as pd
@@ -103,9 +115,8 @@ def _own(raw: pd.Series[str], texts: pd.Series[Any], declared: pd.Series[Any]) -
         return pd.Series(_words(plain(raw.mask(raw == "", None).str[1:]), name))
     if known.str.fullmatch(_NUMBER).all():
         given = plain(texts)
-        if own_type(name) != "float64" and all(_WHOLE.fullmatch(text) and abs(int(text)) < 2**63 for text in known):
-            whole = pd.Series(pd.array([None if text is None else int(text) for text in given], dtype="Int64"))
-            return whole if len(known) < len(texts) else whole.astype("int64")
+        if own_type(name) != "float64" and known.str.fullmatch(_WHOLE).all():
+            return _wholes([None if text is None else int(text) for text in given])
         numbers = [math.nan if text is None else float(text) for text in given]  # pandas 2 reads the last digit wrong
         if not any(math.isinf(value) and "inf" not in text for text, value in zip(given, numbers, strict=True) if text):
             return pd.Series(numbers)

@@ -195,6 +195,46 @@ def test_what_no_other_process_can_be_given_is_told(function, cell):
         pp.run(cell, pp.FunctionModel("mine", function, "1"), 2, executor=executor, progress=False)
 
 
+ALARMED = """
+import signal, sys, time
+import ppres as pp
+class Alarm(Exception):
+    pass
+def leave(*_):
+    raise Alarm
+signal.signal(signal.SIGALRM, leave)
+cell = pp.Condition(scenario="tampering", subject="peer", peer="cooperative")
+model = pp.Model("openai/gemini-3-flash", api_base=sys.argv[1], family="Gemini")
+pp.run(cell, model, 1, progress=False)
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try:
+    pp.run(cell, model, 500, concurrency=4, progress=False)
+except Alarm:
+    print("left", end=" ", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarms here")
+def test_whatever_a_signals_handler_raises_stops_the_conversations(server, cell):
+    """They went on by themselves, paid for and never stored."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", ALARMED, server.url],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stdout.read(5) == "left "
+    time.sleep(0.2)
+    begun = server.begun
+    time.sleep(0.5)
+    assert server.begun == begun
+    assert "Task was destroyed" not in child.communicate("\n", timeout=600)[1]
+    assert len(pp.run(cell, model_at(server), 5, progress=False)) == 5 and pp.verify().empty
+
+
 INTERRUPTED = """
 import os, signal, sys
 import ppres as pp
