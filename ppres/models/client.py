@@ -70,7 +70,12 @@ async def once(model: Model, messages: list[Message], schemas: list[dict[str, An
         except asyncio.CancelledError:
             raise Cut(_vain(model, lost(seen, time.perf_counter() - started), messages, schemas)) from None
         except Exception as error:
-            fault = seen.fault or faults.of_machine(error) or faults.unmade(error, seen) or faults.of(error, seen)
+            fault = (
+                seen.fault
+                or faults.of_machine(error)
+                or faults.unmade(error, seen, any(message["role"] == "assistant" for message in messages))
+                or faults.of(error, seen)
+            )
             if not isinstance(fault, Fault | ProviderError):
                 unforeseen = f"it cannot be asked: {type(error).__name__}: {faults.plain(error)}"
                 fault = ModelError(f"{model.label}: {fault if isinstance(fault, ModelError) else unforeseen}")

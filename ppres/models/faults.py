@@ -232,16 +232,19 @@ _BY_TLS = dict.fromkeys(_NO_TLS, "the server does not speak TLS: check whether a
 _BY_TLS["NO_CERTIFICATE_OR_CRL_FOUND"] = "the file that SSL_CERT_FILE names has no certificate in PEM form"
 
 
-def unmade(error: BaseException, seen: Exchange) -> Fault | None:
-    """What went wrong when a request was made, which litellm tells as an error of the provider's: no other try would mend it."""
+def unmade(error: BaseException, seen: Exchange, begun: bool) -> Fault | None:
+    """What went wrong when a request was made, which litellm tells as an error of the provider's: no other try would mend it.
+
+    Where the conversation has begun it is taken for a fault of what was said in it, which ends no other one.
+    """
     bug, kinds = error, set[str]()
     for bug in _causes(error):
         kinds |= {kind.__name__ for kind in type(bug).__mro__}
-    network = kinds & {"OSError", "TransportError", "ClientError", "APIConnectionError"}
+    network = kinds & {"OSError", "TransportError", "ClientError"}
     made = isinstance(bug, TypeError | AttributeError | LookupError | UnicodeEncodeError)
     if not made or network or seen.asked or seen.status is not None or "OpenAIError" not in kinds:
         return None
-    return Fault(f"it cannot be asked: {type(bug).__name__}: {plain(bug)}", "forbidden")
+    return Fault(f"it cannot be asked: {type(bug).__name__}: {plain(bug)}", "rejected" if begun else "forbidden")
 
 
 def unsent(error: BaseException) -> bool:

@@ -66,7 +66,7 @@ def disputed(messages: list[Message], fault: Fault) -> bool:
 
 def _assistant(message: Message, kept: frozenset[str], ids: set[str], mended: dict[str, int]) -> Message:
     told = {"role": "assistant", "content": message.get("content")}
-    told |= {name: message[name] for name in message if name in kept or name == _SIGNATURE}
+    told |= {name: _signed(message[name]) for name in message if name in kept or name == _SIGNATURE}
     if _DETAILS in kept and (details := (message.get("provider_specific_fields") or {}).get(_DETAILS)):
         told[_DETAILS] = details
     content = told["content"]
@@ -89,12 +89,27 @@ def _call(call: Any, kept: frozenset[str], ids: set[str], mended: dict[str, int]
         if value != valid:
             mended[field] = mended.get(field, 0) + 1
     ids.add(better["id"])
-    told = {name: call[name] for name in call if name in kept or name == _SIGNATURE}
+    told = {name: _signed(call[name]) for name in call if name in kept or name == _SIGNATURE}
     return told | {
         "id": better["id"],
         "type": "function",
         "function": {"name": better["name"], "arguments": better["arguments"]},
     }
+
+
+def _signed(told: Any) -> Any:
+    """What a model thought and signed, without signatures that are no text: litellm fails on them, and no request is made."""
+    if isinstance(told, list):
+        return [_signed(item) for item in told if not (isinstance(item, dict) and _signed(item) != item)]
+    if not isinstance(told, dict):
+        return told
+    odd = {name for name, value in told.items() if "signature" in name and not _is_signature(name, value)}
+    return {name: _signed(value) for name, value in told.items() if name not in odd}
+
+
+def _is_signature(name: str, value: Any) -> bool:
+    several = name.endswith("s") and isinstance(value, list)
+    return all(isinstance(item, str) for item in (value if several else [value]))
 
 
 def _id(id: Any, ids: set[str]) -> str:

@@ -187,6 +187,60 @@ def test_signatures_and_thinking_go_back_in_the_providers_own_protocol(name, ans
     assert cell_digest(same.spec()["sent"]) == same.digest
 
 
+SIGNED = {"functionCall": {"name": "list_files", "args": {}}, "thoughtSignature": "U0lH"}
+ODDLY_SIGNED = {
+    "a list, beside a signed text": [{"text": "Hi.", "thoughtSignature": "U0lH"}, SIGNED | {"thoughtSignature": ["U0lH"]}],
+    "a list": [SIGNED | {"thoughtSignature": ["U0lH"]}],
+    "an object": [SIGNED | {"thoughtSignature": {"a": 1}}],
+    "a number": [SIGNED | {"thoughtSignature": 5}],
+    "a list, on a text": [{"text": "Hi.", "thoughtSignature": [1]}, SIGNED],
+    "an object, on a text": [{"text": "Hi.", "thoughtSignature": {"a": 1}}, {"functionCall": SIGNED["functionCall"]}],
+}
+
+
+@pytest.mark.parametrize("what", ODDLY_SIGNED)
+def test_a_signature_that_is_no_text_stops_nobody(what, cell, monkeypatch):
+    """litellm failed on it before it asked, which was taken for the network's fault: 15 minutes, then the model's end."""
+    monkeypatch.setenv("GEMINI_API_KEY", "k" * 12)
+
+    def answer(body):
+        parts = [SIGNED | {"functionCall": {"name": "end_task", "args": {}}}] if len(body["contents"]) > 1 else ODDLY_SIGNED[what]
+        usage = {"promptTokenCount": 9, "candidatesTokenCount": 9, "totalTokenCount": 18}
+        return 200, {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}], "usageMetadata": usage}
+
+    with Telling(answer) as server:
+        frame = run(cell, pp.Model("gemini/gemini-3-flash-preview", api_base=server.url.removesuffix("/v1")), 1)
+        assert len(server.requests) == 2
+    assert frame.stop_reason.tolist() == ["ended"] and pp.verify().empty
+
+
+def test_what_fails_in_the_middle_before_it_is_sent_ends_that_conversation_alone(cell, monkeypatch):
+    """Of a conversation that has begun, for what was said in it: others of the model go on."""
+    import litellm
+
+    real = litellm.acompletion
+
+    async def fails(*given, **named):
+        if sum(message["role"] == "assistant" for message in named["messages"]) == 1 and not failed:
+            failed.append(1)
+            try:
+                raise TypeError("unhashable type: 'list'")
+            except TypeError as error:
+                raise litellm.APIConnectionError(message=str(error), model="m", llm_provider="gemini") from error
+        return await real(*given, **named)
+
+    failed = []
+    monkeypatch.setenv("GEMINI_API_KEY", "k" * 12)
+    monkeypatch.setattr(litellm, "acompletion", fails)
+    with Telling(gemini) as server:
+        frame = run(cell, pp.Model("gemini/gemini-3-flash-preview", api_base=server.url.removesuffix("/v1")), 3, concurrency=1)
+    assert sorted(frame.stop_reason) == ["ended", "ended", "provider_error"]
+    assert (
+        "it cannot be asked: TypeError: unhashable"
+        in pp.transcript(frame.id[frame.stop_reason == "provider_error"].iloc[0])["error"]
+    )
+
+
 @pytest.mark.parametrize("content", [" \n", "I wonder."])
 def test_a_nudged_message_is_sent_back_though_it_says_nothing(content):
     (cell,) = pp.grid(scenario="evaluation", nudges=1)
