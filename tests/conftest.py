@@ -1,8 +1,10 @@
 """Every test has a store of its own, no key in its environment, no network but loopback, and waits little between tries."""
 
+import functools
 import os
 import signal
 import socket
+import sqlite3
 import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads of two test processes stall each other on small matrices
@@ -46,6 +48,28 @@ def isolated(tmp_path, monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch):
+    """What a test opens with SQLite it closes. Left to the collector, it is a warning in a later test, and in Python 3.13 alone."""
+    opened = {}
+
+    class Seen(sqlite3.Connection):
+        def __init__(self, database, *args, **named):
+            super().__init__(database, *args, **named)
+            opened[self] = str(database)
+
+        def close(self):
+            opened.pop(self, None)
+            super().close()
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Seen))
+    yield
+    left = sorted(opened.values())
+    for connection in [*opened]:
+        connection.close()
+    assert not left, f"the test, or what it called, left open: {', '.join(left)}"
 
 
 @pytest.fixture(autouse=True)

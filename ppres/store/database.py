@@ -162,10 +162,12 @@ class Database:
 
     def close(self) -> None:
         """Close the file, when a commit that is under way in another thread is done."""
-        with self._lock:
-            if self._wrote and (rescued := self._rescued()):  # else SQLite would write its log into another file, or leave it
-                warnings.warn(rescued, stacklevel=3)
-            self._connection.close()
+        with self._lock, explained(self.path):
+            try:
+                if self._wrote and (rescued := self._rescued()):  # else SQLite would write its log into another file, or leave it
+                    warnings.warn(rescued, stacklevel=3)
+            finally:
+                self._connection.close()
 
     def _rescued(self) -> str | None:
         """Where somebody else did away with the file while it was open, go on in another one beside it; what to tell then.
@@ -177,20 +179,24 @@ class Database:
         aside = self.path.with_name(f"{self.path.stem}-rescued-{uuid.uuid4().hex[:8]}.sqlite")
         aside.parent.mkdir(parents=True, exist_ok=True)
         rescue, told = _connect(aside), f"All that was stored in it is in {aside}: move it to where you want it, or pp.merge it"
-        if became != "overwritten":
-            self._connection.backup(rescue)
-        elif backed_up(self._connection, rescue):
-            told = f"What could be read of it, and what was made since, is in {aside}: pp.verify tells whether that is whole"
-        else:
+        try:
+            if became != "overwritten":
+                self._connection.backup(rescue)
+            elif backed_up(self._connection, rescue):
+                told = f"What could be read of it, and what was made since, is in {aside}: pp.verify tells whether that is whole"
+            else:
+                rescue.close()
+                aside.rename(aside.with_suffix(".damaged"))
+                rescue = _connect(aside)
+                told = f"What is written from now on is in {aside}, beside a damaged copy. To do: restore the rest from a backup"
+                self._make(rescue)
+            if became == GONE:
+                self._watch.delete_log()
+            else:
+                self._watch.forget_log(self._connection)
+        except BaseException:
             rescue.close()
-            aside.rename(aside.with_suffix(".damaged"))
-            rescue = _connect(aside)
-            told = f"What is written from now on is in {aside}, beside a damaged copy. To do: restore the rest from a backup"
-            self._make(rescue)
-        if became == GONE:
-            self._watch.delete_log()
-        else:
-            self._watch.forget_log(self._connection)
+            raise
         self._connection.close()
         text = f"{self.path} was {became} while it was in use. {told}"
         self._connection, self.path = rescue, aside

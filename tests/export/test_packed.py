@@ -2,6 +2,7 @@
 
 import base64
 import bz2
+import contextlib
 import gzip
 import io
 import json
@@ -65,11 +66,10 @@ def notebook(raw):
 
 
 def database(raw):
-    path = sqlite3.connect(":memory:")
-    path.execute("CREATE TABLE a (b BLOB)")
-    path.execute("INSERT INTO a VALUES (?)", (noisy(raw, 9000),))
-    path.commit()
-    return path.serialize()
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        db.execute("CREATE TABLE a (b BLOB)")
+        db.execute("INSERT INTO a VALUES (?)", (noisy(raw, 9000),))
+        return db.serialize()
 
 
 def noisy(raw, count=99):

@@ -1,8 +1,10 @@
 """Files that cannot be written, that go away, and that are closed while somebody writes."""
 
 import contextlib
+import errno
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -568,6 +570,29 @@ def test_what_was_committed_last_outlasts_a_move_before_the_end(tmp_path):
         store.close()
     (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
     assert claims(rescued) == [b"a"]
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("fails", "told"),
+    [("the folder", "cannot be written"), ("the copy", "disk is full"), ("the warning", "deleted, moved or replaced")],
+)
+def test_a_store_is_closed_also_where_what_it_holds_cannot_be_saved_or_told(fails, told, tmp_path, monkeypatch):
+    """conftest.py sees what stays open."""
+    path = tmp_path / "folder" / "s.sqlite"
+    store = Store(path)
+    claim(store, b"a")
+    shutil.rmtree(path.parent)
+    if fails == "the folder":
+        path.parent.write_text("a file")
+    elif fails == "the copy":
+        monkeypatch.setattr(store._watch, "delete_log", full_disk)
+    with pytest.raises(UserWarning if fails == "the warning" else pp.StoreError, match=rf"{re.escape(str(path))}.*{told}") as error:
+        store.close()
+    assert error.traceback
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
