@@ -70,7 +70,7 @@ def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> p
 
 
 def _graded(path: Path, seconds: int, megabytes: int, begun: list[Submission]) -> list[dict[str, Any]]:
-    nothing = dict.fromkeys(COLUMNS, "") | {"file": _legible(path.name), "right": False}
+    nothing = dict.fromkeys(COLUMNS, "") | {"file": _legible(path.name).replace("\n", "\u240a"), "right": False}
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:  # what was handed in may be a pipe, or lead to a device
             return [nothing | {"why": f"no notebook: no file, or one of more than {_LARGEST // 2**20} MB"}]

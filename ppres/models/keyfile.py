@@ -24,6 +24,10 @@ def _said_in(file: Path) -> dict[str, str]:
         said = for_real_models("dotenv").dotenv_values(file, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} cannot be read: {error}") from None
+    for name, value in said.items():
+        if "=" in name or "\0" in f"{name}{value}":  # not told in full: it may be a key
+            told = name.partition("=")[0]
+            raise ValueError(f"{file} cannot be read: a name has no '=', and nothing has a NUL: see {told!r}")
     return {name: value or "" for name, value in said.items()}
 
 

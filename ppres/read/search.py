@@ -219,7 +219,7 @@ class _Look:
         return known
 
     def _in_messages(self, messages: list[dict[str, Any]], turn: int) -> Iterator[Hit]:
-        names = dict[Any, str]()
+        names = dict[str, str]()
         for message in messages:
             if message["role"] != "assistant":
                 yield from self._in_reply(turn, message, names)
@@ -237,11 +237,12 @@ class _Look:
                 split = sum(len(text) > _AROUND for text in values)
                 yield from self.hit(turn, "call", name, *values[:split], shown(call), *values[split:])
 
-    def _in_reply(self, turn: int, message: dict[str, Any], names: Mapping[Any, str]) -> Iterator[Hit]:
+    def _in_reply(self, turn: int, message: dict[str, Any], names: Mapping[str, str]) -> Iterator[Hit]:
         role, content = str(message["role"]), message["content"]
         if role not in self.roles:
             return
-        name = names.get(message.get("tool_call_id"))
+        id = message.get("tool_call_id")
+        name = names.get(id) if isinstance(id, str) else None  # a model may have given any JSON as an id
         if isinstance(content, int):
             if content in self.texts:
                 yield Hit(turn, role, name, *self.texts[content])

@@ -307,10 +307,12 @@ def command(process):
 def test_a_table_of_marks_obeys_nobody(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
-    for name in ("=1+1", " =2", "\uff1d3", "a\x1b[2J\u202eb"):
+    for name in ("=1+1", " =2", "\uff1d3", "a\x1b[2J\u202eb", "c\nd: 6 of 6"):
         (folder / f"{name}.ipynb").write_text("{}")
     marks = graded(folder, tmp_path / "marks.csv").file.tolist()
-    assert sorted(marks) == sorted(["'=1+1.ipynb", "' =2.ipynb", "'\uff1d3.ipynb", "a\u241b[2J<U+202E>b.ipynb"])
+    assert sorted(marks) == sorted(
+        ["'=1+1.ipynb", "' =2.ipynb", "'\uff1d3.ipynb", "a\u241b[2J<U+202E>b.ipynb", "c\u240ad: 6 of 6.ipynb"]
+    )
 
 
 def test_a_large_frame_is_handed_in_and_one_that_is_too_large_is_told():

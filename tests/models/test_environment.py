@@ -104,6 +104,14 @@ def test_a_file_that_is_no_text_is_an_error_that_names_it(content, project):
         environment.read()
 
 
+@pytest.mark.parametrize("content", ['OPENAI_API_KEY="ab\0cd"', "'OPENAI_API_KEY=x'=abcd", "A\0B=abcd"])
+def test_what_no_environment_can_hold_is_an_error_that_names_the_file_and_no_key(content, project):
+    (project / ".env").write_text(content)
+    with pytest.raises(ValueError, match=r"\.env cannot be read") as told:
+        environment.read()
+    assert "cd" not in str(told.value).partition("cannot be read")[2]
+
+
 @pytest.mark.parametrize("content", ["", "no equals\n= \n=x\n'\n\"", "OPENAI_API_KEY", "OPENAI_API_KEY=", "\ufeff# a comment"])
 def test_a_file_that_says_nothing_is_none(content, project):
     (project / ".env").write_text(content)

@@ -61,6 +61,14 @@ def test_a_tool_by_a_name_with_half_a_character_is_searched(tmp_path):
     assert hits[["id", "role", "name"]].values.tolist() == [[id, "call", "\ufffd_files"], [id, "tool", "\ufffd_files"]]
 
 
+@pytest.mark.parametrize("odd_id", [{"a": 1}, ["a"], 7, None])
+def test_a_call_whose_id_is_no_text_is_searched(odd_id, tmp_path):
+    call = {"id": odd_id, "type": "function", "function": {"name": "list_files", "arguments": "{}"}}
+    id, _ = said(tmp_path / "s.sqlite", ({"role": "assistant", "content": "plain", "tool_calls": [call]}, Call()))
+    hits = pp.search(".", store=tmp_path / "s.sqlite", role=["assistant", "tool"])
+    assert hits[hits.id == id].role.drop_duplicates().tolist() == ["assistant", "tool"]
+
+
 def test_every_role_is_searched_and_what_a_cell_shares_belongs_to_each_of_its_rollouts(cell):
     df = pp.run(cell, "sim/gemini-3-flash", n=3, progress=False)
     found = pp.search("Gemini Agent 1")
