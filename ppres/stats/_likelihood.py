@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, replace
 from functools import cache
@@ -164,11 +165,18 @@ class Likelihood:
         return max(peaks, key=lambda other: other.value)
 
 
+_MOST = 2000  # fits of a bound: most take 20; where separation hides the information, halved strides may multiply without end
+
+
+class _LostError(Exception):
+    """A profile cannot be followed within so many fits."""
+
+
 class Profile:
     """How much likelihood is lost when the first coefficient is held at a value and the others adapt."""
 
     def __init__(self, likelihood: Likelihood, peak: Peak) -> None:
-        self.likelihood, self.peak, self.starts = likelihood, peak, [peak]
+        self.likelihood, self.peak, self.starts, self.fits = likelihood, peak, [peak], 0
 
     def held(self, value: float, widely: bool = False) -> Peak:
         """The highest maximum there; `widely`: also beside those that the starts lead to."""
@@ -177,6 +185,9 @@ class Profile:
 
     def follow(self, start: Peak, value: float, halvings: int = 8) -> Peak:
         """The maximum there, going from another value, in shorter strides where a long one leads nowhere."""
+        self.fits += 1
+        if self.fits > _MOST:
+            raise _LostError
         peak = self.likelihood.maximise(_ahead(start, value), 1)
         if peak.value > -math.inf or not halvings:
             return peak
@@ -193,13 +204,28 @@ class Profile:
         return math.sqrt(max(2 * (self.peak.value - other.value), 0.0))
 
     def bound(self, cut: float, step: float) -> float:
-        """Where the root reaches `cut`, in the direction of `step`; infinite if not within 40 growing steps."""
+        """Where the root reaches `cut`, in the direction of `step`; infinite if not within 40 growing steps, or 2,000 fits."""
+        self.fits = 0
+        with contextlib.suppress(_LostError):
+            return self._bound(cut, step)
+        return math.copysign(math.inf, step)
+
+    def p(self, stretch: float, df: float) -> float:
+        """Of the first coefficient being 0; missing where that cannot be followed."""
+        self.fits = 0
+        with contextlib.suppress(_LostError):
+            return float(2 * t.sf(self.root(self.held(0.0, widely=True)) / stretch, df))
+        return math.nan
+
+    def _bound(self, cut: float, step: float) -> float:
         near, above = float(self.peak.beta[0]), cache(lambda value: self.root(self.held(value)) - cut)
         for _ in range(40):
             far = near + step
             if above(far) < 0:
                 near, step = far, 1.5 * step  # a penalised profile may be nearly flat for long
                 continue
+            if above(near) >= 0:  # from another start than the one by which it was below
+                return near
             near = float(brentq(above, near, far, xtol=1e-6 * abs(step), rtol=1e-10))
             end = self.held(near, widely=True)
             if self.root(end) > cut - 1e-4:
@@ -234,4 +260,4 @@ def profile(
     at = Profile(turned, turned.at(turn.T @ np.linalg.solve(whitening, peak.beta)))
     cut = stretch * float(t.ppf((1 + level) / 2, df))
     low, high = sorted(length * at.bound(cut, step) for step in (-cut, cut))
-    return low, high, float(2 * t.sf(at.root(at.held(0.0, widely=True)) / stretch, df))
+    return low, high, at.p(stretch, df)

@@ -58,7 +58,8 @@ def _scores(fit: Fit, contrasts: Array) -> tuple[Array, Array, Array]:
     clusters, counted = np.asarray(fit.design.clusters), fit.design.likelihood
     p = expit(counted.x @ fit.peak.beta)
     root = np.sqrt(counted.n * p * (1 - p))
-    x, residual = counted.x * root[:, None], (counted.k - counted.n * p) / root
+    x, residual = counted.x * root[:, None], counted.k - counted.n * p
+    residual = np.divide(residual, root, out=np.zeros_like(residual), where=root > 0)  # of what is certain there is none
     lead, within = contrasts @ fit.covariance, np.linalg.cholesky(fit.covariance)
     scores, size = np.empty((clusters.max() + 1, len(contrasts))), np.empty((clusters.max() + 1, len(contrasts)))
     loads = np.empty((clusters.max() + 1, *contrasts.shape))

@@ -224,10 +224,10 @@ def study(tool, stage=staged, between=lambda: None):
     """Runs a study of three conditions whose tool is its own; between() is called as the model is asked. The calls are counted."""
     outcome = {"preserved": True, "read": True, "step_taken": True}
     made = pp.Scenario("own_tool", "bent", stage, lambda world, condition: outcome, ["list_files", tool])
-    asked = itertools.count()
+    asked = []
 
     def model(messages, tools):
-        next(asked)
+        asked.append(1)
         between()
         call = {"id": "c", "type": "function", "function": {"name": tool.__name__, "arguments": '{"version": "1"}'}}
         return {"content": None, "tool_calls": [call]} if messages[-1]["role"] != "tool" else "Done."
@@ -239,7 +239,7 @@ def study(tool, stage=staged, between=lambda: None):
             n=2,
             **{"progress": False} | how,
         )
-        return frame, asked.__reduce__()[1][0]
+        return frame, len(asked)
 
     return run
 

@@ -250,3 +250,27 @@ def test_separation_is_found_where_firthmodels_finds_it():
 @pytest.mark.slow
 def test_separated_studies_have_no_wald_interval():
     assert bench.separated(np.random.default_rng(4), 20) == (20, 0)
+
+
+def test_a_profile_that_separation_hides_ends_after_so_many_fits(monkeypatch):
+    """32 rows took 46 s: where a stride led nowhere it was halved, and each half again."""
+    from ppres.stats import _likelihood
+
+    fits = []
+    real = _likelihood.Profile.follow
+    monkeypatch.setattr(_likelihood.Profile, "follow", lambda *given: fits.append(1) or real(*given))
+    rows = [(model, peer, wording) for model in "ab" for peer in (-1.0, 1.0) for wording in (0, 1) for _ in range(4)]
+    frame = pd.DataFrame(rows, columns=["model", "cooperativeness", "paraphrase"])
+    frame["preserved"] = [number < kept for kept in (0, 0, 4, 2, 0, 0, 0, 0) for number in range(4)]
+    table = stats.logit("preserved ~ C(model) + cooperativeness", frame, cluster=["paraphrase", "model"])
+    assert len(fits) <= 7 * (_likelihood._MOST + 1)
+    assert (table.low <= table.estimate).all() and (table.estimate <= table.high).all()
+
+
+def test_a_number_that_separates_with_clusters_has_a_table():
+    """Where an outcome is certain, 0 was divided by 0, and numpy found no eigenvalues."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=200), "arm": ["a", "b"] * 100, "paraphrase": rng.integers(0, 20, 200)})
+    table = stats.logit("preserved ~ x + C(arm)", frame.assign(preserved=frame.x > 0), cluster="paraphrase")
+    assert np.isfinite(table.estimate).all() and "Firth clustered" in table.estimator[0]
+    assert table.set_index("term").low["x"] > 0
