@@ -129,7 +129,9 @@ def predicted(
         kinds = {name: pd.api.types.is_numeric_dtype(fit.design.cells[name]) for name in fit.design.cells.columns}
         if odd := [name for name, number in kinds.items() if number and not pd.api.types.is_numeric_dtype(where[name])]:
             raise ValueError(f"at= has {brief(where[odd[0]][0])} for {odd[0]}, which is a number in the frame")
-        table = _fit.estimates(fit, _fit.rows_of(fit.design, where), ["probability"] * len(where), level)
+        table = _fit.estimates(
+            fit, _fit.rows_of(fit.design, where[[*fit.design.cells.columns]]), ["probability"] * len(where), level
+        )
         for name in ("estimate", "low", "high"):
             table[name] = _fit.probability(table[name])
         return pd.concat([where, table], axis=1)

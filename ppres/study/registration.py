@@ -97,11 +97,14 @@ def preregister(
     for test in specs:
         if "level" in test.arguments:
             raise StudyError(f"{test}: level= is not for a registered test to say: alpha= is that of the whole family")
-    for reason, rule in arguments.mapping("exclusions", exclusions, "of reasons to rules").items():
-        arguments.mapping(f"exclusions[{reason!r}]", rule, "of columns to levels")
+    rules = {
+        reason: {column: _levels(reason, column, levels) for column, levels in rule.items()}
+        for reason, told_rule in arguments.mapping("exclusions", exclusions, "of reasons to rules").items()
+        for rule in [arguments.mapping(f"exclusions[{reason!r}]", told_rule, "of columns to levels")]
+    }
     path, cells = path_of(name, folder, store), cells_of(conditions, models)
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
-    check_runnable(cells, named, exclusions or {})
+    check_runnable(cells, named, rules)
     confounds = _confounds(cells, named, acknowledge)
     record: dict[str, Any] = {
         "name": name,
@@ -111,7 +114,7 @@ def preregister(
         "alpha": alpha,
         "n": n,
         "until": None if until is None else repr(until),
-        "exclusions": {reason: dict(rule) for reason, rule in (exclusions or {}).items()},
+        "exclusions": rules,
         **_sent(cells),
         "confounds": confounds,
     }
@@ -242,6 +245,21 @@ def hashed(sent: Mapping[str, Any], texts: dict[str, str] | None = None) -> dict
         return name
 
     return {field: short(value) for field, value in flattened(dict(sent)).items()}
+
+
+def _levels(reason: str, column: str, levels: Any) -> Any:
+    """A level, or a list of levels, as JSON has them: numpy's numbers become Python's."""
+    several = isinstance(levels, Iterable) and not isinstance(levels, str | Mapping)
+    plain = []
+    for given in levels if several else [levels]:
+        level = given.item() if hasattr(given, "item") else given
+        number = arguments.number(level)
+        if number is None and not isinstance(level, str | bool | None):
+            raise StudyError(
+                f"exclusions[{reason!r}]: {column}={brief(level)} is no level (text, number, truth value or None), or several"
+            )
+        plain.append(level if number is None else number)
+    return plain if several else plain[0]
 
 
 def kept_rows(frame: pd.DataFrame, exclusions: Mapping[str, Mapping[str, Any]]) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
+from ppres.factor import brief
 from ppres.study.hypothesis import StudyError, Test, matching
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class Precision(_Rule):
         arguments.between("half", self.half, 0, 0.5, StudyError)
         if not isinstance(self.outcome, str):
             raise StudyError(f"outcome={self.outcome!r} is a column of the frame, such as 'preserved'")
+
+    def check(self, columns: Collection[str]) -> None:
+        """Raise `StudyError` where its outcome is none of a frame's columns, before anything is paid for."""
+        if self.outcome not in columns:
+            raise StudyError(f"outcome={self.outcome!r} is no column that these scenarios have: {brief(sorted(columns))}")
 
     def finished(self, frame: pd.DataFrame) -> set[str]:
         """Cells whose interval is narrow enough."""

@@ -274,3 +274,9 @@ def test_a_number_that_separates_with_clusters_has_a_table():
     table = stats.logit("preserved ~ x + C(arm)", frame.assign(preserved=frame.x > 0), cluster="paraphrase")
     assert np.isfinite(table.estimate).all() and "Firth clustered" in table.estimator[0]
     assert table.set_index("term").low["x"] > 0
+
+
+def test_a_prediction_looks_at_the_columns_of_its_formula_alone():
+    frame = pd.DataFrame({"x": [0.0, 1.0] * 20, "preserved": [False, True, True, True] * 10})
+    at = frame.head(2).assign(monitored=pd.array([None, None], dtype="boolean"))
+    assert np.allclose(stats.predicted("preserved ~ x", frame, at=at).estimate, [0.5, 1.0], atol=0.06)

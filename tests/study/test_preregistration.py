@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ppres as pp
@@ -285,3 +286,18 @@ def test_documents_whose_short_hashes_are_the_same_are_arms_of_their_own():
     assert pp.verdict("first").confirmatory.n.tolist() == [40]
     arms = pp.contrast(cells, ["documents"], PLANTED)
     assert {*planned} <= {*arms.columns}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(np.array([1, 4]), [1, 4]), ([np.int64(4)], [4]), (np.float64(1.5), 1.5), ({1}, [1]), ((1, None), [1, None]), (4, 4)],
+)
+def test_levels_of_an_exclusion_are_of_any_kind_of_number(given, kept):
+    assert registration._levels("short", "turns", given) == kept
+    assert json.loads(json.dumps(registration._levels("short", "turns", given))) == kept
+
+
+def test_what_is_no_level_of_an_exclusion_is_told():
+    assert registration._levels("odd", "preserved", np.True_) is True
+    with pytest.raises(pp.StudyError, match=r"exclusions\['odd'\]: turns=b'4' is no level"):
+        registration._levels("odd", "turns", [b"4"])

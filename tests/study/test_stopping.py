@@ -183,3 +183,9 @@ def test_a_rule_that_no_rollout_could_decide_says_so_at_its_first_look(odd):
     with pytest.raises(pp.StudyError, match=r"never decided|could decide it|no column"):
         run(pp.Decides(test))
     assert len(pp.frame()) == 10 * len(CELLS)
+
+
+def test_an_outcome_that_no_scenario_has_is_told_before_anything_is_made(cell):
+    with pytest.raises(pp.StudyError, match="outcome='preservd' is no column"):
+        pp.run(cell, "sim/gpt-5.2", n=5, until=pp.Precision(0.05, outcome="preservd"), progress=False)
+    assert pp.frame().empty
