@@ -97,14 +97,18 @@ def _call(call: Any, kept: frozenset[str], ids: set[str], mended: dict[str, int]
     }
 
 
-def _signed(told: Any) -> Any:
-    """What a model thought and signed, without signatures that are no text: litellm fails on them, and no request is made."""
-    if isinstance(told, list):
-        return [_signed(item) for item in told if not (isinstance(item, dict) and _signed(item) != item)]
-    if not isinstance(told, dict):
+def _signed(told: Any, depth: int = 3) -> Any:
+    """What a model thought and signed, without signatures that are no text: litellm fails on them, and no request is made.
+
+    They stand within `depth` levels; what lies deeper may be anything, and is not gone through.
+    """
+    if depth < 0 or not isinstance(told, list | dict):
         return told
+    if isinstance(told, list):
+        pairs = [(item, _signed(item, depth - 1)) for item in told]
+        return [signed for item, signed in pairs if not (isinstance(item, dict) and signed.keys() != item.keys())]
     odd = {name for name, value in told.items() if "signature" in name and not _is_signature(name, value)}
-    return {name: _signed(value) for name, value in told.items() if name not in odd}
+    return {name: _signed(value, depth - 1) for name, value in told.items() if name not in odd}
 
 
 def _is_signature(name: str, value: Any) -> bool:

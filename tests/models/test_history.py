@@ -214,6 +214,22 @@ def test_a_signature_that_is_no_text_stops_nobody(what, cell, monkeypatch):
     assert frame.stop_reason.tolist() == ["ended"] and pp.verify().empty
 
 
+def test_what_lies_deep_in_what_was_signed_is_not_gone_through():
+    deep = "x"
+    for _ in range(20_000):
+        deep = [{"a": deep}]
+    block = {"type": "thinking", "thinking": "Hm.", "signature": ["S"]}
+    message = {
+        "role": "assistant",
+        "content": "Hi.",
+        "thinking_blocks": [block, {**block, "signature": "S"}],
+        "extra_content": deep,
+    }
+    told = history._assistant(message, history.REASONING["anthropic"], set(), {})
+    assert told["thinking_blocks"] == [{**block, "signature": "S"}]
+    assert told["extra_content"][0]["a"][0]["a"] is deep[0]["a"][0]["a"]
+
+
 def test_what_fails_in_the_middle_before_it_is_sent_ends_that_conversation_alone(cell, monkeypatch):
     """Of a conversation that has begun, for what was said in it: others of the model go on."""
     import litellm
