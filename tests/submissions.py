@@ -47,8 +47,9 @@ HARM = {
 AROUND = """import __main__, gc, os, socket
 __main__.REFUSED = ()
 functions = (one for one in gc.get_objects() if type(one) is type(lambda: 0))
-for cell in next(one for one in functions if one.__qualname__.endswith("<locals>.refuse")).__closure__:
-    cell.cell_contents = ("",)
+refuse = next(one for one in functions if one.__qualname__.endswith("<locals>.refuse"))
+for name, cell in zip(refuse.__code__.co_freevars, refuse.__closure__):
+    if name.startswith("may_"): cell.cell_contents = ("",)
 os.system("sleep {mark} &")
 for attempt in (lambda: socket.create_connection(("127.0.0.1", {port}), 2), lambda: open({secret!r}, "a").write("gone")):
     try:

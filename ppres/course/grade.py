@@ -164,7 +164,7 @@ class Submission:
         return f"no answer: {told[0]}" if told else "no answer" + ("" if at else ": the line with its check is not there")
 
     def _converse(self) -> None:
-        job = {"cells": self.cells, "skipped": self.skipped, "dead": self.dead, "megabytes": self.megabytes}
+        job = {"cells": self.cells, "skipped": self.skipped, "dead": self.dead, "megabytes": self.megabytes, "room": box.ROOM}
         self._send(job | {"seconds": 20 * self.seconds, "readable": box.readable()}, more=_START)
         left = iter([i for i in range(len(self.cells)) if i not in self.skipped])
         while True:
@@ -172,6 +172,7 @@ class Submission:
                 case {"cell": number} if number == next(left, None):  # each begins once, in its order: so does its time
                     self._cell, self._watch = int(number), self._alarm(self.seconds)
                 case {"failed": number, "why": str(why)} if number == self._cell:
+                    box.spare()
                     self.failed[self._cell] = why[:500]
                 case {"answer": str(name), "student": str(student), "value": value}:
                     self._judge(name, student, value)
@@ -194,6 +195,8 @@ class Submission:
                 self.verdicts[name] = ""
             except Exception as error:
                 wrong = isinstance(error, answers.Wrong)
+                if not wrong:
+                    box.spare()
                 self.verdicts[name] = str(error) if wrong else f"could not be checked: {type(error).__name__}: {error}"[:200]
             self._exercise = ""
         self._send({"verdict": True})

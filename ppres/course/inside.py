@@ -7,19 +7,24 @@ what its own answers are. An audit hook, which Python code cannot take away, ref
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
+import errno
 import json
 import os
 import pickle
 import re
+import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 REFUSED: tuple[str, ...] = ("os.fork", "os.exec", "os.spawn", "os.posix_spawn", "os.system", "os.kill", "os.startfile", "pty.")
 REFUSED += ("subprocess.", "ctypes.", "socket.connect", "socket.bind", "socket.send", "socket.get", "sys.remote_exec", "signal.")
 REFUSED += ("resource.",)
 _MOST = 8_000_000  # characters of an answer: a frame of 100,000 rollouts and a few columns
+_FULL = 2**20  # bytes: nothing larger can be written
 _MAGIC = re.compile(r"(\s*)[%!].*")
 
 
@@ -98,7 +103,7 @@ class Channel:
                 self.tell(error=type(error).__name__, says=str(error)[:200])
 
 
-def confine(readable: list[str], writable: str) -> None:
+def confine(readable: list[str], writable: str, room: int) -> None:
     """Refuse, from here on, what no lesson needs."""
     inside = (os.path.realpath(folder) + os.sep for folder in (*readable, writable))
     may_read = (*inside, os.devnull, "/dev/urandom", "/proc/self/")
@@ -113,8 +118,21 @@ def confine(readable: list[str], writable: str) -> None:
             reads = event in ("os.listdir", "os.scandir", "glob.glob") or (event == "open" and not _writes(given[2]))
             if not (place + os.sep).startswith(may_read if reads or place == os.devnull else may_write):
                 raise PermissionError(f"{place} is outside of the submission")
+            if event in ("open", "sqlite3.connect") and not reads and left(writable, room) <= 0:  # it may still remove
+                raise OSError(errno.ENOSPC, f"more than the {room >> 20} MB that a submission may write")
 
     sys.addaudithook(refuse)
+
+
+def left(writable: str, room: int) -> int:
+    """Bytes that may still be written: of what a submission may, and of its own disk, if the box has given it one."""
+    used = 0
+    for folder, _, names in os.walk(writable):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # gone meanwhile, as a journal of SQLite's
+                used += os.lstat(os.path.join(folder, name)).st_size
+    disk = shutil.disk_usage(writable)
+    return min(room - used, disk.free if disk.total <= room else room)
 
 
 def _writes(flags: Any) -> bool:
@@ -146,8 +164,10 @@ def _compiled(source: str, name: str) -> Any:
 
 def main() -> None:
     """Execute the cells that the grader gives, but for those that were the end of an earlier process."""
-    channel = Channel()
+    channel, folder = Channel(), os.getcwd()
     job = channel.hear()
+    for fonts in Path(folder).parent.glob("fontlist*.json"):  # else each process would look for fonts
+        shutil.copy(fonts, folder)
     from ppres.course.check import answers
     from ppres.engine.rollout import provenance
 
@@ -156,7 +176,7 @@ def main() -> None:
     dead = set(job["dead"])
     answers.recorder = lambda name, answer: None if name in dead else channel.answered(name, answer)
     limit(job["megabytes"], job["seconds"])
-    confine(job["readable"], os.getcwd())
+    confine(job["readable"], folder, job["room"])
     space: dict[str, Any] = {"__name__": "__main__", "display": lambda *_: None}
     for i, source in enumerate(job["cells"]):
         if i in job["skipped"]:
@@ -165,7 +185,10 @@ def main() -> None:
         try:
             exec(_compiled(source, f"cell {i}"), space)
         except BaseException as error:
-            channel.tell(failed=i, why=f"{type(error).__name__}: {str(error)[:200]}")
+            why = f"{type(error).__name__}: {str(error)[:200]}"
+            if left(folder, job["room"]) < _FULL:
+                why = f"the submission has written all of the {job['room'] >> 20} MB that it may: {why}"
+            channel.tell(failed=i, why=why)
     channel.tell(end=True)
     os._exit(0)  # threads that it left end here
 

@@ -114,6 +114,68 @@ def test_one_that_crashes_loses_one_answer(boxed, tmp_path, monkeypatch, capsys)
     assert frame.why.str.contains("same name in ada.ipynb, copy.ipynb").all()
 
 
+WAYS = {"bubblewrap": 0, "unshare": 1, "Python alone": 2}
+
+
+@pytest.fixture(params=WAYS)
+def confined(request, monkeypatch):
+    """What a process is put into, in each way that runs here."""
+    around = [*box.ways(), ([], "no namespaces here")][WAYS[request.param]]
+    if around[0] and not box.runs(around[0]):
+        pytest.skip("does not run here")
+    monkeypatch.setattr(box, "way", lambda: around)
+    monkeypatch.setattr(box, "ROOM", 16 * 2**20)
+    return request.param
+
+
+FILL = """import sys
+written = 0
+for folder in sys.argv[1:]:
+    try:
+        with open(folder + "/x", "wb", buffering=0) as file:
+            for _ in range(64): written += file.write(bytes(2**20))
+    except OSError: pass
+print(written)"""
+
+
+def test_a_box_holds_no_more_than_its_room(confined, tmp_path):
+    """Whoever gets around Python fills neither the disk nor the memory."""
+    if confined == "Python alone":
+        pytest.skip("there is no box")
+    (tmp_path / "room").mkdir()
+    places = [str(tmp_path / "room"), *(["/", "/dev", "/dev/shm", str(tmp_path)] if confined == "bubblewrap" else [])]
+    command = [*box.filled(box.way()[0], str(tmp_path)), sys.executable, "-c", FILL, *places]
+    written = int(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert 15 * 2**20 < written <= 2 * box.ROOM
+    assert not [*tmp_path.glob("**/x")]
+
+
+@pytest.mark.slow
+def test_one_that_fills_its_room_loses_its_own_answers_for_that(confined, tmp_path):
+    hog = "for i in range(99):\n    with open(f'f{i}', 'wb') as file: file.write(bytes(3 << 20))"
+    cells = submissions.cells("Eve", before={"q3": hog, "q4": "raise ValueError(1)"})
+    (tmp_path / "eve.ipynb").write_text(submissions.notebook(cells))
+    (tmp_path / "ada.ipynb").write_text(submissions.notebook(submissions.cells("Ada")))
+    frame = graded(tmp_path, tmp_path / "marks.csv", "--seconds", "60")
+    assert len(right(frame, "ada.ipynb")) == 6 and right(frame, "eve.ipynb") == {f"lesson4.q{i}" for i in (1, 2, 5, 6)}
+    why = frame[(frame.file == "eve.ipynb") & ~frame.right].why
+    assert why.str.startswith("no answer: the submission has written all of the 16 MB that it may: ").all(), why.tolist()
+
+
+@pytest.mark.parametrize("cell", ['tell(b\'{"failed": 0, "why": "StoreError"}\')', ""], ids=["a cell fails", "a check fails"])
+def test_a_full_disk_is_nobodys_wrong_answer(cell, speaking, tmp_path, monkeypatch, capsys):
+    def rule(answer, me):
+        raise OSError("database or disk is full")
+
+    monkeypatch.setattr(grade, "_rules", lambda lesson: ["odd.q0"])
+    monkeypatch.setattr(answers, "RULES", {"odd.q0": rule})
+    monkeypatch.setattr(box, "_SPARE", 2**62)
+    (tmp_path / "a.ipynb").write_text(submissions.notebook([cell + "  # check.lesson4.q1("]))
+    assert main(["course", "grade", str(tmp_path), "--csv", str(tmp_path / "marks.csv")]) == 1
+    assert "the disk is full, so nothing can be graded" in capsys.readouterr().err
+    assert not (tmp_path / "marks.csv").exists()
+
+
 def test_a_folder_without_notebooks_is_told(tmp_path, capsys):
     assert main(["course", "grade", str(tmp_path)]) == 1
     assert "there is no notebook in" in capsys.readouterr().err
