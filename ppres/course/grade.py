@@ -46,35 +46,41 @@ class Ended(BaseException):
 
 
 def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> pd.DataFrame:
-    """A row for each exercise of each notebook in a folder: file, student, exercise, whether it is right, and what is wrong."""
+    """A row for each exercise of each notebook in a folder, and in those below that are not hidden, as `.ipynb_checkpoints` is.
+
+    It has file, student, exercise, whether it is right, and what is wrong.
+    """
     arguments.whole("seconds", seconds)
     arguments.whole("megabytes", megabytes)
-    paths = sorted(arguments.place(folder, "folder").glob("*.ipynb"))
-    if not paths:
+    place = arguments.place(folder, "folder")
+    below = sorted(path.relative_to(place) for path in place.rglob("*.ipynb"))
+    names = [path for path in below if not any(part.startswith(".") for part in path.parts[:-1])]
+    if not names:
         raise ValueError(f"there is no notebook in {folder}")
     begun: list[Submission] = []
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         try:
-            rows = [row for part in pool.map(lambda path: _graded(path, seconds, megabytes, begun), paths) for row in part]
+            rows = [row for part in pool.map(lambda name: _graded(place, name, seconds, megabytes, begun), names) for row in part]
         except BaseException:  # Ctrl-C
             pool.shutdown(wait=False, cancel_futures=True)
             for work in begun:
                 work.stop()
             raise
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    names = frame[frame.student != ""].groupby(frame.student.str.casefold()).file.unique()
-    for files in names[names.map(len) > 1]:
+    of_one = frame[frame.student != ""].groupby(frame.student.str.casefold()).file.unique()
+    for files in of_one[of_one.map(len) > 1]:
         several = frame.file.isin(files)
         frame.loc[several, "why"] = (frame.why[several] + f" [same name in {', '.join(files)}]").str.strip()
     return frame
 
 
-def _graded(path: Path, seconds: int, megabytes: int, begun: list[Submission]) -> list[dict[str, Any]]:
-    nothing = dict.fromkeys(COLUMNS, "") | {"file": _legible(path.name).replace("\n", "\u240a"), "right": False}
+def _graded(folder: Path, name: Path, seconds: int, megabytes: int, begun: list[Submission]) -> list[dict[str, Any]]:
+    nothing = dict.fromkeys(COLUMNS, "") | {"file": _legible(name.as_posix()).replace("\n", "\u240a"), "right": False}
+    path = folder / name
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:  # what was handed in may be a pipe, or lead to a device
             return [nothing | {"why": f"no notebook: no file, or one of more than {_LARGEST // 2**20} MB"}]
-        cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+        cells = [cell for cell in json.loads(path.read_text(encoding="utf-8-sig"))["cells"] if cell["cell_type"] == "code"]
         sources = ["".join(cell["source"]) for cell in cells]
     except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         return [nothing | {"why": f"no notebook: {type(error).__name__}"}]
@@ -86,16 +92,16 @@ def _graded(path: Path, seconds: int, megabytes: int, begun: list[Submission]) -
     begun.append(work)
     work.run()
     rows = []
-    for name in (name for lesson in lessons for name in _rules(lesson)):
-        why = work.verdicts.get(name, work.why_not(name))
-        told = {"student": _legible(work.student), "exercise": name, "right": not why, "why": _legible(why)}
+    for exercise in (exercise for lesson in lessons for exercise in _rules(lesson)):
+        why = work.verdicts.get(exercise, work.why_not(exercise))
+        told = {"student": _legible(work.student[:500]), "exercise": exercise, "right": not why, "why": _legible(why[:500])}
         rows.append(nothing | told)
     return rows
 
 
 def _legible(text: str) -> str:
     """What a submission says, as a text that can be written and printed."""
-    return visible(text[:500].encode("utf-8", "replace").decode())
+    return visible(text.encode("utf-8", "replace").decode())
 
 
 def _rules(lesson: str) -> list[str]:

@@ -25,7 +25,7 @@ REFUSED += ("subprocess.", "ctypes.", "socket.connect", "socket.bind", "socket.s
 REFUSED += ("resource.",)
 _MOST = 8_000_000  # characters of an answer: a frame of 100,000 rollouts and a few columns
 _FULL = 2**20  # bytes: nothing larger can be written
-_MAGIC = re.compile(r"(\s*)[%!].*")
+_MAGIC = re.compile(r"(\s*)(?:[%!?].*|[\w.*%]+\?\??\s*)")
 
 
 def encode(value: Any, functions: list[Any], depth: int = 0) -> Any:

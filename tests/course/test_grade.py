@@ -310,12 +310,26 @@ said = '''x
 if same:
     !ls
     %time a
+    said.upper??
+?said
+%time?
 !pip install x"""
     space = {}
     exec(inside._compiled(source, "cell"), space)
     assert (space["same"], space["said"]) == (True, "x\n%y\n!z")
     with pytest.raises(SyntaxError):
         inside._compiled("%matplotlib inline\nx = = 1", "cell")
+
+
+def test_notebooks_are_found_as_platforms_hand_them_out(speaking, tmp_path, monkeypatch):
+    """Each in a folder of its student's, some with a byte order mark; what Jupyter keeps beside is nobody's."""
+    monkeypatch.setattr(grade, "_rules", lambda lesson: ["odd.q0"])
+    for i, place in enumerate(("Lovelace, Ada_17", ".ipynb_checkpoints", "Bob/.ipynb_checkpoints", "Bob")):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        text = submissions.notebook([f"# {i} check.lesson4.q1("])
+        (tmp_path / place / "lesson 4.ipynb").write_text(text, encoding="utf-8-sig" if i else "utf-8")
+    marks = graded(tmp_path, tmp_path / "marks.csv")
+    assert marks.file.tolist() == ["Bob/lesson 4.ipynb", "Lovelace, Ada_17/lesson 4.ipynb"] and marks.right.all()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names there are texts")
