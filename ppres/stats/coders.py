@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres.stats._frame import check_level, columns_of, say_repeated
@@ -13,8 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    Whole = NDArray[np.int_]
 
 RESAMPLES = 1000
+_TOGETHER = 100  # samples that are held at once
 
 
 def agreement(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFrame:
@@ -46,24 +50,53 @@ def alpha(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFram
     """
     import numpy as np
     import pandas as pd
+    from scipy.sparse import csr_array
 
     check_level(level)
     say_repeated(frame, columns_of(frame, coders))
+    codes, said = _said(frame, coders)
+    said = said[(said < len(codes)).sum(axis=1) > 1]
+    kinds, times = np.unique(-np.sort(said), axis=0, return_counts=True)  # rollouts that are coded alike
+    rows, of = np.nonzero(-kinds < len(codes))
+    counts = csr_array((np.ones(len(rows), dtype=int), (rows, -kinds[rows, of])), (len(kinds), len(codes)))
+    table = [{"code": "all"} | _alpha_row(counts, counts, times, level)]
+    table += [{"code": code} | row for code, row in zip(codes, _against_all_others(counts, times, level), strict=True)]
+    n = {"n": len(said), "excluded": len(frame) - len(said)}
+    return pd.DataFrame([{"code": row.pop("code")} | n | row for row in table])
+
+
+def _against_all_others(counts: Any, times: Whole, level: float) -> Iterator[dict[str, float]]:
+    """A row of each code: rollouts are those that have it so often, and any other so often."""
+    import numpy as np
+
+    sizes, by_code = counts.sum(axis=1), counts.tocsc()
+    wide = 1 + int(sizes.max(initial=0))
+    row_of = functools.cache(lambda kinds: _of_one(np.frombuffer(kinds), wide, level))  # most codes of free text occur once
+    without = np.bincount(sizes, times, wide**2)
+    for first, end in itertools.pairwise(by_code.indptr):
+        rows, often = by_code.indices[first:end], by_code.data[first:end]
+        others = sizes[rows] - often
+        moved = np.bincount(often * wide + others, times[rows], wide**2) - np.bincount(sizes[rows], times[rows], wide**2)
+        yield row_of((without + moved).tobytes())
+
+
+def _of_one(table: NDArray[np.float64], wide: int, level: float) -> dict[str, float]:
+    """The row of a code, from how many rollouts have it and others so often: its number times `wide`, and theirs."""
+    import numpy as np
+
+    kinds = np.flatnonzero(table)
+    against = np.column_stack(np.divmod(kinds, wide))
+    return _alpha_row(against, against[:, :1], table[kinds].astype(int), level)
+
+
+def _said(frame: pd.DataFrame, coders: Sequence[str]) -> tuple[list[Any], Whole]:
+    """All codes, and which of them each coder gave (rows x coders); their number where one gave none. 1 is True in any type."""
+    import numpy as np
+
     codes = _codes(frame, coders)
-    counts = np.zeros((len(frame), len(codes)), dtype=int)
-    for name in coders:
-        said = frame[name].astype(object).where(frame[name].notna(), None)  # where 1 is True in any of pandas' types
-        for i, code in enumerate(codes):
-            counts[:, i] += said.eq(code).to_numpy(dtype=bool)
-    counts = counts[counts.sum(axis=1) > 1]
-    rows = [{"code": "all"} | _alpha_row(counts, counts, level)]
-    for i, code in enumerate(codes):
-        against = np.column_stack([counts[:, i], counts.sum(axis=1) - counts[:, i]])
-        rows.append({"code": code} | _alpha_row(against, against[:, :1], level))
-    table = pd.DataFrame(rows)
-    table.insert(1, "n", len(counts))
-    table.insert(2, "excluded", len(frame) - len(counts))
-    return table
+    place = {code: i for i, code in enumerate(codes)}
+    columns = [zip(frame[name].astype(object), frame[name].notna(), strict=True) for name in coders]
+    return codes, np.array([[place[code] if known else len(codes) for code, known in column] for column in columns], dtype=int).T
 
 
 def _codes(frame: pd.DataFrame, coders: Sequence[str]) -> list[Any]:
@@ -78,25 +111,27 @@ def _codes(frame: pd.DataFrame, coders: Sequence[str]) -> list[Any]:
         ) from None
 
 
-def _alpha_row(counts: NDArray[np.int_], of: NDArray[np.int_], level: float) -> dict[str, float]:
-    """Agreement on codes whose counts are `of`, and alpha over all codes with its interval; a row of counts is a rollout."""
+def _alpha_row(counts: Any, of: Any, times: Whole, level: float) -> dict[str, float]:
+    """Agreement on codes whose counts are `of`, and alpha over all codes with its interval; each row is of `times` rollouts."""
     import numpy as np
 
     nan = float("nan")
-    others = counts.sum(axis=1, keepdims=True) - 1
-    row = {"agreement": (of * (of - 1) / others).sum() / of.sum() if of.sum() else nan, "alpha": nan, "low": nan, "high": nan}
+    row = {"agreement": nan, "alpha": nan, "low": nan, "high": nan}
+    if of.sum():
+        pairs = times * (of**2 - of).sum(axis=1) / (counts.sum(axis=1) - 1)
+        row["agreement"] = float(pairs.sum() / (times * of.sum(axis=1)).sum())
     if (counts.sum(axis=0) > 0).sum() < 2:
         return row
-    kinds, times = np.unique(counts, axis=0, return_counts=True)
-    row["alpha"] = float(_alphas(kinds, times[None])[0])
-    drawn = np.random.default_rng(20260209).multinomial(times.sum(), times / times.sum(), RESAMPLES)
-    samples = _alphas(kinds, drawn)
+    row["alpha"] = float(_alphas(counts, times[None])[0])
+    rng, chances = np.random.default_rng(20260209), times / times.sum()
+    parts = [_alphas(counts, rng.multinomial(times.sum(), chances, _TOGETHER)) for _ in range(RESAMPLES // _TOGETHER)]
+    samples = np.concatenate(parts)
     if np.ptp(samples) > 1e-12:
         row["low"], row["high"] = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return row
 
 
-def _alphas(kinds: NDArray[np.int_], drawn: NDArray[np.int_]) -> NDArray[np.float64]:
+def _alphas(kinds: Any, drawn: Whole) -> NDArray[np.float64]:
     """Alpha of samples with so many rollouts of each kind, which are coded alike; without those in which a single code occurs."""
     import numpy as np
 
@@ -115,25 +150,30 @@ def _of_two(frame: pd.DataFrame, a: str, b: str, level: float) -> pd.DataFrame:
     import pandas as pd
 
     check_level(level)
-    table = confusion(frame, a, b)
-    n = int(table.to_numpy().sum())
-    row = {"n": n, "excluded": len(frame) - n, "agreement": table.to_numpy().trace() / n if n else float("nan")}
-    if len(table) < 2:
+    say_repeated(frame, columns_of(frame, (a, b)))
+    codes, said = _said(frame[[a, b]].dropna(), (a, b))
+    pairs, times = np.unique(said, axis=0, return_counts=True)
+    n = len(said)
+    row = {"n": n, "excluded": len(frame) - n, "agreement": (said[:, 0] == said[:, 1]).mean() if n else float("nan")}
+    if len(codes) < 2:
         return pd.DataFrame([row | dict.fromkeys(("kappa", "low", "high"), float("nan"))])
-    kappa, error = _kappa(table.to_numpy() / n)
+    kappa, error = _kappa(pairs, times / n)
     around = quantile(level) * (error / n**0.5 if error > 1e-6 else float("nan"))
     low, high = np.clip([kappa - around, kappa + around], -1, 1)
     return pd.DataFrame([row | {"kappa": kappa, "low": low, "high": high}])
 
 
-def _kappa(shares: NDArray[np.float64]) -> tuple[float, float]:
-    """Cohen's kappa of the shares of each pair of codes, and its standard error times the root of n."""
-    same, by_a, by_b = shares.diagonal(), shares.sum(axis=1), shares.sum(axis=0)
-    chance = (by_a * by_b).sum()
-    kappa = (same.sum() - chance) / (1 - chance)
-    equal = same * (1 - (by_a + by_b) * (1 - kappa)) ** 2
-    unequal = shares * (by_b[:, None] + by_a) ** 2 * (1 - kappa) ** 2
-    variance = equal.sum() + unequal.sum() - unequal.trace() - (kappa - chance * (1 - kappa)) ** 2
+def _kappa(pairs: Whole, shares: NDArray[np.float64]) -> tuple[float, float]:
+    """Cohen's kappa of the shares of the pairs of codes that occur, and its standard error times the root of n."""
+    import numpy as np
+
+    a, b = pairs.T
+    by_a, by_b = (np.bincount(side, shares, 1 + pairs.max()) for side in (a, b))
+    same, chance = a == b, (by_a * by_b).sum()
+    kappa = (shares[same].sum() - chance) / (1 - chance)
+    equal = shares * (1 - (by_a[a] + by_b[b]) * (1 - kappa)) ** 2
+    unequal = shares * (by_b[a] + by_a[b]) ** 2 * (1 - kappa) ** 2
+    variance = np.where(same, equal, unequal).sum() - (kappa - chance * (1 - kappa)) ** 2
     return float(kappa), float(max(variance, 0) ** 0.5 / (1 - chance))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.factor import brief
+from ppres.factor import brief, is_number
+from ppres.stats._frame import columns_of
 from ppres.stats._interval import quantile, wilson_at
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def power(
     decide: Decide,
     n: int | Iterable[int],
     *,
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     spread: float = 0.0,
     outcome: str = "preserved",
     cost: float | None = None,
@@ -41,7 +42,7 @@ def power(
     drawn as normal. `decide` takes a study, a frame of factors and outcome with a row for each rollout, and says
     whether it found what it looks for: `lambda df: stats.differences(df, "peer", "cooperative", "none").p[0] < 0.05`, the verdict
     of a margin, a Holm-adjusted p, a term of `logit`. Where rollouts of one wording resemble each other, `cluster` names the column
-    and `spread` the standard deviation of its shifts, drawn anew for each study: of log odds, or of the number.
+    (or several) and `spread` the standard deviation of its shifts, drawn anew for each study: of log odds, or of the number.
 
     Returns n (a cell), rollouts (in all), power, low, high (Wilson's 95% interval of the Monte Carlo error), reps, and dollars
     where `cost` gives those of a rollout. The same seed gives the same studies.
@@ -53,19 +54,20 @@ def power(
     sizes = list(n) if isinstance(n, Iterable) and not isinstance(n, str) else [n]
     if not sizes:
         raise ValueError("n names no number of rollouts")
-    cells = _checked(arguments.rows(cells, name="cells"), cluster)
+    keys = columns_of(arguments.rows(cells, name="cells"), () if cluster is None else cluster)
+    cells = _checked(cells)
     if outcome in cells.columns:
         raise ValueError(f"cells have a column {outcome!r}, which is that of the outcome: outcome= gives it another name")
     if cost is not None and (isinstance(cost, bool) or not isinstance(cost, numbers.Real) or not 0 <= cost < math.inf):
         raise ValueError(f"cost={brief(cost)} is what a rollout costs: a number from 0 up")
     seed = arguments.seed(seed)
-    if not 0 <= spread < float("inf"):
-        raise ValueError(f"spread={spread!r} is the standard deviation of clusters: a number from 0 up")
-    if spread and cluster is None:
-        raise ValueError(f"spread={spread!r} is of clusters, and cluster= names none")
+    if not is_number(spread, 0, math.inf) or spread == math.inf:
+        raise ValueError(f"spread={brief(spread)} is the standard deviation of clusters: a number from 0 up")
+    if spread and not keys:
+        raise ValueError(f"spread={spread} is of clusters, and cluster= names none")
     for name, size in (*(("n", size) for size in sizes), ("reps", reps)):
         arguments.whole(name, size)
-    rows = [_row(cells, decide, size, (cluster, spread), outcome, cost, reps, seed) for size in sizes]
+    rows = [_row(cells, decide, size, (keys, spread), outcome, cost, reps, seed) for size in sizes]
     return pd.DataFrame(rows)
 
 
@@ -130,7 +132,7 @@ def _row(
     cells: pd.DataFrame,
     decide: Decide,
     n: int,
-    clusters: tuple[str | None, float],
+    clusters: tuple[list[str], float],
     outcome: str,
     cost: float | None,
     reps: int,
@@ -160,29 +162,29 @@ def _said(verdict: Any) -> bool:
     return bool(verdict)
 
 
-def _expected(cells: pd.DataFrame, clusters: tuple[str | None, float], rng: np.random.Generator) -> np.ndarray[Any, Any]:
+def _expected(cells: pd.DataFrame, clusters: tuple[list[str], float], rng: np.random.Generator) -> np.ndarray[Any, Any]:
     """Chances of the cells in one study, or means."""
     from scipy.special import expit, logit
 
     values: np.ndarray[Any, Any] = cells["mean" if "mean" in cells else "rate"].to_numpy(dtype=float)
-    name, spread = clusters
-    if name is None:
+    keys, spread = clusters
+    if not keys:
         return values
-    codes = cells.groupby(name, dropna=False, observed=True).ngroup().to_numpy()
+    codes = cells.groupby(keys, dropna=False, observed=True).ngroup().to_numpy()
     shifts = rng.normal(0, spread, codes.max() + 1)[codes]
     shifted: np.ndarray[Any, Any] = values + shifts if "mean" in cells else expit(logit(values) + shifts)
     return shifted
 
 
-def _checked(cells: pd.DataFrame, cluster: str | None) -> pd.DataFrame:
+def _checked(cells: pd.DataFrame) -> pd.DataFrame:
     """Cells with their factors, and what is drawn by."""
     import pandas as pd
 
     drawn = ("mean", "sd") if "mean" in cells.columns else ("rate",)
-    for name in (*drawn, *filter(None, [cluster])):
+    for name in drawn:
         if name not in cells.columns:
             raise KeyError(f"cells have no column {name!r}; they have {', '.join(map(str, cells.columns))}")
-        if name in drawn and not pd.api.types.is_numeric_dtype(cells[name]):
+        if not pd.api.types.is_numeric_dtype(cells[name]):
             raise ValueError(f"{name} is a number in each cell, not {brief([*cells[name]])}")
     if len(drawn) == 2 and "rate" in cells.columns:
         raise ValueError("cells have rate or mean and sd, not both")

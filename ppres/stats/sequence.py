@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Shares of what the bound allows to stake, each with a 24th of the capital: uniform, as tight as Robbins' mixture for a rate and as
 # Turner, Ly and Grünwald's test for two; the last four are for thousands of rollouts.
 _BETS = tuple((i + 0.5) / 20 for i in range(20)) + tuple(0.0125 / 2**i for i in range(4))
+_TOGETHER = 500  # looks whose bounds are found at once
 
 
 def sequence(
@@ -150,12 +151,20 @@ def lower(values: Array, ends: Whole, lowest: float, error: float) -> Array:
     import numpy as np
 
     told, counts_of = _counted(values, ends)
-    inside, outside = counts_of @ told / (ends + 1), np.full(len(ends), lowest)
-    for _ in range(32):
-        middle = (inside + outside) / 2
-        beaten = _log_capital(told, counts_of, middle, lowest) >= -math.log(error)
-        inside, outside = np.where(beaten, inside, middle), np.where(beaten, middle, outside)
-    return np.asarray(np.maximum.accumulate(outside))
+    found, best = np.full(len(ends), lowest), lowest
+    for first in range(0, len(ends), _TOGETHER):
+        looks = np.arange(first, min(first + _TOGETHER, len(ends)))
+        # It never falls: where bets against the best so far have not sufficed, it is not higher.
+        higher = looks[_log_capital(told, counts_of[looks], np.full(len(looks), best), lowest) >= -math.log(error)]
+        counts = counts_of[higher]
+        inside, outside = counts @ told / (ends[higher] + 1), np.full(len(higher), lowest)
+        for _ in range(32):
+            middle = (inside + outside) / 2
+            beaten = _log_capital(told, counts, middle, lowest) >= -math.log(error)
+            inside, outside = np.where(beaten, inside, middle), np.where(beaten, middle, outside)
+        found[higher] = outside
+        best = found[looks].max(initial=best)
+    return np.asarray(np.maximum.accumulate(found))
 
 
 def _counted(values: Array, ends: Whole) -> tuple[Array, Whole]:

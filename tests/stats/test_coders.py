@@ -1,5 +1,7 @@
 """Agreement of more than two coders, against a published worked example and the package's own alpha."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -109,3 +111,21 @@ def test_0_and_1_are_false_and_true_in_any_type(kind):
     for a, b in (("a", "b"), ("b", "a")):
         pd.testing.assert_frame_equal(stats.agreement(other, a, b), stats.agreement(made, a, b))
         assert stats.alpha(other, a, b).alpha.tolist() == stats.alpha(made, a, b).alpha.tolist()
+
+
+def test_free_text_has_as_many_codes_as_answers_and_no_table_of_them_all():
+    n, same = 2000, 200
+    frame = pd.DataFrame({name: [f"{name} {i}" for i in range(n)] for name in "abc"})
+    frame.loc[: same - 1, "b"] = frame["a"]
+    tracemalloc.start()
+    two, table = stats.agreement(frame, "a", "b").iloc[0], stats.alpha(frame, "a", "b", "c")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6  # a number for each rollout and code takes 93 MB, for each pair of codes 116 MB
+    chance = same / n**2
+    assert two.kappa == pytest.approx((same / n - chance) / (1 - chance))
+    unequal, by_chance = same * 2 + (n - same) * 3, (3 * n) ** 2 - same * 4 - (3 * n - 2 * same)
+    assert len(table) == 1 + 3 * n - same
+    assert table.alpha[0] == pytest.approx(1 - (3 * n - 1) * unequal / by_chance)
+    once = table[table.code == "c 7"].iloc[0]  # two of its rollout's three pairs are unequal
+    assert (once.agreement, once.alpha) == (0, pytest.approx(1 - (3 * n - 1) / (3 * n - 1)))

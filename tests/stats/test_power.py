@@ -143,6 +143,17 @@ def test_wordings_that_differ_make_studies_vary_more():
     assert pd.Series(means[1.5]).std() > 3 * pd.Series(means[0.0]).std()
 
 
+def test_clusters_are_named_by_one_column_or_several():
+    cells = pd.DataFrame({"wording": [0, 0, 1, 1], "peer": ["a", "b"] * 2, "rate": 0.5})
+
+    def rates(cluster):
+        kept = []
+        stats.power(cells, lambda df: kept.append(df.preserved.tolist()) or False, 9, cluster=cluster, spread=1.0, reps=3)
+        return kept
+
+    assert rates(["wording"]) == rates("wording") != rates(["wording", "peer"])
+
+
 @pytest.mark.slow
 def test_the_smallest_n_has_the_power_and_fewer_have_not():
     table = stats.sample_size(ARMS, fisher, 0.8, reps=400, seed=5)
@@ -166,6 +177,7 @@ def test_the_smallest_effect_that_n_finds():
         (lambda: stats.power(ARMS.assign(rate=50), fisher, 5), ValueError, "probability"),
         (lambda: stats.power(ARMS, fisher, 0), ValueError, "n=0: it is a whole number"),
         (lambda: stats.power(ARMS, fisher, 5, cluster="wording"), KeyError, "'wording'"),
+        (lambda: stats.power(ARMS, fisher, 5, cluster="peer", spread="x"), ValueError, "spread='x' is the standard deviation"),
         (lambda: stats.power(ARMS.assign(preserved="a"), fisher, 5), ValueError, "'preserved', which is that of the outcome"),
         (lambda: stats.power(ARMS.assign(rate=["0.5", "0.1"]), fisher, 5), ValueError, "rate is a number in each cell"),
         (lambda: stats.power({"rate": [0.5]}, fisher, 5), ValueError, "is no frame"),

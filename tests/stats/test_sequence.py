@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ppres import stats
-from ppres.stats.sequence import _BETS, _counted, _log_capital, anytime
+from ppres.stats.sequence import _BETS, _counted, _log_capital, anytime, lower
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import bench_sequence as bench
@@ -191,3 +191,17 @@ def test_looking_after_every_round_misses_the_truth_in_at_most_one_study_in_twen
         share = bench.excluded(rng, weights, rates, float(np.dot(weights, rates)), 1000, 100)[:, -1].mean()
         assert share <= 0.05
     assert bench.excluded(rng, (1, -1), (0.6, 0.3), 0.0, 250, 100)[:, -1].mean() > 0.8  # and it finds what is there
+
+
+def test_only_looks_that_may_raise_the_bound_are_halved_few_at_once(monkeypatch):
+    """Halving at each of so many looks made their number slow, and took the memory of all."""
+    values, looks = np.random.default_rng(3).random(30_000).round(), np.arange(30_000)
+    found, sizes = lower(values, looks, 0.0, 0.025), []
+    asked = _log_capital
+    monkeypatch.setitem(lower.__globals__, "_log_capital", lambda told, *rest: sizes.append(len(rest[0])) or asked(told, *rest))
+    assert (lower(values, looks, 0.0, 0.025) == found).all()
+    assert max(sizes) <= 1000 and sum(sizes) < 16 * len(looks)
+    told, counts = _counted(values, looks)
+    at = found > np.append(0, found[:-1])
+    assert (np.exp(asked(told, counts[at], found[at], 0.0)) >= 40 - 1e-6).all()
+    assert (np.exp(asked(told, counts, found + 1e-9, 0.0)) < 40 + 1e-6).all()  # no look would have raised it further
