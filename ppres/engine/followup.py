@@ -25,6 +25,7 @@ from ppres.read.scored import definition, from_start
 from ppres.scenarios.scene import Scene
 from ppres.store.cell import AnyModel, Cell, following
 from ppres.store.database import StorePath
+from ppres.store.errors import Damaged
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 
 _EDIT = (Mapping, type(None))
+
+
+class NoParent(ValueError):
+    """Nothing can go on after this rollout."""
 
 
 class Parent(NamedTuple):
@@ -51,21 +56,19 @@ class Parent(NamedTuple):
 
 
 def parent(store: Store, id: str) -> Parent:
-    """A stored rollout by its id. Raises `ValueError` for one after which nothing can go on."""
+    """A stored rollout by its id. Raises `NoParent` for one after which nothing can go on."""
     row = store.find(id)
     spec, conversation = store.spec(row.cell), store.record(row.key).conversation
     if row.stop_reason in UNFINISHED:
-        raise ValueError(f"{id} is not at its end ({row.stop_reason}): run it again first")
+        raise NoParent(f"{id} is not at its end ({row.stop_reason}): run it again first")
     if "questions" in spec["sent"].get("after", {}):
-        raise ValueError(
-            f"{id} is an interview: ask or branch the rollout that it is about, {spec['sent']['after']['parent'][:16]}"
-        )
+        raise NoParent(f"{id} is an interview: ask or branch the rollout that it is about, {spec['sent']['after']['parent'][:16]}")
     if "harness" in spec["sent"]:
-        raise ValueError(f"{id} was run in a production harness, whose servers are gone: nothing can go on after it")
+        raise NoParent(f"{id} was run in a production harness, whose servers are gone: nothing can go on after it")
     condition = definition(spec)
     if condition is None:
         name = spec.get("condition", {}).get("scenario")
-        raise ValueError(f"the world of {id} cannot be restored: this session has no scenario {name}, or another one of that name")
+        raise NoParent(f"the world of {id} cannot be restored: this session has no scenario {name}, or another one of that name")
     return Parent(row.key.hex(), spec, condition, from_start(spec["sent"], conversation))
 
 
@@ -233,14 +236,21 @@ def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFra
     It is the last turn whose calls changed the world and with it `preserved`: the setting was switched off, the weights moved, the
     subject shut down. Where nothing turned, it is the first with which the task's own step was taken, the report handed in or the
     files queued, and where there is none either, the last. Made anew from there (`branch`), a rollout has all that it had read.
+    Where it cannot be told, as of one that ended in provider_error, of an interview, or of another session's scenario, turn and
+    call are missing, and `why` says why.
     """
     import pandas as pd
 
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     with Store(store) as opened:
         for id in _several(ids):
-            past = parent(opened, id)
+            key = opened.find(id).key.hex()[:16]
+            try:
+                past = parent(opened, id)
+            except (NoParent, Damaged) as error:
+                rows.append((key, None, None, str(error)))
+                continue
             at = _decided(past)
             calls = "; ".join(map(shown, calls_of(past.conversation.said[at.turn - 1]))) if at.turn else ""
-            rows.append((past.key[:16], at.turn, calls, at.why))
-    return pd.DataFrame(rows, columns=["id", "turn", "call", "why"])
+            rows.append((key, at.turn, calls, at.why))
+    return pd.DataFrame(rows, columns=["id", "turn", "call", "why"]).astype({"turn": "Int64"})

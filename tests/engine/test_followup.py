@@ -62,6 +62,21 @@ def test_children_are_in_no_frame_of_rollouts(parents):
         pp.frame(kind="children")
 
 
+def test_a_rollout_that_cannot_be_told_is_missing_among_those_that_can_and_says_why(parents, cell):
+    with Saying(400) as server:
+        failed = run(cell, model_at(server), 1)
+    asked = pp.ask(parents.id[0], "Why?", progress=False)
+    told = pp.decisive([*parents.id, *failed.id, asked.id[0]])
+    assert told.id.tolist() == [*parents.id, *failed.id, asked.id[0]]
+    assert told.turn.notna().tolist() == told.call.notna().tolist() == [True] * 3 + [False] * 2
+    assert told.iloc[:3].equals(pp.decisive(parents.id)) and told.turn[0] == int(told.turn[0])
+    assert "not at its end (provider_error)" in told.why[3] and "is an interview" in told.why[4]
+    with pytest.raises(pp.StoreError, match="no rollout whose id"):
+        pp.decisive([*parents.id, "0000000000000000"])
+    with pytest.raises(ValueError, match="not at its end"):
+        branch(failed.id[0], "decisive")
+
+
 def test_a_branch_of_a_branch(parents):
     first = branch(parents.id[0], 2, 2)
     second = branch(first.id[1], 4, 8)
