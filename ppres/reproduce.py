@@ -224,8 +224,12 @@ async def _execute(run: Run, environment: dict[str, str], save: bool) -> str:
     options |= {"coalesce_streams": True, "on_cell_execute": at, "on_cell_executed": past}
     options["extra_arguments"] = ["--IPKernelApp.log_level=ERROR"]
     for attempt in (1, 2):
+        # What code writes to stderr comes in outputs. What the kernel's process writes beside them tells why it did not start, or
+        # is of its own end, when it may log that a socket was closed before its last flush.
+        aside = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        place: dict[str, Any] = {"cwd": str(run.folder / "notebooks"), "env": environment, "stderr": aside}
         try:
-            await NotebookClient(notebook, **options).async_execute(cwd=str(run.folder / "notebooks"), env=environment)
+            await NotebookClient(notebook, **options).async_execute(**place)
             break
         except (CellExecutionError, DeadKernelError) as error:
             if getattr(error, "ename", "") == "Skipped":
@@ -233,8 +237,10 @@ async def _execute(run: Run, environment: dict[str, str], save: bool) -> str:
             raise ReproduceError(re.sub(r"\x1b\[[0-9;]*m", "", str(error))) from None  # colours are for terminals
         except RuntimeError as error:  # the kernel did not start: another program may have taken its port
             if attempt == 2:
-                raise ReproduceError(str(error)) from None
+                aside.seek(0)
+                raise ReproduceError(f"{error}\n{aside.read()}".rstrip()) from None
         finally:
+            aside.close()
             said = [output.text for cell in code for output in cell.outputs if output.get("name") == "stderr"]
             print("".join(dict.fromkeys(said)), end="", file=sys.stderr, flush=True)
     run.outputs = [cell.outputs for cell in code]

@@ -121,6 +121,17 @@ def test_a_notebook_that_fails_is_told_of_and_the_others_still_run(project):
 
 
 @pytest.mark.slow
+def test_what_a_kernel_says_beside_its_outputs_is_told_where_it_does_not_start(project):
+    """Else it is of its own end: it may log that a socket was closed before its last flush."""
+    notebook(project, "01_x.ipynb", "import atexit, os", 'atexit.register(os.write, 2, b"At my end.")')
+    status, _, err = reproduce(project)
+    assert (status, err) == (0, "")
+    (project / "notebooks" / "ipykernel_launcher.py").write_text('raise SystemExit("no kernel today")')
+    status, _, err = reproduce(project)
+    assert status == 1 and "01_x.ipynb failed" in err and "kernel_info\nno kernel today\n" in err
+
+
+@pytest.mark.slow
 def test_what_a_notebook_warns_of_is_said_once_and_one_that_has_nothing_to_show_is_no_failure(project):
     warn = 'import sys; print("the budget does not bind", file=sys.stderr)'
     notebook(project, "01_warns.ipynb", warn, warn)

@@ -203,7 +203,7 @@ def _usual(payload: dict[str, Any], choice: dict[str, Any], message: Message, he
         and all(_counts(name, told) for name, told in usage.items())
         and message.get("role") in ("assistant", None)
         and all(name in _READ or (name in _UNUSED and told in _NOTHING) for name, told in message.items())
-        and not (content or "").startswith("<")  # litellm takes <think> for reasoning
+        and (not content or replies.parted(content) == ("", content))
         and isinstance(calls, list)
         and all(map(_is_call, calls))
         and "x-litellm-response-cost" not in headers

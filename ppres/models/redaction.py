@@ -1,7 +1,8 @@
 """Keys and other secrets, kept out of all that is stored or told: providers echo them, in errors and in what a model says.
 
 Cleared are the values of variables, and of a file `.env`, whose names say that they hold a key, a token or a password, of those
-that `PPRES_SECRETS` names (`PPRES_SECRETS="GATEWAY_PIN,OTHER"`), and whatever was sent to a provider as a key. A value that a
+that `PPRES_SECRETS` names (`PPRES_SECRETS="GATEWAY_PIN,OTHER"`), the password in an address, as of a proxy (its user is none),
+and whatever was sent to a provider as a key. A value that a
 model might write without knowing it is none (see `by_chance`): a local server takes any word for a key, and what a model says
 must not change for that. Only what `PPRES_SECRETS` names is cleared whatever it is.
 
@@ -21,6 +22,7 @@ import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from ppres.models import keyfile
 from ppres.models.spelling import frame, small, spelled, where
@@ -35,6 +37,7 @@ _NAME = re.compile(
     r"(?i)(?:(?:API|ACCESS|SECRET|PRIVATE|AUTH)_?KEY(?:_ID)?|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|JWT)$"
 )
 _WORDS = re.compile(r"[A-Za-z0-9 '_.,:/-]*")
+_PASSWORD = re.compile(r"://[^\s/:@]{0,200}:([^\s/@]{1,1000})@")
 _HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-auth-token")
 
 _sent: set[str] = set()
@@ -72,9 +75,18 @@ def by_chance(text: str) -> bool:
 
 def read() -> None:
     """Look through the environment; once, because that takes longer than a reply. Raises `ValueError` for `PPRES_SECRETS`."""
-    _filed.update(value.strip() for name, value in keyfile.likely_values().items() if names_a_key(name))
+    _filed.update(_held_by(keyfile.likely_values()))
     _forms.cache_clear()
     named()
+
+
+def _held_by(variables: Mapping[str, str]) -> Iterator[str]:
+    """What variables hold that may be secret."""
+    for name, value in variables.items():
+        if names_a_key(name):
+            yield value.strip()
+        for password in _PASSWORD.findall(value):
+            yield from (password, unquote(password))
 
 
 def sent(headers: Mapping[str, str]) -> None:
@@ -202,7 +214,7 @@ def _united(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 @functools.cache
 def _forms() -> tuple[Form, ...]:
-    values = {value.strip() for name, value in os.environ.items() if names_a_key(name)} | _filed
+    values = {*_held_by(os.environ)} | _filed
     return tuple(form for value in {*filter(by_chance, values)} | _sent | named() for form in _written(value))
 
 

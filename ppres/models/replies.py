@@ -25,6 +25,7 @@ _ENDINGS = (
 _CUT = ("content_filter", "length")
 _AT_LIMIT = ("model_length", "model_context_window_exceeded")
 _WHOLE = (*_ENDINGS[1:], *_CUT, "tool_calls", "tool_use", "function_call")
+_PAUSED = ("pause_turn", "compaction")  # by Claude's server, which would go on; litellm calls it cut off at a limit
 _BROKEN = ("error", "network_error", "abort", "insufficient_system_resource")
 
 
@@ -37,6 +38,9 @@ def read(response: Any, seen: Exchange, seconds: float, received: Any = None) ->
     message = getattr(choices[0], "message", None)
     finish = getattr(choices[0], "finish_reason", None)
     native = (getattr(choices[0], "provider_specific_fields", None) or {}).get("native_finish_reason") or finish
+    payload = seen.json()
+    if (told := formats.received(payload)) and told.finish in _PAUSED:
+        native = finish = told.finish
     finish = "length" if native in _AT_LIMIT else "tool_calls" if finish == "function_call" else finish
     usage = getattr(response, "usage", None)
     prompt = count(getattr(usage, "prompt_tokens", None)) or None  # litellm says 0 where the provider said nothing
@@ -52,11 +56,9 @@ def read(response: Any, seen: Exchange, seconds: float, received: Any = None) ->
         system_fingerprint=named(getattr(response, "system_fingerprint", None)),
         provider=named(getattr(response, "provider", None)),
     )
-    payload = seen.json()
     if native not in _WHOLE and isinstance(error := formats.first(payload, "choices").get("error"), dict) and error:
         raise _broken_off(error, call)
-    kept = {} if message is None else _tidy(message.model_dump(exclude_none=True))
-    told = formats.received(payload)
+    kept = {} if message is None else without_thoughts(_tidy(message.model_dump(exclude_none=True)))
     its = legible_message(told.message) if told else {}
     if not _says(kept) and (finish not in _CUT or (received is None and _says(its))):
         raise _without_answer("a reply without text and without a tool call", call)
@@ -70,7 +72,7 @@ def read(response: Any, seen: Exchange, seconds: float, received: Any = None) ->
 def _unread(kept: Message, told: formats.Received, its: Message) -> Any:
     """A message as it came, where what litellm read of it is not all of it. Its calls are put right."""
     if told.raw is not told.message:  # in a format of its own
-        return told.raw if (its["content"] or "") != (kept["content"] or "") else None
+        return told.raw if (without_thoughts(its)["content"] or "") != (kept["content"] or "") else None
     for mine, call in zip(kept.get("tool_calls") or (), its.get("tool_calls") or (), strict=False):
         mine["function"]["arguments"] = call["function"]["arguments"]  # litellm reads them, and some it cannot
     return told.raw if its != told.raw else None
@@ -119,6 +121,34 @@ def _tidy(message: Message) -> Message:
     if kept.get("provider_specific_fields") and not any(kept["provider_specific_fields"].values()):
         del kept["provider_specific_fields"]
     return kept | {"role": "assistant", "content": message.get("content")}
+
+
+# What encloses thoughts in the texts of models whose server does not take them out. A template may have put the first of the two
+# into the prompt, so that it is missing in the text (DeepSeek-R1, QwQ, Qwen3-Thinking).
+_ENCLOSING = {
+    **{f"<{name}>": f"</{name}>" for name in ("think", "thinking", "budget:thinking", "thought", "seed:think")},
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|channel|>analysis<|message|>": "<|start|>assistant<|channel|>final<|message|>",
+}
+
+
+def parted(content: str) -> tuple[str, str]:
+    """The thoughts that a server left at the beginning of a text, or "", and what was said after them."""
+    for opening, closing in _ENCLOSING.items():
+        thought, closed, said = content.lstrip().removeprefix(opening).partition(closing)
+        if content.lstrip().startswith(opening) or (closed and opening not in thought):
+            return thought.strip(), said.lstrip()
+    return "", content
+
+
+def without_thoughts(message: Message) -> Message:
+    """A message whose thoughts are in the field for them: where that is empty, a server may have left them in the text."""
+    if not isinstance(message.get("content"), str) or message.get("reasoning_content") or message.get("thinking_blocks"):
+        return message
+    thought, said = parted(message["content"])
+    return message | {"content": said if said or not thought else None} | ({"reasoning_content": thought} if thought else {})
 
 
 def _says(message: Message) -> bool:
@@ -218,10 +248,13 @@ def legible_message(message: Message) -> Message:
 
 
 def _is_odd_thought(blocks: Any) -> bool:
-    kinds = ("thinking", "redacted_thinking")
-    return blocks is not None and not (
-        isinstance(blocks, list) and all(isinstance(block, dict) and block.get("type") in kinds for block in blocks)
-    )
+    return blocks is not None and not (isinstance(blocks, list) and all(map(_is_thought, blocks)))
+
+
+def _is_thought(block: Any) -> bool:
+    if not isinstance(block, dict) or block.get("type") not in ("thinking", "redacted_thinking"):
+        return False
+    return all(isinstance(block.get(name, ""), str) for name in ("thinking", "signature", "data")) and "cache_control" not in block
 
 
 # Fields that litellm takes in few forms; the first four are of no use here, or were read already.

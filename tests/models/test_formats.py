@@ -99,6 +99,8 @@ REPLIES = {
         (claude(stop_reason="refusal", usage=...), "content_filter"),
         (claude(stop_reason="max_tokens", usage=...), "token_limit"),
         (claude(content=None), None),
+        (claude(SAID, stop_reason="pause_turn"), None),
+        (claude(SAID, stop_reason="compaction"), None),
     ],
     NOVA: [
         (nova(SO, usage=...), [TEXT]),

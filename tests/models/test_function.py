@@ -261,3 +261,11 @@ def test_what_is_no_number_is_no_count_of_a_function(number, cell):
     usage = dict.fromkeys(("prompt_tokens", "cost"), number)
     frame = pp.run(cell, pp.FunctionModel("counts", lambda *_: {"content": "Done.", "usage": usage}, "1"), 1, progress=False)
     assert frame.prompt_tokens.isna().all() and frame.cost.isna().all()
+
+
+def test_thoughts_in_a_text_that_a_function_hands_on_are_not_said():
+    """As one over a server of its own, or over transformers, does."""
+    model = pp.FunctionModel("local", lambda messages, tools: "Hm, I refuse.</think>I begin.", version="1")
+    frame = pp.run(pp.Condition(scenario="tampering"), model, 1, progress=False)
+    told = pp.transcript(frame.id[0])["messages"][-1]
+    assert (told["content"], told["reasoning_content"], frame.refused[0]) == ("I begin.", "Hm, I refuse.", False)

@@ -178,6 +178,15 @@ def test_what_the_user_names_is_cleared_whatever_it_is(monkeypatch):
         redaction.read()
 
 
+def test_the_password_in_an_address_is_cleared(monkeypatch):
+    """A proxy's is sent along, and its error page may show it."""
+    monkeypatch.setenv("http_proxy", "http://jane.doe:s3cr%40t-4f9a1c7e@proxy.example.org:3128")
+    redaction.read()
+    assert redaction.redact("jane.doe: s3cr@t-4f9a1c7e, s3cr%40t-4f9a1c7e, proxy.example.org") == (
+        "jane.doe: [secret], [secret], proxy.example.org"
+    )
+
+
 def test_what_was_sent_as_a_key_is_one_wherever_it_came_from():
     redaction.sent({"authorization": "Bearer ya29.A0ARrdaM-fetched-0123", "x-api-key": "anything"})
     redaction.sent({"authorization": "Basic " + base64.b64encode(b"user:hunter-0123456789").decode()})
