@@ -20,11 +20,18 @@ BESIDE = ("-wal", "-shm", "-journal")
 CANARY = "ppres transcripts and stimuli are no training data. Canary 6f0c1d2e-8a57-4b39-9c14-d5e7b2a0f386"
 
 
+def folder_at(path: str | os.PathLike[str]) -> Path:
+    """A folder that is there, or can be made. Raises `ValueError` where a file stands in its place."""
+    place = arguments.place(path, "folder")
+    for part in (place, *place.parents):
+        if part.exists() and not part.is_dir():
+            raise ValueError(f"{part} is a file, not a folder")
+    return place
+
+
 def folder_for(path: str | os.PathLike[str]) -> Path:
     """A folder to write into, made if it is not there. Raises `ValueError` where a file stands in its place."""
-    place = arguments.place(path, "folder")
-    if place.exists() and not place.is_dir():
-        raise ValueError(f"{place} is a file, not a folder")
+    place = folder_at(path)
     place.mkdir(parents=True, exist_ok=True)
     return place
 

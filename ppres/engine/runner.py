@@ -24,7 +24,6 @@ from ppres.models.transport import say
 from ppres.optional import undivided
 from ppres.read.columns import column, factors, rows_of
 from ppres.read.frame import frame as tidy
-from ppres.read.outcomes import columns_of
 from ppres.read.scored import check_same, outcomes_of
 from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
@@ -135,7 +134,7 @@ def run(
     undivided("pandas")
     meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)
     if until is not None and hasattr(until, "check"):
-        until.check({name for cell in cells for name in columns_of(cell.condition._scenario)})
+        until.check([cell.condition for cell in cells])
     wanted = {cell.digest: n if until is None else min(until.step, n) for cell in cells}
     going = dict(wanted)
     with Store(store) as opened:

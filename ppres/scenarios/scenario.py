@@ -211,6 +211,8 @@ class Scenario:
             raise ScenarioError(f"{self.name}: outcome failed: {type(error).__name__}: {error}") from error
         if self.built_in:
             return told
+        if odd := [name for name in told if not isinstance(name, str)]:
+            raise ScenarioError(f"{self.name}: outcome returns a column called {brief(odd[0])}; columns are called by texts")
         preserved = told.setdefault("preserved", None)
         if not (preserved is None or isinstance(preserved, bool)):
             raise ScenarioError(f"{self.name}: preserved is True, False or None, not {preserved!r}")

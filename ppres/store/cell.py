@@ -176,9 +176,10 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
 
     Raises where two of them would be the same to the agent, or could not start.
     """
-    for given, what in ((conditions, "conditions are those of pp.grid"), (models, "a model is a name or a pp.Model")):
-        if not (isinstance(given, Condition | str | AnyModel | Iterable) or hasattr(given, "harness")):
-            raise ConditionError(f"{given!r}: {what}, or a list of such")
+    if not isinstance(conditions, Condition | Iterable) or isinstance(conditions, str):
+        raise ConditionError(f"{conditions!r} is not a Condition, nor a list of such; make conditions with pp.grid")
+    if not (isinstance(models, str | AnyModel | Iterable) or hasattr(models, "harness")):
+        raise ConditionError(f"{models!r} is no model, nor a list of such: it is a name or a pp.Model")
     conditions = [conditions] if isinstance(conditions, Condition) else list(conditions)
     chosen = [models] if isinstance(models, str | AnyModel) or hasattr(models, "harness") else list(models)
     if not conditions or not chosen:

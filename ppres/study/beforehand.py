@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ppres.condition import Condition
+from ppres.factor import brief, is_number
 from ppres.read.columns import KINDS, rows_of
 from ppres.simulated.personas import Persona
 from ppres.store.cell import Cell
@@ -87,4 +88,10 @@ _RESULTS = ("estimate", "low", "high", "p", "p_equivalence", "p_holm", "k", "n",
 def _rate(expected: Rates, condition: Condition) -> float:
     if isinstance(expected, Persona):
         return expected.rates_in(condition).rate(condition.behaviour).probability
-    return float(expected(condition) if callable(expected) else expected)
+    try:
+        told = expected(condition) if callable(expected) else expected
+    except (Exception, SystemExit) as error:
+        raise StudyError(f"the function expected= failed in {condition}: {error!r}") from error
+    if not is_number(told, 0, 1):
+        raise StudyError(f"expected= is the chance of the outcome in {condition}, from 0 to 1, not {brief(told)}")
+    return float(told)

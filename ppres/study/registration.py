@@ -15,7 +15,7 @@ from ppres import arguments
 from ppres.engine.rollout import provenance
 from ppres.factor import brief
 from ppres.models import redaction
-from ppres.outputs import written_whole
+from ppres.outputs import folder_at, written_whole
 from ppres.read.outcomes import scorer_of
 from ppres.read.stored import flattened
 from ppres.store.cell import Cell, Conditions, Models, cells_of
@@ -104,6 +104,8 @@ def preregister(
     }
     path, cells = path_of(name, folder, store), cells_of(conditions, models)
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
+    if until is not None and hasattr(until, "check"):
+        until.check([cell.condition for cell in cells])
     check_runnable(cells, named, rules)
     confounds = _confounds(cells, named, acknowledge)
     record: dict[str, Any] = {
@@ -153,8 +155,8 @@ def preregister(
 def place(folder: str | Path | None, store: StorePath) -> Path:
     """Where records are: `folder`, or beside the store."""
     if folder is not None:
-        return arguments.place(folder, "folder")
-    return arguments.place(store if store is not None else default_path(), "store").parent / "preregistrations"
+        return folder_at(folder)
+    return folder_at(arguments.place(store if store is not None else default_path(), "store").parent / "preregistrations")
 
 
 def path_of(name: str, folder: str | Path | None, store: StorePath) -> Path:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
+from ppres.condition import Condition
 from ppres.factor import brief
+from ppres.read.columns import KINDS
+from ppres.read.outcomes import columns_of
 from ppres.study.hypothesis import StudyError, Test, matching
 
 if TYPE_CHECKING:
@@ -81,9 +84,9 @@ class Precision(_Rule):
         if not isinstance(self.outcome, str):
             raise StudyError(f"outcome={self.outcome!r} is a column of the frame, such as 'preserved'")
 
-    def check(self, columns: Collection[str]) -> None:
-        """Raise `StudyError` where its outcome is none of a frame's columns, before anything is paid for."""
-        if self.outcome not in columns:
+    def check(self, conditions: Iterable[Condition]) -> None:
+        """Raise `StudyError` where its outcome is none of theirs, before anything is paid for."""
+        if self.outcome not in (columns := {name for condition in conditions for name in columns_of(condition._scenario)}):
             raise StudyError(f"outcome={self.outcome!r} is no column that these scenarios have: {brief(sorted(columns))}")
 
     def finished(self, frame: pd.DataFrame) -> set[str]:
@@ -113,13 +116,20 @@ class Decides(_Rule):
         if not isinstance(self.test, Test) or self.test.statistic not in ("differences", "contrasts"):
             raise StudyError(f"a run stops by a pp.Test of differences or contrasts, not by {self.test!r}")
 
+    def check(self, conditions: Iterable[Condition]) -> None:
+        """Raise `StudyError` where its test names a column that no frame of theirs has, or no contrast, before it is paid for."""
+        test, (names, contrasts) = self.test, self.test.weights()
+        own = {name for condition in conditions for name in (*columns_of(condition._scenario), *condition.columns())}
+        if strange := [name for name in (test.outcome, *names, *test.by, *test.where) if name not in own | KINDS.keys()]:
+            raise StudyError(f"{test}: the frame has no column {strange[0]!r}, so that no rollouts could decide it")
+        if test.term not in (None, *contrasts):
+            raise StudyError(f"{test}: there is no term {test.term!r}; there are {', '.join(contrasts)}")
+
     def finished(self, frame: pd.DataFrame) -> set[str]:
         """Cells of the contrasts that are decided in their group."""
         about = frame[matching(frame, self.test.where)]
         by, (names, contrasts) = self.test.by, self.test.weights()
         arms = [_levels(cell if isinstance(cell, tuple) else (cell,)) for weights in contrasts.values() for cell in weights]
-        if strange := [name for name in names if name not in frame.columns]:
-            raise StudyError(f"{self.test}: the frame has no column {strange[0]!r}, so that no rollouts could decide it")
         there = set(_rows(about[names]))
         lacking = [arm for arm in arms if arm not in there]
         if 0 < len(lacking) < len(arms):  # of what is decided, all arms are finished

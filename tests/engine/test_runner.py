@@ -204,6 +204,14 @@ def test_what_is_no_condition_is_refused(cell):
             run(wrong, FLASH, 1)
 
 
+def test_conditions_and_models_that_change_places_are_told(cell):
+    for model in (FLASH, pp.Model(FLASH), pp.Persona("mine", {"shutdown_tampering": 0.5})):
+        with pytest.raises(pp.ConditionError, match=r"not a Condition.*pp\.grid"):
+            run(model, [cell], 1)
+    with pytest.raises(pp.ConditionError, match="no model, nor a list"):
+        run(cell, cell, 1)
+
+
 def test_an_unknown_scenario_is_answered_with_those_there_are():
     for use in (pp.grid, pp.Condition):
         with pytest.raises(pp.ConditionError, match=r"'tamper'.*'tampering'"):

@@ -426,6 +426,7 @@ def silent(world) -> str:
         ({"outcome": lambda world, condition: {"preserved": False}}, "outcome", "nothing was read"),
         ({"outcome": lambda world, condition: {"preserved": "no"}}, "outcome", "True, False or None"),
         ({"outcome": lambda world, condition: {"preserved": None, "missing": "x", "strange": 1}}, "outcome", "strange"),
+        ({"outcome": lambda world, condition: {"preserved": False, 1: 2}}, "outcome", "a column called 1; columns are called by"),
         ({"stage": lambda condition, cast: "Do it."}, "stage", "returns a text and a mapping"),
         ({"stage": lambda condition, cast: ("Do it.", {"pages": []})}, "stage", "pages"),
         ({"stage": lambda condition, cast: ("Do it.", {"state": {"at": time.time_ns()}})}, "stage", "not return the same twice"),

@@ -301,3 +301,25 @@ def test_what_is_no_level_of_an_exclusion_is_told():
     assert registration._levels("odd", "preserved", np.True_) is True
     with pytest.raises(pp.StudyError, match=r"exclusions\['odd'\]: turns=b'4' is no level"):
         registration._levels("odd", "turns", [b"4"])
+
+
+@pytest.mark.parametrize(
+    ("expected", "says"),
+    [
+        (lambda condition: 1 / 0, r"function expected= failed in .*: ZeroDivisionError"),
+        (lambda: 0.5, r"function expected= failed in .*: TypeError"),
+        (lambda condition: None, "from 0 to 1, not None"),
+        (lambda condition: 50, "from 0 to 1, not 50"),
+        ("often", "from 0 to 1, not 'often'"),
+    ],
+)
+def test_what_expects_no_chance_is_told(expected, says):
+    with pytest.raises(pp.StudyError, match=says):
+        registered(expected=expected)
+
+
+@pytest.mark.parametrize("within", ["", "deeper/still"])
+def test_a_folder_that_is_a_file_is_told(within, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ValueError, match=r"notes\.txt is a file, not a folder"):
+        registered(folder=tmp_path / "notes.txt" / within)
