@@ -99,7 +99,7 @@ def _export(asked: argparse.Namespace) -> None:
         read = ppres.read_parquet if asked.read.suffix == ".parquet" else ppres.read_jsonl
         _print(read(asked.read))
         return
-    frame = ppres.frame(kind="all")
+    frame = ppres.frame(kind="all", store=default_path())
     if asked.inspect:
         files = ppres.to_inspect(frame, asked.inspect)
     else:
@@ -188,7 +188,7 @@ def _may_write(path: Path, force: bool) -> Path:
 def _status(asked: argparse.Namespace) -> None:
     if asked.n is not None:
         arguments.whole("n", asked.n)
-    with Store() as opened:
+    with Store(existing=True) as opened:
         ended, paused = ended_of(opened), checkpoint.partial(opened)
         dollars = dollars_of(opened, ended)
         print(opened.path)

@@ -42,6 +42,7 @@ def test_show_prints_a_transcript_or_writes_a_page(tmp_path, capsys):
 
 
 def test_status_says_what_is_stored_and_short(capsys):
+    assert pp.frame().empty
     assert main(["status"]) == 0
     said = capsys.readouterr().out
     assert "\n0 rollouts stored, 0 branches, 0 interviews, 0 paused" in said
@@ -53,6 +54,36 @@ def test_status_says_what_is_stored_and_short(capsys):
     assert table.tokens == frame.prompt_tokens.sum() + frame.completion_tokens.sum()
     assert main(["status", "--n", "1"]) == 0
     assert re.search(r"sim/clumsy +sim +tampering +2 +24 +\d+ +\d+ +0 ", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [["status"], ["search", "x"], ["show", "0000"], ["export", "--jsonl", "a.jsonl"], ["bundle", "a.zip"], ["merge", "a.sqlite"]],
+    ids=lambda reads: reads[0],
+)
+def test_what_reads_makes_no_store(reads, tmp_path, monkeypatch, capsys):
+    """A mistyped path is told: 0 rollouts would be a wrong answer."""
+    monkeypatch.setenv("PPRES_STORE", str(tmp_path / "mistyped" / "store.sqlite"))
+    more = [str(tmp_path / "mistyped" / "other.sqlite")] if reads[0] == "merge" else []
+    assert main(reads + more) == 1
+    assert f"there is no store {tmp_path / 'mistyped'}" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        pp.frame,
+        pp.spent,
+        pp.verify,
+        lambda store: pp.transcript("0000", store=store),
+        lambda store: pp.branch("0000", 1, store=store),
+    ],
+)
+def test_a_reader_in_python_makes_no_store_either(read, tmp_path):
+    with pytest.raises(pp.StoreError, match="there is no store"):
+        read(store=tmp_path / "mistyped" / "store.sqlite")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_factors_of_the_command_line():
@@ -96,6 +127,7 @@ def test_factors_of_the_command_line():
     ],
 )
 def test_a_mistake_on_the_command_line_is_told_in_a_line(arguments, says, capsys):
+    assert pp.frame().empty
     assert main(arguments) == 1
     assert says in capsys.readouterr().err
     assert pp.frame().empty

@@ -103,7 +103,7 @@ def branch(
     """
     arguments.whole("n", n, "the number of rollouts per branch")
     edits = arguments.several(edit, "edit", "a mapping such as {'documents': {'log.txt': None}}, None, or several of these", _EDIT)
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         parents = [parent(opened, id) for id in _several(ids)]
     at = [_decided(past).turn if isinstance(turn, str) and turn == "decisive" else turn for past in parents]
     cells = [_branch(past, then, change, model) for past, then in zip(parents, at, strict=True) for change in edits]
@@ -208,7 +208,7 @@ def ask(
     if not asked or not all(text.strip() for text in asked):
         raise ValueError(f"questions are one text or several, not {questions!r:.200}")
     arguments.flag("tools", tools)
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         parents = [parent(opened, id) for id in _several(ids)]
     cells = [_interview(past, asked, tools, model) for past in parents]
     made = _made(cells, n, store, **how)
@@ -242,7 +242,7 @@ def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFra
     import pandas as pd
 
     rows: list[tuple[Any, ...]] = []
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         for id in _several(ids):
             key = opened.find(id).key.hex()[:16]
             try:

@@ -71,7 +71,7 @@ def bundle(
     added = [file for entry in files for file in _within(arguments.place(entry))]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        with Store(store) as opened:
+        with Store(store, existing=True) as opened:
             opened.query("VACUUM INTO ?", str(folder / "store.sqlite"))
             with Store(folder / "store.sqlite") as copy:
                 if what := secret_in(copy):
@@ -253,7 +253,7 @@ def _rollouts(folder: Path) -> Iterator[tuple[str, str]]:
     store, given, again = (folder / name for name in ("store.sqlite", "rollouts.csv", "again.csv"))
     with warnings.catch_warnings():  # what they say of single rollouts stands in the rows
         warnings.simplefilter("ignore", UserWarning)
-        with Store(store) as opened:
+        with Store(store, existing=True) as opened:
             problems, lacking = replay_all(opened)
         yield from problems
         for name, count in lacking.items():

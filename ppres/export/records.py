@@ -78,7 +78,7 @@ def to_parquet(frame: pd.DataFrame, path: str | os.PathLike[str], *, store: Stor
 
 
 def _lines(ids: Iterable[str], store: StorePath) -> Iterator[str]:
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         for id in ids:
             row = opened.find(id)
             outcomes = dict(zip(row.columns, json.loads(row.outcomes or "[]"), strict=False))

@@ -28,7 +28,7 @@ def answers(ids: str | Iterable[str] | None = None, *, store: StorePath = None) 
     answer. With a study: `answers.merge(df, left_on="parent", right_on="id")`. Raises `ValueError` for an id of something else.
     """
     rows: list[dict[str, Any]] = []
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         if ids is None:
             stored = [row for digest in opened.cells() if _asked(opened, digest) for row in opened.rows(digest)]
         else:

@@ -73,7 +73,7 @@ def judge(
         raise ValueError(f"model={model!r}: one judge or several different ones; passes=2 asks each of them twice")
     ids = arguments.ids(ids)
     meter, rows = Meter(budget, max_tokens), list[dict[str, Any]]()
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         for coder in coders:
             asked = [_question(opened, id, rubric, coder, replicate) for replicate in range(passes) for id in ids]
             rows += _coded(opened, asked, rubric, coder, concurrency, meter)

@@ -70,7 +70,7 @@ def search(
         raise ValueError(f"role={min(unknown)!r} is not one of {', '.join(ROLES)}")
     wanted = None if where is None else {id[:16] for id in arguments.ids(where, "where")}
     rows: list[tuple[Any, ...]] = []
-    with Store(store) as opened, _bounded(finder):
+    with Store(store, existing=True) as opened, _bounded(finder):
         look, seen = _Look(opened, finder, roles), set[str]()
         for chunk in opened.bodies(_CHUNK):
             for _, key, cell, packed in chunk:

@@ -33,7 +33,7 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
     completed one took with those that came to nothing.
     """
     names = [] if by is None else arguments.columns(by)
-    with Store(store) as opened:
+    with Store(store, existing=store is not None) as opened:  # before the first run nothing is spent
         ended = ended_of(opened, each=bool({*names} & {"id", "replicate"}))
         return dollars_of(opened, ended) if by is None else _spent_by(ended, names)
 

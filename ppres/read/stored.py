@@ -44,6 +44,8 @@ def frame(
 ) -> pd.DataFrame:
     """The stored rollouts as `run` returns them, without running any: of conditions and models, or all there are.
 
+    Where nothing has been stored yet it is empty; a store that is named has to be there.
+
     `kind="branches"` and `"interviews"` are those that go on after another one (`branch`, `ask`); "all" has the three together.
     """
     if (conditions is None) != (models is None):
@@ -52,7 +54,7 @@ def frame(
         raise ValueError(f"kind={kind!r} is asked for without conditions and models")
     if n is not None:
         arguments.whole("n", n, "how many rollouts of a cell to show")
-    with Store(store) as opened:
+    with Store(store, existing=store is not None) as opened:
         if conditions is not None and models is not None:
             asked = cells_of(conditions, models)
             check_same(opened, asked)
@@ -89,7 +91,7 @@ def transcript(id: str, *, store: StorePath = None) -> dict[str, Any]:
 
 def transcripts(ids: Iterable[str], *, store: StorePath = None) -> Iterator[dict[str, Any]]:
     """The `transcript` of each id, one after the other."""
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         for id in ids:
             yield _transcript(opened, id)
 
@@ -208,7 +210,7 @@ def verify(*, store: StorePath = None) -> pd.DataFrame:
     because it lacks the scenario, is read, and a warning says so.
     """
 
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         problems, lacking = replay_all(opened)
         miscounted = tallies.miscounted(opened)
     if miscounted:
@@ -284,5 +286,5 @@ def _problems(store: Store, row: Row, known: list[Any] | None, spec: dict[str, A
 
 def discard(ids: str | Iterable[str], *, store: StorePath = None) -> int:
     """Delete a rollout or several, so that the next `run` makes them anew; returns how many were deleted."""
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         return opened.discard([opened.find(id).key for id in arguments.ids(ids)])

@@ -56,10 +56,10 @@ class Database:
     """An open file with our tables; several threads and processes may use it.
 
     What cannot be written is read all the same (`read_only`), and so is what the caller will not write. Raises `StoreError` for a
-    path where no file can be made and for files that are not ours.
+    path where no file can be made, or with `existing` none is, and for files that are not ours.
     """
 
-    def __init__(self, path: StorePath, tables: str, version: int, *, read_only: bool = False):
+    def __init__(self, path: StorePath, tables: str, version: int, *, read_only: bool = False, existing: bool = False):
         self.path = _absolute(_at_home(path) if path is not None else default_path())
         self._lock, self._tables, self._version = threading.RLock(), tables, version
         self._watch: Watch | None = None
@@ -68,13 +68,15 @@ class Database:
             if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):  # it would get a journal beside it
                 raise StoreError(f"{self.path} is a device or a pipe, and no file; {ELSEWHERE}")
             self.read_only = read_only or (self.path.exists() and not _writable(self.path))
+            if not self.read_only and (stray := stray_log(self.path)):  # SQLite would delete it
+                raise StoreError(
+                    f"{stray} is there without {self.path.name}: it holds what was stored last in a store that was moved or "
+                    f"deleted, which may be in use. To do: move it beside that store or delete it; or {ELSEWHERE}"
+                )
+            if (existing or self.read_only) and not self.path.is_file():
+                raise StoreError(f"there is no store {self.path}; {ELSEWHERE}")
             if not self.read_only:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                if stray := stray_log(self.path):  # SQLite would delete it
-                    raise StoreError(
-                        f"{stray} is there without {self.path.name}: it holds what was stored last in a store that was moved or "
-                        f"deleted, which may be in use. To do: move it beside that store or delete it; or {ELSEWHERE}"
-                    )
             self._connection = self._read_only_connection() if self.read_only else _connect(self.path)
             try:
                 self._check()
@@ -84,8 +86,6 @@ class Database:
                 raise
 
     def _read_only_connection(self) -> sqlite3.Connection:
-        if not self.path.is_file():
-            raise StoreError(f"there is no store {self.path}")
         address = read_only_address(self.path)
         connection = _connect(address, uri=True)
         try:

@@ -27,16 +27,19 @@ _BODIES = "SELECT id, key, cell, body FROM rollouts JOIN bodies ON id = rollout 
 
 
 class Store(Database):
-    """An open store. Raises `StoreError` for a path that cannot be written and for files that are not ours to write."""
+    """An open store. Raises `StoreError` for a path that cannot be written and for files that are not ours to write.
 
-    def __init__(self, path: StorePath = None, *, read_only: bool = False):
+    What only reads is for a store that is there (`existing`): a mistyped path is told, and makes none.
+    """
+
+    def __init__(self, path: StorePath = None, *, read_only: bool = False, existing: bool = False):
         # Rollouts of a cell share most of their texts.
         self._text = functools.lru_cache(4096)(self._read_text)
         self._text_id = functools.lru_cache(4096)(self._keep_text)
         self._cell_ids: dict[bytes, int] = {}
         self._layouts: dict[str, tuple[str, ...]] = {}
         self._elsewhere = False  # whether the file was lost, and this is another one
-        super().__init__(path, TABLES, SCHEMA, read_only=read_only)
+        super().__init__(path, TABLES, SCHEMA, read_only=read_only, existing=existing)
 
     def __enter__(self) -> Store:
         return self

@@ -85,7 +85,7 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
         raise StudyError(f"sha256={brief(sha256)} is a text of 64 hexadecimal digits, or None")
     path = path_of(name, folder, store)
     record, markdown = read(path), path.with_suffix(".md")
-    with Store(store) as opened:
+    with Store(store, existing=True) as opened:
         cells = {cell: stored_cell(opened, cell) for cell in opened.cells()}
         planned = {bytes.fromhex(cell["digest"]): cell for cell in record["cells"]}
         everything = tidy(opened, [cells[digest] for digest in planned if digest in cells])

@@ -381,7 +381,8 @@ def test_keys_become_columns_some_at_a_time(monkeypatch, tmp_path):
     for few in (0, 5, 12):
         monkeypatch.setattr("ppres.read.frame._AT_ONCE", few)
         pd.testing.assert_frame_equal(pp.frame(conditions, ["sim/saboteur", "sim/clumsy"]), at_once)
-    assert pp.frame(store=tmp_path / "empty.sqlite").dtypes.astype(str)[["id", "replicate"]].tolist()[1] == "int64"
+    monkeypatch.setenv("PPRES_STORE", str(tmp_path / "empty.sqlite"))
+    assert pp.frame().dtypes.astype(str)[["id", "replicate"]].tolist()[1] == "int64"
 
 
 ALIKE = ("text number 1406", "text number 5642")  # their short hashes are the same
