@@ -80,6 +80,8 @@ def _course(asked: argparse.Namespace) -> None:
     elif asked.folder is None:
         raise ValueError(f"ppres course {asked.what} takes a folder")
     elif asked.what == "data":
+        for file in command.older(asked.folder):
+            _may_write(file, asked.force)
         command.data(asked.folder, asked.seed)
     else:
         csv = _may_write(asked.csv, asked.force) if asked.csv else None

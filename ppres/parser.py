@@ -92,7 +92,7 @@ def _add_course(command: Callable[..., argparse.ArgumentParser]) -> None:
     course.add_argument("what", choices=("build", "data", "grade"))
     course.add_argument("folder", type=_path, nargs="?", help="grade: of submissions; data: to write the data sets into")
     course.add_argument("--csv", type=_path, help="grade: write a row for each exercise of each submission to this file")
-    course.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    course.add_argument("--force", action="store_true", help="overwrite files that exist")
     course.add_argument("--seconds", type=int, default=30, help="grade: what a cell may take (default: 30)")
     course.add_argument("--seed", type=int, default=0, help="data: of the data sets (default: 0)")
     course.add_argument("--check", action="store_true", help="build: change nothing, and say what is not fresh")

@@ -16,6 +16,8 @@ from ppres import arguments
 from ppres.outputs import folder_for
 from ppres.read.csv import to_csv
 
+STUDIES = ("study_1.csv", "study_2.csv", "study_3.csv")
+FILES = (*STUDIES, "README.md", "teacher_key.json")
 _HIDDEN = ["rate_source", "label", "seconds", "reported_model"]
 _README = """# Three studies
 
@@ -32,16 +34,15 @@ def write(folder: Path, seed: int = 0) -> list[Path]:
     seed = arguments.seed(seed)
     place, rng = folder_for(folder), np.random.default_rng(seed)
     kinds = [str(kind) for kind in rng.permutation(["planted", "confounded", "null"])]
-    written, key = [], {}
-    for number, kind in enumerate(kinds, start=1):
+    key = {}
+    for number, (name, kind) in enumerate(zip(STUDIES, kinds, strict=True), start=1):
         frame, told = _KINDS[kind](rng, f"{seed}.{number}")
-        path = place / f"study_{number}.csv"
-        to_csv(frame.drop(columns=[name for name in _HIDDEN if name in frame]).sample(frac=1, random_state=seed % 2**32), path)
-        written.append(path)
-        key[path.name] = {"kind": kind} | told
+        shown = frame.drop(columns=[column for column in _HIDDEN if column in frame])
+        to_csv(shown.sample(frac=1, random_state=seed % 2**32), place / name)
+        key[name] = {"kind": kind} | told
     (place / "README.md").write_text(_README, encoding="utf-8")
     (place / "teacher_key.json").write_text(json.dumps(key, indent=2) + "\n", encoding="utf-8")
-    return [*written, place / "README.md", place / "teacher_key.json"]
+    return [place / name for name in FILES]
 
 
 def _made(cells: list[pp.Condition], rates: dict[str, Callable[[Any], float]], n: int, mark: str) -> pd.DataFrame:

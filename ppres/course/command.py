@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+from ppres import arguments
 from ppres.conversation import visible
 from ppres.course import build as notebooks
 from ppres.outputs import written_whole
@@ -21,6 +22,14 @@ def build(repository: str, check: bool) -> None:
     if check and changed:
         raise notebooks.LessonError(f"not fresh, run `ppres course build`: {', '.join(path.name for path in changed)}")
     print("\n".join(map(str, changed)) or "All is fresh")
+
+
+def older(folder: Path) -> list[Path]:
+    """Which of the files of the data sets are in a folder already."""
+    from ppres.course import capstone
+
+    place = arguments.place(folder, "folder")
+    return [place / name for name in capstone.FILES if (place / name).exists()]
 
 
 def data(folder: Path, seed: int) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 import ppres as pp
 from ppres.cli import main
+from ppres.course import capstone
 
 
 @pytest.fixture(scope="module", params=[0, 7])
@@ -49,6 +50,14 @@ def test_the_null_study_has_nothing_and_no_file_says_which_is_which(studies):
     for told, _ in studies.values():
         assert {*told.model} == {"auk", "dodo"} and "rate_source" not in told
         assert (told.source == "planted").all() and told.preserved.isna().sum() < len(told) / 8
+
+
+def test_what_is_there_is_overwritten_by_force_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(capstone, "write", lambda folder, seed: [])
+    (tmp_path / "README.md").write_text("mine")
+    assert main(["course", "data", str(tmp_path), "--seed", "8"]) == 1
+    assert f"{tmp_path / 'README.md'} exists: give --force" in capsys.readouterr().err
+    assert main(["course", "data", str(tmp_path), "--seed", "8", "--force"]) == 0
 
 
 @pytest.mark.slow
