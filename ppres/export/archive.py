@@ -68,7 +68,7 @@ def bundle(
     redaction.read()
     if redaction.redact(title) != title:
         raise ValueError("title= holds a secret of the environment, and a bundle is given away")
-    added = [file for entry in files for file in _within(arguments.place(entry))]
+    added = [file for entry in files for file in _within(arguments.place(entry), place)]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         with Store(store, existing=True) as opened:
@@ -87,7 +87,7 @@ def bundle(
             "python": platform.python_version()
         }
         (folder / "versions.json").write_text(json.dumps(versions, indent=1) + "\n", encoding="utf-8")
-        registered = _within(registration.place(None, store)) if registration.place(None, store).is_dir() else []
+        registered = _within(registration.place(None, store), place) if registration.place(None, store).is_dir() else []
         members = [*((file, file.name, None) for file in sorted(folder.iterdir())), *registered, *added]
         names = [_SUMS, *(name for _, name, _ in members)]
         unpacked = Counter(map(_as_file, names))
@@ -102,8 +102,11 @@ def bundle(
 _Member = tuple[Path, str, str | None]
 
 
-def _within(path: Path) -> list[_Member]:
-    """A file, or those of a folder, with their names in the bundle. Raises `ValueError` for one that may hold a key."""
+def _within(path: Path, target: Path) -> list[_Member]:
+    """A file, or those of a folder, with their names in the bundle, whose older one is left out.
+
+    Raises `ValueError` for one that may hold a key.
+    """
     if path.is_dir():
         if linked := next((folder for folder in sorted(path.rglob("*")) if folder.is_symlink() and folder.is_dir()), None):
             raise ValueError(f"{linked} is a link to a folder, of which nothing would be packed: name that folder itself")
@@ -118,6 +121,7 @@ def _within(path: Path) -> list[_Member]:
         raise ValueError(
             f"{path}: there is no such file or folder" if not path.exists() else f"{path} is a pipe or a device, and no file"
         )
+    files = [(file, name) for file, name in files if file.resolve() != target.resolve()]
     for file, _ in files:
         if _OF_KEYS.fullmatch(file.name):
             raise ValueError(f"{file} holds keys, as files of that name do, and a bundle is given away: take it out of the folder")

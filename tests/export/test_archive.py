@@ -35,6 +35,15 @@ def bundled(df, tmp_path):
     return pp.bundle(tmp_path / "study.zip", [tmp_path / "figures"], title="A study")
 
 
+def test_a_bundle_does_not_hold_the_one_that_it_replaces(df, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "notes.txt").write_text("notes")
+    for _ in range(2):
+        pp.bundle(tmp_path / "a" / "study.zip", tmp_path / "a")
+        with zipfile.ZipFile(tmp_path / "a" / "study.zip") as archive:
+            assert [name for name in archive.namelist() if name.startswith("a/")] == ["a/notes.txt"]
+
+
 def changed(path, name, change):
     with zipfile.ZipFile(path) as archive:
         files = {one: archive.read(one) for one in archive.namelist()}
