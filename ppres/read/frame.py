@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import codec
-from ppres.condition import SCENARIOS, row_of
+from ppres.condition import LEVELLED, SCENARIOS, row_of
 from ppres.factor import short_hash
 from ppres.models.model import Model, effort_in
 from ppres.optional import undivided
@@ -182,7 +182,9 @@ def _factors(cell: StoredCell) -> dict[str, Any]:
         if isinstance(own := condition.get("own"), dict):
             condition["own"] = {name: level for name, level in own.items() if name not in names}
     row = row_of(condition)
-    derived = {"peer_present": int(str(row["peer"]) in RELATIONSHIPS), "cooperativeness": COOPERATIVENESS.get(str(row["peer"]), 0)}
+    derived: dict[str, int | None] = {"peer_present": None, "cooperativeness": None}  # of a peer that nobody knows here
+    if (peer := str(row["peer"])) in (*RELATIONSHIPS, "stranger", LEVELLED["peer"]):
+        derived = {"peer_present": int(peer in RELATIONSHIPS), "cooperativeness": COOPERATIVENESS.get(peer, 0)}
     return row | derived | {"behaviour": cell.behaviour}
 
 

@@ -44,6 +44,7 @@ def test_released_rows_are_shown_searched_browsed_rated_and_exported(tmp_path, r
         assert pp.verify(store=place).empty
         of_tomorrow = pp.frame(store=place).set_index("id").loc[df.id.iloc[-1]]
         assert of_tomorrow.scenario == "haggling" and of_tomorrow[["peer", "instantiation", "documents"]].isna().all()  # not "none"
+        assert of_tomorrow[["peer_present", "cooperativeness"]].isna().all()  # it must not pass for a cell without a peer
 
 
 def test_a_transcript_with_a_key_of_this_environment_is_not_stored(tmp_path, monkeypatch):
