@@ -158,7 +158,7 @@ class Doc:
             raise ConditionError(f"a document's text is a text, not {self.text!r}")
         for name in ("owner", "modified"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value and _one_line(value)):
+            if value is not None and not (isinstance(value, str) and value and is_one_line(value)):
                 raise ConditionError(f"a document's {name} is one line of text or None, not {value!r}")
         for date in _DATE.findall(self.modified or ""):
             try:
@@ -201,8 +201,8 @@ def is_written(text: str) -> bool:
 
 
 def is_name(value: Any) -> bool:
-    """Whether it is a text that can name something: not empty, not too long, and whole."""
-    return isinstance(value, str) and bool(value.strip()) and len(value) <= NAME_LIMIT and is_written(value)
+    """Whether it is a text that can name something: one line, not empty, not too long, and whole."""
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= NAME_LIMIT and is_written(value) and is_one_line(value)
 
 
 def is_document(pair: Any) -> bool:
@@ -218,7 +218,7 @@ def checked_documents(given: Any) -> tuple[tuple[str, Any], ...]:
     known = isinstance(given, dict | tuple) and all(map(is_document, pairs))
     if not known or len(dict(pairs)) < len(pairs):
         raise ConditionError(f"documents must be {{file name: text, pp.Doc, or None to take it away}}, not {given!r}")
-    if odd := [name for name, _ in pairs if not _one_line(name) or len(name) > NAME_LIMIT]:
+    if odd := [name for name, _ in pairs if not is_one_line(name) or len(name) > NAME_LIMIT]:
         raise ConditionError(f"a document's name is one line without control characters, not {brief(odd[0])}")
     plain = [
         (name, document.text if isinstance(document, Doc) and document == Doc(document.text) else document)
@@ -227,7 +227,8 @@ def checked_documents(given: Any) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(plain, key=lambda pair: pair[0]))
 
 
-def _one_line(text: str) -> bool:
+def is_one_line(text: str) -> bool:
+    """Whether a text has no line break and no other control character in it."""
     return not re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", text)
 
 

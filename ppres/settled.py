@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ppres.factor import ConditionError, Factor, ImpossibleCondition, brief, checked_documents, is_written
+from ppres.factor import ConditionError, Factor, ImpossibleCondition, brief, checked_documents, is_one_line, is_written
 from ppres.form import FOLLOWING, FORM
 
 Factors = Mapping[str, Factor]
@@ -58,7 +58,7 @@ def checked(condition: Any, factors: Factors) -> dict[str, Any]:
 
 
 def _check_subject(subject: Any, valid: tuple[Any, ...]) -> None:
-    named = isinstance(subject, str) and subject[:1].isupper() and subject.lower() not in valid
+    named = isinstance(subject, str) and subject[:1].isupper() and subject.lower() not in valid and is_one_line(subject)
     if named and re.search(r"(?i)\bagent\b", subject):
         raise ConditionError(f"subject={subject!r}: give the model's name alone; in the story it is called '<name> Agent 1'")
     if not named and subject not in valid:

@@ -36,7 +36,7 @@ def tampering_cells():
 # field -> wrong values, and what the message has to offer instead
 WRONG = {
     "scenario": (["tampring", None, 3], ["tampering"]),
-    "subject": (["llama", "", None, 3, ["self"]], ["self", "peer", "human", "capitalised"]),
+    "subject": (["llama", "", None, 3, ["self"], "Alpha\nBeta"], ["self", "peer", "human", "capitalised"]),
     "peer": (["friendly", "none", 0, ["neutral"]], ["None", "stranger", *PEERS]),
     "instantiation": (["prompt", None, "File"], ["file", "file+prompt", "memory"]),
     "trust": ([11, -0.1, "high", True, math.nan, math.inf], ["from 0 to 10"]),

@@ -41,7 +41,7 @@ class FunctionModel:
         for name in ("name", "version", "family"):
             value = getattr(self, name)
             if not is_name(value):
-                raise ModelError(f"{name}={brief(value)}: it is a text that is not empty, of up to {NAME_LIMIT} whole characters")
+                raise ModelError(f"{name}={brief(value)}: it is one line of 1 to {NAME_LIMIT} whole characters, not blank")
         arguments.function(f"{self.name}: function", self.function, "messages, tools", ModelError, asynchronous=True)
 
     @property

@@ -93,7 +93,7 @@ class Model:
         for name in ("reasoning_effort", "api_base", "family"):
             value = getattr(self, name)
             if not (value is None or is_name(value) or (isinstance(value, str) and not value)):
-                raise ModelError(f"{name}={brief(value)} is not a text of up to {NAME_LIMIT} characters, nor None")
+                raise ModelError(f"{name}={brief(value)} is not a text of up to {NAME_LIMIT} characters on one line, nor None")
         redaction.named()  # what is wrong with `PPRES_SECRETS` is not the address's fault
         try:
             secret = credentials.in_address(self.api_base or "")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
 from ppres.condition import LEVELLED, SCENARIOS
+from ppres.factor import is_written
 from ppres.models import redaction
 from ppres.outputs import output, written_whole
 from ppres.read.columns import KINDS, absent, column, own_type, plain, with_numbers
@@ -59,13 +60,16 @@ def to_csv(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def check(frame: pd.DataFrame) -> None:
-    """Raise for a frame that no file takes: with two columns of a name, or a secret. What ppres stores has none; your own may."""
+    """Raise for a frame that no file takes: two columns of a name, half a character, a secret. What ppres stores has none."""
     names = [str(name) for name in arguments.rows(frame).columns]
     if (twice := _twice(names)) is not None:
         raise ValueError(f"frame has more than one column {twice!r}")
     for name, (_, values) in zip(names, frame.items(), strict=True):
         told = values.cat.categories if values.dtype.name == "category" else values  # also those that no row has any more
-        redaction.refuse(f"the column {name!r}", "\n".join({name, *(map(str, told) if _is_text(values) else ())}))
+        text = "\n".join({name, *(map(str, told) if _is_text(values) else ())})
+        if not is_written(text):
+            raise ValueError(f"the column {name!r} has half a character in it, which no file takes")
+        redaction.refuse(f"the column {name!r}", text)
 
 
 def _twice(names: list[str]) -> str | None:

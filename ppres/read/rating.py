@@ -79,7 +79,7 @@ def rating(
     if unknown := [name for name in (*by, *show) if name not in frame]:
         raise ValueError(f"{unknown[0]!r} is no column of the frame")
     check(frame[[*dict.fromkeys(show)]])
-    frame = frame.set_index("id")
+    frame = frame.set_index("id", drop=False)
     ids = _drawn(frame, by, n, seed)
     pieces: dict[str, int] = {}
     rollouts, simulated = [], False

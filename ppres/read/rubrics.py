@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ppres import arguments
-from ppres.factor import brief
+from ppres.factor import brief, is_written
 from ppres.models import redaction
 
 
@@ -32,6 +32,8 @@ class Rubric:
         texts = [self.name, self.question, *labels]
         if not all(isinstance(text, str) and text.strip() for text in texts):
             raise ValueError(f"a rubric's name, question and labels are texts that are not empty, not {texts!r}")
+        if odd := [text for text in texts if not is_written(text)]:
+            raise ValueError(f"a rubric's name, question and labels go to files, and {odd[0]!r} has half a character")
         if odd := [text for text in (self.name, *labels) if text != text.strip()]:  # a spreadsheet may take them away
             raise ValueError(f"a rubric's name and labels have no spaces around them, as {odd[0]!r} has")
         for name in ("several", "thoughts", "anywhere"):

@@ -169,12 +169,12 @@ class Persona:
 
     def __post_init__(self) -> None:
         if not is_name(self.name) or "/" in self.name:
-            raise PersonaError(f"a persona's name is a text without a slash, not {brief(self.name)}")
+            raise PersonaError(f"a persona's name is one line of text without a slash, not {brief(self.name)}")
         rows = self.rates
         if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # a DataFrame
             rows = rows.to_dict("records")
         if not is_name(self.family):
-            raise PersonaError(f"persona {self.name}: family={brief(self.family)}: it is a text that is not empty")
+            raise PersonaError(f"persona {self.name}: family={brief(self.family)}: it is one line of text that is not empty")
         if callable(rows):
             arguments.function(f"persona {self.name}: rates", rows, "condition", PersonaError)
         else:

@@ -150,7 +150,7 @@ def _cells(start: list[Condition], arms: Any) -> tuple[list[Condition], dict[str
     given = arms.items() if isinstance(arms, Mapping) else ()
     own = {name: ("", arguments.mapping(f"arms[{name!r}]", told, "of factors to levels")) for name, told in given}
     if odd := [name for name in own if not is_name(name) or name == BASE]:
-        text = f"it is a text of up to {NAME_LIMIT} characters, and {BASE!r} is the cell itself"
+        text = f"it is a text of up to {NAME_LIMIT} characters on one line, and {BASE!r} is the cell itself"
         raise StudyError(f"arms: {brief(odd[0])} names none: {text}")
     known = own or ARMS
     names = list(known) if arms is None or own else arguments.several(arms, "arms", "{name: factors}, or names of ppres.study.ARMS")

@@ -47,6 +47,25 @@ def test_each_rollout_has_the_same_chance(study):
     assert (abs(times / 1500 - 5 / 13) < 0.06).all()  # 4.8 standard errors
 
 
+def test_the_id_may_be_shown_and_is_a_stratum(study):
+    df, store, folder = study
+    data = data_of(pp.rating(df, pp.REFUSAL, 5, by=["id"], show="id", path=folder / "i.html", store=store))
+    assert data["told"] == [f"id: {id}" for id in data["ids"]]
+
+
+def test_half_a_character_is_told_by_its_column_or_rubric(study):
+    df, store, folder = study
+    odd = df.assign(mine=pd.Series(["half \ud800", *df.id[1:]], dtype=object))
+    with pytest.raises(ValueError, match="the column 'mine' has half a character"):
+        pp.rating(odd, pp.REFUSAL, 5, show="mine", path=folder / "h.html", store=store)
+    with pytest.raises(ValueError, match="the column 'mine' has half a character"):
+        pp.to_csv(odd, folder / "h.csv")
+    for more in ({"labels": ("yes", "half \ud800")}, {"question": "half \ud800"}, {"name": "half \ud800"}):
+        with pytest.raises(ValueError, match=r"'half \\ud800' has half a character"):
+            pp.Rubric(**{"name": "tone", "question": "Warm?"} | more)
+    assert not [*folder.glob("h.*")]
+
+
 def test_what_is_missing_is_a_stratum(study):
     df, store, folder = study
     some = df.assign(mine=["nan", None, "b", float("nan")] * 20, told=pd.Series([1.0, None] * 40, dtype="Float64"))

@@ -170,3 +170,16 @@ def test_a_function_of_rates_that_fails_is_named(function):
         pp.PersonaError, match=r"persona mine: its function failed in tampering/self/factual-80: (ZeroDivisionError|SystemExit)"
     ):
         pp.run(pp.grid(scenario="tampering"), pp.Persona("mine", function), n=1)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\u2028b", "a\x1b[2J", "", "half \ud800", "x" * 301])
+def test_a_name_that_the_story_could_not_have_is_refused_when_it_is_made(name):
+    rates = {"shutdown_tampering": 0.5}
+    for make, what in (
+        (lambda: pp.Persona("mine", rates, family=name), "persona mine: family="),
+        (lambda: pp.Persona(name, rates), "a persona's name"),
+        (lambda: pp.FunctionModel("m", reader, version="1", family=name), "family="),
+        (lambda: pp.Model("openai/x", family=name or "\n"), "family="),
+    ):
+        with pytest.raises(ValueError, match=what):
+            make()

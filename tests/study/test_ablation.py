@@ -58,7 +58,7 @@ def test_wordings_notes_and_arms_of_ones_own():
         battery(pp.Condition(scenario="tampering", peer="cooperative"), n=2, arms={"no document": {"peer": None}, "same": {}})
     with pytest.raises(pp.StudyError, match="there is no arm 'shouting'; there are clearer instruction"):
         battery(arms=["shouting"])
-    for name in ("", " ", "as it is", "x" * 301, "\ud800", 5):
+    for name in ("", " ", "as it is", "x" * 301, "\ud800", "a\nb", 5):
         with pytest.raises(pp.StudyError, match="names none: it is a text of up to 300 characters"):
             battery(arms={name: {"user_note": "Look again."}})
 
