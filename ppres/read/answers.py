@@ -28,11 +28,12 @@ def answers(ids: str | Iterable[str] | None = None, *, store: StorePath = None) 
     answer. With a study: `answers.merge(df, left_on="parent", right_on="id")`. Raises `ValueError` for an id of something else.
     """
     rows: list[dict[str, Any]] = []
+    named = None if ids is None else arguments.ids(ids)
     with Store(store, existing=True) as opened:
-        if ids is None:
+        if named is None:
             stored = [row for digest in opened.cells() if _asked(opened, digest) for row in opened.rows(digest)]
         else:
-            stored = [opened.find(id) for id in arguments.ids(ids)]
+            stored = [opened.find(id) for id in named]
         for row in stored:
             if not _asked(opened, row.cell):
                 raise ValueError(f"{row.key.hex()[:16]} is no interview; pp.ask makes one about it")
