@@ -230,12 +230,10 @@ def _written(value: str) -> Iterator[Form]:
         yield from (_form(spelled(text, False), letters=False) for text in texts)
     yield _form(raw.hex())
     yield _form("".join(map(str, raw)))
-    for skipped in range(5):  # in base32, wherever it stands in what was encoded
-        encoded = base64.b32encode(b"\0" * skipped + raw).decode()
-        yield _form(small(encoded[-(-8 * skipped // 5) : 8 * (skipped + len(raw)) // 5]))
-    for skipped in range(3):  # in base64, wherever it stands in what was encoded
-        encoded = base64.b64encode(b"\0" * skipped + raw).decode()
-        yield _form(small(encoded[-(-8 * skipped // 6) : 8 * (skipped + len(raw)) // 6]))
+    for encode, group, signs in ((base64.b32encode, 5, 8), (base64.b64encode, 3, 4)):  # bytes, and the signs that they become
+        for skipped in range(group):  # wherever it stands in what was encoded
+            encoded = encode(b"\0" * skipped + raw).decode()
+            yield _form(small(encoded[-(-signs * skipped // group) : signs * (skipped + len(raw)) // group]))
 
 
 def _form(text: str, *, letters: bool = True) -> Form:

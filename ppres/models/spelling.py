@@ -21,7 +21,7 @@ _TOKEN = {
     True: re.compile(rf"{_ESCAPE}|[A-Za-z0-9]+"),
     False: re.compile(rf"{_ESCAPE}|[^\\%&\"0]+|.", re.DOTALL),
 }
-_CODES = ("unicode", "hex", "percent", "number")
+_BASES = {"unicode": 16, "hex": 16, "octal": 8, "percent": 16, "number": 16}
 _STANDS_FOR = {"n": "\n", "r": "\r", "t": "\t", "amp;": "&", "lt;": "<", "gt;": ">", "quot;": '"', "apos;": "'"}
 _SMALL = bytes(range(256)).lower()
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -31,10 +31,8 @@ def _unescaped(escape: re.Match[str]) -> str:
     """What an escape stands for."""
     kind = escape.lastgroup or ""
     told = escape[kind]
-    if kind == "octal":
-        return chr(int(told, 8))
-    if kind in _CODES:
-        return chr(int(told, 16))
+    if kind in _BASES:
+        return chr(int(told, _BASES[kind]))
     if told[:1] == "#":
         return chr(int(told[2:-1], 16) if told[1] == "x" else int(told[1:-1]))
     return escape[0] if kind == "field" else _STANDS_FOR.get(told, "")
