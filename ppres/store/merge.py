@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments, codec
@@ -14,6 +15,7 @@ from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import OTHERS, Row
 from ppres.store.secrets import secret_in
 from ppres.store.store import Store
+from ppres.store.watch import beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,13 +56,13 @@ def copied(into: StorePath, *others: StorePath) -> pd.DataFrame:
     import pandas as pd
 
     place = default_path() if into is None else arguments.place(into, "store")
-    new = not place.exists()
+    made = () if place.exists() else (os.path.realpath(place), *beside(place))
     try:
         with Store(place) as target, target.transaction():
             told = [row for path in others for row in _merged(target, path)]
     except BaseException:
-        for end in ("", "-wal", "-shm") if new else ():
-            place.with_name(place.name + end).unlink(missing_ok=True)
+        for file in made:
+            Path(file).unlink(missing_ok=True)
         raise
     return pd.DataFrame(told, columns=["store", "what", "count", "ids"])
 

@@ -19,6 +19,7 @@ from ppres.conversation import Call, Reply
 from ppres.read.outcomes import scorer_of
 from ppres.store import checkpoint, judgements
 from ppres.store import merge as merging
+from ppres.store.merge import copied
 from ppres.store.rows import OTHERS, unpack
 from ppres.store.store import Store
 
@@ -374,3 +375,11 @@ def test_a_cell_that_is_in_both_keeps_the_label_that_it_has(tmp_path):
     assert counts(pp.merge(a, b)) == {"added": 2, "already there": 2}
     assert pp.frame(store=a).label.tolist() == ["main study"] * 4
     assert pp.frame(store=b).label.tolist() == ["pilot"] * 4
+
+
+def test_a_merge_that_fails_takes_away_what_it_made_and_no_link(tmp_path):
+    link, file = tmp_path / "link.sqlite", tmp_path / "all.sqlite"
+    link.symlink_to(file)
+    with pytest.raises(pp.StoreError, match="there is no store"):
+        copied(link, tmp_path / "nothing.sqlite")
+    assert [*tmp_path.iterdir()] == [link]
