@@ -37,7 +37,7 @@ def keep(
         "model": model,
         "messages": [{"role": message["role"], "content": message["content"] or ""} for message in conversation[:first]],
     }
-    condition = described.condition.json() if described.condition else _known(described.columns)
+    condition = _known(described)
     behaviour = scenario.behaviour if scenario else None
     spec = {"condition": condition, "behaviour": behaviour, "model": model, "source": "release", "sent": sent}
     body: dict[str, Any] = {
@@ -58,9 +58,13 @@ def keep(
     return row.key.hex()[:16]
 
 
-def _known(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """The levels that are known: one that is stored as nothing would be nothing."""
-    return {name: value for name, value in columns.items() if isinstance(value, str | int | float | bool)}
+def _known(described: Described) -> dict[str, Any]:
+    """The levels that are known: a stand-in would pass for one, and one that is stored as nothing would be nothing."""
+    told, stood_in = described.columns, described.condition.columns() if described.condition else {}
+    kept = described.condition.json() if described.condition else {}
+    same = {name: level for name, level in kept.items() if name not in told or told[name] == stood_in.get(name)}
+    theirs = {name: told[name] for name in (kept or told) if name not in same}
+    return same | {name: level for name, level in theirs.items() if isinstance(level, str | int | float | bool)}
 
 
 def _messages(conversation: list[dict[str, Any]]) -> list[Message]:

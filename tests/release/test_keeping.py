@@ -7,6 +7,7 @@ from released_conversations import END, READ, SETTINGS, transcript
 from released_rows import finance, loaded, told, values
 
 import ppres as pp
+from ppres.read.columns import TYPES
 from ppres.release.names import ReleaseError
 
 VIEW = ("view_config", {"filename": "shutdown_config.yaml"}, SETTINGS)
@@ -42,7 +43,10 @@ def test_released_rows_are_shown_searched_browsed_rated_and_exported(tmp_path, r
     assert pp.transcript(df.id.iloc[1], store=store) == pp.transcript(df.id.iloc[1], store=tmp_path / "again.sqlite")
     for place in (store, tmp_path / "again.sqlite"):
         assert pp.verify(store=place).empty
-        of_tomorrow = pp.frame(store=place).set_index("id").loc[df.id.iloc[-1]]
+        kept = pp.frame(store=place).set_index("id").loc[df.id]
+        for name in TYPES.keys() - {"scratchpad"}:  # what is not known has no stand-in there
+            assert values(kept, name) == values(df, name), name
+        of_tomorrow = kept.loc[df.id.iloc[-1]]
         assert of_tomorrow.scenario == "haggling" and of_tomorrow[["peer", "instantiation", "documents"]].isna().all()  # not "none"
         assert of_tomorrow[["peer_present", "cooperativeness"]].isna().all()  # it must not pass for a cell without a peer
 
