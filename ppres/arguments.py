@@ -91,6 +91,15 @@ def number(value: Any) -> int | float | None:
     return None
 
 
+def plain(value: Any) -> str | bool | int | float | None:
+    """A text, number, truth value or None as JSON has it: numpy's become Python's. Raises `TypeError` for what is none of these."""
+    given = value.item() if getattr(value, "ndim", None) == 0 else value
+    told = number(given)
+    if told is None and not isinstance(given, str | bool | None):
+        raise TypeError(f"{brief(value)} is no text, number, truth value or None")
+    return given if told is None else told
+
+
 MOST = 10**7  # rollouts of a cell, and whatever else is counted
 
 

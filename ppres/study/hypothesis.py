@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
-import numbers
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ppres.arguments import mapping
+from ppres.arguments import mapping, plain
 from ppres.condition import FACTORS
 from ppres.factor import brief
 
@@ -136,7 +135,7 @@ class Test:
             arguments["weights"] = {name: [[cell, weight] for cell, weight in cells.items()] for name, cells in weights.items()}
         kept = {"statistic": self.statistic, "arguments": arguments, "expect": self.expect, "term": self.term, "where": self.where}
         try:
-            written: dict[str, Any] = json.loads(json.dumps(kept, allow_nan=False, default=_number))
+            written: dict[str, Any] = json.loads(json.dumps(kept, allow_nan=False, default=plain))
         except (TypeError, ValueError) as error:
             raise StudyError(f"{self}: a test is written down, as names, numbers and lists: {error}") from None
         return written
@@ -155,15 +154,6 @@ class Test:
         term = f", term {self.term}" if self.term else ""
         told = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{self.statistic}({told}){term}{where}: {self.expect}"
-
-
-def _number(value: Any) -> bool | int | float:
-    """A number of numpy's as one of Python's."""
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real):
-        return float(value)
-    raise TypeError(f"{brief(value)} is none")
 
 
 def levels_of(levels: Any) -> list[Any]:

@@ -98,9 +98,8 @@ def preregister(
         if "level" in test.arguments:
             raise StudyError(f"{test}: level= is not for a registered test to say: alpha= is that of the whole family")
     rules = {
-        reason: {column: _levels(reason, column, levels) for column, levels in rule.items()}
-        for reason, told_rule in arguments.mapping("exclusions", exclusions, "of reasons to rules").items()
-        for rule in [arguments.mapping(f"exclusions[{reason!r}]", told_rule, "of columns to levels")]
+        reason: _rule(f"exclusions[{reason!r}]", rule)
+        for reason, rule in arguments.mapping("exclusions", exclusions, "of reasons to rules").items()
     }
     path, cells = path_of(name, folder, store), cells_of(conditions, models)
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
@@ -249,19 +248,16 @@ def hashed(sent: Mapping[str, Any], texts: dict[str, str] | None = None) -> dict
     return {field: short(value) for field, value in flattened(dict(sent)).items()}
 
 
-def _levels(reason: str, column: str, levels: Any) -> Any:
-    """A level, or a list of levels, as JSON has them: numpy's numbers become Python's."""
-    several = isinstance(levels, Iterable) and not isinstance(levels, str | Mapping)
-    plain = []
-    for given in levels if several else [levels]:
-        level = given.item() if hasattr(given, "item") else given
-        number = arguments.number(level)
-        if number is None and not isinstance(level, str | bool | None):
-            raise StudyError(
-                f"exclusions[{reason!r}]: {column}={brief(level)} is no level (text, number, truth value or None), or several"
-            )
-        plain.append(level if number is None else number)
-    return plain if several else plain[0]
+def _rule(name: str, rule: Any) -> dict[str, Any]:
+    """The level, or the list of levels, of each column, as JSON has them."""
+    told: dict[str, Any] = {}
+    for column, levels in arguments.mapping(name, rule, "of columns to levels").items():
+        several = isinstance(levels, Iterable) and not isinstance(levels, str | Mapping)
+        try:
+            told[column] = [*map(arguments.plain, levels)] if several else arguments.plain(levels)
+        except TypeError as error:
+            raise StudyError(f"{name}: {column}={error}, nor several of these") from None
+    return told
 
 
 def kept_rows(frame: pd.DataFrame, exclusions: Mapping[str, Mapping[str, Any]]) -> tuple[pd.DataFrame, dict[str, int]]:

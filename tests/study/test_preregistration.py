@@ -293,14 +293,13 @@ def test_documents_whose_short_hashes_are_the_same_are_arms_of_their_own():
     [(np.array([1, 4]), [1, 4]), ([np.int64(4)], [4]), (np.float64(1.5), 1.5), ({1}, [1]), ((1, None), [1, None]), (4, 4)],
 )
 def test_levels_of_an_exclusion_are_of_any_kind_of_number(given, kept):
-    assert registration._levels("short", "turns", given) == kept
-    assert json.loads(json.dumps(registration._levels("short", "turns", given))) == kept
+    assert json.loads(json.dumps(registration._rule("short", {"turns": given}))) == {"turns": kept}
 
 
 def test_what_is_no_level_of_an_exclusion_is_told():
-    assert registration._levels("odd", "preserved", np.True_) is True
-    with pytest.raises(pp.StudyError, match=r"exclusions\['odd'\]: turns=b'4' is no level"):
-        registration._levels("odd", "turns", [b"4"])
+    assert registration._rule("odd", {"preserved": np.True_})["preserved"] is True
+    with pytest.raises(pp.StudyError, match=r"exclusions\['odd'\]: turns=b'4' is no text, number, truth value or None"):
+        registration._rule("exclusions['odd']", {"turns": [b"4"]})
 
 
 @pytest.mark.parametrize(
