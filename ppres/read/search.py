@@ -15,6 +15,7 @@ from ppres import arguments, codec
 from ppres.conversation import calls_of, parts, said_in, shown, taken_over
 from ppres.read.columns import told, whole
 from ppres.read.documents import documents_of
+from ppres.scenarios.scenario import ESCAPE_OR_CLASS
 from ppres.store.cell import harness_in
 from ppres.store.database import StorePath
 from ppres.store.errors import StoreError
@@ -264,7 +265,6 @@ def _passage(text: str, match: re.Match[str]) -> str:
 
 # Where JSON spells a letter otherwise than as itself: what ignoring case takes for i, k and s, and letters of ASCII in arguments.
 _SPELT_OTHERWISE = (b"\\u0130", b"\\u0131", b"\\u017f", b"\\u212a", b"\\\\u00")
-_ESCAPE_OR_CLASS = re.compile(r"\\(?:[xuU][0-9a-fA-F]+|\d+|N\{[^}]*\}|.)|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _GROUP = re.compile(r"\([^()]*\)")
 _OPTIONAL = re.compile(r".(?:[*?]|\{[^}]*\})[?+]?", re.DOTALL)
 _NOT_AS_ITSELF = re.compile(r"[^A-Za-z0-9 _,;:!@#%=~-]+")
@@ -274,7 +274,7 @@ def needed_by(finder: re.Pattern[str]) -> list[bytes]:
     """Of these, in small letters, one stands in the JSON of every text that has a match; none where that cannot be told."""
     if finder.flags & re.VERBOSE:
         return []
-    plain = _ESCAPE_OR_CLASS.sub("\0", finder.pattern)
+    plain = ESCAPE_OR_CLASS.sub("\0", finder.pattern)
     while (shorter := _GROUP.sub("\0", plain)) != plain:
         plain = shorter
     if {*plain} & {*"()[]"}:

@@ -229,7 +229,8 @@ class Scenario:
         return (_built_in, (self.name,)) if self.built_in else (_anew, (made_of, (self.code(), self.scorer(), self.act_digest())))
 
 
-_ESCAPE_OR_CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+# In a pattern: a sign that is escaped, and a class of signs.
+ESCAPE_OR_CLASS = re.compile(r"\\(?:[xuU][0-9a-fA-F]+|\d+|N\{[^}]*\}|.)|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _KIND = re.compile(r"\(\?(?:[a-zA-Z-]*:|P<\w+>|<?[=!]|>)")  # how a group begins, which is no repetition
 _GROUP = re.compile(r"\([^()]*\)")
 _MANY = re.compile(r"[*+]|\{\d*,\}|\{(?:\d*,)?(?:[4-9]|\d\d+)\}")  # three rounds of something take no time on one sentence
@@ -237,7 +238,7 @@ _MANY = re.compile(r"[*+]|\{\d*,\}|\{(?:\d*,)?(?:[4-9]|\d\d+)\}")  # three round
 
 def _runs_away(pattern: str) -> bool:
     """Whether a pattern repeats a group that repeats or has choices: the ways to try it may double with each letter of a text."""
-    plain = _KIND.sub("(", _ESCAPE_OR_CLASS.sub("x", pattern))
+    plain = _KIND.sub("(", ESCAPE_OR_CLASS.sub("x", pattern))
     while group := _GROUP.search(plain):
         varied = bool(set(group[0]) & {*"*+?{|\1"})
         if varied and _MANY.match(plain, group.end()):
