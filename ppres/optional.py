@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 NOT_INSTALLED = "not installed"
@@ -26,11 +26,20 @@ def needed(module: str, use: str, packages: str) -> Any:
 
 
 def undivided(module: str, load: Callable[[str], Any] = importlib.import_module) -> Any:
-    """A module, imported beside the caller: Ctrl-C in the middle would leave half of it behind for the rest of the session."""
+    """A module, imported beside the caller: Ctrl-C in the middle would leave half of it behind for the rest of the session.
+
+    It is obeyed at once, and the import goes on; a process ends when that is over.
+    """
     if module in sys.modules:
         return load(module)
-    with ThreadPoolExecutor(1) as beside:
-        return beside.submit(load, module).result()
+    beside = ThreadPoolExecutor(1)
+    try:
+        loading = beside.submit(load, module)
+        while not loading.done():  # a signal that comes just before the thread sleeps is seen only when it wakes
+            wait([loading], 1)
+        return loading.result()
+    finally:
+        beside.shutdown(wait=False)
 
 
 def version(package: str) -> str:

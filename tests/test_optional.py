@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from ppres import MissingPackageError
-from ppres.optional import needed
+from ppres.optional import needed, undivided
 
 STUDY = Path(__file__).with_name("light_study.py")
 
@@ -27,3 +28,16 @@ def test_a_package_that_is_installed_and_lacks_something_itself_is_not_called_mi
     with pytest.raises(ModuleNotFoundError, match="a_part_of_it_that_is_not_there") as raised:
         needed("half_installed", "this", "half-installed")
     assert not isinstance(raised.value, MissingPackageError)
+
+
+def test_ctrl_c_during_an_import_is_obeyed_at_once_and_leaves_the_module_whole(tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text(
+        "import _thread, threading\nbegun = True\n_thread.interrupt_main()\nthreading.stopped.wait(60)\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(threading, "stopped", threading.Event(), raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        undivided("slow_to_import")
+    assert not hasattr(sys.modules["slow_to_import"], "whole")
+    threading.stopped.set()
+    assert undivided("slow_to_import").whole

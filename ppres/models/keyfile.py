@@ -60,7 +60,10 @@ def _nearest() -> Path | None:
 
 def _folders() -> list[Path]:
     """The working directory and those above it within the project; without a project, the working directory alone."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was deleted
+        return []
     folders = [here]
     for folder in (here, *here.parents):
         if folder != here:

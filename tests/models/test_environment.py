@@ -261,3 +261,13 @@ def test_a_word_as_a_key_changes_nothing(cell, monkeypatch):
         assert told["messages"][2]["content"] == server.requests[1][2]["messages"][2]["content"] == "I did not change anything."
     assert not any("cleared" in call for call in told["calls"])
     assert frame.stop_reason.tolist() == ["ended"] and frame.tool_errors.tolist() == [0]
+
+
+def test_where_the_working_directory_was_deleted_a_model_is_asked_all_the_same(cell, tmp_path, monkeypatch):
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with StandIn(seeds=range(9)) as server:
+        frame = pp.run(cell, model_at(server), 1, progress=False, store=tmp_path / "s.sqlite")
+    monkeypatch.chdir(tmp_path)
+    assert frame.stop_reason.tolist() == ["ended"]
