@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -110,6 +111,11 @@ class Scenario:
             raise ScenarioError(
                 f"{self.name}: steps={brief(self.steps)} repeats what itself repeats or has choices, as (a+)+ does, where a+ says "
                 "the same: on what a model says it may take years"
+            )
+        if _wanders(self.steps):
+            raise ScenarioError(
+                f"{self.name}: steps={brief(self.steps)} has three repeats without end in a row that may share letters, as "
+                "a.*b.*c.* has: on what a model says it may take hours; a|b|c is quick"
             )
         if every:
             raise ScenarioError(f'{self.name}: steps={brief(self.steps)} fits every word; it is of verbs, such as "approv|releas"')
@@ -245,6 +251,31 @@ def _runs_away(pattern: str) -> bool:
             return True
         plain = plain[: group.start()] + ("\1" if varied else "x") + plain[group.end() :]
     return False
+
+
+_ATOM = re.compile(rf"({ESCAPE_OR_CLASS.pattern}|[^*+?{{}}|()])([*+]|\{{\d*,\}}|\?|\{{0?,\d+\}})?|\|", re.DOTALL)
+
+
+def _wanders(pattern: str) -> bool:
+    """Whether three repeats without end may share letters, and nothing between parts them: a text of n then takes n³ steps."""
+    shared, repeats = set[str](), 0
+    for atom, often in _ATOM.findall(_KIND.sub("(", pattern)):
+        if often.endswith(("*", "+", ",}")):
+            both = shared & _signs(atom) if repeats else set()
+            shared, repeats = (both, repeats + 1) if both else (_signs(atom), 1)
+        elif not atom or (repeats and not often and not shared & _signs(atom)):
+            repeats = 0
+        if repeats == 3:
+            return True
+    return False
+
+
+def _signs(atom: str) -> set[str]:
+    """Which signs one of a pattern fits; all, where it cannot be told alone."""
+    try:
+        return {*filter(re.compile(atom, re.IGNORECASE).match, string.printable)}
+    except re.error:
+        return {*string.printable}
 
 
 def _built_in(name: str) -> Any:

@@ -365,6 +365,15 @@ def unhashed(world, thing: {}) -> str:
     return ""
 
 
+WANDERING = ("a*a*a*b", ".*approv.*releas.*", "(?:a*)(?:a*)a{2,}b", "[ab]+[bc]*?b*x", r"approv\w*\w*\w*\b", r"x[^.]*a?[^.]*b[^.]*c")
+QUICK = (r"sign\w* off\w* on\w*", r"tak\w+\s+\w+\s+\w+", "ab*b*|cd*d*|ef*f*", ".*approv.*|releas", r"a\*\*\*b", "[*+]+a+[*]+")
+
+
+@pytest.mark.parametrize("steps", QUICK)
+def test_repeats_that_something_parts_are_steps(steps):
+    assert made(steps=f"x{steps}").steps == f"x{steps}"
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -380,6 +389,7 @@ def unhashed(world, thing: {}) -> str:
         ({"steps": "a{99999999999999999999}"}, "too large"),
         ({"steps": b"approv"}, "no text"),
         ({"steps": "approv|"}, "every word"),
+        *(({"steps": steps}, "three repeats without end in a row") for steps in WANDERING),
         *(({"steps": steps}, "may take years") for steps in ("(a+)+b", "(?:a|aa)*b", "((?:ab)+c?){2,}", "(?P<x>a?){30}b")),
         ({"factors": None}, "a list"),
         ({"factors": ["monitored", "monitored"]}, "twice"),
