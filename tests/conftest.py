@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sqlite3
+import sys
 import threading
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads of two test processes stall each other on small matrices
@@ -48,6 +49,9 @@ def isolated(tmp_path, monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")  # seaborn draws into a figure that is open
 
 
 @pytest.fixture(autouse=True)
