@@ -33,8 +33,17 @@ _LEAST_NAMED = 8
 _ALONE = 16  # letters and digits by which a secret, or a piece of one, is known without what stands between them
 _ANCHORS = 8  # places of a form that are looked for
 
+# MISTRAL_API_KEY, OPENAI_KEY, GEMINI_API_KEYS, GROQ_API_KEY_2, AWS_BEARER_TOKEN_BEDROCK and DB_PASS do; S3_KEY (of an object) and
+# PWD do not.
+_WHOSE = (
+    *("API", "ACCESS", "SECRET", "PRIVATE", "AUTH", "MASTER", "ENCRYPTION", "SIGNING", "ADMIN", "SERVICE", "ACCOUNT", "PROXY"),
+    *("AI", "ANTHROPIC", "AZURE", "BEDROCK", "CLAUDE", "COHERE", "DEEPSEEK", "GEMINI", "GOOGLE", "GPT", "GROK", "GROQ", "HF"),
+    *("FACE", "KIMI", "LLM", "MINIMAX", "MISTRAL", "MOONSHOT", "NVIDIA", "OPENROUTER", "PERPLEXITY", "QWEN", "REPLICATE"),
+    *("TOGETHER", "WANDB"),
+)
 _NAME = re.compile(
-    r"(?i)(?:(?:API|ACCESS|SECRET|PRIVATE|AUTH)_?KEY(?:_ID)?|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|JWT)$"
+    rf"(?i)(?:(?:{'|'.join(_WHOSE)})_?KEYS?(?:_ID)?|BEARER_TOKEN_BEDROCK|TOKENS?|SECRET|PASSWORDS?|PASSWD|PASSPHRASE|CREDENTIALS?|JWT"
+    r"|(?:^|_)(?:PASS|PAT)|_PWD)(?:_?[0-9]{1,3})?$"
 )
 _WORDS = re.compile(r"[A-Za-z0-9 '_.,:/-]*")
 _PASSWORD = re.compile(r"://[^\s/:@]{0,200}:([^\s/@]{1,1000})@")

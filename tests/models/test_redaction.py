@@ -159,7 +159,24 @@ def test_a_word_is_no_secret(planted):
 
 
 @pytest.mark.parametrize(
-    "name", ["API_KEY_TYPE", "TOKENIZERS_DIR", "MONKEY", "KEYBOARD", "SSH_KEY_PATH", "MAX_TOKENS", "S3_KEY", "PATH"]
+    "name",
+    [
+        *("AWS_BEARER_TOKEN_BEDROCK", "OPENAI_KEY", "OPENAI_API_KEY_2", "GEMINI_API_KEYS", "LITELLM_MASTER_KEY", "DB_PASS"),
+        *("MYSQL_PWD", "GITHUB_PAT", "ENCRYPTION_KEY", "AWS_ACCESS_KEY_ID", "HF_TOKEN", "azure_openai_key1", "TOGETHERAI_API_KEY"),
+    ],
+)
+def test_a_variable_holds_a_key_as_its_name_says(name, monkeypatch):
+    monkeypatch.setenv(name, "Zq94f9a1c7e2b8d60351c")
+    redaction.read()
+    assert redaction.redact("delete Zq94f9a1c7e2b8d60351c") == "delete [secret]"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("API_KEY_TYPE", "TOKENIZERS_DIR", "MONKEY", "KEYBOARD", "SSH_KEY_PATH", "S3_KEY", "PATH", "PWD", "OLDPWD", "BYPASS"),
+        *("COMPASS", "PATTERN", "TURKEY", "SORT_KEY", "FORMAT"),
+    ],
 )
 def test_a_variable_that_holds_no_key_is_not_looked_at(name, monkeypatch):
     monkeypatch.setenv(name, "weights-2024-v12345.bin")
