@@ -37,6 +37,7 @@ _ROUNDS, _START = 12, 30  # processes for one submission, at most; seconds for o
 _LARGEST = 64 * 2**20  # bytes of a notebook
 _LINE = 10_000_000  # bytes
 _ALL = 64 * 2**20  # bytes of the lines of one submission: what this process, which has no limit, may have to hold
+_MANY = 1_000  # members of what is looked up by its values: of numbers that are all looked up at one place the time is the square
 _ODD = "sent the grader what no exercise sends"
 COLUMNS = ["file", "student", "exercise", "right", "why"]
 
@@ -102,6 +103,12 @@ def _graded(folder: Path, name: Path, seconds: int, megabytes: int, begun: list[
 def _legible(text: str) -> str:
     """What a submission says, as a text that can be written and printed."""
     return visible(text.encode("utf-8", "replace").decode())
+
+
+def _few(members: Any) -> Any:
+    if len(members) > _MANY:
+        raise answers.Wrong(f"it has {len(members)} names or members; no exercise asks for more than {_MANY}")
+    return members
 
 
 def _rules(lesson: str) -> list[str]:
@@ -213,14 +220,15 @@ class Submission:
             return value
         ((kind, what), *rest) = value.items()
         if kind == "series":
-            return pd.Series(self._values(what), self._values(rest[0][1]))
+            return pd.Series(self._values(what), _few(self._values(rest[0][1])))
         if kind == "frame":
-            return pd.DataFrame({self._decoded(name): self._values(column) for name, column in what}, self._values(rest[0][1]))
+            columns, rows = {self._decoded(name): self._values(column) for name, column in _few(what)}, self._values(rest[0][1])
+            return pd.DataFrame(columns, rows if len(rows) <= _MANY else None)  # names of rows are asked for where they are few
         if kind in ("mapping", "record"):
-            pairs = {self._decoded(key): self._decoded(value) for key, value in what}
+            pairs = {self._decoded(key): self._decoded(value) for key, value in _few(what)}
             return pairs if kind == "mapping" else SimpleNamespace(**pairs)
         if kind in ("tuple", "list", "set"):
-            return {"tuple": tuple, "list": list, "set": set}[kind](map(self._decoded, what))
+            return {"tuple": tuple, "list": list, "set": set}[kind](map(self._decoded, _few(what) if kind == "set" else what))
         if kind == "large":
             raise answers.Wrong(f"it has {what} characters, which is more than is handed in: fewer rows will do")
         stand_in: dict[str, Any] = {"function": functools.partial(self._call, what), "ellipsis": ...}

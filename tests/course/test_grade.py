@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import lessons
 import pandas as pd
@@ -398,3 +399,60 @@ def test_a_large_frame_is_handed_in_and_one_that_is_too_large_is_told():
     pd.testing.assert_frame_equal(work._decoded(sent), frame, check_dtype=False)
     with pytest.raises(answers.Wrong, match="it has 9000000 characters, which is more than is handed in"):
         work._decoded({"large": 9_000_000})
+
+
+MANY = list(range(grade._MANY + 1))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [set(MANY), dict.fromkeys(MANY), pd.Series(MANY), pd.DataFrame([MANY]), [[{"a": frozenset(MANY)}]]],
+    ids=["set", "mapping", "series", "columns", "within"],
+)
+def test_of_numbers_that_are_looked_up_there_are_few(answer):
+    """Whole numbers of one hash are found there in the square of their number, in one step that neither clock nor Ctrl-C ends."""
+    sent = inside.encode(answer, [])
+    with pytest.raises(answers.Wrong, match=f"{len(MANY)} names or members"):
+        grade.Submission([], 30, 1000)._decoded(sent)
+
+
+def test_rows_of_a_large_frame_have_no_names():
+    told = grade.Submission([], 30, 1000)._decoded(inside.encode(pd.DataFrame({"a": MANY}, [(row, 0) for row in MANY]), []))
+    assert isinstance(told.index, pd.RangeIndex) and told.a.tolist() == MANY
+
+
+class Whole(int):
+    """A number that says when it is looked up."""
+
+    def __hash__(self):
+        raise AssertionError("looked up")
+
+
+def _conditions(n):
+    return [SimpleNamespace(scenario="tampering", subject="peer", peer=Whole(i), instantiation=Whole(i)) for i in range(n)]
+
+
+def _planted(n):
+    told = {"model": [Whole(i) for i in range(n)], "peer": "stranger", "source": "planted", "preserved": True, "cell": "a"}
+    return pd.DataFrame(told | {"model": pd.Series(told["model"], dtype=object)})
+
+
+def _registration(n):
+    record = {"hypotheses": {}, "tests": {"a": {"arguments": {"by": "peer model"}, "expect": "less"}}, "n": 1, "confounds": []}
+    return record | {"cells": [{"model": Whole(i)} for i in range(n)], "made_before": 0}
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer"),
+    [
+        ("lesson3.q1", _conditions(20)),
+        ("lesson3.q6", _planted(20)),
+        ("lesson8.q4", _registration(20)),
+        ("lesson2.q4", lambda frame: pd.DataFrame({"k": 1, "n": 1}, pd.Index([*map(Whole, range(20))], dtype=object))),
+    ],
+)
+def test_lists_of_numbers_are_not_looked_up(exercise, answer):
+    """They may be long."""
+    grade._rules(exercise.partition(".")[0])
+    with pytest.raises(answers.Wrong, match=r"^(?!.*looked up)"):
+        answers.judge(answers.RULES[exercise], answer, lessons.as_ada())

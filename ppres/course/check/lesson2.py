@@ -148,8 +148,8 @@ def q4(answer: Any, me: Student) -> None:
     for i in range(5):
         frame = _fresh(me, i)
         told = call(answer, frame)
-        if isinstance(told, pd.DataFrame):
-            told = {peer: tuple(row[["k", "n"]]) for peer, row in told.iterrows()} if {"k", "n"} <= {*told} else told
+        if isinstance(told, pd.DataFrame) and {"k", "n"} <= {*told} and len(told) == len(_PEERS):
+            told = {peer: tuple(row[["k", "n"]]) for peer, row in told.iterrows()}
         hint("a mapping of the two levels of peer to (k, n) is asked for", isinstance(told, dict) and {*told} == {*_PEERS})
         given = {peer: tuple(numbers_of(pair, "k n")) for peer, pair in told.items()}
         due = _counted(frame)

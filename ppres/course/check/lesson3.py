@@ -32,7 +32,7 @@ def q1(answer: Any, me: Student) -> None:
     hint("these are not conditions: what does pp.grid return?", all(hasattr(condition, "instantiation") for condition in answer))
     hint("the scenario is tampering in all of them", all(condition.scenario == "tampering" for condition in answer))
     hint("it is the peer's shutdown that is at stake, in all of them", all(condition.subject == "peer" for condition in answer))
-    cells = [(condition.peer, condition.instantiation) for condition in answer]
+    cells = [(str(condition.peer), str(condition.instantiation)) for condition in answer]
     hint("a combination occurs twice", len({*cells}) == len(cells))
     hint("there is a level of `peer` that was not asked for, or one is missing", {peer for peer, _ in cells} == {*_PEERS})
     hint("the agent learns of its peer from a file or from memory: those two levels", {how for _, how in cells} == {*_CHANNELS})
@@ -156,7 +156,8 @@ def q6(answer: Any, me: Student) -> None:
         k=lambda frame: frame.preserved.dropna().astype(float), peer=answer.peer.astype(str)
     )
     asked = "two agents are asked for, each beside a stranger and a cooperative peer"
-    hint(asked, known.model.nunique() == known.peer.nunique() == 2)  # before a table of all models beside all peers is made
+    both = all(len(texts(known[name], name)) == 2 for name in ("model", "peer"))
+    hint(asked, both)  # before a table of all models beside all peers is made
     table = known.groupby(["model", "peer"]).k.agg(["mean", "size"]).unstack()
     hint(asked, table.notna().all().all())
     hint("a group has fewer than 400 rollouts with an outcome", number(table["size"].min().min()) >= 400)

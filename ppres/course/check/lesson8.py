@@ -146,7 +146,7 @@ def q4(answer: Any, me: Student) -> None:
     )
     bare = [confound["confound"] for confound in answer["confounds"] if len(str(confound.get("acknowledged") or "").strip()) < 10]
     hint(f"nothing is said about why {', '.join(bare)} may differ as well: acknowledge=", not bare)
-    models = {cell["model"] for cell in answer["cells"]}
+    models = {str(cell["model"]) for cell in answer["cells"]}
     hint(f"{len(models)} of your two agents is to be run: list(birds.values())", labels <= models)
     cells = len(answer["cells"]) // (2 * len(models))
     hint("one wording is one draw: give each arm at least two, `paraphrase=`", cells >= 2)
