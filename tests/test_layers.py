@@ -137,6 +137,7 @@ BESIDE = {
     "scenarios/test_end_states_others.py": "scenarios.finance",
     "scenarios/test_form.py": "form",
     "scenarios/test_scenario.py": "engine.check",
+    "scenarios/test_code.py": "scenarios.constants",
     "scenarios/test_scores.py": "scenarios.scoring",
     "simulated/test_agent.py": "simulated.acts simulated.reading",
     "stats/test_clusters.py": "stats._interval stats._sandwich",

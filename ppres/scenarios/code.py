@@ -9,14 +9,14 @@ import functools
 import hashlib
 import inspect
 import json
-import re
-import sys
-import sysconfig
 import textwrap
 import types
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+
+from ppres.scenarios.constants import as_seen, constant_of, is_code, is_object, is_ones_own, keywords, shown, state_of, text_of
+
+_MOST = 1000  # values that are looked at for code in them
 
 
 def digest_of(function: Callable[..., Any], *more: str, now: bool = False, beside: Iterable[str] = ()) -> str:
@@ -42,38 +42,82 @@ def changed_by(functions: Iterable[Any]) -> set[str]:
     return changed
 
 
-def _parts(function: Any, seen: set[int], changed: set[str], now: bool) -> Iterator[tuple[str | None, str]]:
-    """The texts that make up a function, its own and those of what it uses, and of constants the names.
+def _parts(function: Any, seen: set[int], changed: set[str], now: bool, inside: bool = False) -> Iterator[tuple[str | None, str]]:
+    """The texts that make up a function or class, its own (but for one `inside` a class, whose text has it) and those of what it
+    uses, and of constants the names.
 
     `changed` gets the names that they change outside.
     """
-    function = inspect.unwrap(function) if callable(function) else function
     if isinstance(function, functools.partial):
-        yield None, str(_told(function.args, repr, now))
-        yield None, str(_told(function.keywords, lambda held: repr(sorted(held.items())), now))
-        yield from _parts(function.func, seen, changed, now)
+        yield None, as_seen(function.args, shown, now)
+        yield None, as_seen(function.keywords, keywords, now)
+        for part in (function.func, *_code_in([function.args, function.keywords], getattr(function.func, "__module__", ""))):
+            yield from _parts(part, seen, changed, now)
         return
     if isinstance(function, types.MethodType):  # with what it is bound to
         held = function.__self__
-        if not isinstance(held, types.ModuleType) and (constant := _constant(held, now)) is not None:
+        if not isinstance(held, types.ModuleType) and (constant := constant_of(held, now)) is not None:
             yield None, constant
         yield from _parts(type(held) if not isinstance(held, type) else held, seen, changed, now)
         function = function.__func__
-    if id(function) in seen:
-        return
-    seen.add(id(function))
-    yield None, _source(function)
-    if (code := getattr(function, "__code__", None)) is None:
-        return
-    names = _of_code(code)
+    *around, wrapped = _layers(function)
+    if id(wrapped) not in seen:
+        seen.add(id(wrapped))
+        if not inside:
+            yield None, _source(wrapped)
+        if isinstance(wrapped, type):
+            yield from _of_class(wrapped, seen, changed, now)
+        elif hasattr(wrapped, "__code__"):
+            yield from _uses(wrapped, seen, changed, now)
+        elif is_object(wrapped):
+            yield from _parts(type(wrapped), seen, changed, now)
+    for layer in around:  # what one's own decorators put around it
+        if isinstance(layer, types.FunctionType) and is_ones_own(layer.__globals__.get("__name__")) and id(layer) not in seen:
+            seen.add(id(layer))
+            yield None, _source(layer)
+            yield from _uses(layer, seen, changed, now)
+        for registered in vars(layer).get("registry", {}).values():  # of functools.singledispatch
+            yield from _parts(registered, seen, changed, now)
+
+
+def _layers(function: Any) -> list[Any]:
+    """What was put around a function, from outside, and at last itself."""
+    layers = [function]
+    while (inner := getattr(layers[-1], "__dict__", {}).get("__wrapped__")) is not None and len(layers) < _MOST:
+        layers.append(inner)
+    return layers
+
+
+def _uses(function: Any, seen: set[int], changed: set[str], now: bool) -> Iterator[tuple[str | None, str]]:
+    """The texts of what a function reads outside of itself."""
+    names = _of_code(function.__code__)
     changed |= names.changed
     for name, value in _values(function, names):
-        used = [*_functions(value, function.__module__)]
-        for part in used:
+        for part in _code_in(value, function.__module__):
             yield from _parts(part, seen, changed, now)
-        if not used and (constant := _constant(value, now)) is not None:
+        if not is_code(value) and (constant := constant_of(value, now)) is not None:
             yield name, constant
-    yield from ((None, str(_told(value, repr, now))) for value in (function.__defaults__, function.__kwdefaults__))
+    for defaults in (function.__defaults__, function.__kwdefaults__):
+        for part in _code_in(defaults, function.__module__):
+            yield from _parts(part, seen, changed, now)
+        yield None, as_seen(defaults, shown, now)
+
+
+def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> Iterator[tuple[str | None, str]]:
+    """The texts of what a class takes over, and of what its methods use; its own text has their code."""
+    for base in made.__bases__:
+        if is_ones_own(base.__module__) or base.__module__ == made.__module__:
+            yield from _parts(base, seen, changed, now)
+    written = _source(made) != repr(made)  # that of a class in a notebook cannot be had, and its methods stand for it
+    for name, value in sorted(vars(made).items()):
+        behind = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (getattr(value, "__func__", value),)
+        for part in (getattr(part, "func", part) for part in behind):  # of a cached property
+            for code in _code_in(part, made.__module__):
+                if getattr(getattr(code, "__code__", None), "co_filename", "") != "<string>":  # of a dataclass: Python wrote it
+                    inside = written and getattr(code, "__qualname__", "").startswith(f"{made.__qualname__}.")
+                    yield from _parts(code, seen, changed, now, inside)
+            if not (name.startswith("_" if written else "__") or is_code(part)) and (constant := constant_of(part, now)) is not None:
+                yield f".{name}", constant
 
 
 def _values(function: Any, names: _Names) -> Iterator[tuple[str, Any]]:
@@ -88,7 +132,7 @@ def _values(function: Any, names: _Names) -> Iterator[tuple[str, Any]]:
 
 def _held(name: str, value: Any, attributes: frozenset[str], modules: list[types.ModuleType]) -> Iterator[tuple[str, Any]]:
     """A value by its name; of a module of one's own the attributes that code may mean, and of modules in it, each once."""
-    if not (isinstance(value, types.ModuleType) and _is_ones_own(value.__name__)):
+    if not (isinstance(value, types.ModuleType) and is_ones_own(value.__name__)):
         yield name, value
     elif value not in modules:
         modules.append(value)
@@ -96,15 +140,25 @@ def _held(name: str, value: Any, attributes: frozenset[str], modules: list[types
             yield from _held(f".{attribute}", vars(value)[attribute], attributes, modules)
 
 
-def _functions(value: Any, module: str) -> Iterator[Any]:
+def _code_in(value: Any, module: str) -> list[Any]:
     """Functions and classes of one's own that a value is, or has in it: of the same module, or of one that is nobody's package."""
-    inside = [value]
-    if isinstance(value, dict | list | tuple):
-        inside = [*(value.values() if isinstance(value, dict) else value)][:_MOST]
-    for used in inside:
-        home = getattr(used, "__module__", None)
-        if isinstance(used, types.FunctionType | type) and (home == module or _is_ones_own(home)):
-            yield used
+    code: list[Any] = []
+    todo, seen = [value], {id(value)}
+    while todo and len(seen) < _MOST:
+        part = todo.pop()
+        inside: Iterable[Any] = ()
+        if isinstance(part, Mapping | list | tuple | set | frozenset):
+            inside = [*(part.values() if isinstance(part, Mapping) else part)]
+        if is_code(part):
+            homes = [getattr(of, "__module__", None) for of in (getattr(part, "func", part), type(getattr(part, "__self__", None)))]
+            code += [part] if module in homes or any(map(is_ones_own, homes)) else []
+        elif is_object(part) or type(part).__module__ == module:
+            code.append(type(part))
+            inside = [*inside, *state_of(part).values()]
+        new = [held for held in inside if id(held) not in seen]
+        seen.update(map(id, new))
+        todo += reversed(new)
+    return code
 
 
 class _Names(NamedTuple):
@@ -134,63 +188,20 @@ def _of_code(code: types.CodeType) -> _Names:
     return _Names(frozenset(read), frozenset(changed), frozenset(attributes))
 
 
-def _is_ones_own(module: str | None) -> bool:
-    """Whether a module is a file of the user's, and no installed package, nor Python's."""
-    known = sys.modules.get(module or "")
-    file = getattr(known, "__file__", None) or next(iter(getattr(known, "__path__", ())), None)  # of a folder of modules
-    return bool(file) and (module or "").partition(".")[0] != "ppres" and not _is_a_packages(str(file))
-
-
-@functools.lru_cache(1024)
-def _is_a_packages(file: str) -> bool:
-    place = Path(file).resolve()
-    return "site-packages" in place.parts or "dist-packages" in place.parts or place.is_relative_to(_PYTHON)
-
-
-_PYTHON = Path(sysconfig.get_paths()["stdlib"]).resolve()
-_MOST = 1000  # values of a container that are looked at
-_seen: dict[int, tuple[Any, str | None]] = {}  # with what was seen, so that no other thing gets its number
-
-
-def _constant(value: Any, now: bool) -> str | None:
-    """A constant as text; None for what has no text that is the same in every session."""
-    if isinstance(value, re.Pattern):
-        return repr((value.pattern, value.flags))
-    own = not isinstance(value, type) and _is_ones_own(type(value).__module__) and hasattr(value, "__dict__")
-    text = (lambda held: _json(vars(held))) if own else _json
-    return _told(value, text, now or not (own or isinstance(value, list | tuple | set | dict)))
-
-
-def _told(value: Any, text: Callable[[Any], str | None], now: bool) -> str | None:
-    """A value as text, as it is now or as it was when it was first seen."""
-    if now:
-        return text(value)
-    if id(value) not in _seen:
-        _seen[id(value)] = value, text(value)
-    return _seen[id(value)][1]
-
-
-def _json(value: Any) -> str | None:
-    try:
-        return json.dumps(sorted(value) if isinstance(value, set | frozenset) else value, sort_keys=True)
-    except (TypeError, ValueError, RecursionError):
-        return None
-
-
 def _source(function: Any) -> str:
     """What was written, as it stood when it was first asked for: the file may change while it is executed."""
-    made = getattr(function, "__code__", function if isinstance(function, type) else None)
-    return str(_told(made, lambda _: _written(function), made is None))
+    made = getattr(function, "__code__", function)
+    return as_seen(made, _written, not isinstance(made, types.CodeType | type))
 
 
-def _written(function: Any) -> str:
+def _written(made: Any) -> str:
+    """The source of code or a class; of an object that can be called that of its class, and what it holds."""
     try:
-        return ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
+        return ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(made))))
     except (OSError, TypeError, SyntaxError, IndentationError):
-        code = getattr(function, "__code__", None)
-        if code is None and not isinstance(function, type) and _is_ones_own(type(function).__module__):
-            return f"{_written(type(function))} {_json(vars(function)) if hasattr(function, '__dict__') else ''}"
-        return repr(function) if code is None else _compiled(code)
+        if isinstance(made, types.CodeType):
+            return _compiled(made)
+        return f"{_written(type(made))} {text_of(made) or ''}" if is_object(made) else repr(made)
 
 
 def _compiled(code: types.CodeType) -> str:

@@ -4,9 +4,11 @@ import contextlib
 import functools
 import importlib
 import itertools
+import linecache
 import re
 import sys
 import textwrap
+import types
 
 import pytest
 
@@ -296,3 +298,80 @@ def test_a_method_counts_with_what_it_is_bound_to(monkeypatch):
     assert digest_of(Rule(4).outcome) != before
     rule.limit = 4
     assert digest_of(rule.outcome, now=True) != before
+
+
+EDITED = {  # what is defined, and what a rule makes of it; True is edited to False
+    "method": ("class Rules:\n    def strict(self): return True\nRULES = Rules()", "RULES.strict()"),
+    "what a method reads": ("V = True\nclass Rules:\n    def strict(self): return V", "Rules().strict()"),
+    "base": ("class Base:\n    def strict(self): return True\nclass Rules(Base): pass", "Rules().strict()"),
+    "property": ("def g(): return True\nclass Rules:\n    @property\n    def strict(self): return g()", "Rules().strict"),
+    "static": ("def g(): return True\nclass Rules:\n    @staticmethod\n    def strict(): return g()", "Rules.strict()"),
+    "attribute": ("V = True\nclass Rules:\n    strict = V", "Rules.strict"),
+    "held function": ("def g(): return True\nclass Rules:\n    def __init__(self, f): self.f = f\nRULES = Rules(g)", "RULES.f()"),
+    "cache": ("@functools.lru_cache\ndef strict(): return True", "strict()"),
+    "decorator": (
+        "def deco(f):\n    @functools.wraps(f)\n    def g(): return f() and True\n    return g\n@deco\ndef strict(): return 1",
+        "strict()",
+    ),
+    "partial": ("def f(v): return v\nstrict = functools.partial(f, True)", "strict()"),
+    "dispatch": ("@functools.singledispatch\ndef f(x): return 0\n@f.register\ndef _(x: int): return True", "f(1)"),
+    "default": ("def g(): return True\ndef h(r=g): return r()", "h()"),
+    "in a list": ("def g(): return True\nTABLE = [('a', g)]", "TABLE[0][1]()"),
+    "tuples as keys": ("TABLE = {('peer', 'cooperative'): True}", "TABLE['peer', 'cooperative']"),
+    "set in a dict": ("TABLE = {'a': {True}}", "True in TABLE['a']"),
+    "namespace": ("CONFIG = types.SimpleNamespace(strict=True)", "CONFIG.strict"),
+    "dataclasses": ("@dataclass(slots=True)\nclass R:\n    v: bool\nRULES = [R(True)]", "RULES[0].v"),
+    "named tuple": ("class N(typing.NamedTuple):\n    v: int\n    def ok(self): return True\nX = N(1)", "X.ok()"),
+    "date": ("DAY = datetime.date(2026, 1 + True, 1)", "DAY.month == 2"),
+    "enum": ("class E(enum.Enum):\n    A = True\nX = E.A", "X.value"),
+    "array": ("A = np.array([True])", "A.all()"),
+    "frame": ("A = pd.DataFrame({'a': [True]})", "A.a.all()"),
+    "search": ("FIND = re.compile('True').search", "FIND('True')"),
+}
+WHOLE = """
+import datetime, enum, functools, re, types, typing
+from dataclasses import dataclass
+import numpy as np, pandas as pd
+{}
+def rule(world, condition):
+    return {{"preserved": bool({})}}
+"""
+
+
+@pytest.mark.parametrize("in_notebook", [False, True])
+@pytest.mark.parametrize("kind", EDITED)
+def test_what_a_rule_reads_counts_in_whatever_form_it_is(kind, in_notebook, tmp_path, monkeypatch):
+    """In a notebook, where there is no file, and the source of a class cannot be had."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    code, use = EDITED[kind]
+    told, digests = [], []
+    for number, text in enumerate([code, code, code.replace("True", "False")]):
+        source = WHOLE.format(text, use)
+        if in_notebook:
+            made = types.ModuleType("__main__")
+            monkeypatch.setitem(sys.modules, "__main__", made)
+            name = f"<cell {number}>"
+            monkeypatch.setitem(linecache.cache, name, (len(source), None, source.splitlines(keepends=True), name))
+            exec(compile(source, name, "exec"), vars(made))
+        else:
+            (tmp_path / f"rules{number}.py").write_text(source)
+            made = importlib.import_module(f"rules{number}")
+            monkeypatch.delitem(sys.modules, made.__name__)  # at the end
+            monkeypatch.setitem(sys.modules, made.__name__, made)
+        told.append(made.rule(None, None)["preserved"])
+        digests.append((digest_of(made.rule), digest_of(made.rule, now=True)))
+    assert told == [True, True, False]
+    assert digests[0] == digests[1] and not {*digests[0]} & {*digests[2]}
+
+
+def test_what_is_of_no_text_leaves_the_rest_to_count():
+    def rule(world, condition):
+        return {"preserved": held["client"] is None or world in held["words"]}
+
+    held = {"client": object(), "words": {1: "a"}}
+    before = digest_of(rule, now=True)
+    held["client"] = object()
+    assert digest_of(rule, now=True) == before
+    held["words"][1] = "b"
+    assert digest_of(rule, now=True) != before

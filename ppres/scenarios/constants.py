@@ -1,0 +1,160 @@
+"""What a value is, as a text that is the same in every session: the constants that code reads."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import hashlib
+import json
+import operator
+import re
+import sys
+import sysconfig
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+from uuid import UUID
+
+
+def is_ones_own(module: str | None) -> bool:
+    """Whether a module is a file of the user's, and no installed package, nor Python's."""
+    known = sys.modules.get(module or "")
+    if module == "__main__" and not hasattr(known, "__file__"):  # of a notebook
+        return True
+    file = getattr(known, "__file__", None) or next(iter(getattr(known, "__path__", ())), None)  # of a folder of modules
+    return bool(file) and (module or "").partition(".")[0] != "ppres" and not _is_a_packages(str(file))
+
+
+@functools.lru_cache(1024)
+def _is_a_packages(file: str) -> bool:
+    place = Path(file).resolve()
+    return "site-packages" in place.parts or "dist-packages" in place.parts or place.is_relative_to(_PYTHON)
+
+
+_PYTHON = Path(sysconfig.get_paths()["stdlib"]).resolve()
+_seen: dict[tuple[int, Any], tuple[Any, Any]] = {}  # with what was seen, so that no other thing gets its number
+
+
+def constant_of(value: Any, now: bool) -> str | None:
+    """A constant as text; None for what has no text that is the same in every session."""
+    if isinstance(value, re.Pattern):
+        return repr((value.pattern, value.flags))
+    grows = is_object(value) or isinstance(value, list | tuple | set | dict)
+    return as_seen(value, text_of, now or not grows)
+
+
+T = TypeVar("T")
+
+
+def as_seen(value: Any, text: Callable[[Any], T], now: bool) -> T:
+    """A value as text, as it is now or as it was when it was first seen."""
+    if now:
+        return text(value)
+    key = id(value), text
+    if key not in _seen:
+        _seen[key] = value, text(value)
+    told: T = _seen[key][1]
+    return told
+
+
+def text_of(value: Any) -> str | None:
+    """A value as text; None for what has none that is the same in every session, and for code and modules, which are told apart."""
+    if is_code(value) or isinstance(value, types.ModuleType):
+        return None
+    held = vars(value) if is_object(value) and hasattr(value, "__dict__") else value
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
+        return json.dumps(sorted(held) if isinstance(held, set | frozenset) else held, sort_keys=True)
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
+        return json.dumps(_plain(value, ()))
+    return None
+
+
+def _plain(value: Any, within: tuple[int, ...]) -> Any:
+    """A value as JSON, also what JSON does not know in it. Raises `TypeError` for what is not the same in every session."""
+    if value is None or type(value) in (str, int, float, bool) or id(value) in within:
+        return "..." if id(value) in within else value
+
+    def inner(part: Any) -> Any:
+        try:
+            return _plain(part, (*within, id(value)))
+        except TypeError:
+            return f"<{type(part).__qualname__}>"  # the rest counts
+
+    for kinds, form in _FORMS:
+        if isinstance(value, kinds):
+            return form(value, inner)
+    if hasattr(value, "to_numpy") and hasattr(value, "index"):  # of pandas
+        columns = value.items() if hasattr(value, "columns") else [(value.name, value)]
+        return [inner(value.index.to_numpy()), *([inner(name), inner(column.to_numpy())] for name, column in columns)]
+    if hasattr(value, "dtype") and hasattr(value, "tobytes"):  # of numpy
+        told = inner(value.tolist()) if value.dtype.hasobject else hashlib.sha256(value.tobytes()).hexdigest()
+        return [str(value.dtype), [*value.shape], told]
+    if is_object(value) or isinstance(value, types.SimpleNamespace):
+        return [type(value).__qualname__, inner(state_of(value))]
+    raise TypeError(f"a {type(value).__qualname__} has no text")
+
+
+def _bound(value: Any, inner: _Inner) -> Any:
+    """A method that is not Python's code, such as a pattern's `search`."""
+    if isinstance(value.__self__, types.ModuleType | None):
+        raise TypeError(f"{value.__name__} is a function of a package")
+    return [value.__qualname__, inner(value.__self__)]
+
+
+_Inner = Callable[[Any], Any]
+_SHOWN = (
+    *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, Decimal, Fraction, PurePath, UUID, range, complex),
+    *(operator.attrgetter, operator.itemgetter, operator.methodcaller),
+)
+_FORMS: tuple[tuple[Any, Callable[[Any, _Inner], Any]], ...] = (
+    (Mapping, lambda value, inner: sorted(([inner(key), inner(held)] for key, held in value.items()), key=json.dumps)),
+    ((list, tuple, deque), lambda value, inner: [*map(inner, value)]),
+    ((set, frozenset), lambda value, inner: sorted(map(inner, value), key=json.dumps)),
+    (Enum, lambda value, inner: [type(value).__qualname__, value.name, inner(value.value)]),
+    (re.Pattern, lambda value, inner: [inner(value.pattern), value.flags]),
+    ((bytes, bytearray), lambda value, inner: value.hex()),
+    (_SHOWN, lambda value, inner: repr(value)),
+    (
+        (types.FunctionType, types.MethodType, type, types.ModuleType),
+        lambda value, inner: value.__name__,
+    ),  # their code is told apart
+    (types.BuiltinMethodType, _bound),
+)
+
+
+def shown(value: Any) -> str:
+    """Defaults and the like, without addresses."""
+    told = repr(value)
+    return (text_of(value) or "") if " at 0x" in told else told
+
+
+def keywords(given: dict[str, Any]) -> str:
+    """What a partial function is given by name."""
+    return shown(sorted(given.items()))
+
+
+def is_code(value: Any) -> bool:
+    """Whether it is something to call that Python code makes, and no object with a state."""
+    plain = isinstance(value, types.FunctionType | types.MethodType | type | functools.partial)
+    return plain or (callable(value) and "__wrapped__" in getattr(value, "__dict__", {}))
+
+
+def is_object(value: Any) -> bool:
+    """Whether it is of a class of one's own."""
+    return not isinstance(value, type) and is_ones_own(type(value).__module__)
+
+
+def state_of(value: Any) -> dict[str, Any]:
+    """What an object holds."""
+    slots = [name for made in type(value).__mro__ for name in _names(made.__dict__.get("__slots__", ()))]
+    return {**getattr(value, "__dict__", {}), **{name: getattr(value, name) for name in slots if hasattr(value, name)}}
+
+
+def _names(slots: Any) -> Iterable[str]:
+    return [slots] if isinstance(slots, str) else [name for name in slots if name not in ("__dict__", "__weakref__")]
