@@ -19,6 +19,7 @@ import matplotlib.font_manager  # which makes its list of fonts by another progr
 import ppres
 
 ROOM = 256 * 2**20  # bytes that a submission may write in all
+_ABOVE = str(Path(ppres.__file__).parent.parent)
 _SPARE = 16 * 2**20  # bytes without which the disk is full
 
 
@@ -29,7 +30,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
     with tempfile.TemporaryDirectory(prefix="ppres-grade-", ignore_cleanup_errors=True) as folder:
         room = _room(folder)
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
-        own = {"PYTHONPATH": str(Path(ppres.__file__).parent.parent), "PPRES_STORE": f"{room}/store.sqlite", "HOME": room}
+        own = {"PYTHONPATH": _ABOVE, "PPRES_STORE": f"{room}/store.sqlite", "HOME": room}
         own |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": room}
         own |= {"MPLBACKEND": "agg", "MPLCONFIGDIR": room}
         for fonts in Path(matplotlib.get_cachedir()).glob("fontlist*.json"):  # from where `inside` takes it
@@ -103,10 +104,18 @@ def ways() -> tuple[tuple[list[str], str], ...]:
 @functools.cache
 def way() -> tuple[list[str], str]:
     """Of these ways the first that runs here, or none."""
-    for around, lacks in ways():
-        if runs(around):
-            return around, lacks
-    return [], "no namespaces here: files, network and further processes are kept from submissions by Python alone"
+    nothing: tuple[list[str], str] = ([], "no namespaces here: files and network are kept from submissions by Python alone")
+    around, lacks = next((told for told in ways() if runs(told[0])), nothing)
+    more = "" if bounded() else "no filter of system calls here: further processes and their memory are kept by Python alone"
+    return around, "; ".join(filter(None, (lacks, more)))
+
+
+@functools.cache
+def bounded() -> bool:
+    """Whether the kernel refuses further processes, and memory that no limit counts."""
+    own = os.environ | {"PYTHONPATH": _ABOVE}
+    refuse = [sys.executable, "-c", "from ppres.course import syscalls; syscalls.refuse()"]
+    return subprocess.run(refuse, env=own, capture_output=True, timeout=120, check=False).returncode == 0
 
 
 def runs(around: list[str]) -> bool:

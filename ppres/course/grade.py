@@ -178,7 +178,8 @@ class Submission:
 
     def _converse(self) -> None:
         job = {"cells": self.cells, "skipped": self.skipped, "dead": self.dead, "megabytes": self.megabytes, "room": box.ROOM}
-        self._send(job | {"seconds": 20 * self.seconds, "readable": box.readable()}, more=_START)
+        job |= {"seconds": 20 * self.seconds, "readable": box.readable(), "bounded": box.bounded()}
+        self._send(job, more=_START)
         left = iter([i for i in range(len(self.cells)) if i not in self.skipped])
         while True:
             match self._hear():

@@ -168,6 +168,7 @@ def main() -> None:
     job = channel.hear()
     for fonts in Path(folder).parent.glob("fontlist*.json"):  # else each process would look for fonts
         shutil.copy(fonts, folder)
+    from ppres.course import syscalls
     from ppres.course.check import answers
     from ppres.engine.rollout import provenance
 
@@ -176,6 +177,8 @@ def main() -> None:
     dead = set(job["dead"])
     answers.recorder = lambda name, answer: None if name in dead else channel.answered(name, answer)
     limit(job["megabytes"], job["seconds"])
+    if job["bounded"]:
+        syscalls.refuse()
     confine(job["readable"], folder, job["room"])
     space: dict[str, Any] = {"__name__": "__main__", "display": lambda *_: None}
     for i, source in enumerate(job["cells"]):
