@@ -145,7 +145,7 @@ BESIDE = {
     "stats/test_regression.py": "stats._fit stats._formula",
     "store/test_database.py": "store.errors store.watch",
     "store/test_merge.py": "store.secrets",
-    "store/test_store.py": "store.checkpoint store.judgements store.rows",
+    "store/test_store.py": "store.checkpoint store.judgements store.remembered store.rows",
     "study/test_preregistration.py": "study.beforehand study.page study.registration study.report",
     "test_agent.py": "conversation",
     "test_cli.py": "__main__ parser",

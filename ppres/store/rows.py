@@ -132,6 +132,18 @@ def pack(body: dict[str, Any], number: Callable[[str], int]) -> bytes:
     return zlib.compress(codec.dumps(body).encode(), 1)
 
 
+def filled(body: dict[str, Any], text: Callable[[int], str]) -> dict[str, Any]:
+    """A stored body with its texts. Raises `ValueError` where they take memory without bound: one may stand there many times."""
+    room = MOST
+    for message in body["messages"]:
+        if message["role"] == "tool" and isinstance(message["content"], int):
+            message["content"] = told = text(message["content"])
+            room -= len(told)
+        if room < 0:
+            raise ValueError(f"its texts are of more than {MOST // 2**20} MB")
+    return body | {"provenance": json.loads(text(body["provenance"]))}
+
+
 def unpack(packed: bytes) -> bytes:
     """What was stored compressed. Raises `zlib.error` where it is damaged, or would take memory without bound."""
     unpacker = zlib.decompressobj()

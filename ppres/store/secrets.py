@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ppres.models import redaction
 from ppres.store.rows import unpack
 from ppres.store.store import Store
 
+_TOGETHER = 4 * 2**20  # bytes that are looked through at once
 _BATCH = 1000  # rollouts; looked through as one text, which is faster
 _OTHERS = {
     "the cell": "SELECT digest, spec FROM cells",
@@ -37,10 +38,23 @@ def secret_in(store: Store) -> str | None:
 
 def _first(rows: Iterable[tuple[Any, bytes]]) -> Any:
     """By what the first of these rows is known that holds a secret; nothing where none does."""
-    texts = [(id, _unpacked(body)) for id, body in rows]
-    if not _holds(b"\n".join(text for _, text in texts)):
-        return None
-    return next((id for id, text in texts if _holds(text)), None)
+    for texts in _together(rows):
+        if _holds(b"\n".join(text for _, text in texts)) and (found := [id for id, text in texts if _holds(text)]):
+            return found[0]
+    return None
+
+
+def _together(rows: Iterable[tuple[Any, bytes]]) -> Iterator[list[tuple[Any, bytes]]]:
+    """What they hold, in parts of some MB."""
+    texts: list[tuple[Any, bytes]] = []
+    size = 0
+    for id, body in rows:
+        texts.append((id, _unpacked(body)))
+        size += len(texts[-1][1])
+        if size > _TOGETHER:
+            yield texts
+            texts, size = [], 0
+    yield texts
 
 
 def _holds(raw: bytes) -> bool:

@@ -8,7 +8,6 @@ Of a rollout of a real model that has not ended, the turns so far are kept, and 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import sqlite3
@@ -21,7 +20,8 @@ from ppres.conversation import UNFINISHED, Conversation, Record
 from ppres.store.database import Database, StorePath
 from ppres.store.errors import RESTORE, Damaged, StoreError
 from ppres.store.migrations import SCHEMA, TABLES
-from ppres.store.rows import Finished, Packed, Row, Scored, body_of, pack, packed, record_of, spec_of, text_of, unpack
+from ppres.store.remembered import Remembered
+from ppres.store.rows import Finished, Packed, Row, Scored, body_of, filled, pack, packed, record_of, spec_of, text_of, unpack
 
 _BODIES = "SELECT id, key, cell, body FROM rollouts JOIN bodies ON id = rollout WHERE id > ? ORDER BY id LIMIT ?"
 
@@ -33,9 +33,7 @@ class Store(Database):
     """
 
     def __init__(self, path: StorePath = None, *, read_only: bool = False, existing: bool = False):
-        # Rollouts of a cell share most of their texts.
-        self._text = functools.lru_cache(4096)(self._read_text)
-        self._text_id = functools.lru_cache(4096)(self._keep_text)
+        self._texts, self._text_ids = Remembered(self._read_text), Remembered(self._keep_text)
         self._cell_ids: dict[bytes, int] = {}
         self._layouts: dict[str, tuple[str, ...]] = {}
         self._elsewhere = False  # whether the file was lost, and this is another one
@@ -58,8 +56,8 @@ class Store(Database):
             raise
 
     def _forget(self) -> None:
-        self._text.cache_clear()
-        self._text_id.cache_clear()
+        self._texts.clear()
+        self._text_ids.clear()
         self._cell_ids.clear()
         self._layouts.clear()
 
@@ -77,7 +75,7 @@ class Store(Database):
             for rollout in rollouts:
                 if isinstance(rollout, Packed) and self._elsewhere:
                     continue  # its texts have other numbers here
-                row, body = packed(rollout, self._text_id) if isinstance(rollout, Finished) else rollout
+                row, body = packed(rollout, self._text_ids.__getitem__) if isinstance(rollout, Finished) else rollout
                 self._keep_layout(row.scorer, row.columns)
                 if not self._add(row, body, specs):
                     # Somebody was first. What taught nothing about the agent gives way; anything else stays.
@@ -92,7 +90,7 @@ class Store(Database):
         """Keep a rollout with its body as JSON; whether it was not there. Outcomes in another layout than ours are left out."""
         if row.columns and not self.layout(row.scorer):
             self._keep_layout(row.scorer, row.columns)
-        return self._add(row, pack(body, self._text_id), specs)
+        return self._add(row, pack(body, self._text_ids.__getitem__), specs)
 
     def _add(self, row: Row, body: bytes, specs: dict[bytes, dict[str, Any]]) -> bool:
         cell = self._cell_id(row.cell, specs)
@@ -113,7 +111,7 @@ class Store(Database):
         known: dict[str, int] = {}
 
         def number(text: str) -> int:
-            return known.setdefault(text, self._text_id(text))
+            return known.setdefault(text, self._text_ids[text])
 
         pack(body_of(record), number)  # which asks for each
         return known
@@ -264,10 +262,7 @@ class Store(Database):
             if zlib.crc32(packed) != crc:
                 raise ValueError("its checksum does not match")
             body: dict[str, Any] = codec.loads(unpack(packed))
-            for message in body["messages"]:
-                if message["role"] == "tool" and isinstance(message["content"], int):
-                    message["content"] = self._text(message["content"])
-            return body | {"provenance": json.loads(self._text(body["provenance"]))}
+            return filled(body, self._texts.__getitem__)
 
     def bodies(self, most: int) -> Iterator[list[tuple[int, bytes, int, bytes]]]:
         """(id, key, cell, packed body) of all rollouts, so many at a time. Raises `Damaged` where they are out of order."""

@@ -18,7 +18,7 @@ import ppres as pp
 from ppres import codec
 from ppres.cli import main
 from ppres.conversation import Call, Reply
-from ppres.store import checkpoint, judgements, rows
+from ppres.store import checkpoint, judgements, remembered, rows, secrets
 from ppres.store.rows import cell_digest
 from ppres.store.store import Store
 
@@ -235,6 +235,32 @@ def test_other_columns_under_the_same_rules_are_scored_anew(whole, tmp_path):
             file.execute("UPDATE layouts SET columns=? WHERE scorer=?", (json.dumps(names), scorer))
     after = pp.frame(store=path)
     pd.testing.assert_frame_equal(after, before)
+
+
+def test_a_text_that_stands_in_a_rollout_without_bound_is_damage(monkeypatch):
+    monkeypatch.setattr(rows, "MOST", 1000)
+    body = {"messages": [{"role": "tool", "content": 7} for _ in range(9)], "provenance": 8}
+    assert rows.filled(copy.deepcopy(body), {7: "x" * 100, 8: "{}"}.get)["messages"][8]["content"] == "x" * 100
+    with pytest.raises(ValueError, match="its texts are of more than"):
+        rows.filled(copy.deepcopy(body), {7: "x" * 200, 8: "{}"}.get)
+
+
+def test_texts_are_kept_in_memory_up_to_their_size(monkeypatch):
+    """And looked through for keys some at a time."""
+    monkeypatch.setattr(remembered, "_ROOM", 10_000)
+    read = []
+    known = remembered.Remembered(lambda id: read.append(id) or "x" * id)
+    assert [len(known[id]) for id in (1, 2, 3, 1, 2, 3, 20_000, 20_000)] == [1, 2, 3, 1, 2, 3, 20_000, 20_000]
+    assert read == [1, 2, 3, 20_000, 20_000] and not known
+    for id in range(500):
+        assert len(known[id]) == id and sum(map(len, known.values())) <= 10_000
+    known = remembered.Remembered(len)
+    assert known["x" * 20_000] == 20_000 and not known
+    texts = [(id, zlib.compress(b"x" * 300)) for id in range(9)]
+    monkeypatch.setattr(secrets, "_TOGETHER", 500)
+    assert [[id for id, _ in part] for part in secrets._together(texts)] == [[0, 1], [2, 3], [4, 5], [6, 7], [8]]
+    monkeypatch.setattr(secrets, "_holds", lambda raw: b"key" in raw)
+    assert secrets._first([*texts, (9, zlib.compress(b"a key"))]) == 9 and secrets._first(texts) is None
 
 
 @pytest.mark.parametrize(("table", "column"), [("bodies", "body"), ("texts", "body"), ("cells", "spec"), ("turns", "body")])

@@ -490,7 +490,7 @@ def test_damage_to_what_several_rollouts_share_names_them_and_is_healed(table, h
         drive = next(m["content"] for m in before[frame.id[3]]["messages"] if m["role"] == "tool" and len(m["content"]) > 200)
         hit = [id for id in frame.id if any(m["content"] == drive for m in before[id]["messages"])]
         with Store(path) as store, store.transaction():
-            text = store._text_id(drive)
+            text = store._text_ids[drive]
         damage(path, how, "texts", "body", text)
     for id in hit:
         with pytest.raises(pp.StoreError, match=rf"(?s){id}.*pp\.discard\(\[id\]\) and run again"):
