@@ -267,6 +267,14 @@ def test_a_notebook_has_one_name_and_no_answer_of_another(speaking):
     assert work.student == "Bob" and work.verdicts["odd.q1"] == "no answer of Bob, whose notebook this is: it was given as =1+1"
 
 
+def test_capitals_make_no_other_student(speaking):
+    named = 'tell(b\'{"answer": "odd.q1", "value": 1, "student": "ada l"}\'); sys.stdin.readline(); tell(b\'{"end": true}\')'
+    work = grade.Submission(["", named], 30, 2048)
+    work.student = "ADA L"
+    work.run()
+    assert work.verdicts["odd.q1"] == "" and work.verdicts["odd.q0"].startswith("no answer of ADA L")
+
+
 TABLES = [
     {"series": "A" * 9_000, "index": {"list": [0] * 3_000}},
     {"series": 1, "index": {"list": [0] * 3_000}},
