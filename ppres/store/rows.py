@@ -92,7 +92,7 @@ class StoredCell(NamedTuple):
 
 
 OTHERS = " of another store"  # behind the scorer of outcomes that were not read off the transcript here: no rules of today's
-MOST = 256 * 2**20  # bytes of what is stored of a rollout, a text or a cell, unpacked: some MB are the most that one has
+MOST = 64 * 2**20  # bytes of what is stored of a rollout, a text or a cell, unpacked: some MB are the most that one has
 LONG = 200  # characters from which a reply is stored by content: that of a listing is the same in every rollout of a cell
 
 
