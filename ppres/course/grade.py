@@ -200,7 +200,7 @@ class Submission:
         rule = answers.RULES.get(name)
         if rule and not student:
             self.verdicts[name] = "no answer: the submission does not say whose it is (course.student)"
-        elif rule and student.casefold() != self.student.casefold():  # or one could hand in what another has found in data of their own
+        elif rule and student.casefold() != self.student.casefold():  # or it could be what another has found in their own data
             self.verdicts[name] = f"no answer of {self.student}, whose notebook this is: it was given as {student}"
         elif rule:
             self._exercise = name
