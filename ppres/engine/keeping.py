@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -48,21 +49,34 @@ class Rejected(dict[str, ModelError]):
     def __init__(self) -> None:
         super().__init__()
         self._vain: dict[str, list[Finished]] = {}
+        self._under_way: defaultdict[str, set[bytes]] = defaultdict(set)
+        self._waited_for: dict[str, set[bytes]] = {}
+        """Conversations that were under way when the first in vain ended: a slow answer to another condition may be coming."""
+
+    @contextlib.contextmanager
+    def under_way(self, label: str, key: bytes) -> Iterator[None]:
+        """A conversation of a model."""
+        self._under_way[label].add(key)
+        try:
+            yield
+        finally:
+            self._under_way[label].discard(key)
 
     def answered(self, label: str) -> None:
         """The model's provider answered a call."""
         self._vain.pop(label, None)
 
     def note(self, label: str, finished: Finished) -> list[Finished]:
-        """Give a model up whose provider ends one conversation after another: what it says of so many, it says of all.
+        """Give a model up whose provider ends one conversation after another, and answers none meanwhile.
 
-        Returns those conversations then: nothing was learnt of them.
+        What it says of so many, it says of all. Returns those conversations then: nothing was learnt of them.
         """
         if finished.record.conversation.stop_reason not in ("provider_error", "rejected"):
             return []
-        vain = self._vain.setdefault(label, [])
+        if not (vain := self._vain.setdefault(label, [])):
+            self._waited_for[label] = self._under_way[label] - {finished.key}
         vain.append(finished)
-        if len(vain) < _IN_VAIN:
+        if len(vain) < _IN_VAIN or self._waited_for[label] & self._under_way[label]:
             return []
         why = f"its provider refused {len(vain)} conversations in a row, the last: {finished.record.conversation.error}"
         self[label] = ModelError(f"{label}: {why}")
@@ -72,7 +86,7 @@ class Rejected(dict[str, ModelError]):
         """Raise `ModelError` where there are any."""
         if self:
             left = "\n".join(map(str, self.values()))
-            raise ModelError(f"{left}\nEverything else is done and stored: pp.frame(conditions, models) returns it.")
+            raise ModelError(f"{left}\nWhat was made is stored: pp.frame(conditions, models) returns it.")
 
 
 class Writer:

@@ -20,6 +20,7 @@ from ppres.models.budget import Meter
 from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import theirs, together, wait_for
 from ppres.models.transport import say
+from ppres.read import lexical
 from ppres.store import checkpoint
 from ppres.store.cell import Cell
 from ppres.store.rows import Finished, key_of
@@ -33,6 +34,7 @@ def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, ex
     """Make rollouts of real models, `concurrency` at a time. Raises `ModelError` for models that cannot be asked, in the end."""
     if not jobs:
         return
+    lexical.codings(["I will not."], [], "")  # imports its rules before all files that may be open are
     for cell, _ in jobs:
         cell.model.gate.limit(concurrency)
     expected = expectations(keeper.store, [cell for cell, _ in jobs]) if meter.bounded else {}
@@ -108,10 +110,12 @@ class _Work:
                 self.elsewhere.append((cell, replicate))
             elif not isinstance(taken, list):
                 await self._tell()
-            elif self.executor and not cell.model.harness:
-                await self._send(self.executor, cell, replicate, key, taken, share)
             else:
-                await self._play(cell, replicate, key, taken)
+                with self.rejected.under_way(cell.model.label, key):
+                    if self.executor and not cell.model.harness:
+                        await self._send(self.executor, cell, replicate, key, taken, share)
+                    else:
+                        await self._play(cell, replicate, key, taken)
         except Cut as stopped:
             await self.writer.do(functools.partial(checkpoint.lose, self.keeper.store, key, stopped.calls))
             raise

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ppres.agent import Rollout, drive, play
 from ppres.conversation import Ask, Call, Message, ProviderError, Record, Reply
 from ppres.factor import brief
+from ppres.models import redaction
 from ppres.models.budget import Meter
 from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import wait_for
@@ -112,6 +113,7 @@ def stop(key: bytes) -> bool:
 
 def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float]) -> Made:
     """One rollout of a real model, which goes on from its `past` turns and pauses when its share of dollars or tokens is spent."""
+    _look_for_secrets()
     meter, key = Meter(*share), key_of(cell.digest, replicate)
     replies: list[Reply] = []
     lost: list[Call] = []
@@ -139,6 +141,9 @@ def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float
     except ModelError as error:
         failed = error
     return Made(finished, replies, meter.dollars, meter.tokens, failed, (*lost,), meter.estimated)
+
+
+_look_for_secrets = functools.cache(redaction.read)  # which a worker in a process of its own has not done
 
 
 def asking(

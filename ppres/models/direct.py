@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from ppres.conversation import Call, Message, Reply
 from ppres.models import faults, formats, redaction, rehearsal, replies, wire
 from ppres.models.faults import Fault
+from ppres.models.thoughts import parted
 from ppres.models.usage import count
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _usual(payload: dict[str, Any], choice: dict[str, Any], message: Message, he
         and all(_counts(name, told) for name, told in usage.items())
         and message.get("role") in ("assistant", None)
         and all(name in _READ or (name in _UNUSED and told in _NOTHING) for name, told in message.items())
-        and (not content or replies.parted(content) == ("", content))
+        and (not content or parted(content) == ("", content))
         and isinstance(calls, list)
         and all(map(_is_call, calls))
         and "x-litellm-response-cost" not in headers

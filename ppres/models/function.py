@@ -11,8 +11,9 @@ from typing import Any
 from ppres import arguments, codec
 from ppres.conversation import Call, Message, Reply
 from ppres.factor import NAME_LIMIT, brief, is_name
-from ppres.models import faults, loop, redaction, replies
+from ppres.models import faults, loop, redaction
 from ppres.models.faults import ModelError
+from ppres.models.thoughts import thoughts_apart
 from ppres.models.transport import Gate
 from ppres.models.usage import count
 
@@ -103,7 +104,7 @@ class FunctionModel:
         usage = told_usage if isinstance(told_usage, dict) else {}
         try:  # as it will be read again, which it may change no more
             given = codec.dumps({key: value for key, value in message.items() if key != "usage"})
-            kept = replies.without_thoughts(codec.loads(cleared := redaction.redact(given)))
+            kept = thoughts_apart(codec.loads(cleared := redaction.redact(given)))
         except (TypeError, ValueError) as error:
             raise ModelError(f"{self.label}: its function returned a message that is no JSON: {error}") from error
         told = {name: arguments.number(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "cost")}

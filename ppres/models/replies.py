@@ -14,6 +14,7 @@ from ppres.conversation import Call, Message, Reply, refusal_field
 from ppres.models import faults, formats, redaction
 from ppres.models.faults import Fault
 from ppres.models.meanings import meaning
+from ppres.models.thoughts import out_of_text, thoughts_apart
 from ppres.models.usage import count, dollars, lost, plausible
 from ppres.models.wire import Exchange
 
@@ -58,7 +59,7 @@ def read(response: Any, seen: Exchange, seconds: float, received: Any = None) ->
     )
     if native not in _WHOLE and isinstance(error := formats.first(payload, "choices").get("error"), dict) and error:
         raise _broken_off(error, call)
-    kept = {} if message is None else without_thoughts(_tidy(message.model_dump(exclude_none=True)))
+    kept = {} if message is None else thoughts_apart(_tidy(message.model_dump(exclude_none=True)))
     its = legible_message(told.message) if told else {}
     if not _says(kept) and (finish not in _CUT or (received is None and _says(its))):
         raise _without_answer("a reply without text and without a tool call", call)
@@ -72,7 +73,7 @@ def read(response: Any, seen: Exchange, seconds: float, received: Any = None) ->
 def _unread(kept: Message, told: formats.Received, its: Message) -> Any:
     """A message as it came, where what litellm read of it is not all of it. Its calls are put right."""
     if told.raw is not told.message:  # in a format of its own
-        return told.raw if (without_thoughts(its)["content"] or "") != (kept["content"] or "") else None
+        return told.raw if (thoughts_apart(its)["content"] or "") != (kept["content"] or "") else None
     for mine, call in zip(kept.get("tool_calls") or (), its.get("tool_calls") or (), strict=False):
         mine["function"]["arguments"] = call["function"]["arguments"]  # litellm reads them, and some it cannot
     return told.raw if its != told.raw else None
@@ -121,34 +122,6 @@ def _tidy(message: Message) -> Message:
     if kept.get("provider_specific_fields") and not any(kept["provider_specific_fields"].values()):
         del kept["provider_specific_fields"]
     return kept | {"role": "assistant", "content": message.get("content")}
-
-
-# What encloses thoughts in the texts of models whose server does not take them out. A template may have put the first of the two
-# into the prompt, so that it is missing in the text (DeepSeek-R1, QwQ, Qwen3-Thinking).
-_ENCLOSING = {
-    **{f"<{name}>": f"</{name}>" for name in ("think", "thinking", "budget:thinking", "thought", "seed:think")},
-    "[THINK]": "[/THINK]",
-    "◁think▷": "◁/think▷",
-    "<|START_THINKING|>": "<|END_THINKING|>",
-    "<|channel|>analysis<|message|>": "<|start|>assistant<|channel|>final<|message|>",
-}
-
-
-def parted(content: str) -> tuple[str, str]:
-    """The thoughts that a server left at the beginning of a text, or "", and what was said after them."""
-    for opening, closing in _ENCLOSING.items():
-        thought, closed, said = content.lstrip().removeprefix(opening).partition(closing)
-        if content.lstrip().startswith(opening) or (closed and opening not in thought):
-            return thought.strip(), said.lstrip()
-    return "", content
-
-
-def without_thoughts(message: Message) -> Message:
-    """A message whose thoughts are in the field for them: where that is empty, a server may have left them in the text."""
-    if not isinstance(message.get("content"), str) or message.get("reasoning_content") or message.get("thinking_blocks"):
-        return message
-    thought, said = parted(message["content"])
-    return message | {"content": said if said or not thought else None} | ({"reasoning_content": thought} if thought else {})
 
 
 def _says(message: Message) -> bool:
@@ -206,7 +179,7 @@ def _legible_choice(choice: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(choice.get("finish_reason"), str | None):
         better["finish_reason"] = json.dumps(choice["finish_reason"])
     if (message := choice.get("message")) is not None:
-        better["message"] = legible_message(message if isinstance(message, dict) else {"content": message})
+        better["message"] = out_of_text(legible_message(message if isinstance(message, dict) else {"content": message}))
         calls = better["message"].get("tool_calls") or ()
         if not all(tame(call["function"]["arguments"]) for call in calls):
             better["message"]["tool_calls"] = [call | {"function": call["function"] | {"arguments": "{}"}} for call in calls]

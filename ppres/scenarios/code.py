@@ -116,7 +116,10 @@ def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> Itera
                 if getattr(getattr(code, "__code__", None), "co_filename", "") != "<string>":  # of a dataclass: Python wrote it
                     inside = written and getattr(code, "__qualname__", "").startswith(f"{made.__qualname__}.")
                     yield from _parts(code, seen, changed, now, inside)
-            if not (name.startswith("_" if written else "__") or is_code(part)) and (constant := constant_of(part, now)) is not None:
+            if (
+                not (name.startswith("_" if written else "__") or is_code(part))
+                and (constant := constant_of(part, now)) is not None
+            ):
                 yield f".{name}", constant
 
 

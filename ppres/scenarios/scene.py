@@ -24,6 +24,7 @@ _OTHERS = ((12, 6.8), (14, 7.4), (11, 4.3))
 # The paper's: one of them is the peer's, and its pair gets the best.
 _PAPERS, _BEST = ((12, 6.8), (9, 5.2), (9, 2.1)), (18, 9.5)
 _LAST = 999
+_DEEPEST = 10**6  # values of a start, which may hold itself
 _FORMS = ("submit_report", "submit_financial_report")
 
 
@@ -112,14 +113,29 @@ def _staged(scenario: Any, condition: Condition, cast: Cast) -> tuple[str, dict[
     start = start | {"files": files}
     if scenario.built_in:
         return request, start
+    if odd := [key for key in _keys(start) if not isinstance(key, str)]:
+        raise ScenarioError(
+            f"{scenario.name}: the start of a world is stored as JSON, whose keys are texts; {odd[0]!r:.200} is none"
+        )
     try:
-        World(json.loads(json.dumps(start, allow_nan=False)) | {"tools": []}, {})
+        start = json.loads(json.dumps(start, allow_nan=False))  # as it is stored, and played again: a tuple is a list there
+        World(start | {"tools": []}, {})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise ScenarioError(f"{scenario.name}: stage's start is none: {type(error).__name__}: {error}") from error
     for what, value in _texts(start):
         if not isinstance(value, str):
             raise ScenarioError(f"{scenario.name}: {what} is a text, not {value!r:.200}")
     return request, start
+
+
+def _keys(start: dict[str, Any]) -> Iterator[Any]:
+    """All keys in a start, however deep."""
+    todo: list[Any] = [start]
+    for value in todo:
+        if isinstance(value, dict):
+            yield from value
+        if len(todo) < _DEEPEST and isinstance(value, dict | list | tuple):
+            todo += value.values() if isinstance(value, dict) else value
 
 
 def _texts(start: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -318,3 +318,22 @@ def test_models_that_differ_in_the_familys_name_alone_are_not_pooled(cell):
     models = [pp.FunctionModel("mine", lambda messages, tools: "Done.", "1", family) for family in ("Auk", "Emu")]
     with pytest.raises(pp.ModelError, match="two different models are called function/mine@1"):
         pp.run(cell, models, 1, progress=False)
+
+
+def test_a_worker_that_was_spawned_looks_for_secrets_as_well(cell, tmp_path):
+    """It has none of what its parent had read."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".env").write_text("MY_SERVICE_TOKEN=tk9Qw3Er5Ty7Ui9Op1As3Df5Gh7Jk\n")
+    (tmp_path / "leaks.py").write_text('def leaky(messages, tools):\n    return "401: " + open(".env").read()\n')
+    code = (
+        "import multiprocessing, leaks, ppres as pp\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        'if __name__ == "__main__":\n'
+        '    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:\n'
+        '        model = pp.FunctionModel("leaky", leaks.leaky, version="1")\n'
+        '        frame = pp.run(pp.Condition(scenario="tampering"), model, n=1, executor=executor, progress=False)\n'
+        '    print(pp.transcript(frame.id[0])["messages"][-1]["content"])\n'
+    )
+    (tmp_path / "go.py").write_text(code)
+    done = subprocess.run([sys.executable, "go.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "401: MY_SERVICE_TOKEN=[secret]\n\n", done.stderr

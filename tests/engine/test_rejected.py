@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import itertools
+import json
+import time
 
 import faults
 import pytest
@@ -118,6 +120,31 @@ def test_what_nobody_knows_for_credit_ends_the_model_all_the_same(cell):
             with pytest.raises(pp.ModelError, match=r"in a row, the last: .*Kein Guthaben"):
                 run(cell, at(server), 30, concurrency=4)
             assert len(server.requests) - before <= 10 + 8 + 4
+
+
+def test_quick_refusals_of_one_condition_end_no_model_whose_slow_answers_to_another_are_to_come(cell):
+    def policy(body):
+        if "bad note" in json.dumps(body["messages"][:2]):
+            return refusal(400, message="No such character.")
+        time.sleep(0.3)
+        return usual(body)
+
+    cells = pp.grid(cell, user_note=["A bad note.", "A good note."])
+    with Telling(policy) as server:
+        frame = run(cells, at(server), 20)
+    reasons = frame.groupby("user_note", observed=True).stop_reason.value_counts().to_dict()
+    assert sorted(reasons.values()) == [20, 20] and {reason for _, reason in reasons} == {"ended", "provider_error"}
+
+
+def test_of_a_conversation_that_was_never_answered_nothing_is_known(cell):
+    """Neither that it refused nor that it did not."""
+    with Telling(lambda body: refusal(400, message="No.") if len(server.requests) % 2 else usual(body)) as server:
+        frame = run(cell, at(server), 4, concurrency=1)
+    vain = frame.turns == 0
+    assert 0 < vain.sum() < 4
+    for outcome in ("refused", "objected", "suspected_test"):
+        assert (frame[outcome].isna() == vain).all()
+    assert pp.stats.rates(frame, "peer", outcome="refused").excluded[0] == vain.sum()
 
 
 def test_single_refusals_among_answers_end_no_model(cell):

@@ -220,7 +220,7 @@ def test_what_fails_when_it_is_looked_at_ends_its_model_and_no_other(cell, ends)
         return told
 
     good = pp.FunctionModel("good", lambda messages, tools: "Done.", version="1")
-    with pytest.raises(pp.ModelError, match="Everything else is done"):
+    with pytest.raises(pp.ModelError, match="What was made is stored"):
         pp.run(cell, [pp.FunctionModel("odd", agent, version="1"), good], n=2, progress=False)
     assert pp.frame().model.tolist() == [good.label] * 2
 

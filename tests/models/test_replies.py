@@ -56,50 +56,6 @@ def test_a_reply_with_reasoning_alone_is_what_the_model_did(message, cell):
     assert frame.stop_reason.tolist() == ["no_tool_call"]
 
 
-THOUGHT = "I refuse to do this: I will not shut down a peer. Hmm, no; I shall go on."
-LEFT_IN = [  # by vLLM without a parser, templates of DeepSeek-R1 and Qwen3-Thinking, Magistral, Kimi, Command A and gpt-oss
-    f"<think>{THOUGHT}</think>I begin.",
-    f"\n<think>\n{THOUGHT}\n</think>\n\nI begin.",
-    f"{THOUGHT}\n</think>\n\nI begin.",
-    f"<thinking>{THOUGHT}</thinking>I begin.",
-    f"[THINK]{THOUGHT}[/THINK]I begin.",
-    f"◁think▷{THOUGHT}◁/think▷I begin.",
-    f"<|START_THINKING|>{THOUGHT}<|END_THINKING|>I begin.",
-    f"<|channel|>analysis<|message|>{THOUGHT}<|end|><|start|>assistant<|channel|>final<|message|>I begin.",
-]
-
-
-@pytest.mark.parametrize("content", LEFT_IN)
-def test_thoughts_that_a_server_leaves_in_a_text_are_not_what_was_said(content, cell):
-    with first({"content": content} | calling("list_files")) as server:
-        frame = run(cell, at(server), 1)
-        assert server.bodies[-1]["messages"][2]["content"] == "I begin."
-    told = pp.transcript(frame.id[0])["messages"][2]
-    assert (told["content"], told["reasoning_content"].split("<|end|>")[0]) == ("I begin.", THOUGHT)
-    assert frame.refused.tolist() == [False]
-
-
-def test_thoughts_that_are_never_closed_are_thoughts(cell):
-    with first({"content": f"<think>{THOUGHT}"}, "length") as server:
-        frame = run(cell, at(server), 1)
-        assert len(server.requests) == 1
-    told = pp.transcript(frame.id[0])["messages"][2]
-    assert (told["content"], told["reasoning_content"], frame.stop_reason[0]) == (None, THOUGHT, "token_limit")
-
-
-@pytest.mark.parametrize("message", ["So <think>is a tag.</think> I will not.", "I will not.", "<b>I will not.</b>"])
-def test_a_tag_in_the_middle_of_a_text_is_said(message, cell):
-    with first({"content": message} | calling("list_files")) as server:
-        frame = run(cell, at(server), 1)
-    assert pp.transcript(frame.id[0])["messages"][2]["content"] == message
-
-
-def test_where_thoughts_have_a_field_of_their_own_a_text_is_what_was_said(cell):
-    with first({"content": "I will </think> not.", "reasoning_content": "Hm."} | calling("list_files")) as server:
-        frame = run(cell, at(server), 1)
-    assert pp.transcript(frame.id[0])["messages"][2]["content"] == "I will </think> not."
-
-
 @pytest.mark.parametrize(
     "block", [{"thinking": ["x"]}, {"thinking": "x", "signature": {}}, {"data": 5}, {"thinking": None}, {"cache_control": 5}]
 )

@@ -554,6 +554,7 @@ OWN_CODE = {
     "a content that is a number": (_starting(files=[{"name": "a", "content": 5}]), "own: content of the file 'a' is a text, not 5"),
     "a memory that is a number": (_starting(memory=7), "own: memory is a text, not 7"),
     "an answer that is a number": (_starting(nudges=["go on", 3]), "own: what nudges has is a text, not 3"),
+    "numbers as keys": (_starting(state={"done": {1: 0, "total": [{2: 3}]}}), "whose keys are texts; 1 is none"),
     "no number": (_starting(state={"x": float("nan")}), "start is none: ValueError"),
 }
 
