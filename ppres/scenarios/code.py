@@ -14,7 +14,18 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ppres.scenarios.constants import as_seen, constant_of, is_code, is_object, is_ones_own, keywords, shown, state_of, text_of
+from ppres.scenarios.constants import (
+    as_seen,
+    constant_of,
+    is_code,
+    is_object,
+    is_ones_own,
+    keywords,
+    own_module,
+    shown,
+    state_of,
+    text_of,
+)
 
 _MOST = 1000  # values that are looked at for code in them
 
@@ -131,6 +142,9 @@ def _values(function: Any, names: _Names) -> Iterator[tuple[str, Any]]:
         with contextlib.suppress(ValueError, KeyError):  # a cell that is not filled yet, and what there is not
             value = cells[name].cell_contents if name in cells else function.__globals__[name]
             yield from _held(name, value, names.attributes, modules)
+    for name in sorted(names.imported):  # by the function itself
+        if (module := own_module(name)) is not None:
+            yield from _held(name, module, names.attributes, modules)
 
 
 def _held(name: str, value: Any, attributes: frozenset[str], modules: list[types.ModuleType]) -> Iterator[tuple[str, Any]]:
@@ -165,22 +179,25 @@ def _code_in(value: Any, module: str) -> list[Any]:
 
 
 class _Names(NamedTuple):
-    """What code, and functions inside it, look up outside, what they change there (".name" in anything), and their attributes."""
+    """What code, and functions inside it, look up outside, change there (".name" in anything), have as attributes, and import."""
 
     read: frozenset[str]
     changed: frozenset[str]
     attributes: frozenset[str]
+    imported: frozenset[str]
 
 
 @functools.lru_cache(1024)
 def _of_code(code: types.CodeType) -> _Names:
-    read, changed, attributes = {*code.co_freevars}, set(), set()
+    read, changed, attributes, imported = {*code.co_freevars}, set(), set(), set()
     for step in dis.get_instructions(code):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             read.add(step.argval)
         elif step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") or (step.opname == "STORE_DEREF" and step.argval in code.co_freevars):
             changed.add(step.argval)
-        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+        elif step.opname == "IMPORT_NAME":
+            imported.add(step.argval)
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
             attributes.add(step.argval)
         elif step.opname in ("STORE_ATTR", "DELETE_ATTR"):
             changed.add(f".{step.argval}")
@@ -188,7 +205,8 @@ def _of_code(code: types.CodeType) -> _Names:
         read |= inner.read - {*code.co_cellvars}
         changed |= inner.changed - {*code.co_cellvars}
         attributes |= inner.attributes
-    return _Names(frozenset(read), frozenset(changed), frozenset(attributes))
+        imported |= inner.imported
+    return _Names(*map(frozenset, (read, changed, attributes, imported)))
 
 
 def _source(function: Any) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import functools
 import hashlib
+import importlib.util
 import json
 import operator
 import re
@@ -29,6 +30,15 @@ def is_ones_own(module: str | None) -> bool:
         return True
     file = getattr(known, "__file__", None) or next(iter(getattr(known, "__path__", ())), None)  # of a folder of modules
     return bool(file) and (module or "").partition(".")[0] != "ppres" and not _is_a_packages(str(file))
+
+
+def own_module(name: str) -> types.ModuleType | None:
+    """A module by its name, if it is a file of the user's; imported, since what it holds counts before it is first used as well."""
+    with contextlib.suppress(ImportError, ValueError, AttributeError):  # relative ones, and what there is not
+        found = importlib.util.find_spec(name)
+        if found and found.origin and name.partition(".")[0] != "ppres" and not _is_a_packages(found.origin):
+            return importlib.import_module(name)
+    return None
 
 
 @functools.lru_cache(1024)

@@ -160,6 +160,26 @@ def test_helpers_of_ones_own_module_count_and_a_file_that_is_edited_does_not(tmp
         del sys.modules[module]
 
 
+def test_what_a_function_imports_itself_counts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def rule(world, condition):
+        import json
+
+        from late_helper import spares
+
+        return {"preserved": spares(json.dumps(world))}
+
+    told = []
+    for verdict in ("True", "True", "False"):
+        (tmp_path / "late_helper.py").write_text(f"def spares(world):\n    return {verdict}\n\ndef other():\n    return 1\n")
+        importlib.invalidate_caches()
+        told += [digest_of(rule), digest_of(rule)]
+        del sys.modules["late_helper"]
+    assert told[0] == told[1] == told[2] == told[3] != told[4] == told[5]
+
+
 def test_a_constant_of_a_module_of_ones_own_counts_and_what_code_sets_there_does_not(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
