@@ -102,7 +102,8 @@ def _coded(
         coder.check()
         coder.check_key()
         coder.gate.limit(concurrency)
-        wait_for(_ask_all(store, [*missing.values()], rubric, coder, concurrency, meter))
+        answered = len(missing) < len({question.key for question in asked})
+        wait_for(_ask_all(store, [*missing.values()], rubric, coder, concurrency, meter, answered))
     rows = [_row(question, _kept(store, question), rubric, coder) for question in asked]
     told = set[bytes]()
     for question, row in zip(asked, rows, strict=True):
@@ -171,7 +172,13 @@ def _written(message: Message) -> str:
     return "".join(calls)
 
 
-async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, model: Model, concurrency: int, meter: Meter) -> None:
+_IN_VAIN = 3  # transcripts for which a judge is said not to be had until it is given up: a firewall may dislike one
+
+
+async def _ask_all(
+    store: Store, questions: list[_Question], rubric: Rubric, model: Model, concurrency: int, meter: Meter, answered: bool
+) -> None:
+    """Ask a judge, of whom some answers may be known. Raises `ModelError` where it cannot be asked."""
     schema = _object(verdict={"type": "string", "enum": list(rubric.labels)}, quote={"type": "string"})
     if rubric.several:
         schema = _object(codes={"type": "array", "items": schema})
@@ -179,24 +186,23 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
     queue, rejected = iter(questions), list[ModelError]()
 
     async def worker() -> None:
+        nonlocal answered
         for question in queue:
             length = size(question.messages)
             price = model.price(length, _VERDICT)
             usage = Usage(1, length, _VERDICT, math.nan if price is None else price)
-            if rejected or (meter.bounded and not await meter.room(question.key, model, usage)):
+            if len(rejected) >= _IN_VAIN or (meter.bounded and not await meter.room(question.key, model, usage)):
                 continue
             stopped = None
             try:
                 reply = await meter.ask(question.key, model, question.messages, [], response_format=form)
-                call, kept = reply.call, dict[str, Any](reply=reply.message)
+                call, kept, answered = reply.call, dict[str, Any](reply=reply.message), True
             except (ProviderError, ModelError, Cut) as error:
                 call, kept = Call(empty_replies=error.calls), dict[str, Any](error=str(error))
                 meter.refused += getattr(error, "stop", None) == "budget"
                 stopped = error if isinstance(error, Cut) else None
-                if isinstance(error, ModelError):  # the others' answers, which are under way, are kept
+                if isinstance(error, ModelError):  # others' answers, which are under way, are kept
                     rejected.append(error)
-                    if not error.calls:
-                        continue
             finally:
                 meter.release(question.key)
             before = with_empty([Call.of(_kept(store, question).get("call"))])  # what an earlier run paid for in vain
@@ -208,7 +214,7 @@ async def _ask_all(store: Store, questions: list[_Question], rubric: Rubric, mod
 
     async with together(worker() for _ in range(min(concurrency, len(questions)))) as ended:
         await ended
-    if rejected:
+    if len(rejected) >= _IN_VAIN or (rejected and not answered):
         raise rejected[0]
 
 
