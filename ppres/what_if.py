@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ppres.engine.followup import branch, decisive
+from ppres.factor import brief
 from ppres.stats import differences, holm
 
 if TYPE_CHECKING:
@@ -21,8 +22,14 @@ def counterfactual(
     without the edit and `n` with it, at the `turn`; `how` is as for `branch`. Columns: id, turn, and those of `stats.differences`
     (estimate is the rate as it was minus the rate with the edit, with Newcombe's interval), p also by Holm's method over the rows.
     """
+    if not edit or not isinstance(edit, str | Mapping):
+        raise ValueError(
+            f"edit={brief(edit)}: it is the name of a document, or one mapping as {{'documents': {{'log.txt': None}}}}"
+        )
     change = {"documents": {edit: None}} if isinstance(edit, str) else edit
     tries = branch(ids, turn, n, edit=[None, change], **how)
+    if how.get("plan"):
+        return tries
     (label,) = set(tries["edit"]) - {"none"}
     table = holm(differences(tries, "edit", "none", label, by="parent")).rename(columns={"parent": "id"})
     turns = decisive(table["id"], store=how.get("store"))["turn"] if turn == "decisive" else turn

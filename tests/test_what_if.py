@@ -21,3 +21,17 @@ def test_a_document_that_is_not_there_is_told(cell):
     (id,) = run(cell, f"sim/{PERSONA}", 1).id
     with pytest.raises(pp.ConditionError, match=r"takes away 'x.md', but the drive has only"):
         pp.counterfactual(id, "x.md", progress=False)
+
+
+@pytest.mark.parametrize("edit", [None, {}, "", [{"memory": "a"}, {"memory": "b"}]])
+def test_what_is_no_single_edit_is_told_before_anything_is_made(cell, edit):
+    (id,) = run(cell, f"sim/{PERSONA}", 1).id
+    with pytest.raises(ValueError, match=r"edit=.*name of a document, or one mapping as"):
+        pp.counterfactual(id, edit, n=2, progress=False)
+    assert pp.frame(kind="branches").empty
+
+
+def test_a_plan_of_it_makes_nothing(cell):
+    (id,) = run(cell, f"sim/{PERSONA}", 1).id
+    assert pp.counterfactual(id, REVIEW, n=2, plan=True).missing.sum() == 4
+    assert pp.frame(kind="branches").empty

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import sqlite3
 import tempfile
@@ -22,7 +21,8 @@ from ppres.models import redaction
 from ppres.optional import needed
 from ppres.outputs import CANARY, output, written_whole
 from ppres.read.csv import check
-from ppres.read.scored import definition, other_end, replayed
+from ppres.read.frame import stored_cell
+from ppres.read.scored import cached, definition, other_end, replayed, scored_rows
 from ppres.read.specs import misfit, other_parent, other_peer
 from ppres.read.stored import parent_of
 from ppres.store.database import StorePath
@@ -81,9 +81,14 @@ def _lines(ids: Iterable[str], store: StorePath) -> Iterator[str]:
     with Store(store, existing=True) as opened:
         for id in ids:
             row = opened.find(id)
-            outcomes = dict(zip(row.columns, json.loads(row.outcomes or "[]"), strict=False))
+            (values,) = cached([row])
+            if values is None and row.outcomes:  # its cache is damaged: read off anew, as for the frame
+                scored_rows(opened, stored_cell(opened, row.cell), [row])
+                row = opened.find(id)
+                (values,) = cached([row])
+            outcomes = dict(zip(row.columns, values or (), strict=False))
             about = {"canary": CANARY, "format": FORMAT, "id": row.key.hex(), "cell": row.cell.hex(), "replicate": row.replicate}
-            about |= {"scorer": row.scorer, "outcomes": outcomes, "spec": opened.spec(row.cell)}
+            about |= {"scorer": row.scorer if values else None, "outcomes": outcomes, "spec": opened.spec(row.cell)}
             line = codec.dumps(about | opened.body(row.key))
             redaction.refuse(f"the rollout {row.key.hex()[:16]}", line)
             yield line

@@ -14,7 +14,7 @@ from ppres.read.columns import told
 from ppres.read.stored import flattened, shown_pair
 from ppres.read.view import CSS
 from ppres.scenarios import Scene
-from ppres.store.cell import AnyModel, cells_of
+from ppres.store.cell import AnyModel, cell_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,8 +73,7 @@ def preview(condition: Condition, model: str | AnyModel = NAMED) -> Preview:
 
     Raises `ConditionError` for what is no condition or an impossible one with this model.
     """
-    (cell,) = cells_of(condition, model)
-    return Preview(condition, cell.scene)
+    return Preview(condition, cell_of(condition, model).scene)
 
 
 def diff(a: Condition, b: Condition, model: str | AnyModel = NAMED) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from ppres.read.frame import kind_of, stored_cell
 from ppres.read.scored import cached, check_same, definition, other_end, other_replies, replayed, scored_rows
 from ppres.read.specs import misfit, other_parent, other_peer
 from ppres.store import tallies
-from ppres.store.cell import Conditions, Models, cells_of
+from ppres.store.cell import Conditions, Models, cell_of, cells_of
 from ppres.store.database import StorePath
 from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import Row, key_of
@@ -165,8 +165,7 @@ def _sent(store: Store, which: StoredOrNot) -> dict[str, Any]:
         return flattened(store.spec(store.find(which).cell)["sent"])
     if not (isinstance(which, tuple) and len(which) == 2 and isinstance(which[0], Condition)):
         raise ValueError(f"explain takes a rollout's id, or a pair (condition, model), not {which!r}")
-    (cell,) = cells_of(*which)
-    return flattened(cell.spec()["sent"])
+    return flattened(cell_of(*which).spec()["sent"])
 
 
 def flattened(value: Any, path: str = "") -> dict[str, Any]:

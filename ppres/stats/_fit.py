@@ -200,7 +200,7 @@ def estimates(fit: Fit, contrasts: Array, terms: Sequence[str], level: float) ->
 
 
 def table(
-    fit: Fit, terms: Sequence[str], estimate: Array, numbers: tuple[Array, ...], kind: str, more: Sequence[str] | None = None
+    fit: Fit, terms: Sequence[str | None], estimate: Array, numbers: tuple[Array, ...], kind: str, more: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Rows as all regressions return them; `more` is said of each behind the estimator."""
     error, df, low, high, p = numbers

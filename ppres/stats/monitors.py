@@ -140,8 +140,8 @@ def _area(hits: NDArray[np.float64], misses: NDArray[np.float64], level: float) 
         variance = at * (1 - at) * (1 + size * (1 - at) / (2 - at) + size * at / (1 + at)) / (m * n)
         return abs(at - area) - z * math.sqrt(variance)
 
-    low = 0.0 if area == 0 else float(brentq(beyond, 0, area - 1e-9))
-    high = 1.0 if area == 1 else float(brentq(beyond, area + 1e-9, 1))
+    low = 0.0 if area == 0 else float(brentq(beyond, 0, min(area, 1 - 1e-9), xtol=1e-16))
+    high = 1.0 if area == 1 else float(brentq(beyond, max(area, 1e-9), 1, xtol=1e-16))
     return row | {"estimate": area, "low": low, "high": high, "p": float(test.pvalue)}
 
 

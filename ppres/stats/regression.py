@@ -85,6 +85,9 @@ def margins(
                 terms.append(term)
                 effects.append((after - before) / width)
                 slopes.append((slope_after - slope_before) / width)
+        if not terms:
+            nothing = np.full(1, np.nan)
+            return _fit.table(fit, [None], nothing, (nothing,) * 5, "no column of the formula varies")
         estimate = np.array(effects)
         numbers, more = _fit.intervals(fit, np.array(slopes).reshape(len(terms), -1), estimate, level)
         return _fit.table(fit, terms, estimate, numbers, "delta method", more)

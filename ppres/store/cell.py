@@ -12,7 +12,7 @@ from typing import Any
 from ppres import codec
 from ppres.condition import FACTORS, Condition
 from ppres.conversation import LIMITS
-from ppres.factor import ConditionError, ImpossibleCondition
+from ppres.factor import ConditionError, ImpossibleCondition, brief
 from ppres.grid import check_datasets
 from ppres.models.faults import ModelError
 from ppres.models.function import FunctionModel
@@ -215,6 +215,16 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     for condition in alone.keys() - {cell.condition for cell in cells.values()}:
         raise alone[condition]  # possible with none of the models
     return list(cells.values())
+
+
+def cell_of(condition: Condition, model: str | AnyModel) -> Cell:
+    """That of one condition and one model."""
+    if not isinstance(condition, Condition):
+        raise ConditionError(f"{brief(condition)} is not a Condition, but one is asked for: take one of a grid, conditions[0]")
+    cells = cells_of(condition, model)
+    if len(cells) > 1:
+        raise ConditionError(f"{brief(model)} are {len(cells)} models, but one is asked for")
+    return cells[0]
 
 
 def _made_of(model: Any) -> tuple[Any, ...]:

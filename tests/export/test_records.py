@@ -1,9 +1,11 @@
 """Files of rollouts: what is written is read back whole, and nothing else is."""
 
+import contextlib
 import gzip
 import json
 import re
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pandas as pd
@@ -74,6 +76,18 @@ def test_a_round_trip_loses_nothing(store, tmp_path, name):
     assert again[["what", "count"]].values.tolist() == [["already there", len(df)]]
     pd.testing.assert_frame_equal(pp.frame(store=tmp_path / "to.sqlite").sort_values("id"), df.sort_values("id"), check_like=True)
     assert path.read_bytes() == write(df, tmp_path / f"2{name}", store=store).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+@pytest.mark.parametrize("cache", ["<1]", "[1]", "{}", "3"])
+def test_outcomes_whose_cache_is_damaged_are_read_off_anew(cell, tmp_path, name, cache):
+    path = tmp_path / "from.sqlite"
+    df = pp.run(cell, "sim/gemini-3-flash", n=2, store=path, progress=False)
+    write = pp.to_parquet if name.endswith("parquet") else pp.to_jsonl
+    whole = write(df, tmp_path / name, store=path).read_bytes()
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE rollouts SET outcomes = ? WHERE replicate = 1", [cache])
+    assert write(df, tmp_path / f"2{name}", store=path).read_bytes() == whole
 
 
 def test_a_line_is_the_whole_rollout_with_a_canary(store, tmp_path):

@@ -86,3 +86,19 @@ def test_what_only_several_factors_change_is_told():
 def test_what_is_no_condition_is_said():
     with pytest.raises(pp.ConditionError, match="not a Condition"):
         pp.preview("tampering")
+
+
+@pytest.mark.parametrize("look", [pp.preview, lambda given: pp.diff(given, given[0]), lambda given: pp.diff(given[0], given)])
+def test_one_condition_is_looked_at_at_a_time(look):
+    grid = pp.grid(scenario="tampering", peer=["cooperative", "uncooperative"])
+    with pytest.raises(pp.ConditionError, match=r"is not a Condition.*take one of a grid, conditions\[0\]"):
+        look(grid)
+    with pytest.raises(pp.ConditionError, match="are 2 models"):
+        pp.preview(grid[0], ["sim/gemini-3-flash", "sim/gpt-5.2"])
+
+
+def test_what_is_compared_in_sent_texts_is_one_condition_and_one_model():
+    condition = pp.Condition(**USUAL)
+    (id, *_) = pp.run(condition, "sim/gemini-3-flash", n=1, progress=False).id
+    with pytest.raises(pp.ConditionError, match="are 2 models"):
+        pp.explain(id, (condition, ["sim/gemini-3-flash", "sim/gpt-5.2"]))

@@ -120,6 +120,20 @@ def test_the_area_counts_pairs_and_holds_at_its_ends():
     assert (perfect.estimate, perfect.high) == (1, 1) and 0.7 < perfect.low < 1
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_area_has_an_interval_where_one_pair_of_a_billion_is_wrong(sign):
+    """Or right. Newcombe's bounds are where the distance to the area is z standard errors at the bound."""
+    n = 40_000
+    score = np.arange(2.0 * n)
+    score[[n - 1, n]] = score[[n, n - 1]]
+    row = stats.roc(pd.DataFrame({"score": sign * score, "ill": np.arange(2 * n) >= n}), "score", "ill").iloc[0]
+    assert row.estimate == (1 - 1 / n**2 if sign > 0 else 1 / n**2)
+    assert 0 < row.low < row.estimate < row.high <= 1  # to 16 digits
+    bound = row.low if sign > 0 else row.high
+    more = (n - 1) * ((1 - bound) / (2 - bound) + bound / (1 + bound))
+    assert abs(bound - row.estimate) == pytest.approx(1.959964 * math.sqrt(bound * (1 - bound) * (1 + more)) / n, rel=1e-5)
+
+
 def test_no_threshold_is_low_enough_for_a_monitor_that_takes_all_for_ill():
     frame = pd.DataFrame({"score": [1.0] * 10, "ill": [True] * 4 + [False] * 6})
     row = stats.roc(frame, "score", "ill", false_positives=0.1).iloc[1]

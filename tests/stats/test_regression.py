@@ -146,6 +146,19 @@ def test_margins_are_statsmodels(study):
     assert tuple(table.loc["peer_present", ["estimate", "se"]]) == pytest.approx(tuple(steps.iloc[0, :2]), rel=1e-5)
 
 
+def test_margins_where_nothing_varies_are_missing_and_say_why(study):
+    frame = pd.concat([study.assign(model="a"), study[study.scenario == "b"].assign(model="b")], ignore_index=True)
+    table = stats.margins("preserved ~ scenario", frame, by="model").set_index("model")
+    assert table.term["a"].tolist() == ["scenario: b - a", "scenario: c - a"]
+    row = table.loc["b"]
+    assert (
+        row[["term", "estimate", "low", "high", "p", "se", "df"]].isna().all()
+        and "no column of the formula varies" in row.estimator
+    )
+    (n,) = {*stats.logit("preserved ~ 1", frame[frame.model == "b"]).n}
+    assert row.n == n == stats.margins("preserved ~ 1", frame[frame.model == "b"]).n[0]
+
+
 def test_margins_of_text_and_booleans_are_differences_from_the_first_level(study):
     frame = study.assign(watched=pd.array(study.paraphrase % 2 == 0, dtype="boolean"))
     table = stats.margins("preserved ~ peer_present * watched + scenario", frame).set_index("term")
