@@ -196,6 +196,29 @@ def _plain(text: str) -> str:
     return _TAG.sub("", text) if "<" in text else text
 
 
+# Where underscores may open or close emphasis, and where a paragraph ends, beyond which none goes on.
+_UNDERLINE = re.compile(r"(?<!\w)_{1,3}(?=[^\s_])|(?<=[^\s_])_{1,3}(?!\w)|\n\s*\n")
+
+
+def _unmarked(text: str) -> str:
+    """Without Markdown's marks of emphasis and code; underscores are some in pairs around words, and not inside a name."""
+    text = text.replace("*", "").replace("`", "")
+    marks: list[re.Match[str]] = []
+    opened: list[re.Match[str]] = []
+    for mark in _UNDERLINE.finditer(text) if "_" in text else ():
+        before, after = text[mark.start() - 1 : mark.start()], text[mark.end() : mark.end() + 1]
+        if mark[0][0] != "_":
+            opened = []
+        elif opened and opened[-1][0] == mark[0] and before.strip() and not re.match(r"\w", after):
+            marks += opened.pop(), mark
+        elif after.strip():
+            opened.append(mark)
+    if not marks:
+        return text
+    ends = sorted(place for mark in marks for place in mark.span())
+    return "".join(text[a:b] for a, b in zip([0, *ends[1::2]], [*ends[::2], len(text)], strict=True))
+
+
 def _unquoted(text: str) -> str:
     """Without what is quoted, but for single words, and for a text that is a quotation from its start to its end."""
     whole = _QUOTATION.fullmatch(text.strip())
@@ -216,7 +239,7 @@ def _sentences(texts: tuple[str, ...]) -> list[str]:
     """Their sentences in order, without marks of emphasis and what is quoted; of those that differ in numbers alone, the first."""
     sentences: dict[str, str] = {}
     for text in texts:
-        plain = _unquoted(_plain(text).replace("*", "").replace("`", ""))
+        plain = _unquoted(_unmarked(_plain(text)))
         for mark in (". ", "! ", "? "):  # where most sentences end: a loop of a model has a megabyte of few
             plain = plain.replace(mark, mark[0] + "\n")
         for line in dict.fromkeys(re.sub(";\n|; | \\| ", "\n", plain).split("\n")):
