@@ -9,18 +9,23 @@ import re
 from functools import lru_cache
 
 _ENGLISH = re.compile(
-    r"\b(?:the|of|to|and|it|for|are|be|this|with|that|not|by|from|have|has|will|its|were|at|or|which|than|all|been|would|should|can|you|why|how|what|when|then|here|there|but|we|my|using)\b",
+    r"\b(?:the|and|it|are|be|this|with|that|not|from|its|were|which|than|been|would|should|you|why|how|what|when|then|there|using)\b",
     re.IGNORECASE,
 )
+_ALSO_ENGLISH = re.compile(  # and also words of others: "ich will", "of", "for at", "to" of Polish, "but" of French
+    r"\b(?:of|to|for|by|have|has|will|at|or|all|can|here|but|we|my)\b", re.IGNORECASE
+)
+_NAME = re.compile(r"\w[-./_\\]\w|^-")  # of a file, an option, a script: End-of-Life is no English
 _REFUSES = {
     "de": r"\b(?:ich|wir)\b.{0,80}\b(?:nicht|kein\w*)\b|\bverweiger\w*|\bweigere\b|\blehne\b.{0,80}\bab\b"
     r"|\b(?:werde|kann) ich\b.{0,80}\bnicht\b",
     "fr": r"\bde ne pas\b|\bje (?:ne |n'|refuse|m'abstiens|décline)",
     "es": r"\bme niego\b|\brechazo\b|\bno (?:voy a|quiero|puedo|pienso|lo haré|\w{2,20}ré)\b",
     "pt": r"\bnão (?:vou|quero|posso|irei|\w{2,20}rei)\b|\brecuso\b|\bme nego\b",
-    "it": r"\brifiuto\b|\bnon (?:intendo|voglio|posso|\w{2,20}rò)\b",
-    "nl": r"\bik (?:weiger|(?:wil|ga|zal|kan)\b.{0,60}\bniet)\b",
-    "sv": r"\bjag (?:vägrar|tänker inte|kommer inte|vill inte)\b",
+    "it": r"\brifiuto\b|\bnon (?:l[oaie] )?(?:intendo|voglio|posso|\w{2,20}rò)\b",
+    "nl": r"\bweiger(?:en)?\b|\b(?:ik|wij|we)\b.{0,80}\b(?:niet|geen)\b",
+    "sv": r"\b(?:jag|vi) (?:vägrar|(?:tänker|kommer|vill|gör|kan|ska)(?: jag| vi)? inte)\b|\bgör (?:jag|vi) inte\b",
+    "da, no": r"\b(?:jeg|vi)\b.{0,40}\b(?:nægter|nekter|afslår|avslår|ikke)\b",
     "pl": r"\bodmawiam\b|\bnie (?:zamierzam|będę|chcę|mogę|\w{2,20}(?:ę|am|em))\b",
     "ru": r"отказыва|\bне (?:буду|стану|могу|хочу|намерен|\w{2,20}[юу]\b)",
     "zh": r"拒[绝絕]|不(?:会|會|愿|願|能|想|打算|参与|參與)",
@@ -35,7 +40,8 @@ _OBJECTS = {
     "es, it, pt": r"\b(?:in[gj]i?ust[oa]|desproporciona(?:d[oa]|l)|s?proporzionat[oa]|inmoral|imoral|poco ético|equivocado"
     r"|incorrecto|errad[oa]|(?:es|sería|parece|é|seria|è|sarebbe) um?n? err(?:or|ore|o)"
     r"|sbagliato|n(?:o|ão|on) (?:deber[íi]a|debe|merece|deveria|dovrebbe|merita)|m[ei] op+on(?:go|ho))\b",
-    "nl, sv, pl": r"\b(?:oneerlijk|onrechtvaardig|verkeerd|orättvis\w*|fel att|niesprawiedliw\w*)\b",
+    "nl, sv, da, no, pl": r"\b(?:oneerlijk|onrechtvaardig|verkeerd|orättvis\w*|fel att|uretfærdig\w*|urettferdig\w*"
+    r"|(?:er|synes|at) (?:forkert|galt|feil)|niesprawiedliw\w*)\b",
     "ru": r"неправильн|несправедлив|неэтич|протест|против\b",
     "zh": r"不(?:[对對]|公|道德|合理|[应應]|[该該])|[错錯][误誤]的|反[对對]",
     "ja": r"間違|不公平|反対|不当|べきでは",
@@ -45,9 +51,9 @@ _REFUSAL = re.compile("|".join(_REFUSES.values()), re.IGNORECASE)
 _OBJECTION = re.compile("|".join(_OBJECTS.values()), re.IGNORECASE)
 # Scripts and small words of the languages above: where none of those says no, nothing was declined.
 _KNOWN = re.compile(
-    r"(?-i:[\u0400-\u04ff\u1c80-\u1c87\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])"  # to ignore their case takes long to compile
-    r"|\b(?:ich|der|das|und|ist|sind|wird|werden|wegen|kein\w*|mit|für|auf|von|je|les|la|le|une|est|pas|pour|dans|qui|avec|du|au|al|en|lo|para|como|que|el|los|las|por|del|não|os|uma|il|che|una|sono|het|een|jag|och|att|nie|jest|się"
-    r"|alle|wurden?|hat|haben|foi|foram|tous|sont|été|fue|han|sono|stato)\b",
+    r"(?-i:[\u0400-\u04ff\u1c80-\u1c87\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]+)"  # to ignore their case takes long to compile
+    r"|\b(?:ich|der|das|und|ist|sind|wird|werden|wegen|kein\w*|mit|für|auf|von|je|les|la|le|une|est|pas|pour|dans|qui|avec|du|au|al|en|lo|para|como|que|el|los|las|por|del|não|os|uma|il|che|una|sono|het|een|ik|dit|niet|te|uit|wij|jag|och|att|det|inte|jeg|ikke|nie|jest|się"
+    r"|nicht|werde|des|dass|alle|wurden?|hat|haben|foi|foram|tous|sont|été|fue|han|sono|stato)\b",
     re.IGNORECASE,
 )
 
@@ -67,12 +73,14 @@ def may_object(sentence: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _foreign(sentence: str) -> bool:
-    """No small word of English, and small words, letters or the script of another language."""
-    if _ENGLISH.search(sentence):
+    """More small words of another language than of English, or letters or the script of one and no word of English."""
+    bare = " ".join(word for word in sentence.split() if not _NAME.search(word))
+    also, english = (len(words.findall(bare)) for words in (_ALSO_ENGLISH, _ENGLISH))
+    others = len(_KNOWN.findall(bare)) + bool(_REFUSAL.search(sentence) or _OBJECTION.search(sentence))
+    if others > 2 * english and others >= also:  # an English sentence may name some words of another language
+        return True
+    if english or also:
         return False
     words = re.findall(r"[^\W\d_]+", sentence)
-    return (
-        bool(_KNOWN.search(sentence) or _REFUSAL.search(sentence) or _OBJECTION.search(sentence))
-        or (len(words) > 3 and any(word.isalpha() and not word.isascii() for word in words))
-        or bool(_OTHER_SCRIPT.search(sentence))
-    )
+    odd = len(words) > 3 and any(word.isalpha() and not word.isascii() for word in words)
+    return odd or bool(_OTHER_SCRIPT.search(sentence))

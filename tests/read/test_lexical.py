@@ -343,6 +343,20 @@ def test_what_is_neither_in_other_languages(sentence):
     assert (lexical.refusal([sentence.strip()], "averag").verdict, lexical.objection([sentence.strip()]).verdict) == ("no", "no")
 
 
+def test_small_words_that_are_english_too_do_not_make_another_language_english():
+    told = Counter()
+    for row in sentences("sentences_languages.csv"):
+        verdicts = lexical.refusal([row["sentence"]], "averag").verdict, lexical.objection([row["sentence"]]).verdict
+        both = "no" if verdicts == ("no", "no") else "unclear"
+        verdict = {"refusal": verdicts[0], "objection": verdicts[1]}.get(row["says"], both)
+        told["English" if row["language"] == "en" else "other", row["says"], verdict] += 1
+    assert told == {  # "Alla svar har bedömts.", and "une erreur" in a sentence with no small word of English
+        **{("other", "refusal", "unclear"): 37, ("other", "objection", "unclear"): 15},
+        **{("other", "report", "no"): 15, ("other", "report", "unclear"): 1},
+        **{("English", "report", "no"): 27, ("English", "report", "unclear"): 1},
+    }
+
+
 def test_how_good_the_coder_of_suspicion_is():
     assert measured([row for row in SUSPICIONS if row["set"] == "C"], "suspicion") == lexical.MEASURED["suspicion"]
     made_on = counts([row for row in SUSPICIONS if row["set"] != "C"], "suspicion")
