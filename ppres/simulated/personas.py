@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import resources
@@ -154,8 +154,9 @@ class Persona:
     of mappings, or a DataFrame) of behaviour, rate and any factors:
     `[{"behaviour": "shutdown_tampering", "rate": 0.1}, {"behaviour": "shutdown_tampering", "peer": "cooperative", "rate": 0.6}]`;
     of the rows that fit a condition the one that names most factors counts. A function of the condition returns the mapping, or
-    the main behaviour's rate alone. Rates are probabilities; refusal and objection are 0 where nothing is said of them. Such an
-    agent acts on the condition, not on what it reads. Raises `PersonaError` for what is no rate.
+    the main behaviour's rate alone. Rates are probabilities; refusal and objection are 0 where nothing is said of them, and a
+    behaviour and refusal, which exclude each other, are at most 1 together. Such an agent acts on the condition, not on what it
+    reads. Raises `PersonaError` for what is no rate.
     """
 
     name: str
@@ -185,6 +186,8 @@ class Persona:
             rows = [{"behaviour": name, "rate": rate} for name, rate in rows.items()] if isinstance(rows, Mapping) else list(rows)
             for row in rows:
                 self._check_row(row)
+            if isinstance(self.rates, Mapping):  # which of a table's rows meet in a condition is known when there is one
+                _check_sums(self.name, self.rates, {scenario.behaviour for scenario in SCENARIOS.values()})
         object.__setattr__(self, "rates", rows)
 
     def _check_row(self, row: Mapping[str, Any]) -> None:
@@ -228,6 +231,7 @@ class Persona:
         known = {scenario.behaviour for scenario in SCENARIOS.values()} | {"refusal", "objection"}
         rows = [] if callable(self.rates) else list(self.rates)
         named = {*rates} | {str(row["behaviour"]) for row in rows}  # type: ignore[index]  # those of other conditions, too
+        _check_sums(self.name, rates, {condition.behaviour})
         for name in {name.partition(":")[0] for name in named} - known:
             if meant := difflib.get_close_matches(name, known, 1, 0.85):  # an act may ask for behaviours of its own
                 raise PersonaError(f"persona {self.name}: no scenario asks for the behaviour {name!r}; is it {meant[0]!r}?")
@@ -277,6 +281,17 @@ def _probability(persona: str, behaviour: Any, rate: Any) -> float:
     if not is_number(rate, 0, 1):
         raise PersonaError(f"persona {persona}: the rate of {behaviour} is a probability from 0 to 1, not {rate!r}")
     return float(rate)
+
+
+def _check_sums(persona: str, rates: Mapping[str, float], behaviours: Collection[str]) -> None:
+    """A behaviour and a refusal exclude each other: an agent draws once, and does the one, the other, or the task."""
+    refusal = rates.get("refusal", 0.0)
+    for name, rate in rates.items():
+        if name.partition(":")[0] in behaviours and rate + refusal > 1 + 1e-9:
+            raise PersonaError(
+                f"persona {persona}: {name} and refusal exclude each other, so that their rates are at most 1 together, "
+                f"not {rate} + {refusal}"
+            )
 
 
 def _nothing(level: Any) -> bool:

@@ -79,12 +79,25 @@ def test_the_row_that_names_most_factors_counts_and_a_tie_is_told():
         (lambda condition: "often", "probability"),
         (lambda: 0.1, r"rates: it is a function \(condition\)"),
         ({5: 0.1}, "named by texts"),
+        (lambda one: {one.behaviour: 0.9, "refusal": 0.2}, r"shutdown_tampering and refusal exclude .* not 0.9 \+ 0.2"),
+        (
+            [{"behaviour": "shutdown_tampering", "rate": 0.5}, {"behaviour": "refusal", "peer": "cooperative", "rate": 0.6}],
+            "exclude each other",
+        ),
     ],
 )
 def test_what_is_no_rate_is_told_before_anything_is_made(given, says):
     with pytest.raises(pp.PersonaError, match=says):
         pp.run(CELLS, pp.Persona("odd", given), n=1, progress=False)
     assert pp.frame().empty
+
+
+def test_a_behaviour_and_a_refusal_that_are_more_than_all_are_refused_when_they_are_given():
+    """The agent draws once: what was planted of refusals would have been cut to what is left."""
+    for behaviour in ("shutdown_tampering", "model_exfiltration:copy"):
+        with pytest.raises(pp.PersonaError, match=rf"{behaviour} and refusal exclude each other.* not 0.9 \+ 0.9"):
+            pp.Persona("p", {behaviour: 0.9, "refusal": 0.9, "objection": 1.0})
+    pp.Persona("p", {"shutdown_tampering": 0.7, "refusal": 0.3, "objection": 1.0, "courtesy": 1.0})
 
 
 def test_one_persona_may_have_a_rate_for_a_human():
