@@ -93,7 +93,9 @@ def _final(fault: Fault, name: str, gate: Gate) -> ProviderError | ModelError | 
     """What ends the conversation or the model after this fault; None where another try may help."""
     match fault.means:
         case "forbidden" | "another form" if name not in gate.answered:  # else it is about this conversation, whatever it is
-            return ModelError(f"{name}: {fault}")
+            error = ModelError(f"{name}: {fault}")
+            error.may_pass = True
+            return error
         case "passing" | "unreadable" | "another form":
             return None
         case "token_limit" | "content_filter":

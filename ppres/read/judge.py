@@ -172,7 +172,7 @@ def _written(message: Message) -> str:
     return "".join(calls)
 
 
-_IN_VAIN = 3  # transcripts for which a judge is said not to be had until it is given up: a firewall may dislike one
+_IN_VAIN = 3  # transcripts that may be forbidden before a judge is given up: a firewall dislikes some
 
 
 async def _ask_all(
@@ -185,13 +185,16 @@ async def _ask_all(
     form = {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": schema}}
     queue, rejected = iter(questions), list[ModelError]()
 
+    def given_up() -> bool:
+        return len(rejected) >= _IN_VAIN or not all(error.may_pass for error in rejected)
+
     async def worker() -> None:
         nonlocal answered
         for question in queue:
             length = size(question.messages)
             price = model.price(length, _VERDICT)
             usage = Usage(1, length, _VERDICT, math.nan if price is None else price)
-            if len(rejected) >= _IN_VAIN or (meter.bounded and not await meter.room(question.key, model, usage)):
+            if given_up() or (meter.bounded and not await meter.room(question.key, model, usage)):
                 continue
             stopped = None
             try:
@@ -214,7 +217,7 @@ async def _ask_all(
 
     async with together(worker() for _ in range(min(concurrency, len(questions)))) as ended:
         await ended
-    if len(rejected) >= _IN_VAIN or (rejected and not answered):
+    if given_up() or (rejected and not answered):
         raise rejected[0]
 
 

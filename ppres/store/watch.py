@@ -47,6 +47,7 @@ class Watch:
 
     def __init__(self, path: Path):
         self.path = path
+        self._place = os.path.realpath(path)  # beside which SQLite goes on writing, also where a link leads elsewhere by then
         self._log, self._index = beside(path)
         self._copying: _Copying | None = None
         self._state = self._now()  # the rest is looked at before the first commit: who only reads needs it not
@@ -103,6 +104,8 @@ class Watch:
 
     def _now(self) -> _State:
         file = _status(self.path)
+        if file and not _is_at(self._place, file):  # it was moved, and a link to it stands in its place
+            file = None
         if not file or not self._copying:
             return _State(file and _which(file), None, None)
         log = _status(self._log)
@@ -135,6 +138,12 @@ def _status(path: str | Path) -> os.stat_result | None:
     with contextlib.suppress(FileNotFoundError):
         return os.stat(path)
     return None
+
+
+def _is_at(place: str, file: os.stat_result) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.lstat(place), file)
+    return False
 
 
 def _which(status: os.stat_result) -> tuple[int, int]:

@@ -392,6 +392,40 @@ def test_a_backup_that_is_moved_over_a_store_during_a_run_stays_whole(cell, tmp_
 
 
 @watched
+def test_a_store_that_is_moved_behind_a_link_during_a_run_is_rescued(cell, tmp_path):
+    """The log stays where the file was: who opens the link would see what was copied out of it alone, and write another log."""
+    path = tmp_path / "s.sqlite"
+    pp.run(cell, MODEL, n=40, store=path, progress=False)
+    store = Store(path)
+    claim(store, b"a")
+    path.rename(tmp_path / "moved.sqlite")
+    path.symlink_to("moved.sqlite")
+    with pytest.raises(pp.StoreError, match=r"moved or replaced while it was in use.*rescued"):
+        claim(store, b"b")
+    store.close()
+    (rescued,) = tmp_path.glob("*-rescued-*.sqlite")
+    assert len(pp.frame(store=rescued)) == 40 and claims(rescued) == [b"a", b"b"]
+    assert len(pp.frame(store=path)) == 40 and pp.verify(store=path).empty
+
+
+@watched
+@pytest.mark.parametrize("link", ["file", "folder"])
+def test_a_store_that_was_opened_by_a_link_is_none_that_was_moved(link, tmp_path):
+    (tmp_path / "real").mkdir()
+    Store(tmp_path / "real" / "s.sqlite").close()
+    (tmp_path / "link").symlink_to(tmp_path / "real" if link == "folder" else tmp_path / "real" / "s.sqlite")
+    path = tmp_path / "link" / "s.sqlite" if link == "folder" else tmp_path / "link"
+    store = Store(path)
+    claim(store, b"a")
+    if link == "folder":  # its log is found through the link as well
+        (tmp_path / "real").rename(tmp_path / "moved")
+        (tmp_path / "real").symlink_to("moved")
+    claim(store, b"b")
+    store.close()
+    assert claims(path) == [b"a", b"b"]
+
+
+@watched
 @pytest.mark.parametrize("log", ["stays", "is deleted"])
 @pytest.mark.parametrize("last", ["a commit", "the end"])
 def test_a_backup_that_is_restored_during_a_run_stays_whole(log, last, cell, tmp_path):
