@@ -99,7 +99,7 @@ def _rollout(target: Store, source: Store, row: Row, spec: dict[str, Any]) -> st
     if fate in ("added", "mended"):
         if row.stop_reason not in UNFINISHED:
             target.discard([row.key])  # with its turns
-        scorer = row.scorer and row.scorer.removesuffix(OTHERS) + OTHERS
+        scorer = row.scorer and str(row.scorer).removesuffix(OTHERS) + OTHERS  # of a damaged store it may be anything
         target.insert(row._replace(scorer=scorer), body, {row.cell: spec})
     return fate
 

@@ -383,3 +383,13 @@ def test_a_merge_that_fails_takes_away_what_it_made_and_no_link(tmp_path):
     with pytest.raises(pp.StoreError, match="there is no store"):
         copied(link, tmp_path / "nothing.sqlite")
     assert [*tmp_path.iterdir()] == [link]
+
+
+def test_a_scorer_that_is_no_text_is_no_error(cells, tmp_path):
+    """Of a damaged or a stranger's store: SQLite takes any type."""
+    a, whole = tmp_path / "a.sqlite", tmp_path / "whole.sqlite"
+    pp.run(cells, MODEL, n=2, store=a, progress=False)
+    with contextlib.closing(sqlite3.connect(a)) as db, db:
+        db.execute("UPDATE rollouts SET scorer=x'37' WHERE replicate=0")
+    assert counts(pp.merge(whole, a)) == {"added": 4}
+    assert len(pp.frame(store=whole)) == 4 and pp.verify(store=whole).empty
