@@ -94,7 +94,7 @@ def _made_of(dataset: Any) -> tuple[Any, ...]:
 def _starts(base: Condition | Iterable[Condition] | None) -> list[dict[str, Any]]:
     if base is None:
         return [{}]
-    bases = [base] if isinstance(base, Condition) else list(base)
+    bases = [base] if isinstance(base, Condition) or not isinstance(base, Iterable) else list(base)
     if not all(isinstance(condition, Condition) for condition in bases):
         raise ConditionError("grid varies conditions: pass a Condition or a list of them, and factors by name")
     return [condition._given | {"scenario": condition._scenario} for condition in bases]

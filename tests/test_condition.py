@@ -392,3 +392,8 @@ def test_a_text_that_a_frame_has_for_none_is_refused():
             pp.grid(scenario="tampering", subject="self", **{name: [None, "none"]})
     with pytest.raises(pp.ConditionError, match="no dataset"):
         pp.Dataset("none", [{"output": "Paris"}])
+
+
+def test_a_grid_of_what_is_no_condition_is_told():
+    with pytest.raises(pp.ConditionError, match="pass a Condition or a list of them"):
+        pp.grid(3, peer="cooperative")

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.stats._frame import check_level, columns_of, say_repeated
 from ppres.stats._interval import quantile
 
@@ -31,7 +32,7 @@ def agreement(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.Data
 
     More: `alpha`. Raises `ValueError` for a bad level, and what `confusion` and `alpha` raise.
     """
-    if len({*coders}) < len(coders):
+    if len({*arguments.several(coders, "coders", "a column of the frame each", (str, int))}) < len(coders):
         raise ValueError(f"a coder agrees with themselves: {', '.join(map(repr, coders))} names one column more than once")
     if len(coders) < 2:
         raise ValueError(f"agreement is of two coders or more, not of {', '.join(map(repr, coders)) or 'none'}")
@@ -53,6 +54,8 @@ def alpha(frame: pd.DataFrame, *coders: str, level: float = 0.95) -> pd.DataFram
     from scipy.sparse import csr_array
 
     check_level(level)
+    if not coders:
+        raise ValueError("no coder was named: alpha(frame, 'a', 'b'), a column each")
     say_repeated(frame, columns_of(frame, coders))
     codes, said = _said(frame, coders)
     said = said[(said < len(codes)).sum(axis=1) > 1]

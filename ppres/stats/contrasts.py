@@ -111,8 +111,9 @@ def checked_cells(
     frame: pd.DataFrame, names: list[str], weights: Mapping[str, Mapping[Any, float]]
 ) -> tuple[dict[str, dict[Cell, float]], dict[Cell, Rows]]:
     """The weights of each contrast by cell, and the rows of each cell. `ValueError` for what is no contrast of cells that occur."""
-    if not weights or not isinstance(weights, Mapping) or not all(isinstance(told, Mapping) for told in weights.values()):
-        text = "names no contrast" if not weights else f"{brief(weights)} is no mapping of contrasts to weights of cells"
+    if not isinstance(weights, Mapping) or not weights or not all(isinstance(told, Mapping) for told in weights.values()):
+        odd = not (weights is None or (isinstance(weights, Mapping) and not weights))
+        text = f"{brief(weights)} is no mapping of contrasts to weights of cells" if odd else "names no contrast"
         raise ValueError(f"weights {text}; for example {{'effect': {{'cooperative': 1, 'none': -1}}}}")
     rows_of: dict[Cell, Rows] = {}
     return {name: _cells(frame, names, name, told, rows_of) for name, told in weights.items()}, rows_of

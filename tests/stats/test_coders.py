@@ -129,3 +129,9 @@ def test_free_text_has_as_many_codes_as_answers_and_no_table_of_them_all():
     assert table.alpha[0] == pytest.approx(1 - (3 * n - 1) * unequal / by_chance)
     once = table[table.code == "c 7"].iloc[0]  # two of its rollout's three pairs are unequal
     assert (once.agreement, once.alpha) == (0, pytest.approx(1 - (3 * n - 1) / (3 * n - 1)))
+
+
+@pytest.mark.parametrize("of", [lambda f: stats.agreement(f, ["a", "b"]), lambda f: stats.alpha(f)])
+def test_columns_of_coders_are_named_one_by_one(of):
+    with pytest.raises(ValueError, match=r"it is a column of the frame each|no coder was named"):
+        of(pd.DataFrame({"a": [True, False], "b": [True, True]}))

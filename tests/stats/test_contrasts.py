@@ -212,3 +212,8 @@ def test_the_interval_of_an_interaction_covers_it():
         low, high = mover([*told.values()], k.tolist(), [n] * 4, 1.959964)
         held += low <= rates @ weights <= high
     assert 0.94 <= held / 4000 <= 0.97
+
+
+def test_weights_in_a_series_are_told():
+    with pytest.raises(ValueError, match="is no mapping of contrasts to weights"):
+        stats.contrasts(pd.DataFrame({"peer": ["a", "b"], "preserved": [True, False]}), "peer", pd.Series({"a": 1, "b": -1}))
