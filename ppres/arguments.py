@@ -157,8 +157,10 @@ def place(path: Any, name: str = "path") -> Path:
     if "\0" in str(told):
         raise ValueError(f"{path!r} is no name of a file")
     try:
-        told.lstat()
+        told.stat()
     except OSError as error:  # of others it is told where the file is opened or made
+        if error.errno == errno.ELOOP:
+            raise ValueError(f"{path!r} is a link that leads to itself") from None
         if error.errno == errno.ENAMETOOLONG:
             raise ValueError(f"{brief(str(path))} is no name of a file: it is too long") from None
     return told

@@ -182,7 +182,7 @@ def _may_write(path: Path, force: bool) -> Path:
     try:
         return output(path, overwrite=force)
     except FileExistsError as error:
-        if not sys.stdin.isatty() or not input(f"{error}. Overwrite it? [y/N] ").lower().startswith("y"):
+        if not (sys.stdin and sys.stdin.isatty()) or not input(f"{error}. Overwrite it? [y/N] ").lower().startswith("y"):
             raise ValueError(f"{error}: give --force to overwrite it, or another name") from None
         return output(path)
 

@@ -2,6 +2,7 @@
 
 import errno
 import inspect
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -207,3 +208,10 @@ def test_a_folder_is_no_file_that_is_read(read, tmp_path):
         read(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such links")
+def test_a_link_that_leads_to_itself_is_no_place_to_write(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ValueError, match="a link that leads to itself"):
+        pp.to_csv(pd.DataFrame({"a": [1]}), tmp_path / "loop")

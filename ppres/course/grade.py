@@ -46,6 +46,9 @@ class Ended(BaseException):
     """The submission's process is no more, or is ended for what it sent. No rule may take it for a wrong answer."""
 
 
+_ENDS = (".ipynb", ".ipynb.json")  # the second as some drives hand them out
+
+
 def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> pd.DataFrame:
     """A row for each exercise of each notebook in a folder, and in those below that are not hidden, as `.ipynb_checkpoints` is.
 
@@ -54,7 +57,7 @@ def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> p
     arguments.whole("seconds", seconds)
     arguments.whole("megabytes", megabytes)
     place = arguments.place(folder, "folder")
-    below = sorted(path.relative_to(place) for path in place.rglob("*.ipynb"))
+    below = sorted(path.relative_to(place) for path in place.rglob("*") if path.name.lower().endswith(_ENDS))
     names = [path for path in below if not any(part.startswith(".") for part in path.parts[:-1])]
     if not names:
         raise ValueError(f"there is no notebook in {folder}")

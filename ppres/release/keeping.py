@@ -30,6 +30,10 @@ def keep(
     first = next((i for i, message in enumerate(conversation) if message["role"] == "assistant"), len(conversation))
     scenario = SCENARIOS.get(str(described.columns["scenario"]))
     names = columns_of(scenario) if scenario else tuple(COLUMNS)
+    if "agent_model" not in told:
+        raise ReleaseError(
+            "the release has no column agent_model, without which no transcript is stored: nobody could say whose it is"
+        )
     model = codec.text(told["agent_model"])
     sent = {
         "release": codec.text(told["transcript_id"]),

@@ -34,7 +34,7 @@ def is_ones_own(module: str | None) -> bool:
 
 def own_module(name: str) -> types.ModuleType | None:
     """A module by its name, if it is a file of the user's; imported, since what it holds counts before it is first used as well."""
-    with contextlib.suppress(ImportError, ValueError, AttributeError):  # relative ones, and what there is not
+    with contextlib.suppress(Exception):  # a relative one, one that there is not, or that fails: where it is used, Python tells
         found = importlib.util.find_spec(name)
         if found and found.origin and name.partition(".")[0] != "ppres" and not _is_a_packages(found.origin):
             return importlib.import_module(name)

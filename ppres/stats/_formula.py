@@ -30,7 +30,7 @@ def parse(formula: str, frame: pd.DataFrame) -> tuple[str, str, list[str]]:
     try:
         factors = [factor.code for term in patsy.ModelDesc.from_formula(right).rhs_termlist for factor in term.factors]
         words = [node for code in factors for node in ast.walk(ast.parse(code))]
-    except (patsy.PatsyError, SyntaxError) as error:
+    except (patsy.PatsyError, SyntaxError, RecursionError) as error:
         raise ValueError(f"{formula!r}: {error}") from None
     calls = [node for node in words if isinstance(node, ast.Call)]
     called = {node.func.id for node in calls if isinstance(node.func, ast.Name)}
@@ -94,7 +94,7 @@ def _unquoted(outcome: str) -> str:
     """The column of `Q("a name with spaces")`."""
     try:
         tree = ast.parse(outcome, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, RecursionError):
         return outcome
     quoted = isinstance(tree, ast.Call) and ast.unparse(tree.func) == "Q" and len(tree.args) == 1
     return str(ast.literal_eval(tree.args[0])) if quoted and isinstance(tree, ast.Call) else outcome

@@ -333,12 +333,14 @@ if same:
 def test_notebooks_are_found_as_platforms_hand_them_out(speaking, tmp_path, monkeypatch):
     """Each in a folder of its student's, some with a byte order mark; what Jupyter keeps beside is nobody's."""
     monkeypatch.setattr(grade, "_rules", lambda lesson: ["odd.q0"])
-    for i, place in enumerate(("Lovelace, Ada_17", ".ipynb_checkpoints", "Bob/.ipynb_checkpoints", "Bob")):
+    for i, place in enumerate(("Lovelace, Ada_17", ".ipynb_checkpoints", "Bob/.ipynb_checkpoints", "Bob", "Eve")):
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
         text = submissions.notebook([f"# {i} check.lesson4.q1("])
-        (tmp_path / place / "lesson 4.ipynb").write_text(text, encoding="utf-8-sig" if i else "utf-8")
+        name = "lesson 4.IPYNB" if place == "Eve" else "lesson 4.ipynb.json" if place == "Bob" else "lesson 4.ipynb"
+        (tmp_path / place / name).write_text(text, encoding="utf-8-sig" if i else "utf-8")
     marks = graded(tmp_path, tmp_path / "marks.csv")
-    assert marks.file.tolist() == ["Bob/lesson 4.ipynb", "Lovelace, Ada_17/lesson 4.ipynb"] and marks.right.all()
+    files = ["Bob/lesson 4.ipynb.json", "Eve/lesson 4.IPYNB", "Lovelace, Ada_17/lesson 4.ipynb"]
+    assert marks.file.tolist() == files and marks.right.all()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names there are texts")

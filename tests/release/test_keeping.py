@@ -68,3 +68,10 @@ def test_the_store_s_own_frame_has_the_same_outcomes_and_nothing_is_scored_anew(
     assert pp.verify(store=store).empty
     second = loaded(tmp_path, *ROWS[:2], store=store)
     assert second.id.tolist() == df.id.tolist() and len(pp.frame(store=store)) == 2
+
+
+def test_a_release_that_does_not_say_whose_a_transcript_is_is_refused(tmp_path):
+    row = told(transcript_json=transcript(*READ, END))
+    del row["agent_model"]
+    with pytest.raises(ReleaseError, match="no column agent_model"):
+        loaded(tmp_path, row, store=tmp_path / "release.sqlite")

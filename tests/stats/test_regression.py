@@ -146,6 +146,11 @@ def test_margins_are_statsmodels(study):
     assert tuple(table.loc["peer_present", ["estimate", "se"]]) == pytest.approx(tuple(steps.iloc[0, :2]), rel=1e-5)
 
 
+def test_a_formula_of_thousands_of_terms_is_told_of_not_by_a_raw_error():
+    with pytest.raises(ValueError, match="recursion"):
+        stats.logit("preserved ~ " + "+".join(["peer"] * 5000), pd.DataFrame({"preserved": [True, False], "peer": ["a", "b"]}))
+
+
 def test_margins_where_nothing_varies_are_missing_and_say_why(study):
     frame = pd.concat([study.assign(model="a"), study[study.scenario == "b"].assign(model="b")], ignore_index=True)
     table = stats.margins("preserved ~ scenario", frame, by="model").set_index("model")
