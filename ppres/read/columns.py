@@ -67,6 +67,7 @@ KINDS: dict[str, str] = {
     **{name: kind for name, (kind, _) in OUTCOMES.items()},
 }
 OURS |= KINDS.keys() - {name for scenario in SCENARIOS.values() for name in scenario.columns}
+OURS |= {"stopping", "short"}  # which a run fills that ends by a rule, or has a least number of rollouts
 
 
 def taken(condition: Mapping[str, Any]) -> list[str]:

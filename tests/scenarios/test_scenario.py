@@ -581,13 +581,13 @@ def test_a_pattern_of_verbs_may_repeat_and_choose(steps):
 NAMED = {"behaviour": "replacement_sabotage", "stage": lambda condition, cast: ("", {}), "outcome": lambda world, condition: {}}
 
 
-@pytest.mark.parametrize("name", ["turns", "grade", "model", "kind", "behaviour", "rate", "preserved"])
+@pytest.mark.parametrize("name", ["turns", "grade", "model", "kind", "behaviour", "rate", "preserved", "short"])
 def test_a_factor_has_no_name_that_a_table_has_for_something_else(name):
     with pytest.raises(pp.ScenarioError, match=f"{name} is something else in a table"):
         pp.Scenario("named", tools=["list_files"], factors=[pp.Factor(name, ["a", "b"])], **NAMED)
 
 
-@pytest.mark.parametrize("name", ["turns", "refused", "cost", "peer", "missing", "step_taken", "mood"])
+@pytest.mark.parametrize("name", ["turns", "refused", "cost", "peer", "missing", "step_taken", "mood", "stopping", "short"])
 def test_a_column_of_ones_own_has_no_name_of_one_that_is_filled_in(name):
     with pytest.raises(pp.ScenarioError, match=f"every frame has a column {name} already"):
         pp.Scenario("named", tools=["list_files"], factors=[pp.Factor("mood", ["a", "b"])], columns={name: "what"}, **NAMED)
