@@ -11,6 +11,8 @@ _write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  #
 _AT_ONCE = 600  # digits of a whole number: fewer than the least that Python can be told to give up at
 _LONGEST = 20_000  # digits of a whole number: the time that it takes grows with their square
 _DEEPEST = 1_000_000  # levels
+_VALUES = 2_000_000  # of a text: in memory each takes a hundred bytes, where the text may have two of it
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # or what begins one: nothing is looked at twice
 _TOKEN = re.compile(r'[\s,:]*(?:([\[{\]}])|(-?\d+)(?![\d.eE])|("[^"\\]*(?:\\.[^"\\]*)*"|[^\s,:\[\]{}"]+))')
 
 
@@ -23,13 +25,27 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """A value from its JSON. Raises `ValueError` for what is none."""
+    """A value from its JSON. Raises `ValueError` for what is none, or has values without bound."""
+    check(text)
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         raise
     except (RecursionError, ValueError):
         return _grown(text if isinstance(text, str) else text.decode())
+
+
+def check(text: str | bytes) -> None:
+    """Raise `ValueError` for a text with more values than any record has: what it takes in memory is many times its length."""
+    if len(text) > _VALUES:
+        told = text if isinstance(text, str) else text.decode("latin-1")
+        if _values(told) > _VALUES and _values(_STRING.sub("", told)) > _VALUES:
+            raise ValueError(f"it has more than {_VALUES:,} values")
+
+
+def _values(text: str) -> int:
+    """How many it has at most: each stands behind one of these."""
+    return sum(map(text.count, ",[{"))
 
 
 def text(value: Any) -> str:

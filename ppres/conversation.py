@@ -23,6 +23,10 @@ LOOP = 6
 # Characters of a conversation, and of what is replied to one message: more than so many tokens have, whoever counts them.
 LONGEST = 4 * 2**20
 
+# Bytes of one message as JSON, and of what a cell is: a provider's reply has a quarter. A conversation is over after `LONGEST`, so
+# that with its last message it stays well below what is read back.
+MOST = 64 * 2**20
+
 # Runs in which a provider may fail at the same turn of a rollout until no other tries it.
 TRIES = 3
 
@@ -275,12 +279,20 @@ def arguments(raw: Any) -> Any:
     if raw in ("{}", ""):
         return {}
     try:
+        codec.check(raw)
         return _read(raw)
     except (ValueError, RecursionError):
         return None
 
 
 _read = json.JSONDecoder().decode  # which json.loads looks for at each call
+
+
+def check_size(told: str) -> None:
+    """Raise `ValueError` for a message or a cell, as JSON, that is larger than is kept."""
+    if len(told) > MOST:
+        raise ValueError(f"as JSON it has {len(told):,} bytes, and {MOST // 2**20} MB are the most that is kept")
+    codec.check(told)
 
 
 # Characters that a terminal obeys, or that reorder a line: all but tab and line feed; half a character as well.

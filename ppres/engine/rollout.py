@@ -16,8 +16,9 @@ from pathlib import Path
 from pickle import PicklingError
 from typing import Any, NamedTuple
 
+from ppres import codec
 from ppres.agent import Rollout, drive, play
-from ppres.conversation import Ask, Call, Message, ProviderError, Record, Reply
+from ppres.conversation import Ask, Call, Message, ProviderError, Record, Reply, check_size
 from ppres.factor import brief
 from ppres.models import redaction
 from ppres.models.budget import Meter
@@ -170,7 +171,7 @@ def asking(
         if meter.spent(model):
             raise ProviderError("the budget was spent", "budget")
         try:
-            reply = await meter.ask(what, model, messages, schemas, **more)
+            reply = _small_enough(await meter.ask(what, model, messages, schemas, **more))
         except (ProviderError, ModelError, Cut) as error:
             if lost is not None:
                 lost.extend(error.calls)
@@ -179,6 +180,17 @@ def asking(
         return reply
 
     return ask
+
+
+def _small_enough(reply: Reply) -> Reply:
+    """A reply that can be read again once it is stored. Raises `ProviderError` for others, which are paid for all the same."""
+    try:
+        check_size(codec.dumps(reply.message))
+    except ValueError as error:
+        unkept = ProviderError(f"a message that no model writes: {error}")
+        unkept.calls = (reply.call,)
+        raise unkept from None
+    return reply
 
 
 async def in_harness(

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments, codec
+from ppres.conversation import check_size
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper
 from ppres.engine.live import run_live
@@ -30,7 +31,7 @@ from ppres.store import checkpoint
 from ppres.store.cell import Cell, Conditions, Models, cells_of, driven
 from ppres.store.database import StorePath
 from ppres.store.labels import relabel
-from ppres.store.rows import key_of
+from ppres.store.rows import check_spec, key_of
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -213,9 +214,13 @@ def _make(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, execu
         cell.rehearsed()  # a rate that is missing is told before anything is made
     redaction.read()
     for cell in {cell.digest: cell for cell, _ in jobs}.values():
-        told = codec.dumps(cell.spec())
+        told, which = codec.dumps(spec := cell.spec()), redaction.redact(str(cell.condition))
+        try:
+            check_spec(spec)
+            check_size(told)
+        except ValueError as error:
+            raise ConditionError(f"{which}: what it is and starts from is too much: {error}") from None
         if redaction.redact(told) != told:
-            which = redaction.redact(str(cell.condition))
             raise ConditionError(f"{which}: its texts hold a secret of the environment, which would be sent and stored")
     # In rounds over the cells, so that they stay as large as each other wherever it ends.
     live = sorted((job for job in jobs if not job[0].model.simulated), key=lambda job: job[1])

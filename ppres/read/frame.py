@@ -202,7 +202,9 @@ def stored_cell(store: Store, digest: bytes) -> StoredCell:
     model, source, behaviour, rates, effort = (None if value is None else codec.text(value) for value in said)
     after, harness = spec["sent"].get("after"), harness_in(spec["sent"].get("harness"))
     about = StoredCell(digest, condition, model, source, behaviour, rates, effort, harness=harness)
-    return about._replace(after=after if isinstance(after, dict) else None)
+    if not isinstance(after, dict):
+        return about
+    return about._replace(after={name: told for name, told in after.items() if name != "history"})  # many cells are held together
 
 
 def _rate_source(store: Store, cell: StoredCell) -> str | None:

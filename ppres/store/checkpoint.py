@@ -21,7 +21,7 @@ from ppres import codec
 from ppres.conversation import UNFINISHED, Call, Reply
 from ppres.optional import for_real_models
 from ppres.store.errors import StoreError, explained
-from ppres.store.rows import unpack
+from ppres.store.rows import compress, unpack
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _turns(rows: Iterable[tuple[int, bytes]]) -> list[Reply]:
 
 def keep(store: Store, key: bytes, turn: int, reply: Reply) -> None:
     """Commit a turn."""
-    body = zlib.compress(codec.dumps([reply.message, reply.call.json()]).encode(), 1)
+    body = compress(codec.dumps([reply.message, reply.call.json()]).encode(), 1)
     with store.transaction() as db:
         db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", (key, turn, body))
 

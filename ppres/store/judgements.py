@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 from ppres import codec
-from ppres.store.rows import unpack
+from ppres.store.rows import compress, unpack
 from ppres.store.store import Store
 
 
 def put(store: Store, key: bytes, rollout: bytes, rubric: str, model: str, reply: dict[str, Any]) -> None:
     """Keep a judge's raw reply; a later reply to the same question replaces it."""
-    body = zlib.compress(codec.dumps(reply).encode())
+    body = compress(codec.dumps(reply).encode())
     with store.transaction() as db:
         db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?)", (key, rollout, rubric, model, body))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-import zlib
 from collections.abc import Iterable
 
 from ppres import codec
 from ppres.models import redaction
 from ppres.store.cell import Cell
-from ppres.store.rows import spec_of, unpack
+from ppres.store.rows import compress, spec_of, unpack
 from ppres.store.store import UNREADABLE, Store
 
 
@@ -30,7 +29,7 @@ def relabel(store: Store, cells: Iterable[Cell]) -> None:
             if spec["condition"].get("label") != label:
                 redaction.refuse("a condition's label", label)
                 spec["condition"]["label"] = label
-                changed[cell.digest] = zlib.compress(codec.dumps(spec).encode())
+                changed[cell.digest] = compress(codec.dumps(spec).encode())
     if changed and store.read_only:
         warnings.warn(f"{len(changed)} cells keep their labels in {store.path}, which cannot be written", stacklevel=3)
     elif changed:

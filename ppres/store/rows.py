@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ppres import codec
-from ppres.conversation import Conversation, Record, counts
+from ppres.conversation import LONGEST, Conversation, Record, counts
+from ppres.store.errors import StoreError
 
 
 class Scored(NamedTuple):
@@ -83,7 +84,7 @@ class StoredCell(NamedTuple):
     problem: str | None = None
     """Why nothing of this is known."""
     after: Mapping[str, Any] | None = None
-    """Of a branch or an interview: what it goes on after."""
+    """Of a branch or an interview: what it goes on after, without the messages."""
 
     @property
     def scenario(self) -> str:
@@ -92,7 +93,7 @@ class StoredCell(NamedTuple):
 
 
 OTHERS = " of another store"  # behind the scorer of outcomes that were not read off the transcript here: no rules of today's
-MOST = 64 * 2**20  # bytes of what is stored of a rollout, a text or a cell, unpacked: some MB are the most that one has
+MOST = 256 * 2**20  # bytes of what is stored of a rollout, a text or a cell, unpacked: some MB are the most that one has
 LONG = 200  # characters from which a reply is stored by content: that of a listing is the same in every rollout of a cell
 
 
@@ -129,7 +130,7 @@ def pack(body: dict[str, Any], number: Callable[[str], int]) -> bytes:
         for message in body["messages"]
     ]
     body = body | {"messages": messages, "provenance": number(json.dumps(body["provenance"]))}
-    return zlib.compress(codec.dumps(body).encode(), 1)
+    return compress(codec.dumps(body).encode(), 1)
 
 
 def filled(body: dict[str, Any], text: Callable[[int], str]) -> dict[str, Any]:
@@ -142,6 +143,13 @@ def filled(body: dict[str, Any], text: Callable[[int], str]) -> dict[str, Any]:
         if room < 0:
             raise ValueError(f"its texts are of more than {MOST // 2**20} MB")
     return body | {"provenance": json.loads(text(body["provenance"]))}
+
+
+def compress(raw: bytes, level: int = -1) -> bytes:
+    """What is stored. Raises `StoreError` for what `unpack` would not read: it is never kept in vain."""
+    if len(raw) > MOST:
+        raise StoreError(f"what is to be stored has {len(raw):,} bytes, and {MOST // 2**20} MB are the most that is kept of a kind")
+    return zlib.compress(raw, level)
 
 
 def unpack(packed: bytes) -> bytes:
@@ -173,7 +181,14 @@ def spec_of(raw: bytes, digest: bytes) -> dict[str, Any]:
     spec: dict[str, Any] = codec.loads(raw)
     if not isinstance(spec["sent"], dict) or cell_digest(spec["sent"]) != digest:
         raise ValueError("it belongs to another cell")
+    check_spec(spec)
     return spec
+
+
+def check_spec(spec: dict[str, Any]) -> None:
+    """Raise `ValueError` for a cell that is larger than is kept. A frame holds the conditions of all its cells together."""
+    if (size := len(codec.dumps({name: told for name, told in spec.items() if name != "sent"}))) > LONGEST:
+        raise ValueError(f"its condition has {size:,} characters, and {LONGEST:,} are the most that one has")
 
 
 def text_of(raw: bytes, digest: bytes) -> str:

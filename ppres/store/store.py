@@ -17,6 +17,7 @@ from typing import Any
 
 from ppres import codec
 from ppres.conversation import UNFINISHED, Conversation, Record
+from ppres.store import rows
 from ppres.store.database import Database, StorePath
 from ppres.store.errors import RESTORE, Damaged, StoreError
 from ppres.store.migrations import SCHEMA, TABLES
@@ -140,12 +141,12 @@ class Store(Database):
         """
         row = self._connection.execute(f"SELECT id, {column} FROM {table} WHERE digest=?", (digest,)).fetchone()
         if not row:
-            added = self._connection.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", (digest, zlib.compress(raw)))
-            return int(added.lastrowid or 0)
+            kept = digest, rows.compress(raw)
+            return int(self._connection.execute(f"INSERT INTO {table} (digest, {column}) VALUES (?, ?)", kept).lastrowid or 0)
         try:
             read(unpack(row[1]), digest)
         except UNREADABLE:
-            self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (zlib.compress(raw), row[0]))
+            self._connection.execute(f"UPDATE {table} SET {column}=? WHERE id=?", (rows.compress(raw), row[0]))
         return int(row[0])
 
     def recache(self, rows: Iterable[tuple[bytes, Scored]]) -> None:
