@@ -1,17 +1,15 @@
-"""What becomes of rollouts as they end: handed to the store and counted, many commits as one, models that cannot go on."""
+"""What becomes of rollouts as they end: handed to the store and counted, many commits as one."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ppres.models.faults import ModelError
 from ppres.store.cell import Cell
 from ppres.store.rows import Finished, Packed
 from ppres.store.store import Store
@@ -20,9 +18,6 @@ T = TypeVar("T")
 
 
 Job = tuple[Cell, int]
-
-
-_IN_VAIN = 8  # conversations that a provider ends, with no answer to any in between, until the model is given up
 
 
 class Keeper:
@@ -41,52 +36,6 @@ class Keeper:
                 self.specs[cell.digest] = cell.spec()
             self.store.put(rollouts, self.specs)
             self.kept.update(rollout.stop_reason for rollout in rollouts)
-
-
-class Rejected(dict[str, ModelError]):
-    """Models that cannot be asked, by label, and why."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._vain: dict[str, list[Finished]] = {}
-        self._under_way: defaultdict[str, set[bytes]] = defaultdict(set)
-        self._waited_for: dict[str, set[bytes]] = {}
-        """Conversations that were under way when the first in vain ended: a slow answer to another condition may be coming."""
-
-    @contextlib.contextmanager
-    def under_way(self, label: str, key: bytes) -> Iterator[None]:
-        """A conversation of a model."""
-        self._under_way[label].add(key)
-        try:
-            yield
-        finally:
-            self._under_way[label].discard(key)
-
-    def answered(self, label: str) -> None:
-        """The model's provider answered a call."""
-        self._vain.pop(label, None)
-
-    def note(self, label: str, finished: Finished) -> list[Finished]:
-        """Give a model up whose provider ends one conversation after another, and answers none meanwhile.
-
-        What it says of so many, it says of all. Returns those conversations then: nothing was learnt of them.
-        """
-        if finished.record.conversation.stop_reason not in ("provider_error", "rejected"):
-            return []
-        if not (vain := self._vain.setdefault(label, [])):
-            self._waited_for[label] = self._under_way[label] - {finished.key}
-        vain.append(finished)
-        if len(vain) < _IN_VAIN or self._waited_for[label] & self._under_way[label]:
-            return []
-        why = f"its provider refused {len(vain)} conversations in a row, the last: {finished.record.conversation.error}"
-        self[label] = ModelError(f"{label}: {why}")
-        return vain
-
-    def tell(self) -> None:
-        """Raise `ModelError` where there are any."""
-        if self:
-            left = "\n".join(map(str, self.values()))
-            raise ModelError(f"{left}\nWhat was made is stored: pp.frame(conditions, models) returns it.")
 
 
 class Writer:

@@ -14,19 +14,23 @@ from concurrent.futures import Executor
 from ppres.agent import Rollout, play, replay
 from ppres.conversation import TRIES, UNFINISHED, Conversation, ProviderError, Reply
 from ppres.engine.estimate import Expected, expectations
-from ppres.engine.keeping import Job, Keeper, Rejected, Writer
+from ppres.engine.keeping import Job, Keeper, Writer
 from ppres.engine.rollout import Made, ask, asking, finish, in_harness, made_in, stop, submitted
 from ppres.models.budget import Meter
 from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import theirs, together, wait_for
+from ppres.models.standing import Standing
 from ppres.models.transport import say
 from ppres.read import lexical
+from ppres.read.frame import stored_cell
 from ppres.store import checkpoint
-from ppres.store.cell import Cell
+from ppres.store.cell import Cell, driven
 from ppres.store.rows import Finished, key_of
+from ppres.store.store import Store
 
 _LOOK_AGAIN = 0.5  # seconds between looks at rollouts that another process is making
 _PUT_AWAY = 5.0  # seconds within which a worker that is a thread hands back what it has, once it is stopped
+_REFUSED = ("provider_error", "rejected")
 _SHARE = 3.0  # how many times what it is expected to take a rollout may take in a worker until it asks for more
 
 
@@ -56,7 +60,9 @@ def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, ex
         say(f"{failed} rollouts ended in provider_error (column 'stop_reason'); the next run tries them again")
     if failed := keeper.kept["rejected"]:
         say(f"{failed} rollouts ended in provider_error in {TRIES} runs, and are left as rejected (column 'stop_reason')")
-    work.rejected.tell()
+    if errors := [str(standing.error) for standing in work.standings.values() if standing.error]:
+        told = "\n".join(errors)
+        raise ModelError(f"{told}\nWhat was made is stored: pp.frame(conditions, models) returns it.")
 
 
 class _Work:
@@ -67,7 +73,8 @@ class _Work:
     ):
         self.keeper, self.meter, self.expected, self.run, self.executor = keeper, meter, expected, run, executor
         self.writer = Writer(keeper.store)
-        self.rejected = Rejected()
+        self.standings: dict[str, Standing[Finished]] = {}
+        """By the models' labels."""
         self.open: set[bytes] = set()
         self.todo: deque[Job] = deque()
         self.elsewhere: deque[Job] = deque()
@@ -82,12 +89,17 @@ class _Work:
     async def all(self, jobs: list[Job], concurrency: int) -> None:
         """Every job; those of another process when it has ended them, or itself."""
         self.todo.extend(jobs)
+        self.standings = {cell.model.label: Standing(cell.model.label) for cell, _ in jobs}
         async with together(self._worker() for _ in range(min(concurrency, len(jobs)))) as ended:
             try:
                 await ended
             except asyncio.CancelledError:
                 self.stopped = True
                 raise
+        for model in {cell.model.label: cell.model for cell, _ in jobs}.values():
+            standing = self.standings[model.label]
+            if standing.ended(functools.partial(_answered_before, self.keeper.store, driven(model).label)):
+                await self.writer.do(functools.partial(self._count_none, standing.vain))
 
     async def _worker(self) -> None:
         while self.todo or self.elsewhere:
@@ -96,7 +108,7 @@ class _Work:
             waiting = self.todo or self.elsewhere
             if waiting:
                 cell, replicate = waiting.popleft()
-                if cell.model.label not in self.rejected:
+                if not self.standings[cell.model.label].error:
                     await self._one(cell, replicate)
 
     async def _one(self, cell: Cell, replicate: int) -> None:
@@ -111,7 +123,7 @@ class _Work:
             elif not isinstance(taken, list):
                 await self._tell()
             else:
-                with self.rejected.under_way(cell.model.label, key):
+                with self.standings[cell.model.label].under_way(key):
                     if self.executor and not cell.model.harness:
                         await self._send(self.executor, cell, replicate, key, taken, share)
                     else:
@@ -120,8 +132,9 @@ class _Work:
             await self.writer.do(functools.partial(checkpoint.lose, self.keeper.store, key, stopped.calls))
             raise
         except ModelError as error:
-            self.rejected[cell.model.label] = error  # this model cannot go on; the others do
-            if error.calls:
+            if not error.may_pass:
+                self.standings[cell.model.label].error = error  # this model cannot go on; the others do
+            if error.may_pass or error.calls:
                 await self._pause(cell, replicate, key, error)
         finally:
             self.meter.release(key)
@@ -142,7 +155,7 @@ class _Work:
 
     async def _play(self, cell: Cell, replicate: int, key: bytes, past: list[Reply]) -> None:
         async def keep(turn: int, reply: Reply) -> None:
-            self.rejected.answered(cell.model.label)
+            self.standings[cell.model.label].answered()
             self.open.add(key)
             await self.writer.do(lambda: checkpoint.keep(self.keeper.store, key, turn, reply))
 
@@ -177,7 +190,7 @@ class _Work:
         self.meter.add(key, cell.model, made.dollars, made.tokens)
         self.meter.estimated += made.estimated
         if made.replies:
-            self.rejected.answered(cell.model.label)
+            self.standings[cell.model.label].answered()
 
         def store() -> None:
             for turn, reply in enumerate(made.replies, past):
@@ -201,7 +214,7 @@ class _Work:
             await self._keep(cell, key, finished)
 
     async def _pause(self, cell: Cell, replicate: int, key: bytes, error: ModelError) -> None:
-        """Keep what was paid for in vain before a model could not be asked any more, with the turns so far: a later run goes on."""
+        """Keep what was paid for in vain before a model could not be asked, with the turns so far: a later run goes on."""
         past = await self.writer.do(lambda: self.run.take(key))
         turns = iter(past if isinstance(past, list) and not cell.model.harness else ())
 
@@ -213,24 +226,29 @@ class _Work:
             raise ended
 
         rollout = await play(ask, cell.scene.opening, cell.scene.world())
-        await self._keep(cell, key, await theirs(finish, cell, replicate, rollout))
+        await self._keep(cell, key, await theirs(finish, cell, replicate, rollout), error)
 
-    async def _keep(self, cell: Cell, key: bytes, finished: Finished) -> None:
+    async def _keep(self, cell: Cell, key: bytes, finished: Finished, doubt: ModelError | None = None) -> None:
         ended = finished.record.conversation
-        vain = [] if cell.model.label in self.rejected else self.rejected.note(cell.model.label, finished)
+        if ended.stop_reason in _REFUSED:
+            self.standings[cell.model.label].refused(key, finished, ended.error, doubt)
         paused = ended.stop_reason == "budget"
 
         def store() -> None:
             self.keeper.keep(cell, [self._counted(cell, finished)])
-            for rollout in vain:
-                rollout.record.conversation.failures = 0
-            self.keeper.store.put(vain, self.keeper.specs)
             if not paused:
                 self.open.discard(key)
 
         self.meter.refused += paused
         await self.writer.do(store)
         await self._tell()
+
+    def _count_none(self, vain: list[Finished]) -> None:
+        """Of a model that was given up: what it was asked in vain counts for no conversation."""
+        for finished in vain:
+            ended = finished.record.conversation
+            ended.failures, ended.stop_reason = 0, "provider_error"
+        self.keeper.store.put(vain, self.keeper.specs)
 
     async def _tell(self) -> None:
         """A rollout more is stored. Whoever is told so may do what a user's function does: wait, fail, leave, start a run."""
@@ -247,7 +265,7 @@ class _Work:
         if ended.stop_reason not in UNFINISHED:
             return finished
         so_far = before.failures if before and len(before.turns) == len(ended.turns) - ended.given else 0
-        ended.failures = so_far + (ended.stop_reason == "provider_error" and cell.model.label not in self.rejected)
+        ended.failures = so_far + (ended.stop_reason == "provider_error" and not self.standings[cell.model.label].error)
         if ended.failures < TRIES:
             return finished
         ended.stop_reason = "rejected"
@@ -256,3 +274,9 @@ class _Work:
     @staticmethod
     def _again(cell: Cell, ended: Conversation) -> Rollout:
         return Rollout(ended, replay(cell.scene.start, ended, cell.scene.own, cell.scene.after).world)
+
+
+def _answered_before(store: Store, label: str) -> bool:
+    """Whether a rollout of the model is stored that its provider did not end."""
+    cells = (digest for digest in store.cells() if stored_cell(store, digest).model == label)
+    return any(set(store.by_column(digest)[2]) - {*_REFUSED, "budget", "content_filter", "token_limit"} for digest in cells)

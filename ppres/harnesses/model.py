@@ -222,6 +222,8 @@ def _stop(harness: str, gateway: Gateway, told: dict[str, Any], wrong: str) -> t
     """The stop reason of a rollout, and the error that ended it."""
     if gateway.failed.done():
         error = gateway.failed.exception()
+        if isinstance(error, ModelError) and error.may_pass and gateway.conversation.turns:  # which answers have told
+            error = ProviderError(str(error))
         if not isinstance(error, ProviderError):
             raise error or AssertionError
         return error.stop, str(error) if error.stop not in ("turn_limit", "budget", "ended") else None

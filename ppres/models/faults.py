@@ -28,7 +28,7 @@ class ModelError(ValueError):
     calls: tuple[Call, ...] = ()
     """Those that gave no answer before it, and are paid for all the same."""
     may_pass = False
-    """Whether another conversation may be answered: a firewall may have disliked the words of this one."""
+    """Whether another conversation may be answered: a firewall may have disliked the words of this one. See `Standing`."""
 
 
 class Cut(asyncio.CancelledError):

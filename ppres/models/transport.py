@@ -36,8 +36,9 @@ async def persist(
     """What `attempt` returns in the end, how many attempts it took, and the calls among them that gave no answer.
 
     `tokens` is the expected size of the call, where the gate limits them; `charge` is asked before each further attempt. Raises
-    `ProviderError` where this conversation cannot go on, `ModelError` where no conversation with the model can; their `calls` gave
-    no answer. Neither shows the provider's own error behind it, which may repeat a key.
+    `ProviderError` where this conversation cannot go on, `ModelError` where none can with the model, or where nobody knows which
+    of both (`may_pass`): what others are answered tells, see `Standing`. Their `calls` gave no answer. Neither shows the provider's
+    own error behind it, which may repeat a key.
     """
     vain: list[Call] = []
     try:
@@ -92,8 +93,8 @@ def _wait(fault: Fault, tries: int) -> float:
 def _final(fault: Fault, name: str, gate: Gate) -> ProviderError | ModelError | None:
     """What ends the conversation or the model after this fault; None where another try may help."""
     match fault.means:
-        case "forbidden" | "another form" if name not in gate.answered:  # else it is about this conversation, whatever it is
-            error = ModelError(f"{name}: {fault}")
+        case "forbidden" | "another form" if fault.means == "forbidden" or name not in gate.answered:
+            error = ModelError(str(fault))
             error.may_pass = True
             return error
         case "passing" | "unreadable" | "another form":

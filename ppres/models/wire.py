@@ -21,7 +21,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ppres.conversation import Call, ProviderError
 from ppres.models import credentials, loop, redaction
-from ppres.models.faults import Fault, ModelError, went_well
+from ppres.models.faults import Fault, went_well
 
 MOST = 16 * 2**20  # bytes of a reply, unpacked; the longest that a model writes is a twentieth of it
 _LAYERS = 3  # times that a reply may be packed
@@ -245,7 +245,7 @@ def _too_long(seen: Exchange) -> ProviderError:
     return seen.fault
 
 
-def _redirected(asked: str, location: str | None) -> ModelError:
+def _redirected(asked: str, location: str | None) -> Fault:
     """Where it points is said without what may be a secret in it. `location` is None where it is no address."""
     here, place = urlsplit(asked), None
     with contextlib.suppress(ValueError):
@@ -256,5 +256,7 @@ def _redirected(asked: str, location: str | None) -> ModelError:
         )
     server = f"{here.scheme}://{here.netloc.rpartition('@')[2]}"
     if place is None:
-        return ModelError(f"{server} redirects to what is no address: check api_base, or tell who runs that server")
-    return ModelError(f"{server} redirects to {place}, and keys are not sent on: if that is the right place, set api_base to it")
+        return Fault(f"{server} redirects to what is no address: check api_base, or tell who runs that server", "forbidden")
+    return Fault(
+        f"{server} redirects to {place}, and keys are not sent on: if that is the right place, set api_base to it", "forbidden"
+    )

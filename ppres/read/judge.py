@@ -20,6 +20,7 @@ from ppres.models.budget import Meter, Usage
 from ppres.models.faults import Cut, ModelError
 from ppres.models.loop import together, wait_for
 from ppres.models.model import Model
+from ppres.models.standing import Standing
 from ppres.models.transport import say
 from ppres.models.usage import size
 from ppres.read.columns import whole
@@ -96,15 +97,16 @@ def _coded(
     store: Store, asked: list[_Question], rubric: Rubric, coder: Model, concurrency: int, meter: Meter
 ) -> list[dict[str, Any]]:
     """Rows of what a judge says, asked where the store has no verdict."""
+    unasked: dict[str, Any] = {}
     missing = {question.key: question for question in asked if _row(question, _kept(store, question), rubric, coder)["problem"]}
     if missing:
         redaction.refuse("the coder", coder.label)
         coder.check()
         coder.check_key()
         coder.gate.limit(concurrency)
-        answered = len(missing) < len({question.key for question in asked})
-        wait_for(_ask_all(store, [*missing.values()], rubric, coder, concurrency, meter, answered))
-    rows = [_row(question, _kept(store, question), rubric, coder) for question in asked]
+        known = len(missing) < len({question.key for question in asked})
+        unasked = {"error": wait_for(_ask_all(store, [*missing.values()], rubric, coder, concurrency, meter, known))}
+    rows = [_row(question, _kept(store, question) or unasked, rubric, coder) for question in asked]
     told = set[bytes]()
     for question, row in zip(asked, rows, strict=True):
         if row["cost"] and question.key in told:  # of equal transcripts one was asked about, so that the column adds up
@@ -172,40 +174,37 @@ def _written(message: Message) -> str:
     return "".join(calls)
 
 
-_IN_VAIN = 3  # transcripts that may be forbidden before a judge is given up: a firewall dislikes some
-
-
 async def _ask_all(
-    store: Store, questions: list[_Question], rubric: Rubric, model: Model, concurrency: int, meter: Meter, answered: bool
-) -> None:
-    """Ask a judge, of whom some answers may be known. Raises `ModelError` where it cannot be asked."""
+    store: Store, questions: list[_Question], rubric: Rubric, model: Model, concurrency: int, meter: Meter, known: bool
+) -> str:
+    """Ask a judge, of whom answers may be known; why not all was asked. Raises `ModelError` where it cannot be asked at all."""
     schema = _object(verdict={"type": "string", "enum": list(rubric.labels)}, quote={"type": "string"})
     if rubric.several:
         schema = _object(codes={"type": "array", "items": schema})
     form = {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": schema}}
-    queue, rejected = iter(questions), list[ModelError]()
-
-    def given_up() -> bool:
-        return len(rejected) >= _IN_VAIN or not all(error.may_pass for error in rejected)
+    queue, standing = iter(questions), Standing[_Question](model.label)
 
     async def worker() -> None:
-        nonlocal answered
         for question in queue:
             length = size(question.messages)
             price = model.price(length, _VERDICT)
             usage = Usage(1, length, _VERDICT, math.nan if price is None else price)
-            if given_up() or (meter.bounded and not await meter.room(question.key, model, usage)):
+            if standing.error or (meter.bounded and not await meter.room(question.key, model, usage)):
                 continue
             stopped = None
             try:
-                reply = await meter.ask(question.key, model, question.messages, [], response_format=form)
-                call, kept, answered = reply.call, dict[str, Any](reply=reply.message), True
+                with standing.under_way(question.key):
+                    reply = await meter.ask(question.key, model, question.messages, [], response_format=form)
+                call, kept = reply.call, dict[str, Any](reply=reply.message)
+                standing.answered()
             except (ProviderError, ModelError, Cut) as error:
                 call, kept = Call(empty_replies=error.calls), dict[str, Any](error=str(error))
                 meter.refused += getattr(error, "stop", None) == "budget"
                 stopped = error if isinstance(error, Cut) else None
-                if isinstance(error, ModelError):  # others' answers, which are under way, are kept
-                    rejected.append(error)
+                if isinstance(error, ModelError) and not error.may_pass:
+                    standing.error = error  # others' answers, which are under way, are kept
+                elif isinstance(error, ModelError) or getattr(error, "stop", None) == "provider_error":
+                    standing.refused(question.key, question, str(error), error if isinstance(error, ModelError) else None)
             finally:
                 meter.release(question.key)
             before = with_empty([Call.of(_kept(store, question).get("call"))])  # what an earlier run paid for in vain
@@ -217,8 +216,10 @@ async def _ask_all(
 
     async with together(worker() for _ in range(min(concurrency, len(questions)))) as ended:
         await ended
-    if given_up() or (rejected and not answered):
-        raise rejected[0]
+    error = standing.ended(lambda: known)
+    if error and not (error.may_pass and (known or standing.heard)):
+        raise error
+    return f"not asked: {error}" if error else "not asked, for the budget"
 
 
 def _object(**properties: dict[str, Any]) -> dict[str, Any]:
@@ -250,8 +251,6 @@ def _row(question: _Question, kept: dict[str, Any], rubric: Rubric, model: Model
 
 def _without_verdict(kept: dict[str, Any]) -> str:
     """Why there is none."""
-    if not kept:
-        return "not asked, for the budget"
     cut = {
         "length": "the reply was cut off before a verdict: give the judge a larger max_tokens, or none",
         "content_filter": "the judge's provider withheld the reply (content_filter)",
