@@ -11,6 +11,7 @@ from providers import Telling, model_at, run, storm, usual
 
 import ppres as pp
 from ppres.conversation import TRIES
+from ppres.models.standing import IN_VAIN
 
 
 class Rows(faults.Faulty):
@@ -81,11 +82,12 @@ def test_what_is_refused_is_refused_in_some_runs(cell):
 
 @pytest.mark.parametrize("kind", faults.REJECTING)
 def test_what_ends_a_model_is_asked_once_a_run(kind, cell):
+    """What might be about one conversation, of a few."""
     with faults.Faulty(1.0, [kind]) as server:
         for _ in range(2):
             with pytest.raises(pp.ModelError, match="gemini-3-flash"):
-                run(cell, model_at(server), 8, concurrency=1)
-        assert server.begun == 2
+                run(cell, model_at(server), 12, concurrency=1)
+        assert server.begun == 2 * (IN_VAIN if kind in ("403", "redirect") else 1)
 
 
 # -- what litellm makes of an answer, and of an error ------------------------------------------------------------------
