@@ -90,7 +90,8 @@ def ways() -> tuple[tuple[list[str], str], ...]:
     links = [part for place in ("/bin", "/sbin") if os.path.islink(place) for part in ("--symlink", os.readlink(place), place)]
     whole = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     shared, own = (["--size", "{room}", "--tmpfs", place] for place in ("/dev/shm", "{folder}/room"))  # all that can be written
-    whole += ["--proc", "/proc", "--dev", "/dev", *shared, *bind, *links, "--ro-bind", "{folder}", "{folder}", *own]
+    whole += ["--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]  # bubblewrap's own, which nothing limits
+    whole += ["--dev", "/dev", *shared, *bind, *links, "--ro-bind", "{folder}", "{folder}", *own]
     whole += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "{folder}/room", "--"]
     part = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc", "--"]
     part += ["sh", "-c", 'mount -t tmpfs -o size={room} none "$0" && cd "$0" && exec "$@"', "{folder}/room"]

@@ -12,10 +12,11 @@ import struct
 import sys
 
 # On a machine: as what the kernel audits it, the numbers of its `clone` and `seccomp`, and of what is refused:
-# fork, vfork, memfd_create, memfd_secret, shmget, msgget; unshare, mount and fsopen, by which a disk of memory is made.
+# fork, vfork, memfd_create, memfd_secret, shmget, msgget; unshare, mount and fsopen, by which a disk of memory is made; ptrace and
+# process_vm_writev, by which another process is taken over.
 _MACHINES = {
-    "x86_64": (0xC000003E, 56, 317, (57, 58, 319, 447, 29, 68, 272, 165, 430)),
-    "aarch64": (0xC00000B7, 220, 277, (279, 447, 194, 186, 97, 40, 430)),
+    "x86_64": (0xC000003E, 56, 317, (57, 58, 319, 447, 29, 68, 272, 165, 430, 101, 311)),
+    "aarch64": (0xC00000B7, 220, 277, (279, 447, 194, 186, 97, 40, 430, 117, 271)),
 }
 _CLONE3, _CLONE_THREAD, _X32 = 435, 0x10000, 0x40000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # of classic BPF

@@ -33,6 +33,8 @@ ends("spawn", os.posix_spawn, "/bin/true", ["true"], {})
 ends("vfork", subprocess.run, ["/bin/true"])
 ends("shared segment", libc.shmget, 0, 4096, 0o1600)
 ends("namespace", libc.unshare, 0x10000000)
+ends("traced", libc.ptrace, 0, 0, None, None)
+ends("other's memory", libc.process_vm_writev, os.getppid(), None, 0, None, 0, 0)
 ends("clone3", libc.syscall, 435, None, 0)
 ends("undo", libc.prctl, 22, 0, None)
 import numpy, pandas
@@ -42,7 +44,7 @@ thread.join()
 print(told, flush=True)
 os.execv(sys.executable, [sys.executable, "-S", "-c", "import os\\nos.fork()"])
 """
-REFUSED = ("earlier thread", "fork", "memory of files", "spawn", "vfork", "shared segment", "namespace")
+REFUSED = ("earlier thread", "fork", "memory of files", "spawn", "vfork", "shared segment", "namespace", "traced", "other's memory")
 
 
 @pytest.mark.skipif(not box.bounded(), reason=box.way()[1])
@@ -50,6 +52,19 @@ def test_further_processes_and_memory_that_no_limit_counts_are_refused_for_good(
     done = subprocess.run([sys.executable, "-c", ATTEMPTS], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout == f"{dict.fromkeys(REFUSED, 1) | {'clone3': 38, 'undo': 22, 'thread': 0}}\n", done.stderr
     assert "PermissionError" in done.stderr  # of the program that it has become
+
+
+@pytest.mark.parametrize("around", [around for around, _ in box.ways()], ids=lambda around: around[0])
+def test_there_is_no_process_beside_it_that_could_be_taken_over(around, tmp_path):
+    if not box.runs(around):
+        pytest.skip("it does not run here")
+    (tmp_path / "room").mkdir()
+    look = (
+        "import os; print({id: os.listdir('/proc/' + id) for id in os.listdir('/proc') if id.isdigit() and id != str(os.getpid())})"
+    )
+    command = [*box.filled(around, str(tmp_path)), sys.executable, "-c", look]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told == {"bwrap": "{'1': []}\n", "unshare": "{}\n"}[around[0]]
 
 
 def test_where_the_kernel_refuses_nothing_that_is_said(monkeypatch):
