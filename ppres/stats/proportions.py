@@ -66,13 +66,15 @@ def _by_clusters(
     codes = codes_of(frame, cluster).to_numpy()
     groups = frame.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy() if keys else np.zeros(len(frame), int)
     rows, z = [], quantile(level)
-    for group in range(len(table)):
-        arm = groups == group
-        if not (arm & known).any():
+    order = np.argsort(groups, kind="stable")  # the rows of each group, so that not all are gone through for each
+    for part in np.split(order, np.cumsum(np.bincount(groups, minlength=len(table)))[:-1])[: len(table)]:
+        own = part[known[part]]
+        if not own.size:
             rows.append((np.nan, np.nan, 0, np.nan, False))
             continue
-        interval, effect, few = clustered((1.0,), *by_cluster(true, known, [arm], codes))
-        rows.append((*interval(z), len(np.unique(codes[arm & known])), effect, few))
+        there, of = np.unique(codes[own], return_inverse=True)
+        interval, effect, few = clustered((1.0,), *by_cluster(true[own], known[own], [np.full(own.size, True)], of))
+        rows.append((*interval(z), len(there), effect, few))
     low, high, clusters, effects, assumed = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     flag = table["flag"].mask((table["flag"] == "") & np.array(assumed, dtype=bool), "few clusters")
     return table.assign(low=low, high=high, flag=flag, clusters=clusters, design_effect=effects)

@@ -160,6 +160,20 @@ def test_means_have_statsmodels_error():
     assert math.isnan(few.low) and few.estimator == "too few clusters (1)"
 
 
+def test_of_many_groups_each_is_what_it_is_alone_and_its_rows_are_gone_through_once(monkeypatch):
+    from ppres.stats import proportions
+
+    rng, seen, real = np.random.default_rng(5), [], proportions.by_cluster
+    frame = pd.DataFrame({"cell": rng.integers(0, 30, 600), "wording": rng.integers(0, 6, 600)})
+    frame["preserved"] = pd.array(np.where(rng.random(600) < 0.1, None, rng.random(600) < 0.4), "boolean")
+    frame.loc[frame.cell == 7, "preserved"] = pd.NA
+    monkeypatch.setattr(proportions, "by_cluster", lambda true, *given: seen.append(len(true)) or real(true, *given))
+    table = stats.rates(frame, "cell", cluster="wording")
+    assert sum(seen) == frame.preserved.notna().sum()
+    alone = [stats.rates(frame[frame.cell == cell], "cell", cluster="wording") for cell in table.cell]
+    pd.testing.assert_frame_equal(table, pd.concat(alone, ignore_index=True))
+
+
 def test_a_single_cluster_is_too_few_and_says_so():
     frame = study()
     one = frame[frame.wording == 0]

@@ -248,6 +248,23 @@ def test_separation_is_found_where_firthmodels_finds_it():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rows", [9, 60])  # few for so many terms, and many
+def test_its_second_derivatives_are_those_of_its_values(rows):
+    """By differences of scores."""
+    rng = np.random.default_rng(rows)
+    x, n = np.linalg.qr(rng.normal(size=(rows, 8)))[0], rng.integers(1, 5, rows).astype(float)
+    likelihood = Likelihood(x, rng.binomial(n.astype(int), 0.4).astype(float), n, firth=True)
+    beta, step = rng.normal(size=8) / 4, 1e-5
+    _, _, bent = likelihood.ascent(likelihood.at(beta), 1)
+    moved = [
+        likelihood.ascent(likelihood.at(beta + side * step * np.eye(8)[j]), 1, bent)[0] for j in range(1, 8) for side in (1, -1)
+    ]
+    slopes = (np.array(moved[0::2]) - np.array(moved[1::2])) / (2 * step)
+    assert np.allclose(np.linalg.inv(bent), -slopes, atol=1e-6)
+    heights = [likelihood.at(beta + side * step * np.eye(8)[3]).value for side in (1, -1)]
+    assert likelihood.ascent(likelihood.at(beta), 1, bent)[0][2] == pytest.approx((heights[0] - heights[1]) / (2 * step), rel=1e-6)
+
+
 def test_separated_studies_have_no_wald_interval():
     assert bench.separated(np.random.default_rng(4), 20) == (20, 0)
 
