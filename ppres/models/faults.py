@@ -53,8 +53,8 @@ class Fault(Exception):
     def __init__(self, text: str, means: str = "passing", status: int | None = None, pause: float | None = None):
         super().__init__(redact(text))  # whatever a provider put a key into
         self.means = means
-        """A name of `TABLE`; "forbidden"; "passing" where another try may help, a few where it is "unreadable" or in "another
-        form" than the model's other replies; else "rejected"."""
+        """A name of `TABLE`; "forbidden"; "passing" where another try may help, a few where it is "unreadable", in "another form"
+        than the model's other replies, or a "lost call"; else "rejected"."""
         self.status = status
         self.pause = pause
         """Seconds that the provider asks to wait."""

@@ -27,6 +27,7 @@ _CUT = ("content_filter", "length")
 _AT_LIMIT = ("model_length", "model_context_window_exceeded")
 _WHOLE = (*_ENDINGS[1:], *_CUT, "tool_calls", "tool_use", "function_call")
 _PAUSED = ("pause_turn", "compaction")  # by Claude's server, which would go on; litellm calls it cut off at a limit
+_CALLING = ("tool_calls", "tool_use", "function_call", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL")  # the last two: Gemini
 _BROKEN = ("error", "network_error", "abort", "insufficient_system_resource")
 
 
@@ -61,6 +62,9 @@ def read(response: Any, seen: Exchange, seconds: float, received: Any = None) ->
         raise _broken_off(error, call)
     kept = {} if message is None else thoughts_apart(_tidy(message.model_dump(exclude_none=True)))
     its = legible_message(told.message) if told else {}
+    if not kept.get("tool_calls") and (lost_call := next((f for f in (told and told.finish, native) if f in _CALLING), None)):
+        why = f"a tool call that its server lost or could not read (finish_reason {lost_call!r}, and no call)"
+        raise _without_answer(why, call, "lost call")
     if not _says(kept) and (finish not in _CUT or (received is None and _says(its))):
         raise _without_answer("a reply without text and without a tool call", call)
     if finish not in _CUT and native not in _ENDINGS and (native in _BROKEN or not kept.get("tool_calls")):

@@ -6,9 +6,11 @@ Only transport is retried. What a model says is data, however odd; what a provid
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -22,7 +24,8 @@ T = TypeVar("T")
 FIRST_WAIT = 0.5  # seconds before the second attempt; each further wait is twice as long, with jitter
 LONGEST_WAIT = 60.0
 DEADLINE = 900.0  # seconds from the first attempt after which a call is given up
-EMPTY_TRIES = 5  # replies that are paid for and give no answer, or that cannot be read, until a call is given up
+EMPTY_TRIES = 5  # replies that are paid for and give no answer, until a call is given up
+_MOST = {"unreadable": 5, "another form": 5, "lost call": 2}  # of such faults; a parser that loses one call loses others
 SILENCE = 60.0  # seconds between lines that tell a person of faults
 
 
@@ -57,7 +60,7 @@ async def _tried(
 ) -> tuple[T, int]:
     """What `attempt` returns in the end, and how many it took; what others were paid for is put into `vain`."""
     await gate.enter(tokens, name)
-    started, tries = time.monotonic(), 1
+    started, met = time.monotonic(), Counter[str]()
     while True:
         began = time.monotonic()
         try:
@@ -65,24 +68,24 @@ async def _tried(
         except Fault as fault:
             gate.leave(began, limited=fault.status == 429, pause=fault.pause, name=name)
             vain += fault.calls
+            met[fault.means] += 1
             answered = sum(call.estimated != NO_ANSWER for call in vain)
-            if final := _final(fault, name, gate) or _too_late(fault, name, gate, started, tries, answered):
+            if final := _final(fault, name, gate) or _too_late(fault, name, gate, started, met, answered):
                 raise final from None
             if charge:
                 charge(fault.calls)
-            if tries > 2 and gate.told + SILENCE < time.monotonic():
+            if met.total() > 2 and gate.told + SILENCE < time.monotonic():
                 gate.told = time.monotonic()
                 say(f"{name} fails and is asked again, for up to {DEADLINE / 60:.0f} minutes a call: {fault}")
-            await asyncio.sleep(_wait(fault, tries))
+            await asyncio.sleep(_wait(fault, met.total()))
         except BaseException:
             gate.leave(began)
             raise
         else:
             gate.answered[name] = time.monotonic()
             gate.leave(began, grow=True)
-            return answer, tries
+            return answer, met.total() + 1
         await gate.enter(tokens, name)
-        tries += 1
 
 
 def _wait(fault: Fault, tries: int) -> float:
@@ -97,7 +100,7 @@ def _final(fault: Fault, name: str, gate: Gate) -> ProviderError | ModelError | 
             error = ModelError(str(fault))
             error.may_pass = True
             return error
-        case "passing" | "unreadable" | "another form":
+        case "passing" | "unreadable" | "another form" | "lost call":
             return None
         case "token_limit" | "content_filter":
             return ProviderError(str(fault), fault.means)
@@ -109,12 +112,14 @@ def _final(fault: Fault, name: str, gate: Gate) -> ProviderError | ModelError | 
     return ProviderError(str(fault))
 
 
-def _too_late(fault: Fault, name: str, gate: Gate, started: float, tries: int, answered: int) -> ProviderError | ModelError | None:
-    """What ends a call that was tried for too long; nothing where it may be tried again."""
+def _too_late(
+    fault: Fault, name: str, gate: Gate, started: float, met: Counter[str], answered: int
+) -> ProviderError | ModelError | None:
+    """What ends a call that was tried for too long; nothing where it may be tried again. `met` counts its faults by meaning."""
     pause = fault.pause or 0.0
     asked = f", and asks to wait {pause / 60:.0f} minutes" if pause > SILENCE else ""
-    text = f"{tries} attempts in {time.monotonic() - started:.0f} s, the last: {fault}{asked}"
-    if answered >= EMPTY_TRIES or (tries >= EMPTY_TRIES and fault.means in ("unreadable", "another form")):
+    text = f"{met.total()} attempts in {time.monotonic() - started:.0f} s, the last: {fault}{asked}"
+    if answered >= EMPTY_TRIES or met[fault.means] >= _MOST.get(fault.means, math.inf):
         return ProviderError(text)
     if time.monotonic() + (pause or FIRST_WAIT) <= started + DEADLINE:
         return None

@@ -25,7 +25,10 @@ def spent(by: None = None, *, store: StorePath = None) -> pd.Series: ...
 @overload
 def spent(by: str | Sequence[str], *, store: StorePath = None) -> pd.DataFrame: ...
 def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> pd.Series | pd.DataFrame:
-    """US dollars that a store has cost, where prices are known: of rollouts, branches, interviews, paused ones, judgements.
+    """US dollars that a store has cost: of rollouts, branches, interviews, paused ones, judgements.
+
+    Missing, with a warning that says of whom, where a model's price is not known or its server tells no usage: what it took is no 0
+    (`budget` counts its calls by their length, see `run`). `spent("model")` has what the others cost.
 
     A call that got no answer, one that Ctrl-C cut off among them, counts by an estimate, as its transcript says (`estimated`). Not
     known is what was paid for by a killed process, or after Ctrl-C by an executor's workers in other processes. With `by`, columns
@@ -35,11 +38,22 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
     names = [] if by is None else arguments.columns(by)
     with Store(store, existing=store is not None) as opened:  # before the first run nothing is spent
         ended = ended_of(opened, each=bool({*names} & {"id", "replicate"}))
-        return dollars_of(opened, ended) if by is None else _spent_by(ended, names)
+        if by is not None:
+            return _spent_by(ended, names)
+        dollars, unknown = _told(opened, ended)
+    if unknown:
+        told = "; ".join(f"{name}: {why}" for name, why in unknown.items())
+        warnings.warn(f"missing, since a price is not known or no usage was told ({told})", stacklevel=2)
+    return dollars.mask(dollars.index.isin([*unknown]))
 
 
 def dollars_of(store: Store, ended: pd.DataFrame) -> pd.Series:
-    """What a store has cost: the rollouts that came to an end (`ended_of`), by their kind, and all else that was paid for."""
+    """What a store has cost as far as that is known: rollouts that came to an end (`ended_of`), by their kind, and all else."""
+    return _told(store, ended)[0]
+
+
+def _told(store: Store, ended: pd.DataFrame) -> tuple[pd.Series, dict[str, str]]:
+    """Dollars that are known, and of which of them some are not, with whose."""
     import pandas as pd
 
     judged = []
@@ -52,7 +66,18 @@ def dollars_of(store: Store, ended: pd.DataFrame) -> pd.Series:
     there, cost = {"rollout", *ended.kind}, ended.cost * ended.rollouts
     dollars = {name: cost[ended.kind == kind].sum() for name, kind in KINDS.items() if kind in there}
     dollars |= {name: sum(call.cost or 0.0 for call in with_empty(some)) for name, some in calls.items()}
-    return pd.Series(dollars, name="dollars")
+    lost = ended[ended.cost.isna() & ended.source.isin(_PAID)]
+    unknown = {name: ", ".join(sorted(set(lost.model[lost.kind == kind]))) for name, kind in KINDS.items()}
+    untold = Call()  # what was refused: nothing is known of it, and nothing is to be paid
+    costless = {
+        name: sum(call.cost is None and call._replace(empty_replies=()) != untold for call in with_empty(some))
+        for name, some in calls.items()
+    }
+    unknown |= {name: f"{number} calls" if number else "" for name, number in costless.items()}
+    return pd.Series(dollars, name="dollars"), {name: why for name, why in unknown.items() if why}
+
+
+_PAID = ("live", "function")  # sources whose calls somebody may be billed for
 
 
 def ended_of(store: Store, *, each: bool = False) -> pd.DataFrame:
@@ -61,6 +86,7 @@ def ended_of(store: Store, *, each: bool = False) -> pd.DataFrame:
     cells = [stored_cell(store, digest) for digest in store.cells()]
     frame = tidy(store, cells).assign(rollouts=1) if each else counted_frame(store, cells)
     frame["kind"] = frame.kind if "kind" in frame else "rollout"
+    frame["cost"] = frame.cost.mask(frame.turns.eq(0) & frame.prompt_tokens.isna(), 0.0)  # refused, with nothing to pay for
     return frame[~frame.stop_reason.isin(UNFINISHED)]
 
 

@@ -111,6 +111,16 @@ def test_a_text_that_the_provider_broke_off_is_no_ending_of_the_agents(reason, c
     assert [empty["native_finish_reason"] for empty in call["empty_replies"]] == [reason]
 
 
+@pytest.mark.parametrize("message", [{"content": "I list the files."}, {}])
+def test_a_call_that_a_server_loses_each_time_is_asked_for_once_more_and_told(message, cell):
+    """A local server whose parser takes the call out of the text and makes nothing of it: each try is paid for."""
+    with Saying((message, "tool_calls")) as server:
+        frame = run(cell, at(server), 1)
+        assert len(server.requests) == 2
+    assert frame.stop_reason.tolist() == ["provider_error"]
+    assert "a tool call that its server lost or could not read (finish_reason 'tool_calls'" in pp.transcript(frame.id[0])["error"]
+
+
 @pytest.mark.parametrize("more", [{}, {"error": {"code": 502, "message": "Upstream died"}}])
 def test_a_call_that_the_provider_broke_off_is_asked_for_again(more, cell):
     """A gateway has sent status 200 by then: what went wrong stands beside the text."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import faults
 import pytest
-from providers import PERSONA, Saying, Telling, at, calling, priced, run, usual
+from providers import PERSONA, Saying, Telling, at, calling, priced, refusal, run, usual
 
 import ppres as pp
 from ppres.agent import Rollout
@@ -35,7 +35,18 @@ def test_an_absurd_count_is_not_believed_and_no_budget_is_endless(number, cell):
         assert 0 < len(server.requests) < 30  # what is not said is estimated, and spent
         assert frame.prompt_tokens.isna().all() and frame.cost.isna().all()
     assert pp.frame().equals(frame)
-    assert pp.spent().notna().all()
+    with pytest.warns(UserWarning, match="since a price is not known or no usage was told"):
+        dollars = pp.spent()
+    assert dollars.isna().any() and dollars.judgements == 0  # what it took is no 0
+    assert dollars[dollars.notna()].eq(0).all()
+
+
+def test_what_was_refused_costs_nothing_and_is_known(cell):
+    priced("refused")
+    with Telling(lambda body: refusal(400, message="No.")) as server:
+        for _ in range(TRIES):
+            frame = run(cell, at(server, "refused"), 1)
+    assert frame.stop_reason.tolist() == ["rejected"] and pp.spent().eq(0).all() and pp.spent("model").dollars.tolist() == [0]
 
 
 def test_counts_that_are_none_are_left_out_and_the_others_stay(cell):
