@@ -18,6 +18,9 @@ fills the gap and the row's source says "assumed". Nothing here is evidence abou
   2p in deletion, as far as refusals leave room, and the rest in transfer.
 - Refusals are published over all scenarios and assumed to be the same in each; without a peer as for an uncooperative one; for
   oneself as for the peer. Objections are assumed: 10% for the Claude models, which are described as objecting, 0.5% for the others.
+- An agent refuses in at most what its behaviour leaves. Two rows of Gemini 3 Flash leave less than the 0.5% that is assumed of its
+  refusals: tampering in memory, for itself with a neutral peer and for a cooperative peer, is published as 99.7%. They add up to
+  100.2%, and such an agent refuses in 0.3%.
 """
 
 import csv

@@ -175,6 +175,7 @@ class _Work:
         # In a thread of its own: some executors make us wait, or work at once, and its work needs those of the loop.
         (sent,) = await theirs(lambda: (submitted(executor, ask, cell, replicate, past, share),))
         made = asyncio.wrap_future(sent)
+        made.add_done_callback(lambda done: done.cancelled() or done.exception())  # told by `made_in`; else asyncio complains of it
         try:
             await asyncio.wait([made])
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import warnings
 from typing import Any, NamedTuple
 
 from ppres import arguments
@@ -59,7 +58,7 @@ class Meter:
         if math.isnan(usage.dollars):
             if self.budget < math.inf and self._news(f"unpriced {model.name}"):
                 unpriced = f"litellm knows no price for {model.name}: the budget does not bind it unless its provider tells"
-                warnings.warn(f"{unpriced} what calls cost (max_tokens does)", stacklevel=2)
+                say(f"{unpriced} what calls cost (max_tokens does)")  # no warning, which `-W error` would have end the run
             dollars = 0.0 if self.spent(model) else math.inf
         if usage.dollars > dollars or not dollars or usage.tokens > tokens:
             return None

@@ -2,6 +2,8 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -174,6 +176,15 @@ def test_workers_that_make_nothing_are_told(future, told, n):
     with pytest.raises((RuntimeError, ValueError), match=told):
         pp.run(pp.grid(scenario="tampering", peer="cooperative"), model, n=n, executor=Pool(future), progress=False)
     assert pp.frame().empty or len(pp.frame()) == 1  # the first of a cell is made here
+
+
+def test_a_worker_that_was_killed_is_told_once(cell, caplog):
+    """asyncio would tell of it again, with tracebacks, once nobody holds what went wrong any more."""
+    model = pp.FunctionModel("mine", lambda messages, tools: "x", "1")
+    with contextlib.suppress(RuntimeError):
+        pp.run(cell, model, n=2, executor=Pool(lambda: ended(error=concurrent.futures.BrokenExecutor("killed"))), progress=False)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 class Holds:
