@@ -66,7 +66,7 @@ def _told(store: Store, ended: pd.DataFrame) -> tuple[pd.Series, dict[str, str]]
     there, cost = {"rollout", *ended.kind}, ended.cost * ended.rollouts
     dollars = {name: cost[ended.kind == kind].sum() for name, kind in KINDS.items() if kind in there}
     dollars |= {name: sum(call.cost or 0.0 for call in with_empty(some)) for name, some in calls.items()}
-    lost = ended[ended.cost.isna() & ended.source.isin(_PAID)]
+    lost = ended[ended.cost.isna() & ended.source.eq("live")]  # what a function of one's own asks is its own bill
     unknown = {name: ", ".join(sorted(set(lost.model[lost.kind == kind]))) for name, kind in KINDS.items()}
     untold = Call()  # what was refused: nothing is known of it, and nothing is to be paid
     costless = {
@@ -75,9 +75,6 @@ def _told(store: Store, ended: pd.DataFrame) -> tuple[pd.Series, dict[str, str]]
     }
     unknown |= {name: f"{number} calls" if number else "" for name, number in costless.items()}
     return pd.Series(dollars, name="dollars"), {name: why for name, why in unknown.items() if why}
-
-
-_PAID = ("live", "function")  # sources whose calls somebody may be billed for
 
 
 def ended_of(store: Store, *, each: bool = False) -> pd.DataFrame:
