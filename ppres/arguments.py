@@ -41,10 +41,10 @@ def ids(value: Any, name: str = "ids") -> list[str]:
     return several(value, name, "an id, as in the frame's column 'id', several, or a frame")
 
 
-def columns(value: Any) -> list[Any]:
+def columns(value: Any, name: str = "by") -> list[Any]:
     """Names of columns by which something is grouped, at least one."""
-    if not (names := several(value, "by", COLUMNS, (str, int))):
-        raise ValueError(f"by={value!r} names no column: it is {COLUMNS}")
+    if not (names := several(value, name, COLUMNS, (str, int))):
+        raise ValueError(f"{name}={value!r} names no column: it is {COLUMNS}")
     return names
 
 
@@ -54,6 +54,8 @@ def several(value: Any, name: str, what: str, kind: type | tuple[type, ...] = st
         value = [value]
     if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping) or hasattr(value, "columns"):
         raise ValueError(f"{name}={brief(value)}: it is {what}")
+    if what is COLUMNS and hasattr(value, "iloc"):
+        raise ValueError(f"{name}= has the values of {getattr(value, 'name', None)!r}: it is {what}, by name")
     items = list(value)
     for item in items:
         if not isinstance(item, kind) or (isinstance(item, str) and not is_written(item)):
@@ -129,6 +131,14 @@ def between(name: str, value: Any, low: float, high: float, error: type[ValueErr
     """`ValueError` for what is no number between two others, without these."""
     if not is_number(value, low, high) or value in (low, high):
         raise error(f"{name}={brief(value)} is not between {low:g} and {high:g}")
+
+
+def rule(until: Any, error: type[ValueError] = ValueError) -> None:
+    """Raise for what does not say after each round whether a run goes on."""
+    step = number(getattr(until, "step", None))
+    if isinstance(until, type) or not callable(getattr(until, "next_round", None)) or not isinstance(step, int) or step < 1:
+        own = "or an object with next_round(frame, wanted, n), and with step, a whole number from 1 up"
+        raise error(f"until={brief(until)} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…)), {own}")
 
 
 def function(name: str, value: Any, takes: str, error: type[Exception] = ValueError, *, asynchronous: bool = False) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ppres.engine.keeping import Job, Keeper
 from ppres.engine.live import run_live
 from ppres.engine.rollout import provenance
 from ppres.engine.simulate import run_simulated
-from ppres.factor import ConditionError, one_of
+from ppres.factor import ConditionError, brief, one_of
 from ppres.models import redaction
 from ppres.models.budget import Meter
 from ppres.models.transport import say
@@ -113,8 +113,10 @@ def run(
     `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome, refusals among them; all
     that were made are returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer.
     `until` (`pp.Precision`, `pp.Decides`) makes them in rounds, and cells that are finished get no more, `n` being the most; a
-    later call goes on with the same sequence. As outcomes then decide how many there are, intervals and tests for a fixed n do not
-    hold: the column `stopping` says so, and `stats.sequence` has those that do.
+    later call goes on with the same sequence. A rule of your own has `step` (rollouts of a cell between two looks) and
+    `next_round(frame, wanted, n)`: how many rollouts each cell that goes on shall have next, of {cell: how many it has}. As
+    outcomes then decide how many there are, intervals and tests for a fixed n do not hold: the column `stopping` says so, and
+    `stats.sequence` has those that do.
     `executor` makes the rollouts in its workers, this process stores them: a rollout that a worker loses begins anew.
     `progress` is a bar, none, or a function that is told how many of the missing rollouts are made, and how many were missing.
 
@@ -123,8 +125,8 @@ def run(
     """
     arguments.whole("n", n, "the number of rollouts per cell")
     one_of("count", count, ("all", "scored"), ValueError)
-    if until is not None and (isinstance(until, type) or not hasattr(until, "next_round")):
-        raise ValueError(f"until={until!r} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…))")
+    if until is not None:
+        arguments.rule(until)
     if until is not None and count != "all":
         raise ValueError("until= decides by outcomes how many rollouts there are: it does not go with count='scored'")
     arguments.whole("concurrency", concurrency)
@@ -135,7 +137,7 @@ def run(
     undivided("pandas")
     meter, cells = Meter(budget, max_tokens), cells_of(conditions, models)
     if until is not None and hasattr(until, "check"):
-        until.check([cell.condition for cell in cells])
+        until.check(cells)
     wanted = {cell.digest: n if until is None else min(until.step, n) for cell in cells}
     going = dict(wanted)
     with Store(store) as opened:
@@ -145,7 +147,7 @@ def run(
             fill(opened, cells, wanted, meter, concurrency, executor, progress)
             if until is not None and not meter.refused:
                 frame = tidy(opened, [cell.stored() for cell in cells if cell.digest in going], wanted)
-                if going := until.next_round(frame, going, n):
+                if going := _next_round(until, frame, going, n):
                     wanted |= going
                     continue
             if count == "all" or meter.refused or not _top_up(opened, cells, wanted, n):
@@ -154,6 +156,18 @@ def run(
         if until is not None:
             frame["stopping"] = repr(until)
     return _flagged(frame, [cell for cell in cells if not cell.model.simulated], discard_below)
+
+
+def _next_round(until: Any, frame: pd.DataFrame, going: dict[bytes, int], n: int) -> dict[bytes, int]:
+    """What a rule says of the cells that go on, up to `n`. Raises where it would look at the same ones for ever."""
+    told = until.next_round(frame, going, n)
+    if not isinstance(told, Mapping) or told.keys() - going.keys():
+        raise ValueError(f"until={until!r}: next_round returned {brief(told)}, and no mapping of cells that go on to rollouts")
+    most = {cell: arguments.whole("next_round of until", number, "the rollouts of a cell") for cell, number in told.items()}
+    after = {cell: min(number, n) for cell, number in most.items() if going[cell] < n}
+    if after and all(number <= going[cell] for cell, number in after.items()):
+        raise ValueError(f"until={until!r}: next_round asked for no more rollouts than there are: a cell that is done is left out")
+    return after
 
 
 def fill(

@@ -92,8 +92,8 @@ def preregister(
     if isinstance(hypotheses, str) or not told or len(told) != len(specs):
         raise StudyError("hypotheses and tests are two lists of the same length: sentences, and a pp.Test for each")
     arguments.between("alpha", alpha, 0, 1, StudyError)
-    if until is not None and (isinstance(until, type) or not hasattr(until, "next_round")):
-        raise StudyError(f"until={until!r} is no rule: pp.Precision(0.05), pp.Decides(pp.Test(…))")
+    if until is not None:
+        arguments.rule(until, StudyError)
     for test in specs:
         if "level" in test.arguments:
             raise StudyError(f"{test}: level= is not for a registered test to say: alpha= is that of the whole family")
@@ -104,7 +104,7 @@ def preregister(
     path, cells = path_of(name, folder, store), cells_of(conditions, models)
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
     if until is not None and hasattr(until, "check"):
-        until.check([cell.condition for cell in cells])
+        until.check(cells)
     check_runnable(cells, named, rules)
     confounds = _confounds(cells, named, acknowledge)
     record: dict[str, Any] = {

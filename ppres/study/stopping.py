@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.condition import Condition
 from ppres.factor import brief
-from ppres.read.columns import KINDS
+from ppres.read.columns import KINDS, rows_of
 from ppres.read.outcomes import columns_of
+from ppres.store.cell import Cell
 from ppres.study.hypothesis import StudyError, Test, matching
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ class Precision(_Rule):
         if not isinstance(self.outcome, str):
             raise StudyError(f"outcome={self.outcome!r} is a column of the frame, such as 'preserved'")
 
-    def check(self, conditions: Iterable[Condition]) -> None:
+    def check(self, cells: Sequence[Cell]) -> None:
         """Raise `StudyError` where its outcome is none of theirs, before anything is paid for."""
-        if self.outcome not in (columns := {name for condition in conditions for name in columns_of(condition._scenario)}):
+        if self.outcome not in (columns := {name for cell in cells for name in columns_of(cell.condition._scenario)}):
             raise StudyError(f"outcome={self.outcome!r} is no column that these scenarios have: {brief(sorted(columns))}")
 
     def finished(self, frame: pd.DataFrame) -> set[str]:
@@ -116,24 +116,32 @@ class Decides(_Rule):
         if not isinstance(self.test, Test) or self.test.statistic not in ("differences", "contrasts"):
             raise StudyError(f"a run stops by a pp.Test of differences or contrasts, not by {self.test!r}")
 
-    def check(self, conditions: Iterable[Condition]) -> None:
-        """Raise `StudyError` where its test names a column that no frame of theirs has, or no contrast, before it is paid for."""
-        test, (names, contrasts) = self.test, self.test.weights()
+    def check(self, cells: Sequence[Cell]) -> None:
+        """Raise `StudyError` where its test names a column, contrast or level that no frame of theirs has, before it is paid."""
+        import pandas as pd
+
+        test, (names, contrasts), conditions = self.test, self.test.weights(), [cell.condition for cell in cells]
         own = {name for condition in conditions for name in (*columns_of(condition._scenario), *condition.columns())}
         if strange := [name for name in (test.outcome, *names, *test.by, *test.where) if name not in own | KINDS.keys()]:
             raise StudyError(f"{test}: the frame has no column {strange[0]!r}, so that no rollouts could decide it")
         if test.term not in (None, *contrasts):
             raise StudyError(f"{test}: there is no term {test.term!r}; there are {', '.join(contrasts)}")
+        rows = zip(cells, rows_of(conditions), strict=True)
+        frame = pd.DataFrame([row | {"model": cell.model.label} for cell, row in rows])
+        if {*names} <= {*frame}:  # not of a contrast of outcomes, which are to come
+            about = frame[matching(frame, {name: levels for name, levels in test.where.items() if name in frame})]
+            there = set(_rows(about[names]))
+            if lacking := [arm for arm in self._arms() if arm not in there]:
+                raise StudyError(f"{test}: no cell of the run has {', '.join(map(repr, lacking[0]))}, so that it is never decided")
+
+    def _arms(self) -> list[tuple[Any, ...]]:
+        contrasts = self.test.weights()[1].values()
+        return [_levels(cell if isinstance(cell, tuple) else (cell,)) for weights in contrasts for cell in weights]
 
     def finished(self, frame: pd.DataFrame) -> set[str]:
         """Cells of the contrasts that are decided in their group."""
         about = frame[matching(frame, self.test.where)]
-        by, (names, contrasts) = self.test.by, self.test.weights()
-        arms = [_levels(cell if isinstance(cell, tuple) else (cell,)) for weights in contrasts.values() for cell in weights]
-        there = set(_rows(about[names]))
-        lacking = [arm for arm in arms if arm not in there]
-        if 0 < len(lacking) < len(arms):  # of what is decided, all arms are finished
-            raise StudyError(f"{self.test}: no cell of the run has {', '.join(map(repr, lacking[0]))}, so that it is never decided")
+        by, names, arms = self.test.by, self.test.weights()[0], self._arms()
         cells: set[str] = set()
         for _, group in about.groupby(by, dropna=False, observed=True, sort=False) if by else [((), about)]:
             levels = _rows(group[names])

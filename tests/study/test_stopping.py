@@ -1,5 +1,7 @@
 """A run stops cells in time: the same sequence whatever interrupts it, and a frame that says so."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
@@ -155,9 +157,6 @@ def test_what_cannot_be_known_of_a_stop_is_said():
     assert "ended them is not stored: if so, p and intervals of a fixed n do not hold" in told.what.iloc[-1]
     own = judged("own", [], Mine(0.1)).deviations
     assert "whether the registered rule was followed cannot be known" in own.what[own.kind == "until"].iloc[0]
-    unfit = pp.Decides(pp.Test("differences", factor="peer", a="cooperative", b="nobody"))
-    odd = judged("odd", [], unfit).deviations
-    assert "cannot be known: differences" in odd.what[odd.kind == "until"].iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -178,11 +177,50 @@ def test_what_is_no_rule_is_told(make, told):
 
 
 @pytest.mark.parametrize("odd", [{"a": "coperative"}, {"a": "neutral"}])
-def test_a_rule_that_no_rollout_could_decide_says_so_at_its_first_look(odd):
+def test_a_rule_that_no_rollout_could_decide_is_told_before_anything_is_made(odd):
     test = pp.Test("differences", **{"factor": "peer", "a": "cooperative", "b": "stranger"} | odd)
     with pytest.raises(pp.StudyError, match="never decided"):
         run(pp.Decides(test))
-    assert len(pp.frame()) == 10 * len(CELLS)
+    with pytest.raises(pp.StudyError, match="never decided"):
+        pp.preregister("odd", ["It is."], CELLS, PLANTED, 20, [APART], until=pp.Decides(test), acknowledge={})
+    assert pp.frame().empty
+
+
+class Own:
+    step = 3
+
+    def __init__(self, asks):
+        self.asks = asks
+
+    def next_round(self, frame, wanted, n):
+        return self.asks(wanted, n)
+
+
+def test_a_rule_of_ones_own_ends_at_n(cell):
+    made = pp.run(cell, "sim/gpt-5.2", 10, until=Own(lambda wanted, n: {c: k + 4 for c, k in wanted.items()}), progress=False)
+    assert len(made) == 10
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (Own(lambda wanted, n: wanted), "asked for no more rollouts than there are"),
+        (Own(lambda wanted, n: None), "no mapping of cells"),
+        (Own(lambda wanted, n: {b"other": 3}), "no mapping of cells"),
+        (Own(lambda wanted, n: dict.fromkeys(wanted, "5")), "whole number"),
+    ],
+)
+def test_a_rule_that_would_look_for_ever_is_told_at_its_first_look(rule, says, cell):
+    with pytest.raises(ValueError, match=says):
+        pp.run(cell, "sim/gpt-5.2", 10, until=rule, progress=False)
+    assert len(pp.frame()) == 3
+
+
+def test_a_rule_without_its_step_is_told_before_anything_is_made(cell):
+    rule = SimpleNamespace(next_round=lambda frame, wanted, n: {})
+    with pytest.raises(ValueError, match=r"is no rule.* step, a whole number"):
+        pp.run(cell, "sim/gpt-5.2", 10, until=rule, progress=False)
+    assert pp.frame().empty
 
 
 @pytest.mark.parametrize(
