@@ -35,6 +35,7 @@ _HASH = _Kind("64 hexadecimal digits", lambda value: isinstance(value, str) and 
 _LEVEL = _Kind("a text, a number, true, false or null", lambda value: not isinstance(value, dict | list))
 _ANY = _Kind("anything", lambda value: True)
 _OTHERS = "…"  # all names that are not given by themselves
+_DEEPEST = 100  # levels of a nest; what takes Python's stack to its end is read in one place and not in the next
 
 _TEST = {
     "statistic": _TEXT,
@@ -108,8 +109,10 @@ def _check(value: Any, shape: Any, place: str) -> None:
         _check(item, shape.get(name, shape.get(_OTHERS, _ANY)), inside + name)
 
 
-def _check_plain(value: Any, place: str) -> None:
+def _check_plain(value: Any, place: str, depth: int = 0) -> None:
     """JSON has no Infinity, and no file half of a character, though Python's JSON reads both."""
+    if depth > _DEEPEST:
+        raise StudyError(f"its field {re.split('[.[]', place, maxsplit=1)[0]} nests more than {_DEEPEST} levels")
     if isinstance(value, float) and not math.isfinite(value):
         raise StudyError(f"{_its(place)} holds {value}, which is no number of JSON")
     for text in value if isinstance(value, dict) else [value]:
@@ -117,10 +120,10 @@ def _check_plain(value: Any, place: str) -> None:
             raise StudyError(f"{_its(place)} holds half of a character: {brief(text)}")
     if isinstance(value, dict):
         for name, item in value.items():
-            _check_plain(item, f"{place}.{name}" if place else name)
+            _check_plain(item, f"{place}.{name}" if place else name, depth + 1)
     elif isinstance(value, list):
         for i, item in enumerate(value):
-            _check_plain(item, f"{place}[{i}]")
+            _check_plain(item, f"{place}[{i}]", depth + 1)
 
 
 def _its(place: str) -> str:

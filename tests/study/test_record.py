@@ -64,6 +64,10 @@ def refusal(function, *arguments, **more):
     return ""
 
 
+def nest(levels):
+    return [nest(levels - 1)] if levels else []
+
+
 TOLD = {
     "dropped": (("cells", 0, "digest"), DROPPED, r"its field cells\[0\]\.digest is missing"),
     "none": (("alpha",), None, "its field alpha is a number from 0 to 1, not None"),
@@ -72,6 +76,8 @@ TOLD = {
     "list": (("cells", 1, "condition"), [], r"its field cells\[1\]\.condition is names with values, not \[\]"),
     "nested": (("confounds", 0, "tests"), {"a": 1}, r"its field confounds\[0\]\.tests is a list, not"),
     "infinite": (("shared",), {"a": [1, float("inf")]}, r"its field shared\.a\[1\] holds inf"),
+    "deep": (("shared",), nest(101), "its field shared nests more than 100 levels"),
+    "deeper": (("of tomorrow",), nest(900), "its field of tomorrow nests more than 100 levels"),
     "half": (("scorers",), {"tampering": "\ud800"}, r"its field scorers\.tampering holds half of a character: '\\ud800'"),
     "half a name": (("scorers",), {"\ud800": "1"}, r"its field scorers holds half of a character: '\\ud800'"),
     "no statistic": (("tests", "H1", "statistic"), "t", "its field tests.H1 is no test: statistic='t' is not one of"),
