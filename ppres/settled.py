@@ -46,6 +46,8 @@ def checked(condition: Any, factors: Factors) -> dict[str, Any]:
             continue
         if getattr(value, "ndim", 0) not in (0, False):
             raise ConditionError(f"{name}={brief(value)} is many values: pp.grid takes a list of them")
+        if type(value).__name__ in ("NAType", "NaTType"):  # pandas', which is neither equal to anything nor unequal
+            raise ConditionError(f"{name}={value!r} is a missing value and no level: nothing is None")
         bound = name in ("scenario", "dataset") and getattr(condition, f"_{name}") is not None
         if not (bound or name in ("subject", "documents") or (name == "threshold" and value == "default")):
             values[name] = factor.check(value)

@@ -36,11 +36,10 @@ def browse(frame: pd.DataFrame, path: str | os.PathLike[str], *, title: str = "R
     with Wilson's intervals, and every transcript, to which `#id` behind the file's address leads. Columns of your own are in it
     like all others. Raises `ValueError` for a frame without ids or with one twice, `StoreError` for a rollout that is not stored.
     """
-    arguments.rows(frame, "id")
+    check(arguments.rows(frame, "id"))
     arguments.text("title", title)
     if frame["id"].isna().any() or frame["id"].duplicated().any():
         raise ValueError("browse takes a frame with a row per rollout, each with an id of its own in the column 'id'")
-    check(frame)
     pieces: dict[str, int] = {}
     rollouts = []
     for content in transcripts(frame["id"], store=store):

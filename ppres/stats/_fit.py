@@ -144,7 +144,7 @@ def design(formula: str, frame: pd.DataFrame, cluster: str | None = None) -> Des
 
 def fit(formula: str, frame: pd.DataFrame, cluster: str | Sequence[str] | None = None) -> Fit:
     """Maximum likelihood, or Firth's where the counts are separated."""
-    names = columns_of(frame, cluster or ())
+    names = columns_of(frame, () if cluster is None else cluster)
     name = " x ".join(names)
     if len(names) > 1:
         frame = frame.assign(**{name: codes_of(frame, names)})

@@ -24,7 +24,7 @@ class NoOutcome(ValueError):
 def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> list[str]:
     """`by` as a list; `KeyError` where the frame lacks one of these columns."""
     arguments.rows(frame)
-    keys = arguments.several(by, "by", arguments.COLUMNS, (str, int))
+    keys = arguments.several(by, "by= or cluster", arguments.COLUMNS, (str, int))
     for name in (*keys, *others):
         if not isinstance(name, str | int):
             raise ValueError(f"{brief(name)} is no name of a column")

@@ -121,7 +121,7 @@ def bootstrap(
     import numpy as np
     import pandas as pd
 
-    keys = columns_of(frame, cluster)
+    keys = columns_of(frame, arguments.columns(cluster, "cluster"))
     check_level(level)
     reps, rng = arguments.whole("reps", reps), np.random.default_rng(arguments.seed(seed))
     codes = codes_of(frame, keys).to_numpy()

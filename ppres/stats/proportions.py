@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from ppres import arguments
 from ppres.stats._frame import arms, by_cluster, check_level, check_names, codes_of, columns_of, outcomes, say_pooled, summed
 from ppres.stats._interval import check_margin, clustered, equivalence, mover, quantile, wilson_at
 from ppres.stats.contrasts import contrasts
@@ -114,7 +115,7 @@ def differences(
     """
     check_level(level)
     check_margin(margin)
-    if cluster:
+    if arguments.several(cluster, "cluster", arguments.COLUMNS, (str, int)):
         return _clustered(frame, factor, (a, b), by, outcome, level, margin, cluster)
     z = quantile(level)
 

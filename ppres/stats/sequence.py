@@ -58,7 +58,7 @@ def sequence(
 
     names = arguments.several(factors, "factors", arguments.COLUMNS)
     frame = arguments.rows(frame).drop(columns="stopping", errors="ignore")  # a rule that stopped them is no matter here
-    say_pooled(frame, [*names, *columns_of(frame, by, outcome, *names, *filter(None, [order]))])
+    say_pooled(frame, [*names, *columns_of(frame, by, outcome, *names, *([] if order is None else [order]))])
     check_level(level)
     check_margin(margin)
     if bool(names) != bool(weights):

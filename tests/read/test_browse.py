@@ -209,3 +209,10 @@ def test_the_page_fits_a_phone(page, study, tmp_path):
     rubric = pp.Rubric("wide", "w" * 600, ("l" * 400, "n" * 400))
     page.open(pp.rating(wide, rubric, 1, show="n" * 300, path=tmp_path / "r.html", store=path.with_name("study.sqlite")), width=375)
     assert page.ask("document.documentElement.scrollWidth - innerWidth") == 0
+
+
+def test_a_column_that_stands_twice_is_told(study, tmp_path):
+    df, _ = study
+    for name in ("id", "peer"):
+        with pytest.raises(ValueError, match=f"more than one column '{name}'"):
+            pp.browse(pd.concat([df, df[[name]]], axis=1), tmp_path / "b.html")

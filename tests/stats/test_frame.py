@@ -96,3 +96,20 @@ def test_a_rollout_of_several_rows_is_counted_in_one_of_them():
     coded = pd.concat([frame.assign(coder=coder) for coder in "ab"])
     stats.rates(coded, "coder")  # warnings are errors in the tests
     stats.rates(frame.assign(id=None), "peer")
+
+
+def test_a_column_is_given_by_name():
+    frame = pd.DataFrame({"peer": ["x", "y"] * 10, "paraphrase": [0, 0, 1, 1] * 5, "preserved": [True, False, False, True] * 5})
+    for act in (
+        lambda given: stats.rates(frame, "peer", cluster=given),
+        lambda given: stats.rates(frame, given),
+        lambda given: stats.differences(frame, "peer", "x", "y", cluster=given),
+        lambda given: stats.logit("preserved ~ peer", frame, cluster=given),
+        lambda given: stats.bootstrap(frame, len, cluster=given),
+    ):
+        with pytest.raises(ValueError, match=r"has the values of 'paraphrase': it is a column of the frame, or several, by name"):
+            act(frame.paraphrase)
+    with pytest.raises(ValueError, match=r"cluster=\[\] names no column"):
+        stats.bootstrap(frame, len, cluster=[])
+    with pytest.raises(ValueError, match=r"\[\] is no name of a column"):
+        stats.sequence(frame, order=[])
