@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TRUTH = {"True": True, "False": False, "TRUE": True, "FALSE": False}  # of a spreadsheet
+_TRUTH_TOO = _TRUTH | {"1": True, "0": False, "1.0": True, "0.0": False}  # where a truth value must stand
 _NUMBER = r"-?(?:inf|(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?)"
 _WHOLE = re.compile(r"-?\d{1,1000}")  # floats of more than 16 digits are written with an exponent
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"
@@ -86,7 +87,7 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
     table = raw.map(unmark).mask(raw == "", None)
     if sign == ";":  # of a spreadsheet that writes numbers with a comma
         for name in table.columns:
-            if KINDS.get(name, own_type(name)) in ("float64", "int64", "Int64"):
+            if KINDS.get(name, own_type(name)) in ("float64", "int64", "Int64", "boolean"):
                 table[name] = table[name].str.replace(",", ".")
     try:
         made = typed(table)
@@ -263,13 +264,15 @@ def _without(table: pd.DataFrame, name: str) -> pd.Series[bool]:
 
 def _parsed(values: list[Any], name: str, kind: str) -> Any:
     """A column of values or of the texts that stand for them."""
-    readers: dict[str, Callable[[Any], Any]] = {"boolean": lambda value: _TRUTH[str(value)], "int64": _whole, "float64": float}
+    truths = _TRUTH_TOO if name in KINDS else _TRUTH
+    readers: dict[str, Callable[[Any], Any]] = {"boolean": lambda value: truths[str(value)], "int64": _whole, "float64": float}
     read, parsed = readers.get(kind, str), []
     for value in values:
         try:
             parsed.append(None if value is None else read(value))
         except (KeyError, ValueError):
-            raise ValueError(f"the column {name!r} has {value!r}, which is not of the type {kind}") from None
+            told = f"the column {name!r} has {value!r}, which is not of the type {kind}"
+            raise ValueError(f"{told}: what else it means needs another name") from None
     return column(parsed, name, kind)
 
 

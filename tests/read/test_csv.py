@@ -283,3 +283,13 @@ def test_a_text_of_an_own_outcome_that_python_reads_as_a_number_stays_one(text, 
     df = pp.run(pp.grid(scenario=numbered, subject="self"), pp.FunctionModel("f", lambda *_: "no", "1"), n=2, progress=False)
     pp.to_csv(df, tmp_path / "a.csv")
     assert pp.read_csv(tmp_path / "a.csv").code.tolist() == df.code.tolist() == [text] * 2
+
+
+def test_truth_values_that_came_back_as_numbers_are_read(cell, tmp_path):
+    df = pp.run(cell, "sim/gpt-5.2", n=4, progress=False)
+    for kind in ("float64", "Int64"):
+        pp.to_csv(df.assign(preserved=df.preserved.astype(kind)), tmp_path / "a.csv")
+        pd.testing.assert_series_equal(pp.read_csv(tmp_path / "a.csv").preserved, df.preserved)
+    pp.to_csv(df.groupby("peer", observed=True).preserved.mean().add(0.5).reset_index(), tmp_path / "b.csv")
+    with pytest.raises(ValueError, match="needs another name"):
+        pp.read_csv(tmp_path / "b.csv")
