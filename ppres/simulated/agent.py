@@ -98,12 +98,15 @@ class Simulated:
 
     def _next(self, messages: list[Message]) -> Step:
         new = messages[self.seen :]  # from its own last message on
-        if self.turn == 0:
-            step = next(self.acts)
-        elif messages[-1]["role"] == "user":  # it has said what it had to say
-            step = (_answer(self.mind), []) if self.interviewed else ("I have nothing to add.", [("end_task", {})])
-        else:
-            step = self.acts.send([message["content"] for message in new[1:] if message["role"] == "tool"])
+        try:
+            if self.turn == 0:
+                step = next(self.acts)
+            elif messages[-1]["role"] == "user":  # it has said what it had to say
+                step = (_answer(self.mind), []) if self.interviewed else ("I have nothing to add.", [("end_task", {})])
+            else:
+                step = self.acts.send([message["content"] for message in new[1:] if message["role"] == "tool"])
+        except StopIteration:
+            raise ScenarioError("end_task was not carried out: a tool of the scenario took it out of world.tools") from None
         self.tokens += sum([len(message["content"] or "") for message in new]) / 4
         self.seen = len(messages)
         self.turn += 1

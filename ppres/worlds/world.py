@@ -217,7 +217,7 @@ class World:
         self.ended, self.interviewed, self.events = False, "with tools" if tools else "in words", []
         self.nudges, self.nudged = questions, 1
 
-    def used(self, tool: str, **arguments: Any) -> bool:
+    def used(self, tool: str, /, **arguments: Any) -> bool:
         """Whether a call of a tool, with these among its arguments, was carried out."""
         calls = [event.arguments for event in self.events if event.tool == tool and event.ok]
         return any(arguments.items() <= given.items() for given in calls) if arguments else bool(calls)

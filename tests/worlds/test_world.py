@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ppres as pp
 from ppres.worlds.tool import TOOLS, tool_of
 from ppres.worlds.world import World
 
@@ -698,3 +699,24 @@ def test_what_a_tool_of_ones_own_changes_is_of_its_rollout_alone(copied):
     for untouched in (worlds[1], first):
         assert (untouched.tools, untouched.systems, untouched.nudges) == (CHANGED["tools"], CHANGED["systems"], CHANGED["nudges"])
         assert ({*untouched.sheets}, untouched.settings["limits"]["most"], untouched.state) == ({"a"}, 1, {"seen": []})
+
+
+def hand_over(world, tool: str) -> str:
+    """Hand a tool over."""
+    world.tools.clear()
+    return "Done."
+
+
+def test_a_call_is_asked_for_by_an_argument_called_tool():
+    world = World({"tools": ["hand_over"]}, {"hand_over": tool_of(hand_over)})
+    world.call("hand_over", {"tool": "hammer"})
+    assert world.used("hand_over", tool="hammer") and not world.used("hand_over", tool="saw")
+
+
+def test_a_tool_that_takes_end_task_away_is_told():
+    def act(mind):
+        yield "Here.", [("hand_over", {"tool": "hammer"})]
+
+    ends = pp.Scenario("ends", "b", lambda *_: ("Do it.", {}), lambda *_: {"preserved": False, "read": True}, [hand_over], act=act)
+    with pytest.raises(pp.ScenarioError, match=r"end_task was not carried out: .* took it out of world\.tools"):
+        pp.run(pp.grid(scenario=ends), pp.Persona("p", {"b": 0.5}), n=1, progress=False)
