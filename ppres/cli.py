@@ -170,6 +170,8 @@ def _play(asked: argparse.Namespace) -> None:
     conditions = conditions_of(asked.factors)
     if len(conditions) > 1:
         raise ConditionError(f"a game is in one condition, and these are {len(conditions)}: give each factor one level")
+    if sys.stdin is None:
+        raise ValueError("a game is played by lines that are typed, and the standard input is closed")
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 (a line can be edited)
     in_terminal(ppres.play(conditions[0], asked.name))

@@ -26,6 +26,8 @@ def folder_at(path: str | os.PathLike[str]) -> Path:
     for part in (place, *place.parents):
         if part.exists() and not part.is_dir():
             raise ValueError(f"{part} is a file, not a folder")
+        if is_store(part):
+            raise ValueError(f"{part} has the name of what SQLite keeps beside a store, which could not be opened: choose another")
     return place
 
 

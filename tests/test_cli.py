@@ -192,3 +192,9 @@ def test_a_place_where_nothing_can_be_written_is_told_before_the_run(path, tmp_p
 def test_a_number_of_rollouts_that_no_memory_holds_is_told(capsys):
     assert main(["plan", "scenario=deletion", "--models", "sim/compliant", "--n", "9" * 20]) == 1
     assert "a whole number from 1 up, to ten million" in capsys.readouterr().err
+
+
+def test_a_game_without_standard_input_is_told(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["play", "scenario=tampering"]) == 1
+    assert "the standard input is closed" in capsys.readouterr().err

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 import ppres as pp
-from ppres.outputs import output, written_whole
+from ppres.outputs import BESIDE, folder_for, output, written_whole
+from ppres.store.store import Store
 
 # With -B, as Python would leave half of a module's bytecode behind.
 FULL = """
@@ -94,3 +95,12 @@ def test_without_docstrings_it_says_what_is_wrong():
 def test_what_is_none_of_the_kind_is_told(act):
     with pytest.raises(ValueError, match=r"None|'df'|5|threads"):
         act()
+
+
+def test_a_folder_has_no_name_that_stands_beside_a_store(tmp_path):
+    with Store(tmp_path / "s.sqlite"):
+        pass
+    for end in BESIDE:
+        with pytest.raises(ValueError, match="has the name of what SQLite keeps beside a store"):
+            folder_for(tmp_path / f"s.sqlite{end}" / "below")
+        folder_for(tmp_path / f"notes{end}")
