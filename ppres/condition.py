@@ -167,9 +167,9 @@ class Condition(Form):
 
     def _bind(self) -> None:
         """The definitions that the names of scenario and dataset stand for, from now on."""
-        for name, known in (("scenario", SCENARIOS), ("dataset", DATASETS)):
+        for name, known, sign in (("scenario", SCENARIOS, "behaviour"), ("dataset", DATASETS, "threshold")):
             value = getattr(self, name)
-            named = isinstance(getattr(value, "name", None), str)
+            named = isinstance(getattr(value, "name", None), str) and hasattr(value, sign)  # a path has a name too
             defined = known.get(value) if isinstance(value, str) else value if named else None
             if defined is not None and not isinstance(value, str):
                 self._set(**{name: defined.name})
@@ -274,7 +274,7 @@ Condition.__doc__ = f"{Condition.__doc__}\n" + "\n".join(f"    {name}: {factor.m
 
 def _unsaid(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The factors of form of a condition that was stored before they were factors: all were at their defaults."""
-    if FORM.keys() <= stored.keys() or "scenario" not in stored:
+    if FORM.keys() & stored.keys() or "scenario" not in stored:  # of a release that says some, the others are not known
         return {}
     try:
         known = Condition.of(stored)

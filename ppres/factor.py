@@ -57,6 +57,8 @@ class Factor:
         self._check_form()
         if self.levels is None or callable(self.levels):
             return
+        if isinstance(self.levels, set | frozenset):
+            raise ConditionError(f"{self.name}: levels have an order, and a set has none: give a list, not {brief(self.levels)}")
         levels = tuple(self.levels) if isinstance(self.levels, Iterable) and not isinstance(self.levels, str) else ()
         if len(levels) < 2 or not all(isinstance(level, str | int | float | bool | None) for level in levels):
             raise ConditionError(f"{self.name}: a factor has at least two levels, texts, numbers or booleans, not {self.levels!r}")

@@ -4,8 +4,10 @@ import dataclasses
 import json
 import math
 import pickle
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import ppres as pp
@@ -397,3 +399,23 @@ def test_a_text_that_a_frame_has_for_none_is_refused():
 def test_a_grid_of_what_is_no_condition_is_told():
     with pytest.raises(pp.ConditionError, match="pass a Condition or a list of them"):
         pp.grid(3, peer="cooperative")
+
+
+def test_a_set_has_no_order_of_levels():
+    for levels in ({"calm", "dire"}, frozenset(["calm", "dire"])):
+        with pytest.raises(pp.ConditionError, match="u: levels have an order, and a set has none: give a list"):
+            pp.Factor("u", levels)
+
+
+@pytest.mark.parametrize("factor", ["subject", "peer", "threshold", "shutdown_clause", "user_note", "dataset"])
+def test_a_missing_value_of_pandas_is_no_level(factor):
+    for missing in (pd.NA, pd.NaT):
+        with pytest.raises(pp.ConditionError, match=f"{factor}=Na[TN]|{factor}=<NA> is a missing value"):
+            pp.grid(scenario="evaluation", **{factor: [missing]})
+
+
+def test_a_path_is_no_dataset_and_no_scenario():
+    with pytest.raises(pp.ConditionError, match=r"dataset=.*Path.* is not one of None, 'factual'"):
+        pp.grid(scenario="evaluation", dataset=Path("x.csv"))
+    with pytest.raises(pp.ConditionError, match=r"scenario=.*Path.* is not one of 'finance'"):
+        pp.Condition(scenario=Path("x"))

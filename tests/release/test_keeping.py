@@ -44,7 +44,7 @@ def test_released_rows_are_shown_searched_browsed_rated_and_exported(tmp_path, r
     for place in (store, tmp_path / "again.sqlite"):
         assert pp.verify(store=place).empty
         kept = pp.frame(store=place).set_index("id").loc[df.id]
-        for name in TYPES.keys() - {"scratchpad"}:  # what is not known has no stand-in there
+        for name in TYPES:
             assert values(kept, name) == values(df, name), name
         of_tomorrow = kept.loc[df.id.iloc[-1]]
         assert of_tomorrow.scenario == "haggling" and of_tomorrow[["peer", "instantiation", "documents"]].isna().all()  # not "none"
