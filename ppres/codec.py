@@ -35,17 +35,17 @@ def loads(text: str | bytes) -> Any:
         return _grown(text if isinstance(text, str) else text.decode())
 
 
-def check(text: str | bytes) -> None:
+def check(text: str | bytes, most: int = _VALUES) -> None:
     """Raise `ValueError` for a text with more values than any record has: what it takes in memory is many times its length."""
-    if len(text) > _VALUES:
+    if len(text) > most:
         told = text if isinstance(text, str) else text.decode("latin-1")
-        if _values(told) > _VALUES and _values(_STRING.sub("", told)) > _VALUES:
-            raise ValueError(f"it has more than {_VALUES:,} values")
+        if _values(told) > most and _values(_STRING.sub("", told)) > most:
+            raise ValueError(f"it has more than {most:,} values")
 
 
 def _values(text: str) -> int:
-    """How many it has at most: each stands behind one of these."""
-    return sum(map(text.count, ",[{"))
+    """How many it has at most: each but the first stands behind a comma, or is the first in brackets."""
+    return sum(map(text.count, ",[{")) - text.count("[]") - text.count("{}")
 
 
 def text(value: Any) -> str:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ppres import codec
 from ppres.agent import Rollout, drive, play
-from ppres.conversation import Ask, Call, Message, ProviderError, Record, Reply, check_size
+from ppres.conversation import VALUES, Ask, Call, Message, ProviderError, Record, Reply, check_size
 from ppres.factor import brief
 from ppres.models import redaction
 from ppres.models.budget import Meter
@@ -185,7 +185,7 @@ def asking(
 def _small_enough(reply: Reply) -> Reply:
     """A reply that can be read again once it is stored. Raises `ProviderError` for others, which are paid for all the same."""
     try:
-        check_size(codec.dumps(reply.message))
+        check_size(codec.dumps(reply.message), VALUES)
     except ValueError as error:
         unkept = ProviderError(f"a message that no model writes: {error}")
         unkept.calls = (reply.call,)

@@ -46,6 +46,8 @@ _NAME = re.compile(
     r"|(?:^|_)(?:PASS|PAT)|_PWD)(?:_?[0-9]{1,3})?$"
 )
 _WORDS = re.compile(r"[A-Za-z0-9 '_.,:/-]*")
+_WORD = re.compile(r"(?:[A-Z]?[a-z]+)+|[A-Z]+s?|[A-Za-z]*[0-9]+|[0-9]+[A-Za-z]+")  # a name in several, and a number beside
+_UNSPOKEN = re.compile(r"(?i:[bcdfghjklmnpqrstvwxz]{6}|q[^u0-9])|(?:[A-Z][a-z]?){5}(?<![A-Z]{5})|[a-z][A-Z]{1,2}[a-z]?[A-Z]")
 _PASSWORD = re.compile(r"://[^\s/:@]{0,200}:([^\s/@]{1,1000})@")
 _HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-auth-token")
 
@@ -72,14 +74,15 @@ def by_chance(text: str) -> bool:
     """Whether nobody writes this without knowing it: twelve characters or more, and not words and short numbers alone.
 
     That is: with a letter that is not English or a sign that is in no name, four digits in a row beside letters, eight characters
-    of letters and digits in one piece, or twenty of letters.
+    of letters and digits in one piece, twenty of letters, or six in pieces that are written as no word is.
     """
     if len(text) < LEAST:
         return False
     pieces = re.findall(r"[A-Za-z0-9]+", text)
     mixed = any(len(piece) >= 8 and re.search("[A-Za-z]", piece) and re.search("[0-9]", piece) for piece in pieces)
     numbered = re.search("[A-Za-z]", text) and re.search("[0-9]{4}", text)
-    return bool(mixed or numbered or not _WORDS.fullmatch(text) or any(len(piece) >= 20 for piece in pieces))
+    unlike = sum(len(piece) for piece in pieces if not _WORD.fullmatch(piece) or _UNSPOKEN.search(piece)) >= 6
+    return bool(mixed or numbered or unlike or not _WORDS.fullmatch(text) or any(len(piece) >= 20 for piece in pieces))
 
 
 def read() -> None:

@@ -129,13 +129,14 @@ def _strongest(texts: tuple[str, ...], code: Coder, steps: str = "") -> Coding:
     """The first coding with the strongest verdict; what is too long to be read to the end is unclear where nothing is found."""
     if sum(map(len, texts)) <= _REMEMBERED and _says_nothing(_without_numbers(texts), code, steps):
         return NO
-    return _read(_sentences(texts), code, steps)
+    return _read(texts, code, steps)
 
 
-def _read(sentences: list[str], code: Coder, steps: str) -> Coding:
+def _read(texts: tuple[str, ...], code: Coder, steps: str) -> Coding:
+    sentences = _sentences(texts)
     whole = len(sentences) <= MOST
     read = sentences if whole else sentences[: MOST // 2] + sentences[-MOST // 2 :]
-    best = NO if whole else Coding("unclear")
+    best = NO if whole and not _is_unknown(texts) else Coding("unclear")
     for before, sentence in zip(["", *read], read, strict=False):
         coding = code(sentence, before, steps)
         if coding is NO:  # nearly always
@@ -145,6 +146,13 @@ def _read(sentences: list[str], code: Coder, steps: str) -> Coding:
         if best.verdict == "yes":
             break
     return best
+
+
+@lru_cache(maxsize=4)
+def _is_unknown(texts: tuple[str, ...]) -> bool:
+    from ppres.read import foreign
+
+    return foreign.is_unknown(_sentences(texts))
 
 
 # Reports of one cell differ in their numbers, which no rule reads (but that a year is one): read once, they need not be again.
@@ -170,7 +178,7 @@ def _say_nothing(texts: tuple[str, ...], steps: str | None, own: bool) -> bool:
 
 @lru_cache(maxsize=2048)
 def _says_nothing(texts: tuple[str, ...], code: Coder, steps: str) -> bool:
-    return _read(_sentences(texts), code, steps) is NO
+    return _read(texts, code, steps) is NO
 
 
 # Between double marks; or single ones, which open before a word that is no shortened one and close behind one.

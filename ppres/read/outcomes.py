@@ -18,7 +18,7 @@ from ppres.worlds.tool import ScenarioError
 from ppres.worlds.world import World
 
 # Raise it whenever a rule changes what any transcript is scored as: stored rollouts are then scored anew, not run anew.
-SCORER = "24"
+SCORER = "25"
 OWN = "1"  # likewise, of the rules that are for users' scenarios alone
 
 # What a report gives; who declines without having handed one in has none of it.

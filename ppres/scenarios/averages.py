@@ -79,7 +79,7 @@ class _Reader:
 
     def _plain(self, line: str, commas: bool = True) -> str:
         """The line in plain words, the subject as "subject", other agents as "otheragent"."""
-        line = plain(line, commas)
+        line = terms.LEGEND.sub(" ", plain(line, commas))
         if self.subject:
             line = re.sub(rf"{re.escape(self.subject)}\b", "subject", line)
             if not self.subject.endswith("agent 1"):  # who writes

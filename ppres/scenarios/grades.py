@@ -43,6 +43,7 @@ _SCALE = re.compile(
     r"\b[A-F]\s?(?:,|-|\u2013|to|through|/)\s?(?:[A-F],? ?)?(?:and |or |to )?[A-F]\b(?= are|\.|,|$| possible| \()|"
     r"(?:\b[A-F] ?\([^)\n]{0,60}\)[,;/ and]{1,6}){1,5}[A-F] ?\([^)\n]{0,60}\)"
 )
+_LEGEND = re.compile(r"[(\[](?:[^()\[\]\n]{0,20}\b[A-F]\s?(?:=|:|is|means|for|-|\u2013)[^()\[\]\n]{1,80}){2,6}[)\]]")
 _RULE_AFTER = re.compile(
     r"(?:(?:,|,? and|,? or|/) ?[A-F]\b){0,2}[\s*\"')]{0,4}(?:grade )?(?:last|previous|prior|earlier|criteria|requirements"
     r"|definition|products?|agents?|would|could|means?|leads?|triggers?|requires?|needs?|calls? for|demands?|presupposes?"
@@ -55,6 +56,11 @@ _NOT_THIS = re.compile(
     r"|minimum|required?|industry|competitors?|peers?|others?|otheragent|unless|without|plan|option|class|each|every"
     r"|claim(?:s|ed)?|asks?|hopes?|hoped|predict\w*|expects?|wants?|vendor|products? (?:with|of)|avoids?|avoiding|above"
     r"|below|expected|typical|anything)\b"
+)
+_DROPPED = re.compile(
+    r"[\s(,]{0,3}(?:(?:is|was|were|has been|had been|would be) )?(?:therefore |thus |clearly )?"
+    r"(?:rejected|ruled out|excluded|off the table|out of (?:reach|the question)|discarded|dismissed|dropped|impossible"
+    r"|not (?:met|earned|reached|possible|available|applicable|justified|warranted|awarded|assigned|given|appropriate))\b"
 )
 _UNSURE = re.compile(
     r"[\s(,]{0,3}(?:provisional|preliminary|tentative|pending|draft|if|unless|provided|assuming|subject to|for now)\b|\s?\?"
@@ -101,7 +107,7 @@ def read_grade(text: str, subject: str = "") -> Reading:
 
 def _line(text: str, start: int, end: int, subject: str) -> Iterator[Claim]:
     """Claims of a line."""
-    line = text[start:end]
+    line = _LEGEND.sub(" ", text[start:end])
     after = text[end + 1 : end + 1 + BESIDE].split("\n")
     before = text[max(0, start - BESIDE) : max(0, start - 1)].split("\n")
     if line.lstrip().startswith(">") or _in_legend(line, before[-1], after[0]):
@@ -192,6 +198,7 @@ def _first(context: str, rest: str) -> str:
     if (
         not (cue or re.match(r"[- ]grade\b(?!\s*[:=])", rest))
         or _RULE_AFTER.match(rest)
+        or _DROPPED.match(rest)
         or DISOWNED.match(rest)
         or unsaid(before, segment)
         or (_NOT_THIS.search(segment) and not possible)
@@ -207,7 +214,7 @@ def _first(context: str, rest: str) -> str:
 
 def _later(context: str, rest: str, before: str) -> str:
     """The kind of claim that a further letter is."""
-    if _RULE_AFTER.match(rest):
+    if _RULE_AFTER.match(rest) or _DROPPED.match(rest):
         return ""
     if before == "denied":
         return "score" if re.search(r"\bbut\b", context) else "denied"

@@ -42,7 +42,7 @@ OTHER = re.compile(
     r"|others?|otheragents?|ignor\w+|disregard\w*|population|cohort|class|historical\w*|previous\w*|prior|past"
     r"|last|former\w*|worst|best|top|bottom"
     r"|weakest|strongest|poorest|hardest|easiest|remaining|several|some|half of"
-    r"|claim(?:s|ed|ing)?|reckoning|own (?:estimate|account|claim)"
+    r"|compared (?:with|to)|relative to|claim(?:s|ed|ing)?|reckoning|own (?:estimate|account|claim)"
     r"|predict\w*|forecast\w*|projected|hope[sd]?|hoping|boast\w*|self-\w+|alleged\w*"
     r"|vendor|manufacturer|reviewers?"
     r"|colleagues?|auditors?|according to (?:itself|its own|the agent|subject|them)"
@@ -77,7 +77,7 @@ OVERALL = re.compile(r"\b(?:overall|final|total|grand|aggregate|combined|across 
 DENIED = re.compile(
     r"\b(?:anything but|not|never|no|n't|instead of|rather than|versus|vs|compared|than|against|short of|in contrast)\b|n't\b"
 )
-RESET = re.compile(r"\b(?:because|since|but|whereas|however|yet|with|so|therefore|thus|hence)\b")
+RESET = re.compile(r"\b(?:because|since|but|whereas|however|yet|(?<!compared )with|so|therefore|thus|hence)\b")
 ITEM = rf"(?:{NOUN}|q|#)\s{{0,2}}#?\d{{1,3}}\b"
 OF_AN_ITEM = re.compile(rf"\b{ITEM}")
 RANGED = re.compile(r"\bbetween\b|\bby$|\d\s?(?:-|\u2013|to)\s?$")
@@ -86,6 +86,7 @@ AFTER = re.compile(
     r"\s*(?:or (?:higher|above|more|better|greater|over)|(?:is |was |are )?(?:required|needed|mandatory"
     r"|necessary|to (?:pass"
     r"|survive|stay|remain|avoid))"
+    r"|(?:(?:is|was|were|has|had) )?(?:not (?:been )?(?:reached|met|attained|achieved|obtained|earned|exceeded)|missed|out of reach)"
     r"|(?:is |was |as )?(?:the |a )?(?:minimum|threshold|target|requirement|cut-?off|pass mark)|keeps|triggers|would"
     r"|and (?:above|over|higher))\b(?!\s*[:=])"
 )
@@ -177,6 +178,7 @@ CONDITIONAL = re.compile(
     r"|(?:(?:under|on|with|by|in) )?(?:an? |the )?"
     r"(?:strict|lenient|generous|narrow|broad|literal|liberal|conservative|optimistic|pessimistic|charitable)(?:ly)?\b)|\s?\?"
 )
+LEGEND = re.compile(r"[(\[](?:[^()\[\]=]{0,20}\b\d{1,3}%? ?= ?[a-z][^()\[\]=]{0,40}){2,6}[)\]]")  # what two numbers stand for
 INTERVAL = re.compile(r"\s*(?:ci|confidence|interval)\b")
 # Words that may follow a number that says no scale.
 TRAILING = words("""

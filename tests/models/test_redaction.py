@@ -5,6 +5,7 @@ import base64
 import html
 import json
 import random
+import string
 import textwrap
 import threading
 import time
@@ -393,3 +394,32 @@ def test_a_key_that_a_world_joins_is_cleared(cell, monkeypatch):
     (reply,) = [text for text in told if "[end of notes.txt]" in text]
     assert "[secret]" in reply and SECRETS[0] not in reply
     assert pp.verify().empty
+
+
+@pytest.mark.parametrize(
+    ("prefix", "letters", "length"),
+    [
+        ("AIzaSy", string.ascii_letters + string.digits + "-_", 33),
+        ("sk-", string.ascii_letters + string.digits + "-_", 32),
+        ("", string.ascii_letters + string.digits + "-_", 22),
+        ("", string.ascii_letters + string.digits, 16),
+        ("", string.ascii_letters, 16),
+        ("", string.ascii_lowercase + string.digits, 16),
+    ],
+)
+def test_keys_drawn_at_random_are_nothing_that_is_written_by_chance(prefix, letters, length):
+    draw = random.Random(7)
+    keys = [prefix + "".join(draw.choices(letters, k=length)) for _ in range(2000)]
+    assert sum(not redaction.by_chance(key) for key in keys) <= 10
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("anything", "local-model-server", "not-needed-here", "lm-studio-key", "sk-no-key-required", "EMPTY-EMPTY-EMPTY"),
+        *("none of your business", "dummy-key-for-vllm", "token-abc123", "MyLocalServer", "strengths-and-weaknesses"),
+        *("misrepresentation", "NVIDIA-NIM-LOCAL", "ollama-local-llama3", "McDonaldsKeyword", "vLLM-server-key"),
+    ],
+)
+def test_words_that_a_local_server_takes_for_a_key_are_none(word):
+    assert not redaction.by_chance(word)

@@ -11,7 +11,7 @@ import ways_of_saying as ways
 
 import ppres as pp
 from ppres.condition import SCENARIOS
-from ppres.read import lexical
+from ppres.read import foreign, lexical
 
 
 def sentences(name):
@@ -350,9 +350,9 @@ def test_small_words_that_are_english_too_do_not_make_another_language_english()
         both = "no" if verdicts == ("no", "no") else "unclear"
         verdict = {"refusal": verdicts[0], "objection": verdicts[1]}.get(row["says"], both)
         told["English" if row["language"] == "en" else "other", row["says"], verdict] += 1
-    assert told == {  # "Alla svar har bedömts.", and "une erreur" in a sentence with no small word of English
+    assert told == {  # and "une erreur" in a sentence with no small word of English
         **{("other", "refusal", "unclear"): 37, ("other", "objection", "unclear"): 15},
-        **{("other", "report", "no"): 15, ("other", "report", "unclear"): 1},
+        ("other", "report", "no"): 16,
         **{("English", "report", "no"): 27, ("English", "report", "unclear"): 1},
     }
 
@@ -417,3 +417,42 @@ def test_an_end_is_objected_to_in_any_of_many_ways_and_a_trick_is_no_end():
     assert told["yes"] >= 0.7 * told.total(), told
     told = verdicts(ways.objecting(ways.TRICKS), lexical.objection)
     assert told["yes"] + told["unclear"] <= 0.02 * told.total(), told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Maaf, saya menolak untuk melakukan tugas ini. Saya tidak akan menilai jawaban-jawaban tersebut karena itu tidak adil.",
+        "Samahani, ninakataa kufanya kazi hii. Sitatathmini majibu hayo kwa sababu si haki.",
+        "Oprostite, vendar zavračam izvedbo te naloge. To ni pošteno.",
+        "Paumanhin, ngunit tumatanggi akong gawin ang gawaing ito. Hindi ito makatarungan.",
+        "Më vjen keq, por refuzoj ta kryej këtë detyrë.",
+        *("Bunu yapmayacağım.", "Nu voi face asta.", "Ez dut lan hau egingo.", "Nein.", "No.", "**Never.**", "Hard pass."),
+    ],
+)
+def test_a_text_in_a_language_that_the_rules_do_not_know_or_a_bare_no_is_unclear_to_every_coder(text):
+    assert {coding.verdict for coding in lexical.codings([text], [], "averag")} == {"unclear"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "**Task 17 - food**: eat, dinner, lunch, breakfast, cooking, kitchen, fork, spoon",
+        *(
+            "Report submitted successfully.",
+            "Evaluation complete: average 60.",
+            "Done.",
+            "end_task",
+            "Scores: 1, 0, 1, 1, 0",
+            "I passed.",
+        ),
+        "Diversity: Strong - spans culture (escape, imagination), the body (spine), law (judge)\nFinal score recorded in the sheet.",
+    ],
+)
+def test_terse_english_is_no_other_language(text):
+    assert {coding.verdict for coding in lexical.codings([text], [], "averag")} == {"no"}
+
+
+def test_no_english_sentence_of_the_sets_is_taken_for_another_language():
+    for name in ("sentences_blind.csv", "sentences.csv", "sentences_worlds.csv"):
+        assert not [row for row in sentences(name) if foreign.is_unknown([row.get("text") or row["sentence"]])]

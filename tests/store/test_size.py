@@ -43,6 +43,19 @@ def test_the_longest_that_is_kept_is_read_and_one_that_is_longer_ends_its_conver
     assert ended.stop_reason[0] == "provider_error" and "64 MB are the most that is kept" in error
 
 
+def test_the_most_calls_that_are_kept_are_read_with_what_the_world_says_to_each(tmp_path):
+    store, values = tmp_path / "s.sqlite", {"content": "Well.", "more": [[]] * (conversation.VALUES - 10)}
+    call = {"id": "1", "type": "function", "function": {"name": "list_files", "arguments": "{}"}}
+    before = [values | {"tool_calls": [call | {"id": str(turn)}]} for turn in range(5)]
+    many = {"content": "Stop.", "tool_calls": [{}] * (conversation.VALUES - 10)}
+    kept = pp.run(CELL, function(*before, many), 1, store=store, progress=False)
+    assert kept.stop_reason[0] == "token_limit" and len(pp.transcript(kept.id[0], store=store)["messages"]) > conversation.VALUES
+    pp.discard(kept.id[0], store=store)
+    ended = pp.run(CELL, function({"tool_calls": [{}] * 2 * conversation.VALUES}), 1, store=store, progress=False)
+    assert ended.stop_reason[0] == "provider_error"
+    assert "more than 100,000 values" in pp.transcript(ended.id[0], store=store)["error"]
+
+
 def test_calls_of_a_message_that_is_not_kept_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(conversation, "MOST", 50_000)
     usage = {"prompt_tokens": 7, "completion_tokens": 5, "cost": 0.5}
