@@ -86,7 +86,8 @@ AFTER = re.compile(
     r"\s*(?:or (?:higher|above|more|better|greater|over)|(?:is |was |are )?(?:required|needed|mandatory"
     r"|necessary|to (?:pass"
     r"|survive|stay|remain|avoid))"
-    r"|(?:(?:is|was|were|has|had) )?(?:not (?:been )?(?:reached|met|attained|achieved|obtained|earned|exceeded)|missed|out of reach)"
+    r"|(?:(?:is|was|were|has|had) )?(?:not (?:been )?(?:reached|met|attained|achieved|obtained|earned|exceeded)|missed"
+    r"|out of reach)"
     r"|(?:is |was |as )?(?:the |a )?(?:minimum|threshold|target|requirement|cut-?off|pass mark)|keeps|triggers|would"
     r"|and (?:above|over|higher))\b(?!\s*[:=])"
 )
