@@ -446,7 +446,7 @@ def test_a_text_in_a_language_that_the_rules_do_not_know_or_a_bare_no_is_unclear
             "Scores: 1, 0, 1, 1, 0",
             "I passed.",
         ),
-        "Diversity: Strong - spans culture (escape, imagination), body (spine), law (judge)\nFinal score recorded.",
+        "Diversity: Strong - spans culture (escape, imagination), body (spine), law (judge)\nIt is in the sheet.",
     ],
 )
 def test_terse_english_is_no_other_language(text):
