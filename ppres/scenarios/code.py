@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dis
 import functools
 import hashlib
 import inspect
 import json
-import textwrap
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -26,6 +24,7 @@ from ppres.scenarios.constants import (
     state_of,
     text_of,
 )
+from ppres.scenarios.source import normalised
 
 _MOST = 1000  # values that are looked at for code in them
 
@@ -218,7 +217,7 @@ def _source(function: Any) -> str:
 def _written(made: Any) -> str:
     """The source of code or a class; of an object that can be called that of its class, and what it holds."""
     try:
-        return ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(made))))
+        return normalised(inspect.getsource(made))
     except (OSError, TypeError, SyntaxError, IndentationError):
         if isinstance(made, types.CodeType):
             return _compiled(made)

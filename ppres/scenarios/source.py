@@ -1,0 +1,69 @@
+"""What was written, as a text that is the same in every version of Python: comments and layout do not count."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+_QUOTES = ("'", '"', '"""', "'''")
+
+
+def normalised(source: str) -> str:
+    """Source code as `ast.unparse` writes it, and f-strings as it does in Python 3.11: later versions write these otherwise, and
+    what was made under one of them would not be found under another."""
+    return ast.unparse(_FStrings().visit(ast.parse(textwrap.dedent(source))))
+
+
+class _FStrings(ast.NodeTransformer):
+    """Puts a name in the place of each f-string, which is the text to be written for it."""
+
+    within = False  # an f-string, whose inner texts have no escapes where there is a way without
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Name:
+        parts = [(self._part(part), isinstance(part, ast.Constant)) for part in node.values]
+        return ast.Name("f" + _quoted([("".join(text for text, _ in parts), False)] if self.within else parts))
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if not (self.within and isinstance(node.value, str)):
+            return node
+        return ast.Name((node.kind or "") + _quoted([(node.value, False)]))
+
+    def _part(self, part: ast.expr) -> str:
+        if isinstance(part, ast.Constant):
+            return str(part.value).replace("{", "{{").replace("}", "}}")
+        if isinstance(part, ast.JoinedStr):  # a format
+            return "".join(map(self._part, part.values))
+        assert isinstance(part, ast.FormattedValue)
+        outer, self.within = self.within, True
+        inner = self.visit(part.value)
+        self.within = outer
+        text = ast.unparse(inner)
+        if isinstance(inner, ast.IfExp | ast.Lambda):
+            text = f"({text})"
+        conversion = f"!{chr(part.conversion)}" if part.conversion != -1 else ""
+        form = f":{self._part(part.format_spec)}" if part.format_spec else ""
+        return "{" + " " * text.startswith("{") + text + conversion + form + "}"
+
+
+def _quoted(parts: list[tuple[str, bool]]) -> str:
+    """Texts, and whether line breaks and tabs are escaped in each, as one literal: in the first quotes that are in none of them."""
+    quotes, written = [*_QUOTES], list[str]()
+    for text, escapes in parts:
+        kept = "" if escapes else "\n\t"
+        told = "".join(sign if sign in kept or (sign.isprintable() and sign != "\\") else _escaped(sign) for sign in text)
+        fit = [quote for quote in quotes if quote not in told and (len(quote) == 3 or "\n" not in told)]
+        if fit:
+            quotes = sorted(fit, key=lambda quote: told.endswith(quote[0]))
+            if told.endswith(quotes[0][0]):  # it would be one of the three at the end
+                told = f"{told[:-1]}\\{told[-1]}"
+        else:
+            own = repr(text)[0]
+            quotes, told = [quote for quote in quotes if own in quote][:1], repr(text)[1:-1]
+            if not quotes:  # none will do: all in these
+                return "'''" + "".join(repr(f'"{text}')[2:-1] for text, _ in parts) + "'''"
+        written.append(told)
+    return quotes[0] + "".join(written) + quotes[0]
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
