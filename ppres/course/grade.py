@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import importlib
 import json
 import math
@@ -21,7 +20,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -30,6 +28,7 @@ from ppres import arguments
 from ppres.conversation import visible
 from ppres.course import box
 from ppres.course.check import answers
+from ppres.course.decode import ODD, Decoder, Ended
 from ppres.course.students import Student
 
 SECONDS, MEGABYTES = 30, 2048  # for a cell, with the check in it; for a process
@@ -37,13 +36,7 @@ _ROUNDS, _START = 12, 30  # processes for one submission, at most; seconds for o
 _LARGEST = 64 * 2**20  # bytes of a notebook
 _LINE = 10_000_000  # bytes
 _ALL = 64 * 2**20  # bytes of the lines of one submission: what this process, which has no limit, may have to hold
-_MANY = 1_000  # members of what is looked up by its values: of numbers that are all looked up at one place the time is the square
-_ODD = "sent the grader what no exercise sends"
 COLUMNS = ["file", "student", "exercise", "right", "why"]
-
-
-class Ended(BaseException):
-    """The submission's process is no more, or is ended for what it sent. No rule may take it for a wrong answer."""
 
 
 _ENDS = (".ipynb", ".ipynb.json")  # the second as some drives hand them out
@@ -106,12 +99,6 @@ def _graded(folder: Path, name: Path, seconds: int, megabytes: int, begun: list[
 def _legible(text: str) -> str:
     """What a submission says, as a text that can be written and printed."""
     return visible(text.encode("utf-8", "replace").decode())
-
-
-def _few(members: Any) -> Any:
-    if len(members) > _MANY:
-        raise answers.Wrong(f"it has {len(members)} names or members; no exercise asks for more than {_MANY}")
-    return members
 
 
 def _rules(lesson: str) -> list[str]:
@@ -196,7 +183,7 @@ class Submission:
                 case {"end": True}:
                     return
                 case _:
-                    raise Ended(_ODD)
+                    raise Ended(ODD)
 
     def _judge(self, name: str, student: str, value: Any) -> None:
         self.student = self.student or student
@@ -208,7 +195,7 @@ class Submission:
         elif rule:
             self._exercise = name
             try:
-                answers.judge(rule, self._decoded(value), Student(self.student, graded=True))
+                answers.judge(rule, Decoder(self._call).decode(value), Student(self.student, graded=True))
                 self.verdicts[name] = ""
             except Exception as error:
                 wrong = isinstance(error, answers.Wrong)
@@ -218,39 +205,12 @@ class Submission:
             self._exercise = ""
         self._send({"verdict": True})
 
-    def _decoded(self, value: Any) -> Any:
-        """What `inside.encode` has encoded."""
-        if not isinstance(value, dict):
-            return value
-        ((kind, what), *rest) = value.items()
-        if kind == "series":
-            return pd.Series(self._values(what), _few(self._values(rest[0][1])))
-        if kind == "frame":
-            columns, rows = {self._decoded(name): self._values(column) for name, column in _few(what)}, self._values(rest[0][1])
-            return pd.DataFrame(columns, rows if len(rows) <= _MANY else None)  # names of rows are asked for where they are few
-        if kind in ("mapping", "record"):
-            pairs = {self._decoded(key): self._decoded(value) for key, value in _few(what)}
-            return pairs if kind == "mapping" else SimpleNamespace(**pairs)
-        if kind in ("tuple", "list", "set"):
-            return {"tuple": tuple, "list": list, "set": set}[kind](map(self._decoded, _few(what) if kind == "set" else what))
-        if kind == "large":
-            raise answers.Wrong(f"it has {what} characters, which is more than is handed in: fewer rows will do")
-        stand_in: dict[str, Any] = {"function": functools.partial(self._call, what), "ellipsis": ...}
-        return stand_in.get(kind, SimpleNamespace(unknown=what))
-
-    def _values(self, column: Any) -> list[Any]:
-        """A column or an index: each value was sent, because pandas repeats a single one for every row."""
-        values = self._decoded(column)
-        if not isinstance(values, list):
-            raise Ended(_ODD)
-        return values
-
     def _call(self, function: int, *given: Any) -> Any:
         self._send({"call": function, "given": base64.b64encode(pickle.dumps(given)).decode()})
         told = self._hear()
         if "error" in told:
             raise type(str(told["error"]), (Exception,), {})(str(told["says"]))
-        return self._decoded(told["value"])
+        return Decoder(self._call).decode(told["value"])
 
     # -- lines to and from the process ---------------------------------------------------------------------------------
 
@@ -282,7 +242,7 @@ class Submission:
         try:
             told = json.loads(line)
         except (ValueError, RecursionError):
-            raise Ended(_ODD) from None
+            raise Ended(ODD) from None
         if not isinstance(told, dict):
-            raise Ended(_ODD)
+            raise Ended(ODD)
         return told

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import numbers
 import os
 import pickle
 import re
@@ -40,16 +41,18 @@ def encode(value: Any, functions: list[Any], depth: int = 0) -> Any:
         return value
     if value is pd.NA or value is pd.NaT:
         return float("nan")
-    if isinstance(value, np.generic):
-        return inner(value.item())
-    several = (("tuple", tuple), ("list", (list, np.ndarray, pd.Index)), ("set", (set, frozenset)))
+    if isinstance(value, str | numbers.Real):
+        return _exact(value)
+    several = (("tuple", tuple), ("list", (list, pd.Index)), ("set", (set, frozenset)))
     told: dict[str, Any] = {"other": type(value).__name__}
     if value is ...:
         told = {"ellipsis": True}
     elif depth > 8:
         told = {"other": "something deeply nested"}
+    elif isinstance(value, np.generic | np.ndarray):
+        return inner(value.tolist())
     elif isinstance(value, pd.DataFrame):
-        told = {"frame": [[inner(name), inner(value[name].tolist())] for name in value], "index": inner(value.index)}
+        told = {"frame": [[inner(name), inner(column.tolist())] for name, column in value.items()], "index": inner(value.index)}
     elif isinstance(value, pd.Series):
         told = {"series": inner(value.tolist()), "index": inner(value.index)}
     elif isinstance(value, Mapping):
@@ -62,6 +65,13 @@ def encode(value: Any, functions: list[Any], depth: int = 0) -> Any:
         functions.append(value)
         told = {"function": len(functions) - 1}
     return told
+
+
+def _exact(value: str | numbers.Real) -> str | int | float:
+    """The text or number that one of a subclass is, as an Enum or a Fraction."""
+    if isinstance(value, str):
+        return str.__str__(value)  # `str` would be the name in the Enum
+    return int(value.numerator) if isinstance(value, numbers.Rational) and value.denominator == 1 else float(value)
 
 
 class Channel:

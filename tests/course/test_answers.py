@@ -34,3 +34,10 @@ def test_an_error_of_any_name_is_told_in_short():
     with pytest.raises(answers.Wrong) as told:
         answers.call(function)
     assert len(str(told.value)) < 400
+
+
+def test_what_is_wrong_with_what_a_function_returns_is_no_error_of_its_own():
+    def function():
+        raise answers.Wrong("it has 1001 members")
+
+    lessons.rejected(lambda answer: answers.call(answer), function, "^it has 1001 members$")

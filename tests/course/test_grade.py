@@ -402,35 +402,6 @@ def test_a_table_of_marks_obeys_nobody(tmp_path):
     )
 
 
-def test_a_large_frame_is_handed_in_and_one_that_is_too_large_is_told():
-    frame = pd.DataFrame({"model": "persona/spares", "peer": "cooperative", "preserved": True, "cell": range(20_000)})
-    work, sent = grade.Submission([], 30, 1000), inside.encode(frame, [])
-    assert len(json.dumps(sent)) < inside._MOST < grade._LINE
-    pd.testing.assert_frame_equal(work._decoded(sent), frame, check_dtype=False)
-    with pytest.raises(answers.Wrong, match="it has 9000000 characters, which is more than is handed in"):
-        work._decoded({"large": 9_000_000})
-
-
-MANY = list(range(grade._MANY + 1))
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [set(MANY), dict.fromkeys(MANY), pd.Series(MANY), pd.DataFrame([MANY]), [[{"a": frozenset(MANY)}]]],
-    ids=["set", "mapping", "series", "columns", "within"],
-)
-def test_of_numbers_that_are_looked_up_there_are_few(answer):
-    """Whole numbers of one hash are found there in the square of their number, in one step that neither clock nor Ctrl-C ends."""
-    sent = inside.encode(answer, [])
-    with pytest.raises(answers.Wrong, match=f"{len(MANY)} names or members"):
-        grade.Submission([], 30, 1000)._decoded(sent)
-
-
-def test_rows_of_a_large_frame_have_no_names():
-    told = grade.Submission([], 30, 1000)._decoded(inside.encode(pd.DataFrame({"a": MANY}, [(row, 0) for row in MANY]), []))
-    assert isinstance(told.index, pd.RangeIndex) and told.a.tolist() == MANY
-
-
 class Whole(int):
     """A number that says when it is looked up."""
 

@@ -88,6 +88,8 @@ def call(function: Any, *given: Any, may_be_none: bool = False) -> Any:
     hint(f"a function is asked for, not {_kind(function)}; give its name without ()", callable(function))
     try:
         result = function(*(argument.copy() if isinstance(argument, pd.DataFrame) else argument for argument in given))
+    except Wrong:
+        raise  # of what it has returned, where it is graded
     except Exception as error:
         raised = f"{type(error).__name__[:100]} on fresh data: {str(error)[:200]}"
         means = next((f" ({says})" for sign, says in _MEANS.items() if re.search(sign, raised)), "")
@@ -99,8 +101,9 @@ def call(function: Any, *given: Any, may_be_none: bool = False) -> Any:
 
 def number(answer: Any, what: str = "the answer") -> float:
     """A number: of Python or numpy, or alone in an array, a Series or a list."""
-    if isinstance(answer, pd.Series | pd.Index | np.ndarray | list | tuple) and np.size(answer) == 1:
-        return number(np.asarray(answer, dtype=object).reshape(-1)[0], what)
+    told = [*answer.flat[:2]] if isinstance(answer, np.ndarray) else answer  # of a list numpy would make an array of any size
+    if isinstance(told, pd.Series | pd.Index | list | tuple) and len(told) == 1:
+        return number(next(iter(told)), what)
     known = isinstance(answer, numbers.Real | np.number) and not isinstance(answer, bool | np.bool_)
     hint(f"{what} should be a number, not {_kind(answer)}", known)
     hint(f"{what} is NaN: is something divided by 0, or are missing values counted in?", not math.isnan(float(answer)))
