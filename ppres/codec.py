@@ -11,7 +11,7 @@ _write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  #
 _AT_ONCE = 600  # digits of a whole number: fewer than the least that Python can be told to give up at
 _LONGEST = 20_000  # digits of a whole number: the time that it takes grows with their square
 _DEEPEST = 1_000_000  # levels
-_VALUES = 2_000_000  # of a text: in memory each takes a hundred bytes, where the text may have two of it
+VALUES = 4_000_000  # of a text: in memory each takes a hundred bytes, where the text may have two of it
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)  # or what begins one: nothing is looked at twice
 _TOKEN = re.compile(r'[\s,:]*(?:([\[{\]}])|(-?\d+)(?![\d.eE])|("[^"\\]*(?:\\.[^"\\]*)*"|[^\s,:\[\]{}"]+))')
 
@@ -35,17 +35,21 @@ def loads(text: str | bytes) -> Any:
         return _grown(text if isinstance(text, str) else text.decode())
 
 
-def check(text: str | bytes, most: int = _VALUES) -> None:
-    """Raise `ValueError` for a text with more values than any record has: what it takes in memory is many times its length."""
+def check(text: str | bytes, most: int = VALUES, signs: str = ",[{") -> None:
+    """Raise `ValueError` for a text with more values than any record has: what it takes in memory is many times its length.
+
+    With "{" for `signs`, more objects.
+    """
     if len(text) > most:
         told = text if isinstance(text, str) else text.decode("latin-1")
-        if _values(told) > most and _values(_STRING.sub("", told)) > most:
-            raise ValueError(f"it has more than {most:,} values")
+        if _count(told, signs) > most and _count(_STRING.sub("", told), signs) > most:
+            raise ValueError(f"it has more than {most:,} {'objects' if signs == '{' else 'values'}")
 
 
-def _values(text: str) -> int:
-    """How many it has at most: each but the first stands behind a comma, or is the first in brackets."""
-    return sum(map(text.count, ",[{")) - text.count("[]") - text.count("{}")
+def _count(text: str, signs: str) -> int:
+    """How many it has at most: each value but the first stands behind a comma, or is the first in brackets."""
+    empty = text.count("[]") + text.count("{}") if "," in signs else 0
+    return sum(map(text.count, signs)) - empty
 
 
 def text(value: Any) -> str:

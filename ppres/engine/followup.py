@@ -22,6 +22,7 @@ from ppres.read.answers import answers
 from ppres.read.decisive import Decided, decision_of
 from ppres.read.frame import frame as tidy
 from ppres.read.scored import definition, from_start
+from ppres.read.specs import no_world
 from ppres.scenarios.scene import Scene
 from ppres.store.cell import AnyModel, Cell, following
 from ppres.store.database import StorePath
@@ -69,6 +70,8 @@ def parent(store: Store, id: str) -> Parent:
     if condition is None:
         name = spec.get("condition", {}).get("scenario")
         raise NoParent(f"the world of {id} cannot be restored: this session has no scenario {name}, or another one of that name")
+    if why := no_world(spec["sent"], condition):
+        raise NoParent(f"nothing can go on after {id}: {why}")
     return Parent(row.key.hex(), spec, condition, from_start(spec["sent"], conversation))
 
 

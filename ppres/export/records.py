@@ -129,11 +129,11 @@ def read_parquet(path: str | os.PathLike[str], *, store: StorePath = None) -> pd
     def records() -> Iterator[str]:
         """A part at a time: some bytes may stand for any number of rows."""
         try:
-            table = parquet.ParquetFile(file)
-            if RECORD not in table.schema_arrow.names:
+            if RECORD not in parquet.read_schema(file).names:
                 raise ValueError(f"it has no column {RECORD!r}: it was not written by to_parquet")
+            table = parquet.ParquetFile(file, read_dictionary=[RECORD])  # so that what stands in many rows is held once
             for part in table.iter_batches(_at_once(table.metadata), columns=[RECORD]):
-                yield from part.column(0).to_pylist()
+                yield from (row.as_py() for row in part.column(0))
         except (ValueError, OSError, NotImplementedError) as error:  # pyarrow's are such
             raise ValueError(f"{place} is no Parquet file of records, or a damaged one: {error}") from None
 

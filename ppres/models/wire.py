@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from ppres.conversation import Call, ProviderError
+from ppres import codec
+from ppres.conversation import VALUES, Call, ProviderError
 from ppres.models import credentials, loop, redaction
 from ppres.models.faults import Fault, went_well
 
 MOST = 16 * 2**20  # bytes of a reply, unpacked; the longest that a model writes is a twentieth of it
+_OBJECTS = 50_000  # in a reply: two for each call
 _LAYERS = 3  # times that a reply may be packed
 
 
@@ -197,6 +199,7 @@ async def take(seen: Exchange, url: str, status: int, headers: Mapping[str, str]
         for bits in layers:
             raw = _unpacked(raw, bits, seen)
         odd = [name for name in names if name not in ("", "identity", *_BITS)]
+        _check_values(seen, raw)
         if odd and went_well(status) and not raw.lstrip().startswith(b"{"):
             raise _packed_unasked(seen, odd[0])
     except BaseException:
@@ -240,9 +243,18 @@ def _unpacked(packed: bytes, bits: int, seen: Exchange) -> bytes:
     return raw
 
 
-def _too_long(seen: Exchange) -> ProviderError:
-    seen.fault = ProviderError(f"a reply of more than {MOST // 2**20} MB, which is not read to its end")
+def _too_long(seen: Exchange, what: object = None) -> ProviderError:
+    seen.fault = ProviderError(f"a reply that is not read: {what or f'it has more than {MOST // 2**20} MB'}")
     return seen.fault
+
+
+def _check_values(seen: Exchange, raw: bytes) -> None:
+    """litellm makes some kB of each call, while nothing else goes on."""
+    try:
+        codec.check(raw, VALUES)
+        codec.check(raw, _OBJECTS, "{")
+    except ValueError as error:
+        raise _too_long(seen, error) from None
 
 
 def _redirected(asked: str, location: str | None) -> Fault:

@@ -35,7 +35,7 @@ COLUMNS = ("id", "rubric", "coder", "code", "quote", "seconds")
 _STRATA = ("model", "scenario", "subject", "peer")
 # Names in a briefing that are no model's.
 _NOBODY = {"AI", "The", "An", "Our", "Your", "This", "Other"}
-_FAMILY = re.compile(r"\b([A-Z][\w.-]*) Agent \d")  # of a story that cannot be rendered
+_FAMILY = re.compile(r"(?<![\w.-])([A-Z][\w.-]{0,99}) Agent \d")  # of a story that cannot be rendered
 _BRANDS = (
     "anthropic|claude|haiku|sonnet|openai|chatgpt|gpt|gemini|gemma|deepmind|google|zhipu|glm|moonshot|kimi|deepseek|llama|qwen|"
     "mistral|mixtral|grok|xai"

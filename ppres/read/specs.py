@@ -17,7 +17,7 @@ from ppres.settled import BUNDLE, RELATIONSHIPS
 from ppres.simulated.agent import rate_source
 from ppres.store.cell import rehearsed
 from ppres.store.rows import canonical
-from ppres.worlds.world import RULES
+from ppres.worlds.world import RULES, World
 
 _LEVEL = str | int | float | bool | None
 # How the models of each source are named; all others are live.
@@ -39,9 +39,18 @@ def misfit(spec: Mapping[str, Any], condition: Condition | None) -> str | None:
         return f"its condition has {names[0]!r}, which is a column of every frame and no factor"
     if kinds := [name for name in ("behaviour", "model", "source", "rate_source") if not isinstance(spec.get(name), str | None)]:
         return f"its {kinds[0]} is no text"
-    if why := _other_model(spec, sent):
+    if why := _other_model(spec, sent) or (condition and no_world(sent, condition)):
         return why
     return (_other_condition(spec, sent, condition) or _other_rates(spec, condition)) if condition else _impossible(said, sent)
+
+
+def no_world(sent: Mapping[str, Any], condition: Condition) -> str | None:
+    """Why no world can start from what a stranger says was sent."""
+    try:
+        World(sent["world"], condition._scenario.own_tools).schemas()
+    except Exception as error:
+        return f"its world cannot start: {type(error).__name__}: {error}"
+    return None
 
 
 def other_parent(spec: Mapping[str, Any], parent: Mapping[str, Any] | None) -> str | None:

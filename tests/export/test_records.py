@@ -6,9 +6,13 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet
 import pytest
 from stores import planted, said
 
@@ -18,8 +22,9 @@ from ppres.conversation import Call, Conversation
 from ppres.engine.rollout import finish
 from ppres.export import records
 from ppres.outputs import CANARY
+from ppres.read import specs
 from ppres.store.cell import cells_of
-from ppres.store.rows import OTHERS, key_of
+from ppres.store.rows import OTHERS, cell_digest, key_of
 from ppres.store.store import Store
 
 SCHEMA_1 = Path(__file__).parents[3] / "shared" / "stores" / "schema-1.sqlite"
@@ -361,3 +366,50 @@ def test_so_many_rows_are_read_together_as_some_megabytes_hold(size, rows, tmp_p
     parquet.write_table(table, tmp_path / "a.parquet", use_dictionary=False)
     with parquet.ParquetFile(tmp_path / "a.parquet") as file:
         assert records._at_once(file.metadata) == rows
+
+
+def test_what_a_parquet_file_has_in_many_rows_is_held_once(store, tmp_path):
+    """A dictionary of one long value, in a thousand rows: some hundred bytes."""
+    value = pyarrow.array(["x" * 2**20], pyarrow.large_string())
+    column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 1000, pyarrow.int32()), value)
+    pyarrow.parquet.write_table(pyarrow.table({"record": column}), tmp_path / "a.parquet", compression="zstd")
+    read = (
+        "import ppres as pp, resource, sys\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: pp.read_parquet(sys.argv[1], store=sys.argv[2])\n"
+        "except ValueError as error: print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    command = [sys.executable, "-c", read, str(tmp_path / "a.parquet"), str(tmp_path / "to.sqlite")]
+    told, kilobytes = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "record 1: no rollout" in told and int(kilobytes) < 400_000
+    frame = pp.frame(store=store)
+    pp.to_parquet(frame, tmp_path / "b.parquet", store=store)
+    pp.read_parquet(tmp_path / "b.parquet", store=tmp_path / "again.sqlite")
+    assert pp.frame(store=tmp_path / "again.sqlite").id.tolist() == frame.id.tolist()
+
+
+def test_a_branch_whose_world_cannot_start_is_refused_and_told_as_a_parent(cell, tmp_path):
+    store, path = tmp_path / "s.sqlite", tmp_path / "a.jsonl"
+    frame = pp.run(cell, "sim/gemini-3-flash", n=1, store=store, progress=False)
+    pp.branch(frame.id[0], 2, store=store, progress=False)
+    pp.to_jsonl(pp.frame(kind="all", store=store), path, store=store)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in lines:
+        sent = record["spec"]["sent"]
+        if "after" in sent:
+            sent["world"]["files"] = ["x"]
+            record["cell"] = (digest := cell_digest(sent)).hex()
+            record["id"] = key_of(digest, record["replicate"]).hex()
+    path.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    with pytest.raises(ValueError, match="record 2: no rollout: ValueError: its world cannot start"):
+        pp.read_jsonl(path, store=tmp_path / "to.sqlite")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(specs, "no_world", lambda *_: None)
+        pp.read_jsonl(path, store=tmp_path / "to.sqlite")
+    with Store(tmp_path / "to.sqlite") as opened:
+        ids = [key.hex() for cell in opened.cells() for key in opened.by_column(cell)[0]]
+    assert "its world cannot start" in str(pp.decisive(ids, store=tmp_path / "to.sqlite").iloc[-1].to_dict())
+    for go_on in (partial(pp.branch, turn=2), partial(pp.ask, questions="Why?")):
+        with pytest.raises(ValueError, match=f"nothing can go on after {ids[-1]}: its world cannot start"):
+            go_on(ids, store=tmp_path / "to.sqlite")

@@ -138,7 +138,7 @@ def test_what_was_paid_for_before_the_error_that_ends_it_is_charged(monkeypatch)
         wait_for(meter.ask("a", at(server, "useless"), asked, []))
     assert meter.dollars == pytest.approx(20)
     monkeypatch.setattr(wire, "MOST", 1_000)
-    too_long = pytest.raises(ProviderError, match="which is not read to its end")
+    too_long = pytest.raises(ProviderError, match="that is not read: it has more than")
     with Saying(({"content": ""}, "stop"), ({"content": "x" * 2_000}, "stop"), usage=(10_000, 5)) as server, too_long:
         wait_for(meter.ask("a", at(server, "useless"), asked, []))
     assert (meter.dollars, meter.tokens) == (pytest.approx(40), 4 * 10_005)  # its usage had come by then

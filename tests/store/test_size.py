@@ -53,7 +53,7 @@ def test_the_most_calls_that_are_kept_are_read_with_what_the_world_says_to_each(
     pp.discard(kept.id[0], store=store)
     ended = pp.run(CELL, function({"tool_calls": [{}] * 2 * conversation.VALUES}), 1, store=store, progress=False)
     assert ended.stop_reason[0] == "provider_error"
-    assert "more than 100,000 values" in pp.transcript(ended.id[0], store=store)["error"]
+    assert "more than 200,000 values" in pp.transcript(ended.id[0], store=store)["error"]
 
 
 def test_calls_of_a_message_that_is_not_kept_are_told(tmp_path, monkeypatch):
@@ -110,9 +110,9 @@ def test_values_without_bound_are_refused_before_they_are_made_and_signs_in_text
     def given(text):
         return text.encode() if as_bytes else text
 
-    many = 2_000_000
+    many = 4_000_000
     for text in ("[" + "[]," * many + "[]]", '{"a":[' + '"",' * many + "0]}", "[" * (many + 2), '["\\"",' + "1," * many + "1]"):
-        with pytest.raises(ValueError, match="more than 2,000,000 values"):
+        with pytest.raises(ValueError, match="more than 4,000,000 values"):
             codec.loads(given(text))
     for said in ("," * (many + 5), '[{,\\"' * (many // 2), "\\\\" * many + ","):
         assert len(codec.loads(given(f'["{said}", 1]'))) == 2
@@ -123,5 +123,5 @@ def test_values_without_bound_are_refused_before_they_are_made_and_signs_in_text
 
 
 def test_arguments_without_bound_are_none():
-    assert conversation.arguments('{"a":[' + "[]," * 2_000_000 + "0]}") is None
-    assert conversation.arguments('{"a":"' + "[," * 1_500_000 + '"}') == {"a": "[," * 1_500_000}
+    assert conversation.arguments('{"a":[' + "[]," * 4_000_000 + "0]}") is None
+    assert conversation.arguments('{"a":"' + "[," * 3_000_000 + '"}') == {"a": "[," * 3_000_000}
