@@ -7,6 +7,7 @@ import dis
 import functools
 import hashlib
 import inspect
+import itertools
 import json
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,7 +16,10 @@ from typing import Any, NamedTuple
 from ppres.scenarios.constants import (
     as_seen,
     constant_of,
+    fields_of,
+    full_name,
     is_code,
+    is_named_otherwise,
     is_object,
     is_ones_own,
     keywords,
@@ -24,8 +28,9 @@ from ppres.scenarios.constants import (
     state_of,
     text_of,
 )
-from ppres.scenarios.source import normalised
+from ppres.scenarios.source import normalised, plainly_set
 
+_Texts = Iterator[tuple[str | None, str]]
 _MOST = 1000  # values that are looked at for code in them
 
 
@@ -38,7 +43,7 @@ def digest_of(function: Callable[..., Any], *more: str, now: bool = False, besid
     """
     changed = {*beside}
     parts = [*_parts(function, set(), changed, now)]  # whole, before what is changed is left out
-    texts = [text if name is None else f"{name}={text}" for name, text in parts if name not in changed]
+    texts = [text if name is None else f"{name.removeprefix('self')}={text}" for name, text in parts if name not in changed]
     return hashlib.sha256(json.dumps([*more, *texts]).encode()).hexdigest()[:12]
 
 
@@ -52,17 +57,14 @@ def changed_by(functions: Iterable[Any]) -> set[str]:
     return changed
 
 
-def _parts(function: Any, seen: set[int], changed: set[str], now: bool, inside: bool = False) -> Iterator[tuple[str | None, str]]:
+def _parts(function: Any, seen: set[int], changed: set[str], now: bool, inside: bool = False) -> _Texts:
     """The texts that make up a function or class, its own (but for one `inside` a class, whose text has it) and those of what it
     uses, and of constants the names.
 
     `changed` gets the names that they change outside.
     """
-    if isinstance(function, functools.partial):
-        yield None, as_seen(function.args, shown, now)
-        yield None, as_seen(function.keywords, keywords, now)
-        for part in (function.func, *_code_in([function.args, function.keywords], getattr(function.func, "__module__", ""))):
-            yield from _parts(part, seen, changed, now)
+    if isinstance(function, functools.partial | _OfAPackage):
+        yield from _of_partial(function, seen, changed, now)
         return
     if isinstance(function, types.MethodType):  # with what it is bound to
         held = function.__self__
@@ -90,6 +92,17 @@ def _parts(function: Any, seen: set[int], changed: set[str], now: bool, inside: 
             yield from _parts(registered, seen, changed, now)
 
 
+def _of_partial(given: functools.partial[Any] | _OfAPackage, seen: set[int], changed: set[str], now: bool) -> _Texts:
+    """The texts of a partial function: of what it is given, and of what it calls."""
+    made, own = (given.partial, []) if isinstance(given, _OfAPackage) else (given, [given.func])
+    yield None, as_seen(made.args, shown, now)
+    yield None, as_seen(made.keywords, keywords, now)
+    if not own:
+        yield None, full_name(made.func)
+    for part in (*own, *_code_in([made.args, made.keywords], getattr(made.func, "__module__", ""))):
+        yield from _parts(part, seen, changed, now)
+
+
 def _layers(function: Any) -> list[Any]:
     """What was put around a function, from outside, and at last itself."""
     layers = [function]
@@ -98,27 +111,31 @@ def _layers(function: Any) -> list[Any]:
     return layers
 
 
-def _uses(function: Any, seen: set[int], changed: set[str], now: bool) -> Iterator[tuple[str | None, str]]:
+def _uses(function: Any, seen: set[int], changed: set[str], now: bool) -> _Texts:
     """The texts of what a function reads outside of itself."""
     names = _of_code(function.__code__)
     changed |= names.changed
     for name, value in _values(function, names):
-        for part in _code_in(value, function.__module__):
+        code = _code_in(value, function.__module__)
+        for part in code:
             yield from _parts(part, seen, changed, now)
         if not is_code(value) and (constant := constant_of(value, now)) is not None:
             yield name, constant
+        elif not code and is_named_otherwise(value, name.removeprefix(".")):
+            yield name, full_name(value)
     for defaults in (function.__defaults__, function.__kwdefaults__):
         for part in _code_in(defaults, function.__module__):
             yield from _parts(part, seen, changed, now)
         yield None, as_seen(defaults, shown, now)
 
 
-def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> Iterator[tuple[str | None, str]]:
+def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> _Texts:
     """The texts of what a class takes over, and of what its methods use; its own text has their code."""
     for base in made.__bases__:
         if is_ones_own(base.__module__) or base.__module__ == made.__module__:
             yield from _parts(base, seen, changed, now)
     written = _source(made) != repr(made)  # that of a class in a notebook cannot be had, and its methods stand for it
+    told = plainly_set(_source(made)) if written else frozenset()
     for name, value in sorted(vars(made).items()):
         behind = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (getattr(value, "__func__", value),)
         for part in (getattr(part, "func", part) for part in behind):  # of a cached property
@@ -130,7 +147,14 @@ def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> Itera
                 not (name.startswith("_" if written else "__") or is_code(part))
                 and (constant := constant_of(part, now)) is not None
             ):
-                yield f".{name}", constant
+                yield f"self.{name}" if name in told else f".{name}", constant
+    for name, field in () if written else fields_of(made):
+        if (factory := field.default_factory) and (code := _code_in(factory, made.__module__)):
+            yield from _parts(code[0], seen, changed, now)
+        elif isinstance(factory, type | types.FunctionType):
+            yield f".{name}", full_name(factory)
+        elif getattr(made, name, None) is not field.default and (constant := constant_of(field.default, now)) is not None:
+            yield f".{name}", constant
 
 
 def _values(function: Any, names: _Names) -> Iterator[tuple[str, Any]]:
@@ -167,7 +191,10 @@ def _code_in(value: Any, module: str) -> list[Any]:
             inside = [*(part.values() if isinstance(part, Mapping) else part)]
         if is_code(part):
             homes = [getattr(of, "__module__", None) for of in (getattr(part, "func", part), type(getattr(part, "__self__", None)))]
-            code += [part] if module in homes or any(map(is_ones_own, homes)) else []
+            if module in homes or any(map(is_ones_own, homes)):
+                code.append(part)
+            elif isinstance(part, functools.partial):
+                code.append(_OfAPackage(part))
         elif is_object(part) or type(part).__module__ == module:
             code.append(type(part))
             inside = [*inside, *state_of(part).values()]
@@ -177,8 +204,18 @@ def _code_in(value: Any, module: str) -> list[Any]:
     return code
 
 
+class _OfAPackage(NamedTuple):
+    """A partial function of an installed one, whose code does not count."""
+
+    partial: functools.partial[Any]
+
+
 class _Names(NamedTuple):
-    """What code, and functions inside it, look up outside, change there (".name" in anything), have as attributes, and import."""
+    """What code, and functions inside it, look up outside, change there, have as attributes, and import.
+
+    An attribute that is changed is ".name", as it may be a module's or a class's, unless it is one of `self`, which is the
+    object's own; and "self.name" in either case.
+    """
 
     read: frozenset[str]
     changed: frozenset[str]
@@ -189,7 +226,8 @@ class _Names(NamedTuple):
 @functools.lru_cache(1024)
 def _of_code(code: types.CodeType) -> _Names:
     read, changed, attributes, imported = {*code.co_freevars}, set(), set(), set()
-    for step in dis.get_instructions(code):
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    for at, step in enumerate(steps):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             read.add(step.argval)
         elif step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") or (step.opname == "STORE_DEREF" and step.argval in code.co_freevars):
@@ -199,13 +237,24 @@ def _of_code(code: types.CodeType) -> _Names:
         elif step.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
             attributes.add(step.argval)
         elif step.opname in ("STORE_ATTR", "DELETE_ATTR"):
-            changed.add(f".{step.argval}")
+            changed |= {f"self.{step.argval}", *(() if _is_of_self(steps[:at], step.argval) else (f".{step.argval}",))}
     for inner in (_of_code(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)):
         read |= inner.read - {*code.co_cellvars}
         changed |= inner.changed - {*code.co_cellvars}
         attributes |= inner.attributes
         imported |= inner.imported
     return _Names(*map(frozenset, (read, changed, attributes, imported)))
+
+
+def _is_of_self(before: list[dis.Instruction], attribute: str) -> bool:
+    """Whether an attribute that is set or deleted after these steps is one of `self`."""
+    if before[-1].opname == "SWAP":  # `+=`: the object was put on the stack twice, before the old value was read
+        pairs = list(itertools.pairwise(before))
+        before = before[
+            : max((at for at, (one, two) in enumerate(pairs) if (one.opname, two.argval) == ("COPY", attribute)), default=1)
+        ]
+    loaded = before[-1].argval if before[-1].opname.startswith(("LOAD_FAST", "LOAD_DEREF", "STORE_FAST_LOAD")) else None
+    return (loaded[-1] if isinstance(loaded, tuple) else loaded) == "self"
 
 
 def _source(function: Any) -> str:

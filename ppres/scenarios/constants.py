@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import datetime
 import functools
@@ -10,8 +11,11 @@ import importlib.util
 import json
 import operator
 import re
+import statistics
+import string
 import sys
 import sysconfig
+import textwrap
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -75,7 +79,7 @@ def as_seen(value: Any, text: Callable[[Any], T], now: bool) -> T:
 
 def text_of(value: Any) -> str | None:
     """A value as text; None for what has none that is the same in every session, and for code and modules, which are told apart."""
-    if is_code(value) or isinstance(value, types.ModuleType):
+    if is_code(value) or isinstance(value, types.ModuleType) or isinstance(getattr(value, "__self__", 0), types.ModuleType):
         return None
     held = vars(value) if is_object(value) and hasattr(value, "__dict__") else value
     with contextlib.suppress(TypeError, ValueError, RecursionError):
@@ -105,15 +109,13 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
     if hasattr(value, "dtype") and hasattr(value, "tobytes"):  # of numpy
         told = inner(value.tolist()) if value.dtype.hasobject else hashlib.sha256(value.tobytes()).hexdigest()
         return [str(value.dtype), [*value.shape], told]
-    if is_object(value) or isinstance(value, types.SimpleNamespace):
+    if is_object(value) or isinstance(value, _STATED):
         return [type(value).__qualname__, inner(state_of(value))]
     raise TypeError(f"a {type(value).__qualname__} has no text")
 
 
 def _bound(value: Any, inner: _Inner) -> Any:
-    """A method that is not Python's code, such as a pattern's `search`."""
-    if isinstance(value.__self__, types.ModuleType | None):
-        raise TypeError(f"{value.__name__} is a function of a package")
+    """A method that is not Python's code, such as a pattern's `search`, or a function, such as `math.sqrt`."""
     return [value.__qualname__, inner(value.__self__)]
 
 
@@ -122,6 +124,7 @@ _SHOWN = (
     *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, Decimal, Fraction, PurePath, UUID, range, complex),
     *(operator.attrgetter, operator.itemgetter, operator.methodcaller),
 )
+_STATED = (types.SimpleNamespace, argparse.Namespace, string.Template, textwrap.TextWrapper, statistics.NormalDist)
 _FORMS: tuple[tuple[Any, Callable[[Any, _Inner], Any]], ...] = (
     (Mapping, lambda value, inner: sorted(([inner(key), inner(held)] for key, held in value.items()), key=json.dumps)),
     ((list, tuple, deque), lambda value, inner: [*map(inner, value)]),
@@ -153,6 +156,22 @@ def is_code(value: Any) -> bool:
     """Whether it is something to call that Python code makes, and no object with a state."""
     plain = isinstance(value, types.FunctionType | types.MethodType | type | functools.partial)
     return plain or (callable(value) and "__wrapped__" in getattr(value, "__dict__", {}))
+
+
+def is_named_otherwise(value: Any, name: str) -> bool:
+    """Whether it is a function or class by another name than its own (`from statistics import mean as middle`)."""
+    return isinstance(value, types.FunctionType | types.MethodType | types.BuiltinFunctionType | type) and value.__name__ != name
+
+
+def full_name(function: Any) -> str:
+    """Which one of an installed package it is."""
+    home = (getattr(function, "__module__", None) or "").partition(".")[0].lstrip("_")  # what is inside differs by version
+    return f"{home}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def fields_of(made: type) -> list[tuple[str, Any]]:
+    """The fields of a data class, or of a model of pydantic's, by name."""
+    return [field for kind in ("__dataclass_fields__", "__pydantic_fields__") for field in vars(made).get(kind, {}).items()]
 
 
 def is_object(value: Any) -> bool:

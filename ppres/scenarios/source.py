@@ -14,6 +14,19 @@ def normalised(source: str) -> str:
     return ast.unparse(_FStrings().visit(ast.parse(textwrap.dedent(source))))
 
 
+def plainly_set(source: str) -> set[str]:
+    """The names that a class sets to what its source alone tells."""
+    body = getattr(ast.parse(source).body[0], "body", [])
+    names = set[str]()
+    for part in body:
+        if isinstance(part, ast.Assign | ast.AnnAssign) and not any(
+            isinstance(of, ast.Name) for of in ast.walk(part.value or part)
+        ):
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+            names |= {of.id for target in targets for of in ast.walk(target) if isinstance(of, ast.Name)}
+    return names
+
+
 class _FStrings(ast.NodeTransformer):
     """Puts a name in the place of each f-string, which is the text to be written for it."""
 

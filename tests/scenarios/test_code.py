@@ -190,9 +190,11 @@ def test_a_constant_of_a_module_of_ones_own_counts_and_what_code_sets_there_does
         "from project import settings as also\n"
         "def through(number):\n    return number < project.settings.LIMIT\n"
         "def direct(number):\n    also.SEEN += 1\n    return number < also.LIMIT\n"
+        "class Rule:\n    def __init__(self, limit):\n        self.LIMIT = self.OTHER = 0\n        self.LIMIT += limit\n"
+        "def by_object(number):\n    return number < Rule(also.LIMIT).LIMIT\n"
     )
     limits = importlib.import_module("limits")
-    rules = limits.through, limits.direct
+    rules = limits.through, limits.direct, limits.by_object  # which has an attribute of the same name
     before = [digest_of(rule) for rule in rules]
     assert limits.direct(1) and limits.also.SEEN == 1
     limits.also.OTHER = 2
@@ -346,12 +348,32 @@ EDITED = {  # what is defined, and what a rule makes of it; True is edited to Fa
     "enum": ("class E(enum.Enum):\n    A = True\nX = E.A", "X.value"),
     "array": ("A = np.array([True])", "A.all()"),
     "frame": ("A = pd.DataFrame({'a': [True]})", "A.a.all()"),
+    "default that a method sets": (
+        "class A:\n    v = True\n    def f(self):\n        self.v += 0\n        return self.v",
+        "A().f()",
+    ),
+    "default by name that one sets": (
+        "V = True\nclass A:\n    v = V\n    def f(self):\n        self.v = self.v\n        return self.v",
+        "A().f()",
+    ),
+    "factory": ("@dataclass\nclass R:\n    v: list = dataclasses.field(default_factory=lambda: [True])", "R().v[0]"),
+    "package's factory": (
+        "@dataclass\nclass R:\n    v: list = dataclasses.field(default_factory=(list, dict)[True])",
+        "R().v == {}",
+    ),
+    "default in slots": ("@dataclass(slots=True)\nclass R:\n    v: bool = True", "R().v"),
+    "default of pydantic's": ("class R(pydantic.BaseModel):\n    v: bool = True", "R().v"),
+    "partial of a package's": ("big = functools.partial(max, True)", "big(0)"),
+    "partial in a table": ("TABLE = {'big': functools.partial(max, True)}", "TABLE['big'](0)"),
+    "another name": ("middle = (operator.not_, operator.truth)[True]", "middle(1)"),
+    "package's in a table": ("TABLE = [(operator.not_, operator.truth)[True]]", "TABLE[0](1)"),
+    "template": ("T = string.Template('$x True')", "'True' in T.substitute(x=1)"),
     "search": ("FIND = re.compile('True').search", "FIND('True')"),
 }
 WHOLE = """
-import datetime, enum, functools, re, types, typing
+import dataclasses, datetime, enum, functools, operator, re, string, types, typing
 from dataclasses import dataclass
-import numpy as np, pandas as pd
+import numpy as np, pandas as pd, pydantic
 {}
 def rule(world, condition):
     return {{"preserved": bool({})}}
@@ -376,9 +398,10 @@ def test_what_a_rule_reads_counts_in_whatever_form_it_is(kind, in_notebook, tmp_
             exec(compile(source, name, "exec"), vars(made))
         else:
             (tmp_path / f"rules{number}.py").write_text(source)
+            importlib.invalidate_caches()
             made = importlib.import_module(f"rules{number}")
-            monkeypatch.delitem(sys.modules, made.__name__)  # at the end
-            monkeypatch.setitem(sys.modules, made.__name__, made)
+            del sys.modules[made.__name__]
+            monkeypatch.setitem(sys.modules, made.__name__, made)  # to be gone at the end: the next kind has files of the same name
         told.append(made.rule(None, None)["preserved"])
         digests.append((digest_of(made.rule), digest_of(made.rule, now=True)))
     assert told == [True, True, False]
