@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import itertools
 import json
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from ppres.scenarios.constants import (
     as_seen,
     constant_of,
     fields_of,
+    from_its_folder,
     full_name,
     is_code,
     is_named_otherwise,
@@ -31,6 +33,7 @@ from ppres.scenarios.constants import (
 from ppres.scenarios.source import normalised, plainly_set
 
 _Texts = Iterator[tuple[str | None, str]]
+_Value = tuple[str, Any, str | None]
 _MOST = 1000  # values that are looked at for code in them
 
 
@@ -115,18 +118,18 @@ def _uses(function: Any, seen: set[int], changed: set[str], now: bool) -> _Texts
     """The texts of what a function reads outside of itself."""
     names = _of_code(function.__code__)
     changed |= names.changed
-    for name, value in _values(function, names):
+    for name, value, file in _values(function, names):
         code = _code_in(value, function.__module__)
         for part in code:
             yield from _parts(part, seen, changed, now)
         if not is_code(value) and (constant := constant_of(value, now)) is not None:
-            yield name, constant
+            yield name, from_its_folder(constant, file)
         elif not code and is_named_otherwise(value, name.removeprefix(".")):
             yield name, full_name(value)
     for defaults in (function.__defaults__, function.__kwdefaults__):
         for part in _code_in(defaults, function.__module__):
             yield from _parts(part, seen, changed, now)
-        yield None, as_seen(defaults, shown, now)
+        yield None, from_its_folder(as_seen(defaults, shown, now), function.__globals__.get("__file__"))
 
 
 def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> _Texts:
@@ -147,7 +150,8 @@ def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> _Text
                 not (name.startswith("_" if written else "__") or is_code(part))
                 and (constant := constant_of(part, now)) is not None
             ):
-                yield f"self.{name}" if name in told else f".{name}", constant
+                file = getattr(sys.modules.get(made.__module__), "__file__", None)
+                yield f"self.{name}" if name in told else f".{name}", from_its_folder(constant, file)
     for name, field in () if written else fields_of(made):
         if (factory := field.default_factory) and (code := _code_in(factory, made.__module__)):
             yield from _parts(code[0], seen, changed, now)
@@ -157,27 +161,31 @@ def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> _Text
             yield f".{name}", constant
 
 
-def _values(function: Any, names: _Names) -> Iterator[tuple[str, Any]]:
-    """What a function looks up outside of itself, by name, and in modules of one's own by ".name"; not what is missing."""
+def _values(function: Any, names: _Names) -> Iterator[_Value]:
+    """What a function looks up outside of itself, by name, and in modules of one's own by ".name"; not what is missing.
+
+    With each the file of the module that has it.
+    """
+    file = function.__globals__.get("__file__")
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
     modules = list[types.ModuleType]()
     for name in sorted(names.read | cells.keys()):
         with contextlib.suppress(ValueError, KeyError):  # a cell that is not filled yet, and what there is not
             value = cells[name].cell_contents if name in cells else function.__globals__[name]
-            yield from _held(name, value, names.attributes, modules)
+            yield from _held(name, value, file, names.attributes, modules)
     for name in sorted(names.imported):  # by the function itself
         if (module := own_module(name)) is not None:
-            yield from _held(name, module, names.attributes, modules)
+            yield from _held(name, module, file, names.attributes, modules)
 
 
-def _held(name: str, value: Any, attributes: frozenset[str], modules: list[types.ModuleType]) -> Iterator[tuple[str, Any]]:
+def _held(name: str, value: Any, file: str | None, attributes: frozenset[str], modules: list[types.ModuleType]) -> Iterator[_Value]:
     """A value by its name; of a module of one's own the attributes that code may mean, and of modules in it, each once."""
     if not (isinstance(value, types.ModuleType) and is_ones_own(value.__name__)):
-        yield name, value
+        yield name, value, file
     elif value not in modules:
         modules.append(value)
         for attribute in sorted(attributes & vars(value).keys()):
-            yield from _held(f".{attribute}", vars(value)[attribute], attributes, modules)
+            yield from _held(f".{attribute}", vars(value)[attribute], getattr(value, "__file__", None), attributes, modules)
 
 
 def _code_in(value: Any, module: str) -> list[Any]:
@@ -234,7 +242,7 @@ def _of_code(code: types.CodeType) -> _Names:
             changed.add(step.argval)
         elif step.opname == "IMPORT_NAME":
             imported.add(step.argval)
-        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM"):
             attributes.add(step.argval)
         elif step.opname in ("STORE_ATTR", "DELETE_ATTR"):
             changed |= {f"self.{step.argval}", *(() if _is_of_self(steps[:at], step.argval) else (f".{step.argval}",))}

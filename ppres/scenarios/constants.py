@@ -9,6 +9,7 @@ import functools
 import hashlib
 import importlib.util
 import json
+import linecache
 import operator
 import re
 import statistics
@@ -139,6 +140,21 @@ _FORMS: tuple[tuple[Any, Callable[[Any, _Inner], Any]], ...] = (
     ),  # their code is told apart
     (types.BuiltinMethodType, _bound),
 )
+
+
+def from_its_folder(text: str, file: str | None) -> str:
+    """A constant as text, with paths below the folder of the module's file as from there: another checkout is no other code."""
+    folder = _folder(file) if file else None
+    return folder.sub("__file__/..", text) if folder else text
+
+
+@functools.lru_cache(1024)
+def _folder(file: str) -> re.Pattern[str] | None:
+    """What finds the folder of a file where a path begins with it; None where the file itself names it (`/app`, of a world)."""
+    source = "".join(linecache.getlines(file))
+    folders = {str(path.parent) for path in (Path(file).absolute(), Path(file).resolve()) if path.parent.name}
+    forms = {form for folder in folders if folder not in source for form in (folder, json.dumps(folder)[1:-1])}
+    return re.compile(rf"""(?<=["'])(?:{"|".join(map(re.escape, sorted(forms)))})(?=[/\\"'])""") if forms else None
 
 
 def shown(value: Any) -> str:

@@ -418,3 +418,46 @@ def test_what_is_of_no_text_leaves_the_rest_to_count():
     assert digest_of(rule, now=True) == before
     held["words"][1] = "b"
     assert digest_of(rule, now=True) != before
+
+
+PLACED = """
+import os.path
+from pathlib import Path
+import elsewhere.places
+HERE = Path(__file__).parent
+PATH, TEXT, FAR = HERE / "a.txt", os.path.join(os.path.dirname(__file__), "a.txt"), Path("/far/a.txt")
+class Files:
+    path = HERE / "a.txt"
+def by_path(): return PATH.read_text()
+def by_text(): return TEXT
+def by_class(): return Files.path
+def by_default(path=PATH): return path
+def by_itself(): return Path(__file__).parent / "a.txt"
+def by_module(): return elsewhere.places.BELOW
+def from_afar(): return FAR
+"""
+
+
+def test_a_path_below_the_folder_of_a_module_is_the_same_in_another_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def digests(folder, source):
+        (tmp_path / folder / "elsewhere").mkdir(parents=True)
+        (tmp_path / folder / "placed.py").write_text(source)
+        (tmp_path / folder / "elsewhere" / "places.py").write_text("BELOW = [__file__]\n")
+        importlib.invalidate_caches()
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(tmp_path / folder)
+            made = importlib.import_module("placed")
+            told = {name: digest_of(part) for name, part in vars(made).items() if getattr(part, "__module__", "") == "placed"}
+        for module in ("placed", "elsewhere.places", "elsewhere"):
+            del sys.modules[module]
+        return told
+
+    known = digests("ann", PLACED)
+    assert digests("bän", PLACED) == known
+    edited = digests("other", PLACED.replace("a.txt", "b.txt"))
+    same = {name for name in known if edited[name] == known[name]}
+    assert same == {"by_module"}
+    named = PLACED + f"WORLD = '{tmp_path / 'named'}'\n"
+    assert {name for name, digest in digests("named", named).items() if digest == known[name]} == {"from_afar", "by_module"}
