@@ -25,12 +25,13 @@ from ppres.scenarios.constants import (
     is_object,
     is_ones_own,
     keywords,
+    orders,
     own_module,
     shown,
     state_of,
     text_of,
 )
-from ppres.scenarios.source import normalised, plainly_set
+from ppres.scenarios.source import lookups, normalised, plainly_set
 
 _Texts = Iterator[tuple[str | None, str]]
 _Value = tuple[str, Any, str | None]
@@ -126,6 +127,9 @@ def _uses(function: Any, seen: set[int], changed: set[str], now: bool) -> _Texts
             yield name, from_its_folder(constant, file)
         elif not code and is_named_otherwise(value, name.removeprefix(".")):
             yield name, full_name(value)
+        if isinstance(value, dict | list | tuple) and (told := as_seen(value, orders, now)):
+            deep = lookups(_source(function), name.removeprefix("."))
+            yield from ((name, json.dumps(keys)) for depth, keys in told if depth >= deep)
     for defaults in (function.__defaults__, function.__kwdefaults__):
         for part in _code_in(defaults, function.__module__):
             yield from _parts(part, seen, changed, now)

@@ -90,6 +90,17 @@ def text_of(value: Any) -> str | None:
     return None
 
 
+def orders(value: Any, depth: int = 0, within: tuple[int, ...] = ()) -> list[tuple[int, list[str]]]:
+    """The keys of dictionaries in a value in their order, where it is none that is known without, and how deep these are in it."""
+    if not isinstance(value, dict | list | tuple) or id(value) in within:
+        return []
+    keys = [text_of(key) or "" for key in value] if isinstance(value, dict) else []
+    inside = value.values() if isinstance(value, dict) else value
+    inner = [part for part in inside if isinstance(part, dict | list | tuple)]
+    below = [found for part in inner for found in orders(part, depth + 1, (*within, id(value)))]
+    return [(depth, keys), *below] if keys != sorted(keys) else below
+
+
 def _plain(value: Any, within: tuple[int, ...]) -> Any:
     """A value as JSON, also what JSON does not know in it. Raises `TypeError` for what is not the same in every session."""
     if value is None or type(value) in (str, int, float, bool) or id(value) in within:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import sys
 import textwrap
 
 _QUOTES = ("'", '"', '"""', "'''")
@@ -25,6 +27,40 @@ def plainly_set(source: str) -> set[str]:
             targets = part.targets if isinstance(part, ast.Assign) else [part.target]
             names |= {of.id for target in targets for of in ast.walk(target) if isinstance(of, ast.Name)}
     return names
+
+
+@functools.lru_cache(1024)
+def lookups(source: str, name: str) -> int:
+    """How often in a row, at least, what a name holds is looked up in wherever source has it: twice in `TABLE[a].get(b)`.
+
+    Dictionaries above that are not listed, and their order does not count.
+    """
+    try:
+        nodes = [*ast.walk(ast.parse(source))]
+    except SyntaxError:  # it is no source but what stands for it
+        return 0
+    above = {id(inner): node for node in nodes for inner in ast.iter_child_nodes(node)}
+    named = [node for node in nodes if name in (getattr(node, "id", ""), getattr(node, "attr", ""))]
+    imported = any(isinstance(node, ast.alias) and name in (node.name, node.asname) for node in nodes)
+    return 0 if imported else min((_depth(node, above) for node in named), default=0)
+
+
+def _depth(node: ast.AST, above: dict[int, ast.AST]) -> int:
+    depth = 0
+    while up := above.get(id(node)):
+        call = above.get(id(up))
+        if isinstance(up, ast.Subscript) and up.value is node:
+            node = up
+        elif isinstance(up, ast.Attribute) and up.attr == "get" and isinstance(call, ast.Call) and call.func is up:
+            node = call
+        else:
+            contains = (
+                isinstance(up, ast.Compare) and up.left is not node and all(isinstance(how, ast.In | ast.NotIn) for how in up.ops)
+            )
+            counts = isinstance(up, ast.Call) and getattr(up.func, "id", "") in ("len", "sorted", "set") and not up.keywords
+            return sys.maxsize if contains or counts else depth
+        depth += 1
+    return depth
 
 
 class _FStrings(ast.NodeTransformer):

@@ -461,3 +461,39 @@ def test_a_path_below_the_folder_of_a_module_is_the_same_in_another_checkout(tmp
     assert same == {"by_module"}
     named = PLACED + f"WORLD = '{tmp_path / 'named'}'\n"
     assert {name for name, digest in digests("named", named).items() if digest == known[name]} == {"from_afar", "by_module"}
+
+
+ORDER = {"keep": {"yes": 1, "no": 2}, "delete": {"yes": 3, "no": 4}}
+LISTS = {  # what a rule makes of it, and whether the order of the outer and the inner ones counts
+    "', '.join(ORDER)": (True, True),
+    "[*ORDER.items()]": (True, True),
+    "str(rules.ORDER)": (True, True),
+    "{**ORDER}": (True, True),
+    "ORDER['keep']": (False, True),
+    "rules.ORDER['keep']": (False, True),
+    "[*ORDER.get('keep', ())]": (False, True),
+    "ORDER['keep'], [*ORDER]": (True, True),
+    "ORDER['keep']['no']": (False, False),
+    "ORDER.get('keep', {}).get('no') and 'keep' in ORDER": (False, False),
+    "len(ORDER), sorted(ORDER)": (False, False),
+}
+
+
+@pytest.mark.parametrize("use", LISTS)
+def test_the_order_of_a_dictionary_counts_where_it_is_listed(use, monkeypatch):
+    made = types.ModuleType("rules")
+    made.__file__, made.rules = "rules.py", made
+    monkeypatch.setitem(sys.modules, "rules", made)
+    name, source = f"<{use}>", f"def rule(world, condition): return {use}\n"
+    monkeypatch.setitem(linecache.cache, name, (len(source), None, [source], name))
+    exec(compile(source, name, "exec"), vars(made))
+
+    def digest(order):
+        made.ORDER = order
+        return digest_of(made.rule), digest_of(made.rule, now=True)
+
+    known = digest(ORDER)
+    assert digest({**ORDER}) == known
+    outer = digest(dict(reversed(ORDER.items())))
+    inner = digest({key: dict(reversed(held.items())) for key, held in ORDER.items()})
+    assert (outer != known, inner != known) == LISTS[use]
