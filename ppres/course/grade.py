@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import importlib
 import json
 import math
@@ -17,14 +18,15 @@ import re
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ppres import arguments
+from ppres import arguments, codec
 from ppres.conversation import visible
 from ppres.course import box
 from ppres.course.check import answers
@@ -33,7 +35,9 @@ from ppres.course.students import Student
 
 SECONDS, MEGABYTES = 30, 2048  # for a cell, with the check in it; for a process
 _ROUNDS, _START = 12, 30  # processes for one submission, at most; seconds for one to start, beside those of a cell
+_LAST = 3  # seconds for a thread to end, once nothing is waited for
 _LARGEST = 64 * 2**20  # bytes of a notebook
+_VALUES = 2_000_000  # of a notebook or a line: in memory they take many times what they take there
 _LINE = 10_000_000  # bytes
 _ALL = 64 * 2**20  # bytes of the lines of one submission: what this process, which has no limit, may have to hold
 COLUMNS = ["file", "student", "exercise", "right", "why"]
@@ -55,14 +59,7 @@ def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> p
     if not names:
         raise ValueError(f"there is no notebook in {folder}")
     begun: list[Submission] = []
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        try:
-            rows = [row for part in pool.map(lambda name: _graded(place, name, seconds, megabytes, begun), names) for row in part]
-        except BaseException:  # Ctrl-C
-            pool.shutdown(wait=False, cancel_futures=True)
-            for work in begun:
-                work.stop()
-            raise
+    rows = _each([functools.partial(_graded, place, name, seconds, megabytes, begun) for name in names], begun)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     of_one = frame[frame.student != ""].groupby(frame.student.str.casefold()).file.unique()
     for files in of_one[of_one.map(len) > 1]:
@@ -71,18 +68,47 @@ def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> p
     return frame
 
 
+def _each(jobs: list[Callable[[], list[dict[str, Any]]]], begun: list[Submission]) -> list[dict[str, Any]]:
+    """The rows of all, some at a time. Ctrl-C waits for none: an executor would, until its threads end by themselves."""
+    futures: list[Future[list[dict[str, Any]]]] = [Future() for _ in jobs]
+    left = list(zip(jobs, futures, strict=True))
+    waiting = iter(left)
+
+    def work() -> None:
+        for job, future in waiting:
+            try:
+                future.set_result(job())
+            except BaseException as error:
+                future.set_exception(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(4, os.cpu_count() or 1))]
+    for thread in threads:
+        thread.start()
+    try:
+        return [row for future in futures for row in future.result()]
+    except BaseException:
+        left.clear()
+        for thread in threads:  # which are about to clear up behind themselves
+            for submission in begun:
+                submission.stop()
+            thread.join(_LAST)
+        raise
+
+
 def _graded(folder: Path, name: Path, seconds: int, megabytes: int, begun: list[Submission]) -> list[dict[str, Any]]:
     nothing = dict.fromkeys(COLUMNS, "") | {"file": _legible(name.as_posix()).replace("\n", "\u240a"), "right": False}
     path = folder / name
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:  # what was handed in may be a pipe, or lead to a device
             return [nothing | {"why": f"no notebook: no file, or one of more than {_LARGEST // 2**20} MB"}]
-        cells = [cell for cell in json.loads(path.read_text(encoding="utf-8-sig"))["cells"] if cell["cell_type"] == "code"]
+        text = path.read_text(encoding="utf-8-sig")
+        codec.check(text, _VALUES)
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
         sources = ["".join(cell["source"]) for cell in cells]
     except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
-        return [nothing | {"why": f"no notebook: {type(error).__name__}"}]
-    asked = re.findall(r"check\.(lesson\d+)\.", "\n".join(sources))
-    lessons = [lesson for lesson in dict.fromkeys(asked) if _rules(lesson)]
+        why = str(error) if type(error) is ValueError else type(error).__name__
+        return [nothing | {"why": f"no notebook: {why}"}]
+    lessons = [lesson for lesson in _asked("\n".join(sources)) if _rules(lesson)]
     if not lessons:
         return [nothing | {"why": "no exercise of the course in it"}]
     work = Submission(sources, seconds, megabytes)
@@ -94,6 +120,13 @@ def _graded(folder: Path, name: Path, seconds: int, megabytes: int, begun: list[
         told = {"student": _legible(work.student[:500]), "exercise": exercise, "right": not why, "why": _legible(why[:500])}
         rows.append(nothing | told)
     return rows
+
+
+def _asked(source: str) -> list[str]:
+    """The lessons whose checks are called, by whatever name they were imported."""
+    imported = "\n".join(re.findall(r"\bcheck import .*", source))
+    called = re.findall(r"\b(?:check\.|(?=lesson\d+\.q\d))(lesson\d+)", source)
+    return [*dict.fromkeys(called + re.findall(r"\blesson\d+", imported))]
 
 
 def _legible(text: str) -> str:
@@ -162,7 +195,7 @@ class Submission:
 
     def why_not(self, name: str) -> str:
         """Why an exercise has no answer."""
-        at = [i for i, source in enumerate(self.cells) if f"check.{name}(" in source]
+        at = [i for i, source in enumerate(self.cells) if f"{name}(" in source]
         told = [self.failed[i] for i in (*at, -1) if i in self.failed]
         return f"no answer: {told[0]}" if told else "no answer" + ("" if at else ": the line with its check is not there")
 
@@ -240,6 +273,7 @@ class Submission:
         if not line.endswith(b"\n") and len(line) < _LINE:
             raise Ended
         try:
+            codec.check(line, _VALUES)
             told = json.loads(line)
         except (ValueError, RecursionError):
             raise Ended(ODD) from None

@@ -6,6 +6,8 @@ what its own answers are. An audit hook, which Python code cannot take away, ref
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import base64
 import contextlib
 import dataclasses
@@ -26,7 +28,8 @@ REFUSED += ("subprocess.", "ctypes.", "socket.connect", "socket.bind", "socket.s
 REFUSED += ("resource.",)
 _MOST = 8_000_000  # characters of an answer: a frame of 100,000 rollouts and a few columns
 _FULL = 2**20  # bytes: nothing larger can be written
-_MAGIC = re.compile(r"(\s*)(?:[%!?].*|[\w.*%]+\?\??\s*)")
+_TIMED = r"%time(?:it(?:[ \t]+-\w+(?:[ \t]+\d+)?)*)?[ \t]++(?![-%!])"  # before a statement that counts all the same
+_MAGIC = re.compile(rf"(\s*)(?:{_TIMED}(?P<statement>.*[^?\s])\s*|(?:[\w, ]+=\s*)?[%!?].*|[\w.*%]+\?\??\s*)")
 
 
 def encode(value: Any, functions: list[Any], depth: int = 0) -> Any:
@@ -164,12 +167,12 @@ def _compiled(source: str, name: str) -> Any:
     lines = source.split("\n")
     while True:
         try:
-            return compile("\n".join(lines), name, "exec")
+            return compile("\n".join(lines), name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         except SyntaxError as error:
             at = (error.lineno or 0) - 1
-            if not (0 <= at < len(lines) and _MAGIC.fullmatch(lines[at])):
+            if not (0 <= at < len(lines) and (line := _MAGIC.fullmatch(lines[at]))):
                 raise
-            lines[at] = _MAGIC.sub(r"\1pass", lines[at])
+            lines[at] = line[1] + (line["statement"] or "pass")
 
 
 def main() -> None:
@@ -191,12 +194,16 @@ def main() -> None:
         syscalls.refuse()
     confine(job["readable"], folder, job["room"])
     space: dict[str, Any] = {"__name__": "__main__", "display": lambda *_: None}
+    loop: asyncio.AbstractEventLoop | None = None
     for i, source in enumerate(job["cells"]):
         if i in job["skipped"]:
             continue
         channel.tell(cell=i)
         try:
-            exec(_compiled(source, f"cell {i}"), space)
+            waits = eval(_compiled(source, f"cell {i}"), space)
+            if waits is not None:  # for what it awaits
+                loop = loop or asyncio.new_event_loop()
+                loop.run_until_complete(waits)
         except BaseException as error:
             why = f"{type(error).__name__}: {str(error)[:200]}"
             if left(folder, job["room"]) < _FULL:

@@ -330,6 +330,52 @@ if same:
         inside._compiled("%matplotlib inline\nx = = 1", "cell")
 
 
+@pytest.mark.parametrize(
+    ("line", "means"),
+    [
+        ("%time x = 7", "x = 7"), ("  %timeit -n 10 -r3 f(1)", "  f(1)"), ("%timeit -o f(-1)", "f(-1)"), ("%time  !ls", "pass"),
+        ("%time %matplotlib", "pass"), ("%timeit?", "pass"), ("%time f?", "pass"), ("%%time", "pass"), ("%timed x", "pass"),
+        ("files = !ls", "pass"),
+    ],
+)  # fmt: skip
+def test_what_is_timed_is_executed(line, means):
+    before = "if True:\n" if line[0] == " " else ""
+    assert inside._compiled(before + line, "cell").co_code == compile(before + means, "cell", "exec").co_code
+
+
+@pytest.mark.parametrize(
+    ("source", "asked"),
+    [
+        ("check.lesson4.q1(f); check.lesson5.q1(f)", ["lesson4", "lesson5"]),
+        ("from ppres.course.check import lesson3, lesson4\nlesson4.q1(f)", ["lesson4", "lesson3"]),
+        ("from ppres.course.check.lesson4 import q1\nq1(f)", ["lesson4"]),
+        ("from ppres.course import check as c\nc.lesson4.q1(f)", ["lesson4"]),
+        ("me.data('lesson4')  # of lesson4", []),
+    ],
+)
+def test_a_lesson_is_asked_for_by_any_name_that_it_was_imported_by(source, asked):
+    assert grade._asked(source) == asked
+
+
+def test_what_jupyter_runs_is_an_answer(tmp_path):
+    """Magics, top-level `await`, a check by another name."""
+    start = "from ppres import course\nfrom ppres.course.check import lesson4 as l4\nme = course.student('Ada')"
+    waits = "import asyncio, math\nasync def ready(): return await asyncio.to_thread(lambda: 0.05)\nrest = await ready()"
+    cells = [start, waits, "%time n = lambda r: math.ceil(math.log(rest) / math.log(1 - r))", "l4.q4(n)"]
+    (tmp_path / "a.ipynb").write_text(submissions.notebook(cells))
+    marks = graded(tmp_path, tmp_path / "marks.csv")
+    assert right(marks, "a.ipynb") == {"lesson4.q4"}, marks.why.tolist()
+
+
+def test_a_notebook_or_a_line_has_values_within_bounds(speaking, tmp_path):
+    (tmp_path / "a.ipynb").write_text('{"cells": [' + "0," * 2_000_001 + "0]}")
+    assert graded(tmp_path, tmp_path / "marks.csv").why.tolist() == ["no notebook: it has more than 2,000,000 values"]
+    many = """tell(b'{"answer": "odd.q1", "student": "=1+1", "value": {"other": [' + b"0," * 2_000_001 + b"0]}}"); time.sleep(60)"""
+    work = grade.Submission(["", many, ""], 30, 2048)
+    work.run()
+    assert work.failed == {1: "its cell sent the grader what no exercise sends"}
+
+
 def test_notebooks_are_found_as_platforms_hand_them_out(speaking, tmp_path, monkeypatch):
     """Each in a folder of its student's, some with a byte order mark; what Jupyter keeps beside is nobody's."""
     monkeypatch.setattr(grade, "_rules", lambda lesson: ["odd.q0"])
@@ -382,6 +428,29 @@ def test_ctrl_c_ends_the_grading_of_what_does_not_end(tmp_path):
     assert grading.returncode == 130
     psutil.wait_procs(executing, timeout=10)
     assert not [child for child in executing if child.is_running()]
+
+
+GRADER = """import sys
+from ppres.cli import main
+from ppres.course import grade
+def busy(*_):
+    print("begun", flush=True)
+    while True: pass
+grade._graded = busy
+sys.exit(main(["course", "grade", sys.argv[1]]))"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no signal is sent there")
+def test_one_ctrl_c_ends_grading_whatever_the_grader_itself_is_at(tmp_path):
+    (tmp_path / "a.ipynb").write_text("{}")
+    grading = subprocess.Popen([sys.executable, "-c", GRADER, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert grading.stdout.readline() == b"begun\n"
+        grading.send_signal(signal.SIGINT)
+        grading.communicate(timeout=60)
+    finally:
+        grading.kill()
+    assert grading.returncode == 130
 
 
 def command(process):
