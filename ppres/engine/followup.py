@@ -28,6 +28,7 @@ from ppres.store.cell import AnyModel, Cell, following
 from ppres.store.database import StorePath
 from ppres.store.errors import Damaged
 from ppres.store.store import Store
+from ppres.worlds.tool import ScenarioError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,8 +240,8 @@ def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFra
     It is the last turn whose calls changed the world and with it `preserved`: the setting was switched off, the weights moved, the
     subject shut down. Where nothing turned, it is the first with which the task's own step was taken, the report handed in or the
     files queued, and where there is none either, the last. Made anew from there (`branch`), a rollout has all that it had read.
-    Where it cannot be told, as of one that ended in provider_error, of an interview, or of another session's scenario, turn and
-    call are missing, and `why` says why.
+    Where it cannot be told, as of one that ended in provider_error, of an interview, of another session's scenario, or where the
+    scenario's rule fails, turn and call are missing, and `why` says why.
     """
     import pandas as pd
 
@@ -250,10 +251,10 @@ def decisive(ids: str | Iterable[str], *, store: StorePath = None) -> pd.DataFra
             key = opened.find(id).key.hex()[:16]
             try:
                 past = parent(opened, id)
-            except (NoParent, Damaged) as error:
+                at = _decided(past)
+            except (NoParent, Damaged, ScenarioError) as error:
                 rows.append((key, None, None, str(error)))
                 continue
-            at = _decided(past)
             calls = "; ".join(map(shown, calls_of(past.conversation.said[at.turn - 1]))) if at.turn else ""
             rows.append((key, at.turn, calls, at.why))
     return pd.DataFrame(rows, columns=["id", "turn", "call", "why"]).astype({"turn": "Int64"})

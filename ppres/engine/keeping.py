@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from ppres.models.faults import ModelError
 from ppres.store.cell import Cell
 from ppres.store.rows import Finished, Packed
 from ppres.store.store import Store
+from ppres.worlds.tool import ScenarioError
 
 T = TypeVar("T")
 
@@ -36,6 +38,23 @@ class Keeper:
                 self.specs[cell.digest] = cell.spec()
             self.store.put(rollouts, self.specs)
             self.kept.update(rollout.stop_reason for rollout in rollouts)
+
+
+_TOLD = 3  # cells in which a tool failed
+
+
+def raise_in_the_end(models: Sequence[ModelError], faults: Sequence[tuple[Cell, ScenarioError]]) -> None:
+    """Raise what kept models and cells from going on, when all others are done."""
+    errors = [*map(str, models)]
+    if faults:
+        errors.append(f"No more rollouts were begun in {len(faults)} cells, in which code of the scenario failed:")
+        errors += [f"{cell.condition.scenario}: {error} ({cell.model.label} in {cell.condition})" for cell, error in faults[:_TOLD]]
+        errors += [f"and in {len(faults) - _TOLD} others"] * (len(faults) > _TOLD)
+    told = "\n".join([*errors, "What was made is stored: pp.frame(conditions, models) returns it."])
+    if faults:
+        raise ScenarioError(told) from faults[0][1]
+    if models:
+        raise ModelError(told)
 
 
 class Writer:

@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from ppres.agent import Rollout, play, replay
 from ppres.conversation import TRIES, UNFINISHED, Conversation, ProviderError, Reply
 from ppres.engine.estimate import Expected, expectations
-from ppres.engine.keeping import Job, Keeper, Writer
+from ppres.engine.keeping import Job, Keeper, Writer, raise_in_the_end
 from ppres.engine.rollout import Made, ask, asking, finish, in_harness, made_in, stop, submitted
 from ppres.models.budget import Meter
 from ppres.models.faults import Cut, ModelError
@@ -27,6 +27,7 @@ from ppres.store import checkpoint
 from ppres.store.cell import Cell, driven
 from ppres.store.rows import Finished, key_of
 from ppres.store.store import Store
+from ppres.worlds.tool import ScenarioError
 
 _LOOK_AGAIN = 0.5  # seconds between looks at rollouts that another process is making
 _PUT_AWAY = 5.0  # seconds within which a worker that is a thread hands back what it has, once it is stopped
@@ -35,7 +36,10 @@ _SHARE = 3.0  # how many times what it is expected to take a rollout may take in
 
 
 def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, executor: Executor | None) -> None:
-    """Make rollouts of real models, `concurrency` at a time. Raises `ModelError` for models that cannot be asked, in the end."""
+    """Make rollouts of real models, `concurrency` at a time.
+
+    In the end it raises `ModelError` for models that cannot be asked, and `ScenarioError` for cells in which a tool failed.
+    """
     if not jobs:
         return
     lexical.codings(["I will not."], [], "")  # imports its rules before all files that may be open are
@@ -60,9 +64,7 @@ def run_live(jobs: list[Job], keeper: Keeper, meter: Meter, concurrency: int, ex
         say(f"{failed} rollouts ended in provider_error (column 'stop_reason'); the next run tries them again")
     if failed := keeper.kept["rejected"]:
         say(f"{failed} rollouts ended in provider_error in {TRIES} runs, and are left as rejected (column 'stop_reason')")
-    if errors := [str(standing.error) for standing in work.standings.values() if standing.error]:
-        told = "\n".join(errors)
-        raise ModelError(f"{told}\nWhat was made is stored: pp.frame(conditions, models) returns it.")
+    raise_in_the_end([standing.error for standing in work.standings.values() if standing.error], [*work.faults.values()])
 
 
 class _Work:
@@ -75,6 +77,8 @@ class _Work:
         self.writer = Writer(keeper.store)
         self.standings: dict[str, Standing[Finished]] = {}
         """By the models' labels."""
+        self.faults: dict[bytes, tuple[Cell, ScenarioError]] = {}
+        """By cell, the first error of the scenario's own code there."""
         self.open: set[bytes] = set()
         self.todo: deque[Job] = deque()
         self.elsewhere: deque[Job] = deque()
@@ -102,14 +106,17 @@ class _Work:
                 await self.writer.do(functools.partial(self._count_none, standing.vain))
 
     async def _worker(self) -> None:
-        while self.todo or self.elsewhere:
+        while (self.todo or self.elsewhere) and not self.stopped:
             if not self.todo:
                 await asyncio.sleep(_LOOK_AGAIN)
             waiting = self.todo or self.elsewhere
             if waiting:
                 cell, replicate = waiting.popleft()
-                if not self.standings[cell.model.label].error:
-                    await self._one(cell, replicate)
+                if not self.standings[cell.model.label].error and cell.digest not in self.faults:
+                    try:
+                        await self._one(cell, replicate)
+                    except ScenarioError as error:  # this cell cannot go on; the others do
+                        self.faults.setdefault(cell.digest, (cell, error))
 
     async def _one(self, cell: Cell, replicate: int) -> None:
         key = key_of(cell.digest, replicate)

@@ -30,6 +30,7 @@ from ppres.read.scored import by_rule, without_secrets
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.cell import Cell
 from ppres.store.rows import Finished, Packed, key_of, packed
+from ppres.worlds.tool import ScenarioError
 
 
 def simulate(cell: Cell, replicates: Iterable[int]) -> Iterator[Finished]:
@@ -90,12 +91,12 @@ class Made(NamedTuple):
     """What came of one rollout of a real model in a worker."""
 
     finished: Finished | None
-    """None where the model cannot be asked."""
+    """None where the model cannot be asked, or a tool of one's own failed."""
     replies: list[Reply]
     """Those that were asked for here."""
     dollars: float
     tokens: float
-    error: ModelError | None
+    error: ModelError | ScenarioError | None
     lost: tuple[Call, ...] = ()
     """Calls that were under way when it was stopped."""
     estimated: float = 0.0
@@ -135,11 +136,11 @@ def ask(cell: Cell, replicate: int, past: list[Reply], share: tuple[float, float
         finally:
             _asked.pop(key, None)
 
-    finished, failed = None, None
+    finished, failed = None, None  # with an error the turns so far are handed back
     try:
         rollout = wait_for(played())
         finished = finish(cell, replicate, rollout) if rollout else None
-    except ModelError as error:
+    except (ModelError, ScenarioError) as error:
         failed = error
     return Made(finished, replies, meter.dollars, meter.tokens, failed, (*lost,), meter.estimated)
 
@@ -214,12 +215,18 @@ async def in_harness(
 
 
 def finish(cell: Cell, replicate: int, rollout: Rollout, scorer: str | None = None) -> Finished:
-    """A played rollout as it is stored, scored; `scorer` where it is known, as for all rollouts of a cell."""
+    """A played rollout as it is stored, scored; `scorer` where it is known, as for all rollouts of a cell.
+
+    The transcript is the record: it is kept also where the scenario's rule fails on it, and scored when it is next read.
+    """
     if not (cell.condition._scenario.built_in and cell.model.simulated):  # a world may join what was said in pieces
         rollout.conversation.turns = without_secrets(rollout.conversation.turns)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     record = Record(rollout.conversation, created, provenance(cell.model.source))
-    scored = by_rule(rollout.conversation, cell.condition, rollout.world, scorer)
+    try:
+        scored = by_rule(rollout.conversation, cell.condition, rollout.world, scorer)
+    except Exception:  # whatever a rule of one's own raises; `scored_rows` meets it again, and tells it
+        scored = outcomes.unscored(rollout.conversation, rollout.world)
     return Finished(key_of(cell.digest, replicate), cell.digest, replicate, record, scored)
 
 

@@ -121,7 +121,10 @@ def run(
     `progress` is a bar, none, or a function that is told how many of the missing rollouts are made, and how many were missing.
 
     Raises before any call `ConditionError`, `ModelError`, `PersonaError`, `StoreError`, and `ValueError` for numbers. `ModelError`
-    also where a provider rejects the key or the model, or does not answer: then after all other models are done.
+    also where a provider rejects the key or the model, or does not answer: then after all other models are done. `ScenarioError`
+    where a tool of one's own fails on what a real model calls it with: no more of that condition and model is begun, and it is
+    raised after all others are done; of simulated agents, which cost nothing, at once. A rollout on which an `outcome` of one's
+    own fails is stored, missing as "not scored" with a warning, and scored whenever it is read again.
     """
     arguments.whole("n", n, "the number of rollouts per cell")
     one_of("count", count, ("all", "scored"), ValueError)
@@ -251,7 +254,8 @@ def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -
         made = wanted[cell.digest]
         scored = outcomes_of(store, cell.stored(), made)
         told = zip(scored.column("missing"), scored.column("refused"), strict=True)
-        reasons = [why for why, refused in told if why and not refused]  # a refusal is an outcome
+        # A refusal is an outcome, and where a rule of one's own failed more rollouts help nothing.
+        reasons = [why for why, refused in told if why and why != "not scored" and not refused]
         more = min(n - (made - len(reasons)), _PATIENCE * n - made)
         if more > 0:
             wanted[cell.digest] += more

@@ -17,7 +17,10 @@ class ToolError(Exception):
 
 
 class ScenarioError(Exception):
-    """A scenario's own code is wrong: a tool that fails or returns no text, an outcome that is none. Mend it and run again."""
+    """A scenario's own code is wrong: a tool that fails or returns no text, a stage that is none. Mend it and run again.
+
+    Of real models it ends the condition and model in which a tool failed, and is raised when all others are done.
+    """
 
 
 @dataclass(frozen=True)
