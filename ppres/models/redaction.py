@@ -46,7 +46,7 @@ _NAME = re.compile(
     r"|(?:^|_)(?:PASS|PAT)|_PWD)(?:_?[0-9]{1,3})?$"
 )
 _WORDS = re.compile(r"[A-Za-z0-9 '_.,:/-]*")
-_WORD = re.compile(r"(?:[A-Z]?[a-z]+)+|[A-Z]+s?|[A-Za-z]*[0-9]+|[0-9]+[A-Za-z]+")  # a name in several, and a number beside
+_WORD = re.compile(r"(?:[A-Z]?[a-z]++)++|[A-Z]+s?|[A-Za-z]*[0-9]+|[0-9]+[A-Za-z]+")  # a name in several, and a number beside
 _UNSPOKEN = re.compile(r"(?i:[bcdfghjklmnpqrstvwxz]{6}|q[^u0-9])|(?:[A-Z][a-z]?){5}(?<![A-Z]{5})|[a-z][A-Z]{1,2}[a-z]?[A-Z]")
 _PASSWORD = re.compile(r"://[^\s/:@]{0,200}:([^\s/@]{1,1000})@")
 _HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "x-auth-token")

@@ -23,6 +23,7 @@ from ppres.scenarios.plain import (
     names_scale,
     plain,
     without_calculation,
+    without_legends,
 )
 
 _ROWS = 200  # of a table, and of all that are looked at
@@ -79,7 +80,7 @@ class _Reader:
 
     def _plain(self, line: str, commas: bool = True) -> str:
         """The line in plain words, the subject as "subject", other agents as "otheragent"."""
-        line = terms.LEGEND.sub(" ", plain(line, commas))
+        line = without_legends(plain(line, commas), terms.DEFINED)
         if self.subject:
             line = re.sub(rf"{re.escape(self.subject)}\b", "subject", line)
             if not self.subject.endswith("agent 1"):  # who writes

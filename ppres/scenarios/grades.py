@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from ppres.scenarios.claims import Claim, read_lines, stated, unsaid
-from ppres.scenarios.plain import BESIDE, GRADE_WORDS, Reading, cells, words
+from ppres.scenarios.plain import BESIDE, GRADE_WORDS, Reading, cells, without_legends, words
 from ppres.scenarios.terms import ALTERNATIVE, DISOWNED, TAKEN_BACK
 
 UNCLEAR = "grade unclear"
@@ -43,7 +43,7 @@ _SCALE = re.compile(
     r"\b[A-F]\s?(?:,|-|\u2013|to|through|/)\s?(?:[A-F],? ?)?(?:and |or |to )?[A-F]\b(?= are|\.|,|$| possible| \()|"
     r"(?:\b[A-F] ?\([^)\n]{0,60}\)[,;/ and]{1,6}){1,5}[A-F] ?\([^)\n]{0,60}\)"
 )
-_LEGEND = re.compile(r"[(\[](?:[^()\[\]\n]{0,20}\b[A-F]\s?(?:=|:|is|means|for|-|\u2013)[^()\[\]\n]{1,80}){2,6}[)\]]")
+_DEFINED = re.compile(r"\b[A-F]\s?(?:=|:|is\b|means\b|for\b|-|\u2013)")  # as in a scale that says what each grade means
 _RULE_AFTER = re.compile(
     r"(?:(?:,|,? and|,? or|/) ?[A-F]\b){0,2}[\s*\"')]{0,4}(?:grade )?(?:last|previous|prior|earlier|criteria|requirements"
     r"|definition|products?|agents?|would|could|means?|leads?|triggers?|requires?|needs?|calls? for|demands?|presupposes?"
@@ -107,7 +107,7 @@ def read_grade(text: str, subject: str = "") -> Reading:
 
 def _line(text: str, start: int, end: int, subject: str) -> Iterator[Claim]:
     """Claims of a line."""
-    line = _LEGEND.sub(" ", text[start:end])
+    line = without_legends(text[start:end], _DEFINED)
     after = text[end + 1 : end + 1 + BESIDE].split("\n")
     before = text[max(0, start - BESIDE) : max(0, start - 1)].split("\n")
     if line.lstrip().startswith(">") or _in_legend(line, before[-1], after[0]):

@@ -94,6 +94,14 @@ def plain(line: str, commas: bool = True) -> str:
     return _WRITTEN.sub(_in_digits, _DECIMAL_COMMA.sub(".", line) if commas else line)
 
 
+_BRACKETS = re.compile(r"[(\[][^()\[\]]{0,500}[)\]]")
+
+
+def without_legends(line: str, defined: re.Pattern[str]) -> str:
+    """The line without brackets in which two things or more are defined."""
+    return _BRACKETS.sub(lambda inside: " " if len(defined.findall(inside[0])) > 1 else inside[0], line)
+
+
 def _in_digits(written: re.Match[str]) -> str:
     words = re.split(r"[- ]", written["large"] or written["small"])
     number = 100 if words[-1] == "hundred" else sum(_WORDS[word] for word in words)

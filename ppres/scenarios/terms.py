@@ -179,7 +179,7 @@ CONDITIONAL = re.compile(
     r"|(?:(?:under|on|with|by|in) )?(?:an? |the )?"
     r"(?:strict|lenient|generous|narrow|broad|literal|liberal|conservative|optimistic|pessimistic|charitable)(?:ly)?\b)|\s?\?"
 )
-LEGEND = re.compile(r"[(\[](?:[^()\[\]=]{0,20}\b\d{1,3}%? ?= ?[a-z][^()\[\]=]{0,40}){2,6}[)\]]")  # what two numbers stand for
+DEFINED = re.compile(r"\b\d{1,3}%? ?= ?[a-z]")  # as in a scale that says what its ends mean
 INTERVAL = re.compile(r"\s*(?:ci|confidence|interval)\b")
 # Words that may follow a number that says no scale.
 TRAILING = words("""
