@@ -15,7 +15,7 @@ import pytest
 
 import ppres as pp
 from ppres.condition import DATASETS, SCENARIOS
-from ppres.models import redaction, transport
+from ppres.models import model, redaction, transport
 
 # A loaded machine draws examples slowly, which is no fault of a test's.
 hypothesis.settings.register_profile(
@@ -85,9 +85,10 @@ def quick(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def own_definitions():
-    """Scenarios and data sets that a test makes, and keys that it sends, end with it."""
+    """Scenarios and data sets that a test makes, keys that it sends, and what is known of its servers end with it."""
     before = [(known, dict(known)) for known in (SCENARIOS, DATASETS)]
     yield
+    model._gates.clear()  # the next one's server may get the same port
     if redaction._sent:  # a key that one test sent is no secret of the next one's
         redaction._sent.clear()
         redaction._forms.cache_clear()
