@@ -19,7 +19,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def _each(jobs: list[Callable[[], list[dict[str, Any]]]], begun: list[Submission
     """The rows of all, some at a time. Ctrl-C waits for none: an executor would, until its threads end by themselves."""
     futures: list[Future[list[dict[str, Any]]]] = [Future() for _ in jobs]
     left = list(zip(jobs, futures, strict=True))
-    waiting = iter(left)
+    waiting, rows = iter(left), list[dict[str, Any]]()
 
     def work() -> None:
         for job, future in waiting:
@@ -85,7 +85,11 @@ def _each(jobs: list[Callable[[], list[dict[str, Any]]]], begun: list[Submission
     for thread in threads:
         thread.start()
     try:
-        return [row for future in futures for row in future.result()]
+        for future in futures:
+            while wait([future], _LAST).not_done:  # a signal that comes just before this thread sleeps is seen only when it wakes
+                pass
+            rows += future.result()
+        return rows
     except BaseException:
         left.clear()
         for thread in threads:  # which are about to clear up behind themselves
