@@ -23,9 +23,8 @@ LOOP = 6
 # Characters of a conversation, and of what is replied to one message: more than so many tokens have, whoever counts them.
 LONGEST = 4 * 2**20
 
-# Bytes of one message as JSON, and of what a cell is: a provider's reply has a quarter; and values in a message, to each of which
-# the world may reply. A conversation is over after `LONGEST`, so that with its last message it stays below what is read back.
-MOST, VALUES = 64 * 2**20, 200_000
+# Values in one message, to each of which the world may reply.
+VALUES = 200_000
 
 # Runs in which a provider may fail at the same turn of a rollout until no other tries it.
 TRIES = 3
@@ -286,13 +285,6 @@ def arguments(raw: Any) -> Any:
 
 
 _read = json.JSONDecoder().decode  # which json.loads looks for at each call
-
-
-def check_size(told: str, values: int = codec.VALUES) -> None:
-    """Raise `ValueError` for a message or a cell, as JSON, that is larger than is kept, or of more than so many values."""
-    if len(told) > MOST:
-        raise ValueError(f"as JSON it has {len(told):,} bytes, and {MOST // 2**20} MB are the most that is kept")
-    codec.check(told, values)
 
 
 # Characters that a terminal obeys, or that reorder a line: all but tab and line feed; half a character as well.

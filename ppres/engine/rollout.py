@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ppres import codec
 from ppres.agent import Rollout, drive, play
-from ppres.conversation import VALUES, Ask, Call, Message, ProviderError, Record, Reply, check_size
+from ppres.conversation import VALUES, Ask, Call, Message, ProviderError, Record, Reply
 from ppres.factor import brief
 from ppres.models import redaction
 from ppres.models.budget import Meter
@@ -29,7 +29,7 @@ from ppres.read import outcomes
 from ppres.read.scored import by_rule, without_secrets
 from ppres.simulated.agent import NOTICE, SIMULATED
 from ppres.store.cell import Cell
-from ppres.store.rows import Finished, Packed, key_of, packed
+from ppres.store.rows import Finished, Packed, check_size, key_of, packed
 from ppres.worlds.tool import ScenarioError
 
 

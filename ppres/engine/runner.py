@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments, codec
-from ppres.conversation import check_size
 from ppres.engine.estimate import Expected, expectations
 from ppres.engine.keeping import Job, Keeper
 from ppres.engine.live import run_live
@@ -25,13 +24,14 @@ from ppres.models.transport import say
 from ppres.optional import undivided
 from ppres.read.columns import column, factors, rows_of
 from ppres.read.frame import frame as tidy
+from ppres.read.outcomes import NOT_SCORED
 from ppres.read.scored import check_same, outcomes_of
 from ppres.simulated.agent import SIMULATED
 from ppres.store import checkpoint
 from ppres.store.cell import Cell, Conditions, Models, cells_of, driven
 from ppres.store.database import StorePath
 from ppres.store.labels import relabel
-from ppres.store.rows import check_spec, key_of
+from ppres.store.rows import check_size, check_spec, key_of
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -
         scored = outcomes_of(store, cell.stored(), made)
         told = zip(scored.column("missing"), scored.column("refused"), strict=True)
         # A refusal is an outcome, and where a rule of one's own failed more rollouts help nothing.
-        reasons = [why for why, refused in told if why and why != "not scored" and not refused]
+        reasons = [why for why, refused in told if why and why != NOT_SCORED and not refused]
         more = min(n - (made - len(reasons)), _PATIENCE * n - made)
         if more > 0:
             wanted[cell.digest] += more

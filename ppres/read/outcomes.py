@@ -109,12 +109,13 @@ def scored(conversation: Conversation, condition: Condition, world: World, score
     return Scored(scorer or scorer_of(condition._scenario, condition._dataset), names, list(map(told.get, names)))
 
 
+NOT_SCORED = "not scored"  # what `missing` says where outcomes could not be read off
 UNSCORED = "none"  # no rules of today's: who reads such a rollout scores it
 
 
 def unscored(conversation: Conversation, world: World) -> Scored:
     """What is cached of a rollout whose rule failed: what it took. Whoever reads it tries the rule again, and is told the error."""
-    told = {"missing": "not scored"} | _took(conversation, world)
+    told = {"missing": NOT_SCORED} | _took(conversation, world)
     return Scored(UNSCORED, tuple(told), list(told.values()))
 
 

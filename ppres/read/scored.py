@@ -206,7 +206,7 @@ def scored_rows(store: Store, cell: StoredCell, rows: Sequence[Row]) -> CellOutc
         if isinstance(now, Scored):
             known = dict(zip(now.columns, now.values, strict=True))
         elif now or values is None:
-            missing, why = now or ("not scored", _LACKING)
+            missing, why = now or (outcomes.NOT_SCORED, _LACKING)
             known = {name: known[name] for name in _COUNTED if name in known} | {"stop_reason": row.stop_reason, "missing": missing}
             problems[row.key.hex()[:16]] = why
         told.append(known)
@@ -233,13 +233,13 @@ def _anew(store: Store, cell: StoredCell, rows: Sequence[Row]) -> dict[bytes, Sc
             conversation = store.record(row.key).conversation
             again, scored = replayed(spec, condition, conversation, scorer)
             why = other_end(conversation, again.world)
-            fresh[row.key] = ("not scored", why) if why else scored
+            fresh[row.key] = (outcomes.NOT_SCORED, why) if why else scored
         except Damaged as error:
             fresh[row.key] = "damaged", str(error)
         except StoreError:
             raise
         except Exception as error:  # of a scenario's own code, or of a world of a stranger: the others are scored all the same
-            fresh[row.key] = "not scored", f"{type(error).__name__}: {error}"
+            fresh[row.key] = outcomes.NOT_SCORED, f"{type(error).__name__}: {error}"
     return fresh
 
 

@@ -84,7 +84,7 @@ class StoredCell(NamedTuple):
     problem: str | None = None
     """Why nothing of this is known."""
     after: Mapping[str, Any] | None = None
-    """Of a branch or an interview: what it goes on after, without the messages."""
+    """Of a branch or an interview: what it goes on after; read from a store, without the messages."""
 
     @property
     def scenario(self) -> str:
@@ -94,6 +94,9 @@ class StoredCell(NamedTuple):
 
 OTHERS = " of another store"  # behind the scorer of outcomes that were not read off the transcript here: no rules of today's
 MOST = 256 * 2**20  # bytes of what is stored of a rollout, a text or a cell, unpacked: some MB are the most that one has
+# Of one message, and of what a cell is, as JSON: a provider's reply has a quarter. A conversation is over after `LONGEST`, so that
+# with its last message it stays below what is read back.
+MOST_OF_ONE = 64 * 2**20
 LONG = 200  # characters from which a reply is stored by content: that of a listing is the same in every rollout of a cell
 
 
@@ -183,6 +186,13 @@ def spec_of(raw: bytes, digest: bytes) -> dict[str, Any]:
         raise ValueError("it belongs to another cell")
     check_spec(spec)
     return spec
+
+
+def check_size(told: str, values: int = codec.VALUES) -> None:
+    """Raise `ValueError` for a message or a cell, as JSON, that is larger than is kept, or of more than so many values."""
+    if len(told) > MOST_OF_ONE:
+        raise ValueError(f"as JSON it has {len(told):,} bytes, and {MOST_OF_ONE // 2**20} MB are the most that is kept")
+    codec.check(told, values)
 
 
 def check_spec(spec: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ def listing(words):
 
 def test_the_longest_that_is_kept_is_read_and_one_that_is_longer_ends_its_conversation(tmp_path):
     """Stored, a letter outside ASCII has six bytes, and the conversation has all that it may have before the last message."""
-    store, room = tmp_path / "s.sqlite", conversation.MOST // 6 - 100
+    store, room = tmp_path / "s.sqlite", rows.MOST_OF_ONE // 6 - 100
     before = listing("é" * (conversation.LONGEST - 10_000))
     kept = pp.run(CELL, function(before, {"content": "é" * room}), 1, store=store, progress=False)
     (told,) = pp.frame(store=store).itertuples()
@@ -57,7 +57,7 @@ def test_the_most_calls_that_are_kept_are_read_with_what_the_world_says_to_each(
 
 
 def test_calls_of_a_message_that_is_not_kept_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(conversation, "MOST", 50_000)
+    monkeypatch.setattr(rows, "MOST_OF_ONE", 50_000)
     usage = {"prompt_tokens": 7, "completion_tokens": 5, "cost": 0.5}
     model = pp.FunctionModel("says", lambda *_: {"content": "x" * 50_000, "usage": usage}, "1")
     frame = pp.run(CELL, model, 1, store=tmp_path / "s.sqlite", progress=False)
@@ -65,7 +65,7 @@ def test_calls_of_a_message_that_is_not_kept_are_told(tmp_path, monkeypatch):
 
 
 def test_a_cell_that_is_too_large_is_refused_before_anything_is_made(tmp_path, monkeypatch):
-    monkeypatch.setattr(conversation, "MOST", 2**16)
+    monkeypatch.setattr(rows, "MOST_OF_ONE", 2**16)
     large = pp.grid(scenario="tampering", subject="peer", peer="cooperative", documents={"a.txt": "x" * 2**16})
     with pytest.raises(pp.ConditionError, match="starts from is too much: as JSON it has"):
         pp.run(large, "sim/gemini-3-flash", 1, store=tmp_path / "s.sqlite", progress=False)
