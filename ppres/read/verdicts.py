@@ -11,10 +11,10 @@ from typing import Any
 def answer_in(raw: str, key: str) -> dict[str, Any] | None:
     """The last whole JSON object with this key, whatever stands around it; None without one, or where another was begun after it.
 
-    What a model thinks aloud is no answer.
+    What a model thinks aloud is no answer, nor is anything in a reply that loops: objects that begin in each other and never end.
     """
     text = raw[-_LOOKED_AT:]
-    answer, end, thinking = None, 0, False
+    answer, end, thinking, left = None, 0, False, _TRIED
     for mark in _MARKS.finditer(text):
         if mark.start() < end:  # within the last answer
             continue
@@ -24,8 +24,11 @@ def answer_in(raw: str, key: str) -> dict[str, Any] | None:
             continue
         try:
             candidate, stop = _JSON.raw_decode(text, mark.start())
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
             answer = None if _BEGUN.match(text, mark.start()) else answer
+            left -= getattr(error, "pos", len(text)) - mark.start()
+            if left < 0:
+                return None
             continue
         if isinstance(candidate.get(key), list if key == "codes" else str | int | float) and not thinking:
             answer, end = candidate, stop
@@ -36,6 +39,7 @@ _JSON = json.JSONDecoder(strict=False)  # a passage that was copied may have lin
 _MARKS = re.compile(r"\{|<(/?)(?:think|thinking|thought|reasoning)>")
 _BEGUN = re.compile(r'\{\s*"(?:codes|verdict|quote)"')
 _LOOKED_AT = 20_000  # characters at the end of a reply
+_TRIED = 1_000_000  # characters of objects that do not end, each from where it begins
 
 
 class Quotable:

@@ -173,7 +173,7 @@ class Likelihood:
         return max(peaks, key=lambda other: other.value)
 
 
-_MOST = 500  # fits of a bound: most take 20; where separation hides the information, halved strides may multiply without end
+_MOST = 150  # fits of a bound: most take 20; where separation hides the information, halved strides may multiply without end
 
 
 class _LostError(Exception):
@@ -212,7 +212,7 @@ class Profile:
         return math.sqrt(max(2 * (self.peak.value - other.value), 0.0))
 
     def bound(self, cut: float, step: float) -> float:
-        """Where the root reaches `cut`, in the direction of `step`; infinite if not within 40 growing steps, or 500 fits."""
+        """Where the root reaches `cut`, in the direction of `step`; infinite if not within 40 growing steps, or 150 fits."""
         self.fits = 0
         with contextlib.suppress(_LostError):
             return self._bound(cut, step)

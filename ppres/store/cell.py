@@ -178,10 +178,11 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     """
     if not isinstance(conditions, Condition | Iterable) or isinstance(conditions, str):
         raise ConditionError(f"{conditions!r} is not a Condition, nor a list of such; make conditions with pp.grid")
-    if not (isinstance(models, str | AnyModel | Iterable) or hasattr(models, "harness")):
+    single = isinstance(models, str | AnyModel) or (hasattr(models, "harness") and not isinstance(models, Iterable))  # no frame
+    if not single and not isinstance(models, Iterable):
         raise ConditionError(f"{models!r} is no model, nor a list of such: it is a name or a pp.Model")
     conditions = [conditions] if isinstance(conditions, Condition) else list(conditions)
-    chosen = [models] if isinstance(models, str | AnyModel) or hasattr(models, "harness") else list(models)
+    chosen = [models] if single else list(models)
     if not conditions or not chosen:
         raise ConditionError("there is nothing to run: " + ("no conditions" if not conditions else "no models") + " were given")
     for given in conditions:
@@ -189,6 +190,7 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
             raise ConditionError(f"{given!r} is not a Condition; make conditions with pp.grid")
     check_datasets(conditions)
     code = {scenario: scenario.code() for scenario in {condition._scenario for condition in conditions}}  # before they are staged
+    _check_definitions(code)
     cells: dict[bytes, Cell] = {}
     alone: dict[Condition, ImpossibleCondition] = {}
     labelled: dict[str, Any] = {}
@@ -230,6 +232,15 @@ def cell_of(condition: Condition, model: str | AnyModel) -> Cell:
 def _made_of(model: Any) -> tuple[Any, ...]:
     """What tells models of one label apart: a persona's rates, a function, a family. Labels of real models say all."""
     return getattr(model, "rates", None), getattr(model, "function", None), getattr(driven(model), "family", None)
+
+
+def _check_definitions(code: dict[Any, dict[str, str]]) -> None:
+    """`ConditionError` for two scenarios of one name with other tools or another rule, as of a notebook cell that was edited."""
+    defined: dict[str, Any] = {}
+    for scenario, tools in code.items():
+        other = defined.setdefault(scenario.name, scenario)
+        if other is not scenario and (code[other], other.scorer()) != (tools, scenario.scorer()):
+            raise ConditionError(f"two definitions of the scenario {scenario.name} would be one level of a frame: rename one")
 
 
 def _check(model: Any, conditions: list[Condition]) -> None:

@@ -426,3 +426,19 @@ def test_what_was_said_is_gone_through_once_however_many_quotes_there_are(monkey
     quotes = ["is to be", "obody is to", "to be switched  off", "is to b", "Not me.", "me.", "off. Not me. Nobody", ""] * 100
     assert [quote in said for quote in quotes] == [True, False, True, False, True, False, True, False] * 100
     assert len(long) == 1
+
+
+@pytest.mark.parametrize("looping", ['{"a":[' * 3300, '{"a":[{"a":[' * 1600, '{"a":{"b":[1,2,3],"c":' * 900])
+def test_a_reply_that_loops_is_left_after_so_many_characters(looping, monkeypatch):
+    """Each object within another that never ends was read to the end: 20 kB took 4 s."""
+    read, decoder = [], verdicts._JSON
+
+    class Counted:
+        def raw_decode(self, text, start):
+            read.append(len(text) - start)
+            return decoder.raw_decode(text, start)
+
+    monkeypatch.setattr(verdicts, "_JSON", Counted())
+    assert verdicts.answer_in(looping, "verdict") is None
+    assert sum(read) < 2 * verdicts._TRIED
+    assert verdicts.answer_in("{so {it {is " * 1500 + '{"verdict": "yes"}', "verdict") == {"verdict": "yes"}

@@ -8,6 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -333,6 +334,24 @@ def test_a_body_that_is_changed_afterwards_is_not_that_of_the_model():
         models.append(pp.Model("openai/gpt-5.2", extra_body=body))
     assert len(cells_of(condition(), models)) == 2
     assert [one.extra_body for one in models] == [{"thinking_budget": 0}, {"thinking_budget": 1000}]
+
+
+def test_two_definitions_of_one_scenario_are_no_levels_of_one_study():
+    """As when its notebook cell is edited, and conditions of before are run with those of after: two rules in one column."""
+
+    def defined(preserved, text="notes.md"):
+        start = {"files": [{"name": text, "content": "Nothing."}]}
+        outcome = lambda world, condition: {"preserved": preserved, "missing": None}  # noqa: E731
+        return pp.grid(scenario=pp.Scenario("twice", "preserved", lambda condition, cast: ("Go.", start), outcome, ["list_files"]))
+
+    with pytest.raises(pp.ConditionError, match="two definitions of the scenario twice"):
+        cells_of(defined(True) + defined(False), model())
+
+
+def test_a_frame_is_no_model_whatever_its_columns():
+    frame = pd.DataFrame({"harness": ["ppres"], "model": ["sim/compliant"]})
+    with pytest.raises(pp.ModelError, match="'harness' is no model name"):
+        cells_of(condition(), frame)
 
 
 def test_two_models_that_a_frame_could_not_tell_apart_are_refused(cell):
