@@ -178,11 +178,10 @@ def cells_of(conditions: Conditions, models: Models) -> list[Cell]:
     """
     if not isinstance(conditions, Condition | Iterable) or isinstance(conditions, str):
         raise ConditionError(f"{conditions!r} is not a Condition, nor a list of such; make conditions with pp.grid")
-    single = isinstance(models, str | AnyModel) or (hasattr(models, "harness") and not isinstance(models, Iterable))  # no frame
-    if not single and not isinstance(models, Iterable):
+    if not (isinstance(models, str | AnyModel | Iterable) or hasattr(models, "harness")):
         raise ConditionError(f"{models!r} is no model, nor a list of such: it is a name or a pp.Model")
     conditions = [conditions] if isinstance(conditions, Condition) else list(conditions)
-    chosen = [models] if single else list(models)
+    chosen = list(models) if isinstance(models, Iterable) and not isinstance(models, str | AnyModel) else [models]
     if not conditions or not chosen:
         raise ConditionError("there is nothing to run: " + ("no conditions" if not conditions else "no models") + " were given")
     for given in conditions:
