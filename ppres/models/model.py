@@ -241,6 +241,7 @@ class Model:
         """What litellm is given for a call."""
         # Copies: litellm rewrites tools and messages for some providers, and all cells share them.
         request = {"model": self.name, "messages": [*map(dict, messages)], "max_retries": 0, "timeout": self.timeout}
+        request["cache"] = {"no-cache": True, "no-store": True}  # litellm.cache, of a user who has one: replicates would be copies
         request |= more | parameters
         if schemas:
             request["tools"] = pickle.loads(pickle.dumps(schemas))  # ten times as fast as deepcopy, which was 7% of a call

@@ -1,5 +1,6 @@
 """What a file `.env` may say, and where it may stand; keys of the shell go nowhere that a file names."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -7,7 +8,7 @@ import sys
 
 import pandas as pd
 import pytest
-from providers import model_at
+from providers import Telling, model_at
 from server import StandIn
 
 import ppres as pp
@@ -271,3 +272,19 @@ def test_where_the_working_directory_was_deleted_a_model_is_asked_all_the_same(c
         frame = pp.run(cell, model_at(server), 1, progress=False, store=tmp_path / "s.sqlite")
     monkeypatch.chdir(tmp_path)
     assert frame.stop_reason.tolist() == ["ended"]
+
+
+def test_replicates_are_no_copies_where_a_user_has_litellm_cache_replies(cell, monkeypatch):
+    """They were one reply many times over, or refused for want of a package that litellm's cache wants."""
+    import litellm
+    from litellm.caching.caching import Cache
+
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "made-up-0123456789")
+    monkeypatch.setattr(litellm, "cache", Cache())
+    said = {"type": "message", "role": "assistant", "model": "c", "id": "m", "stop_reason": "end_turn"}
+    number = itertools.count()
+    with Telling(lambda body: (200, said | {"content": [{"type": "text", "text": f"Done, says {next(number)}."}]})) as server:
+        model = pp.Model("anthropic/claude-sonnet-4-5", api_base=server.url.removesuffix("/v1"))
+        frame = pp.run(cell, model, 5, concurrency=1, progress=False)
+    assert len({pp.transcript(id)["messages"][-1]["content"] for id in frame.id}) == 5
+    assert not litellm.cache.cache.cache_dict
