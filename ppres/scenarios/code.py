@@ -200,7 +200,7 @@ def _code_in(value: Any, module: str) -> list[Any]:
         part = todo.pop()
         inside: Iterable[Any] = ()
         if isinstance(part, Mapping | list | tuple | set | frozenset):
-            inside = [*(part.values() if isinstance(part, Mapping) else part)]
+            inside = [*(part.values() if isinstance(part, Mapping) else part), getattr(part, "default_factory", None)]
         if is_code(part):
             homes = [getattr(of, "__module__", None) for of in (getattr(part, "func", part), type(getattr(part, "__self__", None)))]
             if module in homes or any(map(is_ones_own, homes)):

@@ -169,9 +169,18 @@ def _folder(file: str) -> re.Pattern[str] | None:
 
 
 def shown(value: Any) -> str:
-    """Defaults and the like, without addresses."""
+    """Defaults and the like, without addresses, and the same in every session."""
     told = repr(value)
-    return (text_of(value) or "") if " at 0x" in told else told
+    return (text_of(value) or "") if " at 0x" in told or _has_a_set(value) else told
+
+
+def _has_a_set(value: Any, depth: int = 0) -> bool:
+    """Whether a set of several is in a value: what it shows of itself has another order in each session."""
+    if isinstance(value, set | frozenset):
+        return len(value) > 1
+    held = value if isinstance(value, list | tuple) else [*value.values()] if isinstance(value, dict) else []
+    held = [*state_of(value).values()] if is_object(value) else held
+    return depth < 10 and any(_has_a_set(part, depth + 1) for part in held)
 
 
 def keywords(given: dict[str, Any]) -> str:

@@ -5,10 +5,13 @@ import functools
 import importlib
 import itertools
 import linecache
+import os
 import re
+import subprocess
 import sys
 import textwrap
 import types
+from ast import literal_eval
 
 import pytest
 
@@ -339,6 +342,7 @@ EDITED = {  # what is defined, and what a rule makes of it; True is edited to Fa
     "dispatch": ("@functools.singledispatch\ndef f(x): return 0\n@f.register\ndef _(x: int): return True", "f(1)"),
     "default": ("def g(): return True\ndef h(r=g): return r()", "h()"),
     "in a list": ("def g(): return True\nTABLE = [('a', g)]", "TABLE[0][1]()"),
+    "default of a dict": ("TABLE = collections.defaultdict(lambda: True)", "TABLE['a']"),
     "tuples as keys": ("TABLE = {('peer', 'cooperative'): True}", "TABLE['peer', 'cooperative']"),
     "set in a dict": ("TABLE = {'a': {True}}", "True in TABLE['a']"),
     "namespace": ("CONFIG = types.SimpleNamespace(strict=True)", "CONFIG.strict"),
@@ -371,7 +375,7 @@ EDITED = {  # what is defined, and what a rule makes of it; True is edited to Fa
     "search": ("FIND = re.compile('True').search", "FIND('True')"),
 }
 WHOLE = """
-import dataclasses, datetime, enum, functools, operator, re, string, types, typing
+import collections, dataclasses, datetime, enum, functools, operator, re, string, types, typing
 from dataclasses import dataclass
 import numpy as np, pandas as pd, pydantic
 {}
@@ -406,6 +410,30 @@ def test_what_a_rule_reads_counts_in_whatever_form_it_is(kind, in_notebook, tmp_
         digests.append((digest_of(made.rule), digest_of(made.rule, now=True)))
     assert told == [True, True, False]
     assert digests[0] == digests[1] and not {*digests[0]} & {*digests[2]}
+
+
+IN_SETS = """
+import functools, sys
+from ppres.scenarios.code import digest_of
+def by_default(name, names=frozenset({"a", "b", "c", "d", "e"})): return name in names
+def by_tuple(name, names=({"a", "b", "c", "d", "e"}, 1)): return name in names[0]
+by_partial = functools.partial(by_default, names={"a", "b", "c", "d", "e"})
+print([digest_of(function) for function in (by_default, by_tuple, by_partial)])
+"""
+
+
+def test_a_set_as_a_default_is_the_same_in_each_session(tmp_path):
+    """Its `repr` has another order with each hash seed: what was paid for in one session was made anew in the next."""
+    script = tmp_path / "rules.py"
+
+    def digests(text, seed):
+        script.write_text(text)
+        done = subprocess.run([sys.executable, script], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True)
+        return literal_eval(done.stdout.decode())
+
+    told = digests(IN_SETS, "1")
+    assert told == digests(IN_SETS, "2") == digests(IN_SETS, "3")
+    assert not {*told} & {*digests(IN_SETS.replace('"e"', '"f"'), "1")}
 
 
 def test_what_is_of_no_text_leaves_the_rest_to_count():
