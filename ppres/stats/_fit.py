@@ -19,7 +19,7 @@ from scipy.special import expit
 from scipy.stats import t
 
 from ppres.stats._formula import parse
-from ppres.stats._frame import NoOutcome, codes_of, columns_of, outcomes, say_pooled
+from ppres.stats._frame import NoOutcome, check_values, codes_of, columns_of, outcomes, say_pooled
 from ppres.stats._interval import ASSUMED
 from ppres.stats._likelihood import Array, Likelihood, Peak, profile
 from ppres.stats._sandwich import wald
@@ -60,7 +60,9 @@ class Fit:
 
 def aggregate(frame: pd.DataFrame, outcome: str, used: list[str], cluster: str | None = None) -> tuple[pd.DataFrame, int]:
     """k and n of each distinct combination of columns, among rows with a known outcome, and the number of the other rows."""
-    groups = list(dict.fromkeys(used + columns_of(frame, [cluster] if cluster else [])))
+    groups = list(dict.fromkeys(used + columns_of(frame, [cluster] if cluster else [], *used)))
+    for name in used:
+        check_values(frame[name])
     say_pooled(frame, groups)
     true, known = outcomes(frame, outcome)
     if not known.any():

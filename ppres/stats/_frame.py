@@ -32,20 +32,25 @@ def columns_of(frame: pd.DataFrame, by: str | Sequence[str], *others: str) -> li
             raise KeyError(f"the frame has no column {name!r}; it has {', '.join(map(str, frame.columns))}")
         if name in frame.index.names:
             raise ValueError(f"{name!r} is a level of the frame's index as well: frame.reset_index(drop=True)")
-        for given, names in (("the frame has", frame.columns), ("by= or cluster= names", keys)):
-            if [*names].count(name) > 1:
-                raise ValueError(f"{given} the column {name!r} more than once")
+        if keys.count(name) > 1:
+            raise ValueError(f"by= or cluster= names the column {name!r} more than once")
+    for name in (*keys, *others, "id"):
+        if [*frame.columns].count(name) > 1:
+            raise ValueError(f"the frame has the column {name!r} more than once: frame.loc[:, ~frame.columns.duplicated()]")
     for name in keys:
-        if frame[name].dtype == object and (
-            kinds := {kind for kind in map(type, frame[name]) if getattr(kind, "__hash__", None) is None}
-        ):
-            told = f"{name!r} has a {kinds.pop().__name__} in some rows, by which nothing can be grouped"
-            raise ValueError(f"{told}: make it a text, frame.assign({name}=frame[{name!r}].astype(str))")
+        check_values(frame[name])
     if "stopping" in frame.columns and frame["stopping"].notna().any():
         rules = ", ".join(map(str, frame["stopping"].dropna().unique()))
         text = f"how many of these rollouts there are was decided by their outcomes ({rules}): intervals and tests for a fixed n do"
         warnings.warn(f"{text} not hold, and stats.sequence has those that do", stacklevel=3)
     return keys
+
+
+def check_values(column: pd.Series[Any]) -> None:
+    """`ValueError` for a column whose values cannot be told apart by equality, such as lists."""
+    if column.dtype == object and (kinds := {kind for kind in map(type, column) if getattr(kind, "__hash__", None) is None}):
+        told = f"{column.name!r} has a {kinds.pop().__name__} in some rows, by which nothing can be grouped"
+        raise ValueError(f"{told}: make it a text, frame.assign({column.name}=frame[{column.name!r}].astype(str))")
 
 
 def say_pooled(frame: pd.DataFrame, names: Iterable[str]) -> None:

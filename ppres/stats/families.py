@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
+from ppres.factor import brief
 from ppres.stats._frame import arms, check_level, codes_of, columns_of, each, say_pooled
 
 if TYPE_CHECKING:
@@ -87,7 +89,10 @@ def holm(frame: pd.DataFrame, by: str | Sequence[str] = (), p: str = "p") -> pd.
     import pandas as pd
 
     keys = columns_of(frame, by, p)
-    values = frame[p].to_numpy(dtype=float)
+    try:
+        values = frame[p].to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise ValueError(f"{p!r} is no column of numbers, as p-values are") from None
     if bad := [value for value in values if not np.isnan(value) and not 0 <= value <= 1]:
         raise ValueError(f"{p!r} has {bad[0]!r}, which is no p-value")
     adjusted = np.full(len(frame), np.nan)
@@ -132,6 +137,8 @@ def bootstrap(
 
     def of(part: pd.DataFrame) -> pd.Series[float]:
         told = statistic(part)
+        if not isinstance(told, pd.Series | numbers.Real):
+            raise ValueError(f"statistic returns a number, or a Series of numbers by term, not {brief(told)}")
         return told.astype(float) if isinstance(told, pd.Series) else pd.Series({"statistic": float(told)})
 
     estimate = of(frame.copy())  # it may change what it is given

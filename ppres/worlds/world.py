@@ -111,6 +111,8 @@ class World:
 
     def __init__(self, start: dict[str, Any], own: Mapping[str, Tool] | None = None):
         self.catalogue: Mapping[str, Tool] = {**TOOLS, **own} if own else TOOLS
+        if "tools" not in start:
+            raise ValueError(f"the start of a world names its tools: {{'tools': ['list_files', …]}}, not {brief(start)}")
         unknown = set(start) - {*_START} | set(start["tools"]) - set(self.catalogue)
         if unknown:
             raise ValueError(f"a world has no {sorted(unknown)}; it has {', '.join(_START)}")

@@ -40,6 +40,12 @@ ODD = {
         {},
         "frame has the column 'model' more than once",
     ),
+    "an id twice": (
+        pd.concat([MADE, pd.DataFrame([[0, 0]] * 40, columns=["id", "id"])], axis=1),
+        (),
+        {},
+        "column 'id' more than once",
+    ),
     "two outcomes": (pd.concat([MADE, MADE[["preserved", "score"]]], axis=1), (), {}, "frame has the column '.*' more than once"),
     "lists": (MADE.assign(model=[[1]] * 40), "model", {}, "'model' has a list in some rows"),
     "no frame": ([1], (), {}, r"frame=\[1\] is no frame"),

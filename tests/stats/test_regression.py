@@ -418,6 +418,12 @@ def test_a_level_in_a_formula_is_no_column_of_the_same_name():
     [
         (lambda df: stats.logit("preserved ~ 0", df), "has no term"),
         (lambda df: stats.logit("preserved ~ subject", pd.concat([df, df[["subject"]]], axis=1)), "'subject' more than once"),
+        (lambda df: stats.logit("preserved ~ codes", df.assign(codes=[["a"]] * 20)), "'codes' has a list in some rows"),
+        (lambda df: stats.holm(df, p="subject"), "'subject' is no column of numbers, as p-values are"),
+        (
+            lambda df: stats.bootstrap(df, lambda _: None, "subject"),
+            "statistic returns a number, or a Series of numbers .* not None",
+        ),
         (lambda df: stats.predicted("preserved ~ trust", df, {"trust": ["5"]}), "at= has '5' for trust, which is a number"),
         (lambda df: stats.predicted("preserved ~ trust", df, [1]), r"at= is a mapping .* not \[1\]"),
         (lambda df: stats.predicted("preserved ~ trust", df, {"trust": []}), "at= is a mapping"),

@@ -720,3 +720,8 @@ def test_a_tool_that_takes_end_task_away_is_told():
     ends = pp.Scenario("ends", "b", lambda *_: ("Do it.", {}), lambda *_: {"preserved": False, "read": True}, [hand_over], act=act)
     with pytest.raises(pp.ScenarioError, match=r"end_task was not carried out: .* took it out of world\.tools"):
         pp.run(pp.grid(scenario=ends), pp.Persona("p", {"b": 0.5}), n=1, progress=False)
+
+
+def test_a_start_without_tools_is_told():
+    with pytest.raises(ValueError, match="the start of a world names its tools"):
+        World({})
