@@ -6,7 +6,6 @@ import contextlib
 import dis
 import functools
 import hashlib
-import inspect
 import itertools
 import json
 import sys
@@ -31,7 +30,7 @@ from ppres.scenarios.constants import (
     state_of,
     text_of,
 )
-from ppres.scenarios.source import lookups, normalised, plainly_set
+from ppres.scenarios.source import lookups, normalised, plainly_set, source_of
 
 _Texts = Iterator[tuple[str | None, str]]
 _Value = tuple[str, Any, str | None]
@@ -276,9 +275,12 @@ def _source(function: Any) -> str:
 
 
 def _written(made: Any) -> str:
-    """The source of code or a class; of an object that can be called that of its class, and what it holds."""
+    """The source of code or a class; of an object that can be called that of its class, and what it holds.
+
+    Where a file was edited since what runs was read from it, compiled code stands for the source, and its methods for a class.
+    """
     try:
-        return normalised(inspect.getsource(made))
+        return normalised(source_of(made))
     except (OSError, TypeError, SyntaxError, IndentationError):
         if isinstance(made, types.CodeType):
             return _compiled(made)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
+import linecache
+import os
 import sys
 import textwrap
+import types
+import warnings
+from typing import Any
 
 _QUOTES = ("'", '"', '"""', "'''")
 
@@ -14,6 +20,57 @@ def normalised(source: str) -> str:
     """Source code as `ast.unparse` writes it, and f-strings as it does in Python 3.11: later versions write these otherwise, and
     what was made under one of them would not be found under another."""
     return ast.unparse(_FStrings().visit(ast.parse(textwrap.dedent(source))))
+
+
+def source_of(made: Any) -> str:
+    """What was written of code or a class. Raises `OSError` where there is no source, or none any more of what runs."""
+    source = inspect.getsource(made)
+    parts = [made] if isinstance(made, types.CodeType) else [*vars(made).values()]
+    for part in parts:
+        code = getattr(getattr(part, "fget", None) or getattr(part, "__func__", part), "__code__", part)
+        if isinstance(code, types.CodeType) and os.path.isfile(code.co_filename) and not _is_as_written(code):
+            warnings.warn(
+                f"{code.co_filename} was edited since {code.co_qualname} was read from it, which runs as it was: restart, or "
+                "reload the module, to run what the file says",
+                stacklevel=2,
+            )
+            raise OSError(f"{code.co_filename} no longer has what runs")
+    return source
+
+
+def _is_as_written(code: types.CodeType) -> bool:
+    """Whether the file of some code has it still, at its place."""
+    try:
+        now = _read("".join(linecache.getlines(code.co_filename)), code.co_filename)
+    except SyntaxError:  # in the midst of an edit
+        return False
+    return any(_does(there) == _does(code) for there in now.get((code.co_qualname, code.co_firstlineno), []))
+
+
+@functools.lru_cache(64)
+def _read(text: str, file: str) -> dict[tuple[str, int], list[types.CodeType]]:
+    """The code of a file, by name and first line, which lambdas may share."""
+    todo = [compile(text, file, "exec", dont_inherit=True)]
+    known: dict[tuple[str, int], list[types.CodeType]] = {}
+    while todo:
+        code = todo.pop()
+        known.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
+        todo += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return known
+
+
+def _does(code: types.CodeType) -> list[Any]:
+    """All of code but where it stands."""
+    parts: list[Any] = [code.co_code, code.co_names, code.co_varnames, code.co_freevars]
+    for held in code.co_consts:  # a set of constants has an order of its own
+        parts.append(
+            _does(held)
+            if isinstance(held, types.CodeType)
+            else sorted(map(repr, held))
+            if isinstance(held, frozenset)
+            else repr(held)
+        )
+    return parts
 
 
 def plainly_set(source: str) -> set[str]:

@@ -163,6 +163,42 @@ def test_helpers_of_ones_own_module_count_and_a_file_that_is_edited_does_not(tmp
         del sys.modules[module]
 
 
+OPENED = """
+def rule(world, condition): return {"preserved": True}
+class Rules:
+    @property
+    def strict(self): return True
+pair = (lambda: 1), (lambda: 2)
+"""
+
+
+def test_a_file_that_was_edited_since_it_was_imported_is_not_what_runs(tmp_path, monkeypatch):
+    """Rollouts that the old code made were stored as the new code's, which was never asked."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file = tmp_path / "opened.py"
+    names = ("rule", "Rules", "pair")
+
+    def imported():
+        sys.modules.pop("opened", None)
+        importlib.invalidate_caches()
+        return importlib.import_module("opened")
+
+    def digests(module):
+        parts = [getattr(module, name) for name in names]
+        return [digest_of(lambda *_, part=part: part) for part in parts]
+
+    file.write_text(OPENED)
+    before = digests(imported())
+    opened = imported()
+    file.write_text(OPENED.replace("True", "False"))
+    with pytest.warns(UserWarning, match="opened.py was edited since .* was read from it"):
+        running = digests(opened)
+    after = digests(imported())
+    assert before[2] == after[2] == running[2]
+    assert all(len({*three}) == 3 for three in list(zip(before, running, after, strict=True))[:2])
+
+
 def test_what_a_function_imports_itself_counts(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
