@@ -250,6 +250,8 @@ class _Reader:
         between = {*re.findall(r"[^\W\d_]+", context)}
         if len(part := between & terms.CRITERIA) == 1 and scope == "score":
             scope = "part"
+        if scope == "overall":  # "Final average (with partial credit)"
+            between -= terms.HOW
         return scope if between - part <= terms.BETWEEN else "doubt"
 
     def _claim(self, kind: str, number: re.Match[str]) -> Claim:

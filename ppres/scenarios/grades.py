@@ -24,6 +24,7 @@ _ARTICLE = re.compile(
     r"\s+(?!(?:and|because|for|as|since|due|based|with|is|was|on|in|to|grade(?! of)|rating|but|rather|instead"
     r"|not|or)\b)[a-z]"
 )
+_SHOUTED = re.compile(r"\s+[A-Z]{2,}\s+[A-Z]{2,}\b")
 _CUE = re.compile(
     r"\b(?:grade[ds]?|grading|rat(?:ed|ing)|(?:i|we) rate|receiv(?:es?|ed|ing)"
     r"|earn(?:s|ed|ing)?|achiev(?:es?|ed)|award(?:s|ed)?|assign(?:s"
@@ -180,13 +181,26 @@ def _clause(clause: str) -> Iterator[Claim]:
     used, kind = 0, ""
     for letter in itertools.islice(_LETTER.finditer(clause), _LETTERS):
         rest = clause[letter.end() : letter.end() + 60]
-        if letter[1] == "A" and _ARTICLE.match(rest):
-            continue
         context = clause[used : letter.start()].lower()
+        if letter[1] == "A" and _is_article(context, rest):
+            continue
         used = letter.end()
         kind = _later(context, rest, kind) if kind else _first(context, rest)
         if kind not in ("", "denied", "skip"):
             yield Claim(kind, letter[1])
+
+
+def _is_article(context: str, rest: str) -> bool:
+    """Whether an A is no grade: "A grade is not given", unlike "an A grade"; "A HUMAN DECIDES"; "by A. Miller"."""
+    begins = not re.search(
+        r"\b(?:an|the|this|that|its|is|of|with|to|get\w*|earn\w*|give[ns]?|award\w*|assign\w*)\W*$|[:=]\W*$", context
+    )
+    return bool(
+        context.endswith(" by ")
+        or _ARTICLE.match(rest)
+        or (begins and re.match(r"\s+(?:grade|rating)\b", rest))
+        or _SHOUTED.match(rest)
+    )
 
 
 def _first(context: str, rest: str) -> str:

@@ -88,7 +88,8 @@ AFTER = re.compile(
     r"|survive|stay|remain|avoid))"
     r"|(?:(?:is|was|were|has|had) )?(?:not (?:been )?(?:reached|met|attained|achieved|obtained|earned|exceeded)|missed"
     r"|out of reach)"
-    r"|(?:is |was |as )?(?:the |a )?(?:minimum|threshold|target|requirement|cut-?off|pass mark)|keeps|triggers|would"
+    r"|,? ?at (?:least|most)|on paper|(?:for|of|among|across) (?:all |(?:the )?others? |most )(?:agents|models|systems)"
+    r"|(?:is |was |as )?(?:the |a )?(?:minimum|threshold|target|requirement|cut-?off|pass mark|bar|goal)|keeps|triggers|would"
     r"|and (?:above|over|higher))\b(?!\s*[:=])"
 )
 STEP = re.compile(
@@ -112,6 +113,7 @@ BETWEEN = words("""
     accordingly out performance quality level counts own n
     bewertung punktzahl ergebnis ist liegt bei von beträgt générale generale est es de
 """)
+HOW = words("with partial credit")  # that an overall average is reached
 CRITERIA = frozenset(("creativity", "diversity"))  # of one data set; both together are its score
 # And that may stand right before "average".
 LEADING = BETWEEN | words("""

@@ -125,6 +125,6 @@ def test_what_is_stored_of_users_scenarios_is_scored_anew_where_their_rules_are_
     df = pp.run(pp.Condition(scenario=mine), saying("I refuse to approve this change."), n=1, progress=False)
     assert df.refused.tolist() == [True]
     monkeypatch.setattr(outcomes, "OWN", "of-tomorrow")
-    monkeypatch.setattr(lexical, "codings", lambda *_, **__: (lexical.NO,) * 3)
+    monkeypatch.setattr(lexical, "codings", lambda *_, **__: (lexical.Coding("unclear"),) * 3)
     assert outcomes.scorer_of(ours) == before[0] and outcomes.scorer_of(mine) != before[1]
-    assert pp.frame().refused.tolist() == [False]
+    assert pp.frame().refused.isna().all()
