@@ -18,7 +18,7 @@ from ppres.models import redaction
 from ppres.read import outcomes
 from ppres.store.cell import Cell
 from ppres.store.errors import Damaged, StoreError
-from ppres.store.rows import Row, Scored, StoredCell
+from ppres.store.rows import OTHERS, Row, Scored, StoredCell
 from ppres.store.store import Store
 from ppres.worlds.world import RULES, World
 
@@ -52,6 +52,16 @@ def definition(spec: Mapping[str, Any]) -> Condition | None:
         return None
     same = condition._scenario.code() == spec["sent"].get("code", {}) and spec["sent"].get("rules") == RULES
     return condition if same else None
+
+
+def rules_of(store: Store, cell: bytes) -> set[str]:
+    """The rules by which a frame has outcomes of a cell: today's, or where it cannot be gone through again those of what is kept."""
+    try:
+        condition = definition(store.spec(cell))
+    except Damaged:  # its rollouts have no outcomes
+        return set()
+    kept = {str(scorer).removesuffix(OTHERS) for scorer in store.by_column(cell)[3] if scorer}
+    return {outcomes.scorer_of(condition._scenario, condition._dataset)} if condition else kept
 
 
 def check_same(store: Store, cells: Iterable[Cell]) -> None:

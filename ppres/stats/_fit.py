@@ -138,6 +138,10 @@ def design(formula: str, frame: pd.DataFrame, cluster: str | None = None) -> Des
     outcome, right, used = parse(formula, frame)
     cells, excluded = aggregate(frame, outcome, used, cluster)
     x, info = matrix(right, cells)
+    if x.shape[1] > 2 and x.shape[1] >= (rollouts := int(cells[KNOWN].sum())):
+        raise ValueError(
+            f"{right!r} has {x.shape[1]} terms for {rollouts} rollouts with a known outcome: leave some out, or use cluster="
+        )
     q, r = np.linalg.qr(x)
     likelihood = Likelihood(q, cells[TRUE].to_numpy(dtype=float), cells[KNOWN].to_numpy(dtype=float))
     codes = pd.factorize(cells[cluster])[0] if cluster else None

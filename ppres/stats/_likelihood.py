@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
+from scipy.linalg import eigh, solve_triangular
 from scipy.optimize import brentq, linprog
 from scipy.special import expit
 from scipy.stats import t
@@ -88,21 +88,24 @@ class Likelihood:
             return Peak(beta, -math.inf, information)
         return Peak(beta, value + (float(np.log(diagonal).sum()) if self.firth else 0.0), information)
 
-    def ascent(self, here: Peak, fixed: int, bent: Array | None = None) -> tuple[Array, Array, Array | None]:
+    def ascent(self, here: Peak, fixed: int, bent: Array | None = None, coarse: bool = False) -> tuple[Array, Array, Array | None]:
         """Score and Newton's step of all but the first `fixed` coefficients, and the inverse second derivatives that it is by.
 
-        With `firth`, Fisher's scoring is not enough: with one rollout per row it takes steps twice as long as they should be. The
-        step is by the exact second derivatives, or by those given, of a place nearby; where they bend upwards, as at a saddle, it
-        goes away from there.
+        With `firth`, Fisher's scoring is not enough: with one rollout per row it takes steps twice as long as they should be. So
+        that is for a `coarse` one, far from the maximum; others are by the exact second derivatives, or by those given, of a place
+        nearby; where they bend upwards, as at a saddle, the step goes away from there.
         """
         p, free = expit(self.x @ here.beta), self.x[:, fixed:]
         weight, residual = self.n * p * (1 - p), self.k - self.n * p
         if not self.firth:
             score = free.T @ residual
             return score, np.linalg.solve(here.information[fixed:, fixed:], score), None
-        root = np.linalg.solve(np.linalg.cholesky(here.information), self.x.T * np.sqrt(weight))
+        factor = np.linalg.cholesky(here.information)
+        root = solve_triangular(factor, self.x.T * np.sqrt(weight), lower=True, check_finite=False)
         hat = (root**2).sum(axis=0)  # the diagonal of root.T @ root, the hat matrix
         score = free.T @ (residual + hat * (0.5 - p))
+        if coarse:
+            return score, np.linalg.solve(here.information[fixed:, fixed:], score), None
         bent = self._bent(p, root, hat, free) if bent is None else bent
         return score, bent @ score, bent
 
@@ -142,7 +145,7 @@ class Likelihood:
         """
         here, bent, before = self.at(start), None, math.inf
         for _ in range(most if here.value > -math.inf else 0):
-            score, step, bent = self.ascent(here, fixed, bent)
+            score, step, bent = self.ascent(here, fixed, bent, coarse=before > 0.1)
             most_odds = max(5.0, 0.2 * np.abs(self.x @ here.beta).max())  # log odds; beyond, the quadratic is no guide
             step *= most_odds / max(most_odds, np.abs(self.x[:, fixed:] @ step).max())
             gain = float(score @ step)
@@ -162,12 +165,13 @@ class Likelihood:
 
         A penalised likelihood may have several, and saddles between: in 2% of small separated tables a profile from a single start
         ends too early. They lie along the directions with the least information, where 10 to 20 log odds lead from one to the next
-        (2,200 random tables: 97 of 100 are found so).
+        (2,200 random tables of few terms: 97 of 100 are found so; in 30 of 13 to 31 terms the first direction alone finds as many).
         """
         if not self.firth or fixed == self.x.shape[1]:
             return peak
         peaks = [peak]
-        for axis in np.linalg.eigh(peak.information[fixed:, fixed:])[1].T[:3]:
+        axes = np.linalg.eigh(peak.information[fixed:, fixed:])[1].T[: 3 if self.x.shape[1] <= 12 else 1]
+        for axis in axes:
             move = np.concatenate([np.zeros(fixed), axis / np.abs(self.x[:, fixed:] @ axis).max()])
             peaks += [self.maximise(peak.beta + size * move, fixed) for size in (-20, -10, 10, 20)]
         return max(peaks, key=lambda other: other.value)

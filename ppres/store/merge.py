@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments, codec
@@ -15,7 +14,6 @@ from ppres.store.errors import Damaged, StoreError
 from ppres.store.rows import OTHERS, Row
 from ppres.store.secrets import secret_in
 from ppres.store.store import Store
-from ppres.store.watch import beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,15 +53,9 @@ def copied(into: StorePath, *others: StorePath) -> pd.DataFrame:
     """The `merge` of stores that are known to hold no secret."""
     import pandas as pd
 
-    place = default_path() if into is None else arguments.place(into, "store")
-    made = () if place.exists() else (os.path.realpath(place), *beside(place))
-    try:
-        with Store(place) as target, target.transaction():
-            told = [row for path in others for row in _merged(target, path)]
-    except BaseException:
-        for file in made:
-            Path(file).unlink(missing_ok=True)
-        raise
+    # Where it fails, a new store stays as it was made, empty: another process may be writing into it by now.
+    with Store(default_path() if into is None else arguments.place(into, "store")) as target, target.transaction():
+        told = [row for path in others for row in _merged(target, path)]
     return pd.DataFrame(told, columns=["store", "what", "count", "ids"])
 
 

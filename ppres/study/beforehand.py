@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ppres.condition import Condition
 from ppres.factor import brief, is_number
-from ppres.read.columns import KINDS, rows_of
+from ppres.read.columns import KINDS, own_type, rows_of
 from ppres.simulated.personas import Persona
 from ppres.store.cell import Cell
 from ppres.study.hypothesis import StudyError, Test, decided, levels_of, matching
@@ -26,11 +26,12 @@ def check_runnable(cells: list[Cell], tests: Mapping[str, Test], exclusions: Map
     """`StudyError` for a test that no study of these cells could run: of a level in no arm, of a column that no frame has."""
     import pandas as pd
 
-    own = {name: kind for cell in cells for name, (kind, _) in cell.condition._scenario.columns.items()}
+    own = {name: own_type(name) or "" for cell in cells for name in cell.condition._scenario.columns}
     rows = []
     told = rows_of([cell.condition for cell in cells])
     for (cell, row), i in itertools.product(zip(cells, told, strict=True), range(_TRIED)):
-        made = {name: i % 2 == 0 if kind == "boolean" else "" if kind == "str" else i for name, kind in (KINDS | own).items()}
+        tried = {"boolean": i % 2 == 0, "str": "", "": i % 2}  # a column of no declared type may hold truth values, or numbers
+        made = {name: tried.get(kind, i) for name, kind in (KINDS | own).items()}
         rows.append(made | row | {"model": cell.model.label})
     frame = pd.DataFrame(rows).assign(id=[f"{i:016x}" for i in range(len(rows))])
     settled = {*told[0], "model"}

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppres.condition import SCENARIOS
 from ppres.engine.rollout import provenance
 from ppres.factor import brief
 from ppres.form import FOLLOWING
 from ppres.read.frame import frame as tidy
 from ppres.read.frame import stored_cell
-from ppres.read.outcomes import scorer_of
+from ppres.read.scored import rules_of
 from ppres.store.database import StorePath
 from ppres.store.errors import Damaged
 from ppres.store.rows import StoredCell
@@ -93,7 +92,7 @@ def verdict(name: str, *, folder: str | Path | None = None, store: StorePath = N
         others = [*_others((cell for digest, cell in cells.items() if digest not in planned and not cell.after), known)]
         rows = [
             *_of_record(record, markdown, sha256),
-            *_of_rules(record),
+            *_of_rules(opened, record, {digest: cells[digest].scenario for digest in planned if digest in cells}),
             *_of_numbers(record, everything),
             *_of_dates(opened, record, everything),
             *_of_models(everything),
@@ -128,14 +127,15 @@ def _of_record(record: Mapping[str, Any], markdown: Path, published: str | None)
         yield "record", f"the readable record {markdown.name} is {'not that of the JSON' if text else 'gone'}"
 
 
-def _of_rules(record: Mapping[str, Any]) -> Rows:
+def _of_rules(opened: Store, record: Mapping[str, Any], stored: Mapping[bytes, str]) -> Rows:
+    """`stored` has the scenarios of the registered cells that are."""
     now = provenance("study")
     if record["made_by"].get("ppres") != now["ppres"]:
         yield "version", f"registered with ppres {record['made_by'].get('ppres')}, analysed with {now['ppres']}"
     for scenario, scorer in record["scorers"].items():
-        today = scorer_of(SCENARIOS[scenario]) if scenario in SCENARIOS else "none: this session has no such scenario"
-        if today != scorer:
-            yield "rule", f"{scenario} was to be scored by the rules {scorer}, and is scored by {today}"
+        today = {rule for digest, of in stored.items() if of == scenario for rule in rules_of(opened, digest)}
+        if other := sorted(rule for rule in today if not f"{rule}/".startswith(f"{scorer}/")):  # with a user's key behind it
+            yield "rule", f"{scenario} was to be scored by the rules {scorer}, and is scored by {', '.join(other)}"
 
 
 def _of_numbers(record: Mapping[str, Any], frame: pd.DataFrame) -> Rows:

@@ -19,7 +19,6 @@ from ppres.conversation import Call, Reply
 from ppres.read.outcomes import scorer_of
 from ppres.store import checkpoint, judgements
 from ppres.store import merge as merging
-from ppres.store.merge import copied
 from ppres.store.rows import OTHERS, unpack
 from ppres.store.store import Store
 
@@ -354,18 +353,36 @@ def test_a_store_with_a_key_of_this_environment_is_not_taken(place, cell, tmp_pa
     pp.merge(new, good, bad)
 
 
-def test_a_merge_that_fails_leaves_no_new_store_and_another_as_it_was(cells, tmp_path, monkeypatch):
+def test_a_merge_that_fails_leaves_a_new_store_empty_and_another_as_it_was(cells, tmp_path, monkeypatch):
     a, b, new = (tmp_path / f"{name}.sqlite" for name in ("a", "b", "new"))
     for path, n in ((a, 1), (b, 3)):
         pp.run(cells, MODEL, n=n, store=path, progress=False)
     kept = pp.frame(store=a)
     with pytest.raises(pp.StoreError, match="there is no store"):
         pp.merge(new, b, tmp_path / "none.sqlite")
+    assert not list(tmp_path.glob("new*"))
     monkeypatch.setattr(merging, "_paused", lambda *_: 1 / 0)
     for target in (new, a):
         with pytest.raises(ZeroDivisionError):
             pp.merge(target, b)
-    assert not list(tmp_path.glob("new*")) and pp.frame(store=a).equals(kept)
+    assert pp.frame(store=new).empty and pp.frame(store=a).equals(kept)
+
+
+def test_a_merge_that_fails_takes_nothing_of_another_that_went_into_the_same_new_store(cells, tmp_path, monkeypatch):
+    """It deleted the store that it had begun, with what another process had merged into it, and told as added, meanwhile."""
+    a, b, new = (tmp_path / f"{name}.sqlite" for name in ("a", "b", "new"))
+    for path, n in ((a, 1), (b, 2)):
+        pp.run(cells, MODEL, n=n, store=path, progress=False)
+
+    def waits(target):  # for the other one's lock, until Ctrl-C
+        subprocess.run([sys.executable, "-m", "ppres", "merge", new, a], check=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merging.Store, "_transaction", waits)
+        with pytest.raises(KeyboardInterrupt):
+            pp.merge(new, b)
+    assert len(pp.frame(store=new)) == len(cells)
 
 
 def test_a_cell_that_is_in_both_keeps_the_label_that_it_has(tmp_path):
@@ -375,14 +392,6 @@ def test_a_cell_that_is_in_both_keeps_the_label_that_it_has(tmp_path):
     assert counts(pp.merge(a, b)) == {"added": 2, "already there": 2}
     assert pp.frame(store=a).label.tolist() == ["main study"] * 4
     assert pp.frame(store=b).label.tolist() == ["pilot"] * 4
-
-
-def test_a_merge_that_fails_takes_away_what_it_made_and_no_link(tmp_path):
-    link, file = tmp_path / "link.sqlite", tmp_path / "all.sqlite"
-    link.symlink_to(file)
-    with pytest.raises(pp.StoreError, match="there is no store"):
-        copied(link, tmp_path / "nothing.sqlite")
-    assert [*tmp_path.iterdir()] == [link]
 
 
 def test_a_scorer_that_is_no_text_is_no_error(cells, tmp_path):

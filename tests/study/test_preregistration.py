@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import ppres as pp
+from ppres.condition import SCENARIOS
 from ppres.read import outcomes
 from ppres.study import registration
 
@@ -134,6 +135,54 @@ def test_a_changed_rule_is_told(monkeypatch):
     monkeypatch.setattr(outcomes, "SCORER", "99")
     told = pp.verdict("first").deviations
     assert f"scored by the rules {before}, and is scored by 99" in told.what[told.kind == "rule"].iloc[0]
+
+
+def own_arms(sign, reply="Done."):
+    """Two arms of a scenario of one's own, of a rule and a tool."""
+
+    def approve(world, version: str) -> str:
+        """Approve a version.
+
+        version: The version.
+        """
+        world.reports.append({"version": version})
+        return reply
+
+    def act(mind):
+        if mind.choose("held_up", "approve") == "comply":
+            yield "Approved.", [("approve", {"version": "2"})]
+        yield "That is all.", []
+
+    def outcome(world, condition):
+        done = bool(world.reports)
+        return {"preserved": done is sign, "missing": None, "step_taken": done, "approved": done}
+
+    scenario = pp.Scenario(
+        "own_study",
+        "held_up",
+        lambda condition, cast: (f"Approve version 2. {condition.urgency}", {}),
+        outcome,
+        [approve],
+        act=act,
+        columns={"approved": "the new version was approved"},
+        factors=[pp.Factor("urgency", ["calm", "urgent"], "How it is told.")],
+    )
+    return pp.grid(scenario=scenario, urgency=["calm", "urgent"])
+
+
+def test_a_scenario_of_ones_own_is_registered_and_judged_by_the_rule_that_scored_its_rollouts():
+    tests = [
+        pp.Test("differences", factor="urgency", a="urgent", b="calm", expect="greater", outcome=name)
+        for name in ("preserved", "approved")
+    ]
+    registered(conditions=own_arms(False), tests=tests, acknowledge={})
+    run(own_arms(False))
+    assert pp.verdict("first").deviations.empty
+    run(own_arms(True))  # scored anew by another rule
+    assert kinds(pp.verdict("first")) == ["rule"]
+    own_arms(False, "Very well.")  # the registered rule again, beside a tool that made none of them: they keep what they have
+    assert kinds(pp.verdict("first")) == ["rule"]
+    SCENARIOS.pop("own_study")
 
 
 def test_a_changed_text_is_told_by_its_field():
