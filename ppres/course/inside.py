@@ -112,7 +112,7 @@ class Channel:
             try:
                 given = pickle.loads(base64.b64decode(asked["given"]))
                 self.tell(value=encode(functions[asked["call"]](*given), functions))
-            except Exception as error:
+            except BaseException as error:  # of `exit()`, too: the grader waits for this call, and no other
                 self.tell(error=type(error).__name__, says=str(error)[:200])
 
 

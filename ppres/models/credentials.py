@@ -123,9 +123,9 @@ def _like_a_key(piece: str) -> bool:
 def _restless(piece: str) -> bool:
     """Whether small letters, capitals and digits alternate as in no name: two numbers run into a word, or words have two letters.
 
-    In names they do for sizes and versions alone (Qwen2-VL-72B, Gpt4oMini). Without capitals it may be the id of an endpoint. None of
-    the 2,989 parts of names of models that litellm knows is restless; of random tokens of 16 signs (`secrets.token_urlsafe`) 87 of
-    100 are or are known otherwise, of 22 signs 98, of 32 all but 1 in 1,000.
+    In names they do for sizes and versions alone (Qwen2-VL-72B, Gpt4oMini). Without capitals it may be the id of an endpoint. No
+    part of a model's name that litellm knows is restless (2,989); of random tokens (`secrets.token_urlsafe`) of 16 signs 87 of 100
+    are, or are known otherwise, of 22 signs 98, of 32 all but 1 in 1,000.
     """
     if sum(map(str.isalnum, piece)) >= 12 and re.search("[A-Z]", piece) and len(_SHORT.findall(piece)) >= 3:
         return True

@@ -55,7 +55,7 @@ def definition(spec: Mapping[str, Any]) -> Condition | None:
 
 
 def rules_of(store: Store, cell: bytes) -> set[str]:
-    """The rules by which a frame has outcomes of a cell: today's, or where it cannot be gone through again those of what is kept."""
+    """The rules by which a frame has outcomes of a cell: today's, or if it cannot be gone through again, those of what is kept."""
     try:
         condition = definition(store.spec(cell))
     except Damaged:  # its rollouts have no outcomes

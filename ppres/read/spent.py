@@ -30,10 +30,10 @@ def spent(by: str | Sequence[str] | None = None, *, store: StorePath = None) -> 
     Missing, with a warning that says of whom, where a model's price is not known or its server tells no usage: what it took is no 0
     (`budget` counts its calls by their length, see `run`). `spent("model")` has what the others cost.
 
-    What `discard` deleted is in it no more, and so is not counted by a budget either: note it before. A call that got no answer, one that Ctrl-C cut off among them, counts by an estimate, as its transcript says (`estimated`). Not
-    known is what was paid for by a killed process, or after Ctrl-C by an executor's workers in other processes. With `by`, columns
-    of the frame ("model", "kind"), a table of all but the last two: rollouts, completed, dollars, and dollars_per_completed, what a
-    completed one took with those that came to nothing.
+    What `discard` deleted is in it no more, nor in what a budget counts. A call that got no answer, one that Ctrl-C cut off among
+    them, counts by an estimate, as its transcript says (`estimated`). Not known is what was paid for by a killed process, or after
+    Ctrl-C by an executor's workers in other processes. With `by`, columns of the frame ("model", "kind"), a table of all but the
+    last two: rollouts, completed, dollars, and dollars_per_completed, what a completed one took with those that came to nothing.
     """
     names = [] if by is None else arguments.columns(by)
     with Store(store, existing=store is not None) as opened:  # before the first run nothing is spent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -89,9 +90,20 @@ class Battery:
             style.forest(ax, rows, list(rows["arm"]))
             for line, word in enumerate(rows["verdict"]):
                 ax.annotate(word, (1.02, line), xycoords=ax.get_yaxis_transform(), va="center", fontsize=6)
-            ax.set_title(f"{model}\n(simulated)" if model in simulated else model, parse_math=False)
+            name = _in_lines(str(model))
+            ax.set_title(f"{name}\n(simulated)" if model in simulated else name, parse_math=False)
             ax.set_xlabel("percentage points\nagainst the cell as it is")
         return figure
+
+
+def _in_lines(name: str) -> str:
+    """A model's name in lines that fit above a panel, broken behind the signs that part it."""
+    lines = [""]
+    for piece in re.findall(r"[^/_:-]{1,24}[/_:-]*|[/_:-]+", name):
+        if len(lines[-1] + piece) > 24:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(filter(None, lines))
 
 
 def battery(

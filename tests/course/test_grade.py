@@ -115,6 +115,17 @@ def test_one_that_crashes_loses_one_answer(boxed, tmp_path, monkeypatch, capsys)
     assert frame.why.str.contains("same name in ada.ipynb, copy.ipynb").all()
 
 
+@pytest.mark.slow
+def test_a_function_that_exits_when_it_is_called_loses_its_own_answer_alone(tmp_path):
+    """Grader and submission were out of step from there on, and right answers were told to be wrong, for a false reason."""
+    ends = {"q1": "import sys\ndef ends(*given): sys.exit()\ncheck.lesson4.q1(ends)"}
+    (tmp_path / "ada.ipynb").write_text(submissions.notebook(submissions.cells("Ada", before=ends)))
+    (tmp_path / "bo.ipynb").write_text(submissions.notebook(submissions.cells("Bo", {"q1": "__import__('sys').exit"})))
+    frame = graded(tmp_path, tmp_path / "marks.csv", "--seconds", "60")
+    assert right(frame, "bo.ipynb") == {f"lesson4.q{i}" for i in (2, 3, 4, 5, 6)}
+    assert {f"lesson4.q{i}" for i in (2, 3, 4, 5, 6)} <= right(frame, "ada.ipynb")
+
+
 WAYS = {"bubblewrap": 0, "unshare": 1, "Python alone": 2}
 
 
