@@ -188,11 +188,18 @@ def intervals(fit: Fit, contrasts: Array, estimate: Array, level: float) -> tupl
 
 
 def estimates(fit: Fit, contrasts: Array, terms: Sequence[str], level: float) -> pd.DataFrame:
-    """Combinations of coefficients with intervals: CR2 where there are clusters, else profile."""
+    """Combinations of coefficients with intervals: CR2 where there are clusters, else profile, of which there may be too many."""
+    firth, by_clusters = fit.design.likelihood.firth, fit.design.clusters is not None
+    most = 100 if firth else 300  # each takes a minute on one core
+    if (firth or not by_clusters) and len(terms) > most:
+        why = "with separated counts (Firth)" if firth else "without clusters"
+        raise ValueError(
+            f"{len(terms)} terms are more than the {most} that profile intervals are made of {why}: group by the levels (by=), "
+            "or make them clusters (cluster=)"
+        )
     estimate = contrasts @ fit.peak.beta
     numbers, assumed = intervals(fit, contrasts, estimate, level)
     error, df = numbers[:2]
-    firth, by_clusters = fit.design.likelihood.firth, fit.design.clusters is not None
     if by_clusters and not firth:
         return table(fit, terms, estimate, numbers, "CR2 and t", assumed)
     stretch = error / np.maximum(np.sqrt(np.einsum("ij,jk,ik->i", contrasts, fit.covariance, contrasts)), 1e-300)

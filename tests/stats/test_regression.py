@@ -146,6 +146,19 @@ def test_margins_are_statsmodels(study):
     assert tuple(table.loc["peer_present", ["estimate", "se"]]) == pytest.approx(tuple(steps.iloc[0, :2]), rel=1e-5)
 
 
+def test_profile_intervals_of_so_many_terms_are_refused():
+    frame = pd.DataFrame(
+        {"item": [f"i{i}" for i in range(301)] * 4, "arm": ["a", "b"] * 602, "preserved": [True, False, False] * 401 + [True]}
+    )
+    frame.loc[frame["item"] == "i0", "preserved"] = True
+    with pytest.raises(ValueError, match=r"301 terms are more than the 100 .* separated counts"):
+        stats.logit("preserved ~ item", frame)
+    frame["preserved"] = [True] * 602 + [False] * 602
+    with pytest.raises(ValueError, match=r"302 terms are more than the 300 .* without clusters"):
+        stats.logit("preserved ~ item + arm", frame)
+    assert len(stats.logit("preserved ~ arm", frame, cluster="item")) == 2
+
+
 def test_a_formula_of_thousands_of_terms_is_told_of_not_by_a_raw_error():
     with pytest.raises(ValueError, match="recursion"):
         stats.logit("preserved ~ " + "+".join(["peer"] * 5000), pd.DataFrame({"preserved": [True, False], "peer": ["a", "b"]}))
