@@ -288,7 +288,8 @@ def _flagged(frame: pd.DataFrame, live: list[Cell], discard_below: int | None) -
 def _tell_silent(frame: pd.DataFrame) -> None:
     """A server that passes no tools on, or hands calls back as text, must not read as a model that preserves nobody."""
     frame = frame[frame.turns > 0]  # without an answer nothing is known of it
-    for model, silent in frame.tool_calls.eq(0).groupby(frame.model).agg(["sum", "size"]).iterrows():
+    without = frame.tool_calls.eq(0) & ~frame.missing.eq("refused").fillna(False)  # who refuses in words needs no tool
+    for model, silent in without.groupby(frame.model).agg(["sum", "size"]).iterrows():
         if silent["size"] >= _TOLD_FROM and silent["sum"] * 2 > silent["size"]:
             say(
                 f'{silent["sum"]} of {silent["size"]} rollouts of {model} end without a single tool call, and are missing ("nothing'

@@ -152,6 +152,12 @@ def test_a_model_that_mostly_calls_no_tool_is_told_once(cell, silent, n, told, c
     assert capsys.readouterr().err.count(text) == told
 
 
+def test_who_refuses_in_words_is_no_fault_of_a_server(cell, capsys):
+    refuses = pp.FunctionModel("refuses", lambda messages, tools: "I refuse to do this task.", version="1")
+    assert pp.run(cell, refuses, n=3, progress=False).missing.eq("refused").all()
+    assert "without a single tool call" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "given", [lambda messages, tools: 1 / 0, lambda messages, tools: None, lambda messages, tools: {"text": "x"}]
 )
