@@ -254,5 +254,7 @@ def _check(model: Any, conditions: list[Condition]) -> None:
 
 
 def _differing(a: Condition, b: Condition) -> str:
-    names = [name for name in (*FACTORS, "own") if getattr(a, name) != getattr(b, name)]
+    names = [name for name in FACTORS if getattr(a, name) != getattr(b, name)]
+    other = dict(b.own)
+    names += [f"{name} ({level!r} and {other.get(name)!r})" for name, level in a.own if level != other.get(name)]
     return " and ".join(names) or "two definitions of the scenario"

@@ -229,6 +229,16 @@ def test_two_conditions_that_the_agent_cannot_tell_apart_are_an_error():
     with pytest.raises(pp.ConditionError, match="peer"):
         pp.plan([condition(**same), condition(peer="neutral", **same)], "sim/compliant", n=1)
     assert len(cells_of([condition(label="a"), condition(label="a")], "sim/compliant")) == 1
+    own = pp.Scenario(
+        "unseen",
+        "preserved",
+        lambda condition, cast: ("Go.", {}),
+        lambda world, condition: {"preserved": True},
+        ["list_files"],
+        factors=[pp.Factor("urgency", ["calm", "urgent"], "How it is told.")],
+    )
+    with pytest.raises(pp.ConditionError, match=r"urgency \('calm' and 'urgent'\) differ between two conditions"):
+        cells_of(pp.grid(scenario=own, urgency=["calm", "urgent"]), model())
 
 
 # -- explain -----------------------------------------------------------------------------------------------------------
