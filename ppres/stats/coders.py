@@ -180,14 +180,19 @@ def _kappa(pairs: Whole, shares: NDArray[np.float64]) -> tuple[float, float]:
     return float(kappa), float(max(variance, 0) ** 0.5 / (1 - chance))
 
 
+_MOST = 500  # codes: a table has as many rows as columns
+
+
 def confusion(frame: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """Counts of each pair of codes: rows are the codes of `a`, columns those of `b`, both with every code that occurs.
 
-    Raises `KeyError` for a missing column, `ValueError` where the two use codes of different kinds (True and "yes").
+    Raises `KeyError` for a missing column, `ValueError` where the two use codes of different kinds (True and "yes"), or
+    more than 500.
     """
     import pandas as pd
 
     say_repeated(frame, columns_of(frame, (a, b)))
     known = frame[[a, b]].dropna().astype(object)
-    codes = _codes(known, (a, b))
+    if len(codes := _codes(known, (a, b))) > _MOST:
+        raise ValueError(f"{a!r} and {b!r} have {len(codes)} codes, of which a table has {_MOST} at most: are they codes?")
     return pd.crosstab(known[a], known[b]).reindex(index=codes, columns=codes, fill_value=0)

@@ -135,3 +135,10 @@ def test_free_text_has_as_many_codes_as_answers_and_no_table_of_them_all():
 def test_columns_of_coders_are_named_one_by_one(of):
     with pytest.raises(ValueError, match=r"it is a column of the frame each|no coder was named"):
         of(pd.DataFrame({"a": [True, False], "b": [True, True]}))
+
+
+def test_ids_are_no_codes():
+    """A table of 20,000 ids took 3 GB."""
+    frame = pd.DataFrame({"id": [f"a{i}" for i in range(501)], "code": "yes"})
+    with pytest.raises(ValueError, match="have 502 codes, of which a table has 500 at most"):
+        stats.confusion(frame, "id", "code")
