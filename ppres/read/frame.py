@@ -29,9 +29,9 @@ from ppres.read.scored import CellOutcomes, counted, definition, outcomes_of, te
 from ppres.settled import COOPERATIVENESS, RELATIONSHIPS
 from ppres.simulated.agent import rate_source
 from ppres.store import tallies
-from ppres.store.cell import harness_in, rehearsed
+from ppres.store.cell import Cell, harness_in, rehearsed
 from ppres.store.errors import Damaged
-from ppres.store.rows import StoredCell
+from ppres.store.rows import StoredCell, key_of
 from ppres.store.store import Store
 
 if TYPE_CHECKING:
@@ -61,11 +61,43 @@ def frame(store: Store, cells: Sequence[StoredCell], n: int | dict[bytes, int] |
         replicates += scored.replicates
         parts.append((cell, scored._replace(keys=(), replicates=())))
         if len(keys) > _AT_ONCE or cell is cells[-1]:
-            keyed.append(pd.DataFrame({"id": ids(keys), "replicate": column(replicates, "replicate")}))
+            keyed.append(_keyed(keys, replicates))
             keys, replicates = [], []
     tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=3)
-    made = _table(store, parts)
-    known = pd.concat(keyed, ignore_index=True) if keyed else {"id": ids([]), "replicate": column([], "replicate")}
+    return _with_keys(_table(_made(store, parts)), pd.concat(keyed, ignore_index=True) if keyed else _keyed([], []))
+
+
+def frame_of(cells: Sequence[tuple[Cell, Mapping[str, Sequence[Any]]]]) -> pd.DataFrame:
+    """The frame that there will be of cells which are not run yet, if their rollouts come to have these outcomes."""
+    import pandas as pd
+
+    parts: list[tuple[StoredCell, CellOutcomes]] = []
+    keyed = []
+    for cell, told in cells:
+        made = range(len(next(iter(told.values()))))
+        parts.append((_as_stored(cell), CellOutcomes((), (), told, made, {})))
+        keyed.append(_keyed([key_of(cell.digest, i) for i in made], made))
+    return _with_keys(_table(parts), pd.concat(keyed, ignore_index=True))
+
+
+def about(cells: Sequence[Cell]) -> pd.DataFrame:
+    """What a frame will say of cells beside their outcomes: a row for each."""
+    import pandas as pd
+
+    return pd.DataFrame(_about([*map(_as_stored, cells)]))
+
+
+def _as_stored(cell: Cell) -> StoredCell:
+    return cell.stored()._replace(rate_source=cell.spec().get("rate_source"))
+
+
+def _keyed(keys: Sequence[bytes], replicates: Sequence[int]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({"id": ids(keys), "replicate": column(replicates, "replicate")})
+
+
+def _with_keys(made: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     made.insert(0, "id", known["id"])
     made.insert(list(made.columns).index("cell") + 1, "replicate", known["replicate"])
     return made
@@ -89,17 +121,21 @@ def counted_frame(store: Store, cells: Sequence[StoredCell]) -> pd.DataFrame:
         parts.append((cell, scored))
         counts += count
     tell({id: why for _, scored in parts for id, why in scored.problems.items()}, stacklevel=4)
-    return _table(store, parts).assign(rollouts=counts)
+    return _table(_made(store, parts)).assign(rollouts=counts)
 
 
-def _table(store: Store, parts: Sequence[tuple[StoredCell, CellOutcomes]]) -> pd.DataFrame:
+def _made(store: Store, parts: Sequence[tuple[StoredCell, CellOutcomes]]) -> list[tuple[StoredCell, CellOutcomes]]:
+    """The cells that have rollouts, for a frame's levels are those that occur, and where their rates come from."""
+    return [(cell._replace(rate_source=_rate_source(store, cell)), scored) for cell, scored in parts if len(scored.places)]
+
+
+def _table(parts: Sequence[tuple[StoredCell, CellOutcomes]]) -> pd.DataFrame:
     """What is known of cells, and their outcomes."""
     import numpy as np
     import pandas as pd
 
-    parts = [(cell, scored) for cell, scored in parts if len(scored.places)]  # the levels are those that occur
     of_cell = np.repeat(np.arange(len(parts)), [len(scored.places) for _, scored in parts])
-    made = {name: values.take(of_cell) for name, values in _about(store, [cell for cell, _ in parts]).items()}
+    made = {name: values.take(of_cell) for name, values in _about([cell for cell, _ in parts]).items()}
     return with_numbers(pd.DataFrame(made | _outcomes([scored for _, scored in parts]), copy=False))
 
 
@@ -121,13 +157,13 @@ def _outcomes(cells: Sequence[CellOutcomes]) -> dict[str, Any]:
     return made | {name: own_column(values(name), name, factor=False).take(places) for name in own}
 
 
-def _about(store: Store, cells: Sequence[StoredCell]) -> dict[str, Any]:
+def _about(cells: Sequence[StoredCell]) -> dict[str, Any]:
     """Columns of what is known of cells: a value for each cell."""
     said: dict[str, list[Any]] = {
         "model": [cell.model for cell in cells],
         "reasoning_effort": [cell.reasoning_effort for cell in cells],
         "source": [cell.source for cell in cells],
-        "rate_source": [_rate_source(store, cell) for cell in cells],
+        "rate_source": [cell.rate_source for cell in cells],
         "harness": [cell.harness for cell in cells],
         "cell": [cell.digest.hex()[:12] for cell in cells],
     }

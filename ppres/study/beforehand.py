@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ppres.condition import Condition
 from ppres.factor import brief, is_number
-from ppres.read.columns import KINDS, own_type, rows_of
+from ppres.read.columns import own_type, plain
+from ppres.read.frame import about, frame_of
+from ppres.read.outcomes import COLUMNS
 from ppres.simulated.personas import Persona
 from ppres.store.cell import Cell
 from ppres.study.hypothesis import StudyError, Test, decided, levels_of, matching
@@ -19,28 +20,37 @@ if TYPE_CHECKING:
 
 Rates = Persona | Callable[[Condition], float] | float
 _TRIED = 10  # rollouts of each cell, half of them with the outcome
+_LEVEL = 0.95  # of a trial, whatever the study's
 _STUDIES = 100  # that are simulated
 
 
-def check_runnable(cells: list[Cell], tests: Mapping[str, Test], exclusions: Mapping[str, Mapping[str, Any]]) -> None:
-    """`StudyError` for a test that no study of these cells could run: of a level in no arm, of a column that no frame has."""
-    import pandas as pd
+def tried(cells: Sequence[Cell]) -> pd.DataFrame:
+    """A frame of these cells as a run will have it, but for the outcomes, of which those that are true or false are both."""
 
-    own = {name: own_type(name) or "" for cell in cells for name in cell.condition._scenario.columns}
-    rows = []
-    told = rows_of([cell.condition for cell in cells])
-    for (cell, row), i in itertools.product(zip(cells, told, strict=True), range(_TRIED)):
-        tried = {"boolean": i % 2 == 0, "str": "", "": i % 2}  # a column of no declared type may hold truth values, or numbers
-        made = {name: tried.get(kind, i) for name, kind in (KINDS | own).items()}
-        rows.append(made | row | {"model": cell.model.label})
-    frame = pd.DataFrame(rows).assign(id=[f"{i:016x}" for i in range(len(rows))])
-    settled = {*told[0], "model"}
-    arms = frame
+    def made(cell: Cell) -> dict[str, list[Any]]:
+        own = {name: own_type(name) or "" for name in cell.condition._scenario.columns}
+        kinds = own | {name: kind for name, (kind, _) in COLUMNS.items()}
+        # A column of no declared type may hold truth values, or numbers.
+        tried = [{"boolean": i % 2 == 0, "str": "", "": i % 2} for i in range(_TRIED)]
+        return {name: [values.get(kind, i) for i, values in enumerate(tried)] for name, kind in kinds.items()}
+
+    return frame_of([(cell, made(cell)) for cell in cells])
+
+
+def check_runnable(
+    cells: list[Cell], tests: Mapping[str, Test], exclusions: Mapping[str, Mapping[str, Any]], *, looked: bool
+) -> None:
+    """`StudyError` for a test that no study of these cells could run: of a level in no arm, of a column that no frame has.
+
+    `looked` is for one that a rule stops: its tests are those that may be looked at before the end.
+    """
+    arms = frame = tried(cells)
+    settled = {*about(cells)}
     for reason, rule in exclusions.items():
         for column in (name for name in rule if name in settled):
             for level in levels_of(rule[column]):
                 if not matching(arms, {column: level}).any():
-                    there = ", ".join(dict.fromkeys(map(repr, arms[column])))
+                    there = ", ".join(dict.fromkeys(map(repr, plain(arms[column]))))
                     raise StudyError(f"exclusions[{reason!r}]: no registered cell has {column}={level!r}; they have {there}")
         excluded = matching(frame, rule)
         if not rule:
@@ -50,7 +60,10 @@ def check_runnable(cells: list[Cell], tests: Mapping[str, Test], exclusions: Map
     for name, test in tests.items():
         try:
             matching(frame, test.where)
-            Test.of(test.json() | {"where": {name: levels for name, levels in test.where.items() if name in settled}}).rows(frame)
+            some = Test.of(test.json() | {"where": {name: levels for name, levels in test.where.items() if name in settled}})
+            some.rows(frame)
+            if looked:
+                some.last_look(frame, _LEVEL)
         except (KeyError, ValueError) as error:
             raise StudyError(f"{name}, {test}, could be run on no study of these conditions and models: {error}") from None
 
@@ -61,8 +74,7 @@ def power(cells: list[Cell], tests: Mapping[str, Test], n: int, alpha: float, ex
 
     from ppres import stats
 
-    told = zip(cells, rows_of([cell.condition for cell in cells]), strict=True)
-    rows = [row | {"model": cell.model.label, "rate": _rate(expected, cell.condition)} for cell, row in told]
+    table = about(cells).assign(rate=[_rate(expected, cell.condition) for cell in cells])
     outcomes = {test.outcome for test in tests.values()}
     if len(outcomes) > 1:
         raise StudyError(f"expected= gives the rates of one outcome, and the tests are about {', '.join(sorted(outcomes))}")
@@ -72,7 +84,6 @@ def power(cells: list[Cell], tests: Mapping[str, Test], n: int, alpha: float, ex
         studies.append(decided(tests, frame, alpha))
         return True
 
-    table = pd.DataFrame(rows)
     named = repr(list(tests.values()))  # the other columns are carried through every study for nothing
     used = [name for name in map(str, table) if name == "rate" or table[name].astype(str).nunique() > 1 or name in named]
     stats.power(table[used], study, n, outcome=outcomes.pop(), reps=_STUDIES)

@@ -106,8 +106,13 @@ class Test:
         return [names] if isinstance(names, str) else list(names)
 
     def weights(self) -> tuple[list[str], dict[str, dict[Any, float]]]:
-        """Factors and weights of a difference or contrast. Raises `StudyError` for any other test."""
+        """Factors and weights of a difference or contrast. Raises `StudyError` where there is no look before the end."""
         told = self.arguments
+        if told.get("cluster"):
+            raise StudyError(
+                f"{self}: no interval that may be looked at before the end takes cluster=: without it the test is about these very "
+                "clusters, whose shares stay as they are; with it n is fixed (no until=)"
+            )
         if self.statistic == "differences":
             return [told["factor"]], {f"{told['factor']}: {told['a']} - {told['b']}": {told["a"]: 1.0, told["b"]: -1.0}}
         if self.statistic != "contrasts":
@@ -121,6 +126,8 @@ class Test:
         from ppres import stats
 
         factors, weights = self.weights()
+        if self.term not in (None, *weights):
+            raise StudyError(f"there is no term {self.term!r}; there are {', '.join(weights)}")
         weights = weights if self.term is None else {self.term: weights[self.term]}
         margin = self.arguments.get("margin") if margin is None else margin
         rows = frame[matching(frame, self.where)]

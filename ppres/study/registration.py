@@ -105,7 +105,7 @@ def preregister(
     named = {f"H{i}": test for i, test in enumerate(specs, start=1)}
     if until is not None and hasattr(until, "check"):
         until.check(cells)
-    check_runnable(cells, named, rules)
+    check_runnable(cells, named, rules, looked=until is not None)
     confounds = _confounds(cells, named, acknowledge)
     record: dict[str, Any] = {
         "name": name,

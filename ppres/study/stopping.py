@@ -7,10 +7,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ppres import arguments
-from ppres.factor import brief
-from ppres.read.columns import KINDS, rows_of
-from ppres.read.outcomes import columns_of
+from ppres.read.frame import about
 from ppres.store.cell import Cell
+from ppres.study.beforehand import tried
 from ppres.study.hypothesis import StudyError, Test, matching
 
 if TYPE_CHECKING:
@@ -86,8 +85,7 @@ class Precision(_Rule):
 
     def check(self, cells: Sequence[Cell]) -> None:
         """Raise `StudyError` where its outcome is none of theirs, before anything is paid for."""
-        if self.outcome not in (columns := {name for cell in cells for name in columns_of(cell.condition._scenario)}):
-            raise StudyError(f"outcome={self.outcome!r} is no column that these scenarios have: {brief(sorted(columns))}")
+        _check_outcome(tried(cells), self.outcome)
 
     def finished(self, frame: pd.DataFrame) -> set[str]:
         """Cells whose interval is narrow enough."""
@@ -113,24 +111,23 @@ class Decides(_Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.test, Test) or self.test.statistic not in ("differences", "contrasts"):
+        if not isinstance(self.test, Test):
             raise StudyError(f"a run stops by a pp.Test of differences or contrasts, not by {self.test!r}")
+        self.test.weights()
+        if "level" in self.test.arguments:
+            raise StudyError(f"{self.test}: level= is the rule's to say: pp.Decides(test, level=…)")
 
     def check(self, cells: Sequence[Cell]) -> None:
         """Raise `StudyError` where its test names a column, contrast or level that no frame of theirs has, before it is paid."""
-        import pandas as pd
-
-        test, (names, contrasts), conditions = self.test, self.test.weights(), [cell.condition for cell in cells]
-        own = {name for condition in conditions for name in (*columns_of(condition._scenario), *condition.columns())}
-        if strange := [name for name in (test.outcome, *names, *test.by, *test.where) if name not in own | KINDS.keys()]:
+        test, (names, contrasts), frame = self.test, self.test.weights(), tried(cells)
+        if strange := [name for name in (test.outcome, *names, *test.by, *test.where) if name not in frame]:
             raise StudyError(f"{test}: the frame has no column {strange[0]!r}, so that no rollouts could decide it")
+        _check_outcome(frame, test.outcome)
         if test.term not in (None, *contrasts):
             raise StudyError(f"{test}: there is no term {test.term!r}; there are {', '.join(contrasts)}")
-        rows = zip(cells, rows_of(conditions), strict=True)
-        frame = pd.DataFrame([row | {"model": cell.model.label} for cell, row in rows])
-        if {*names} <= {*frame}:  # not of a contrast of outcomes, which are to come
-            about = frame[matching(frame, {name: levels for name, levels in test.where.items() if name in frame})]
-            there = set(_rows(about[names]))
+        if {*names} <= (settled := {*about(cells)}):  # not of a contrast of outcomes, which are to come
+            rows = frame[matching(frame, {name: levels for name, levels in test.where.items() if name in settled})]
+            there = set(_rows(rows[names]))
             if lacking := [arm for arm in self._arms() if arm not in there]:
                 raise StudyError(f"{test}: no cell of the run has {', '.join(map(repr, lacking[0]))}, so that it is never decided")
 
@@ -156,6 +153,23 @@ class Decides(_Rule):
         last = self.test.last_look(rows, self.level, self.margin)
         same = last["verdict"] == "equivalent" if "verdict" in last else False
         return bool(((last["low"] > 0) | (last["high"] < 0) | same).all())
+
+
+def _check_outcome(frame: pd.DataFrame, outcome: str) -> None:
+    """`StudyError` for an outcome by which no run of a frame like this stops."""
+    import pandas as pd
+
+    from ppres import stats
+
+    lacking = outcome not in frame
+    try:
+        _ = lacking or stats.rates(frame, outcome=outcome)
+    except ValueError:
+        lacking = True
+    if lacking:
+        of_rollouts = [*frame][[*frame].index("preserved") :]
+        allowed = ", ".join(name for name in of_rollouts if pd.api.types.is_bool_dtype(frame[name]))
+        raise StudyError(f"outcome={outcome!r} is no column of these scenarios that is true or false, as are {allowed}")
 
 
 def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
