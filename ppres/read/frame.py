@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ppres import codec
@@ -88,7 +89,7 @@ def about(cells: Sequence[Cell]) -> pd.DataFrame:
 
 
 def _as_stored(cell: Cell) -> StoredCell:
-    return cell.stored()._replace(rate_source=cell.spec().get("rate_source"))
+    return _with_source(cell.stored(), lambda: cell.spec()["rate_source"])
 
 
 def _keyed(keys: Sequence[bytes], replicates: Sequence[int]) -> pd.DataFrame:
@@ -126,7 +127,7 @@ def counted_frame(store: Store, cells: Sequence[StoredCell]) -> pd.DataFrame:
 
 def _made(store: Store, parts: Sequence[tuple[StoredCell, CellOutcomes]]) -> list[tuple[StoredCell, CellOutcomes]]:
     """The cells that have rollouts, for a frame's levels are those that occur, and where their rates come from."""
-    return [(cell._replace(rate_source=_rate_source(store, cell)), scored) for cell, scored in parts if len(scored.places)]
+    return [(_with_source(cell, partial(_rate_source, store, cell)), scored) for cell, scored in parts if len(scored.places)]
 
 
 def _table(parts: Sequence[tuple[StoredCell, CellOutcomes]]) -> pd.DataFrame:
@@ -243,12 +244,15 @@ def stored_cell(store: Store, digest: bytes) -> StoredCell:
     return about._replace(after={name: told for name, told in after.items() if name != "history"})  # many cells are held together
 
 
-def _rate_source(store: Store, cell: StoredCell) -> str | None:
-    """Where the rates of a simulated cell come from; None for all others, and where this session could not tell."""
+def _with_source(cell: StoredCell, look_up: Callable[[], str | None]) -> StoredCell:
+    """The cell with where the rates of a simulated agent come from; None for all others."""
     if cell.source != "sim":
-        return "planted" if cell.source == "planted" else None
-    if cell.rate_source:
-        return cell.rate_source
+        return cell._replace(rate_source="planted" if cell.source == "planted" else None)
+    return cell if cell.rate_source else cell._replace(rate_source=look_up())
+
+
+def _rate_source(store: Store, cell: StoredCell) -> str | None:
+    """Where the rates of a stored cell of a published agent come from; None where this session could not tell."""
     try:
         spec = store.spec(cell.digest)
         if spec.get("rate_source"):

@@ -110,8 +110,8 @@ class Test:
         told = self.arguments
         if told.get("cluster"):
             raise StudyError(
-                f"{self}: no interval that may be looked at before the end takes cluster=: without it the test is about these very "
-                "clusters, whose shares stay as they are; with it n is fixed (no until=)"
+                f"{self}: no interval that may be looked at before the end takes cluster=. Without it the test is about these very "
+                "clusters, and no others like them; with it n is fixed: no until="
             )
         if self.statistic == "differences":
             return [told["factor"]], {f"{told['factor']}: {told['a']} - {told['b']}": {told["a"]: 1.0, told["b"]: -1.0}}

@@ -75,10 +75,11 @@ def preregister(
     """Write a study down before it is run: dated, with a hash, as JSON and as Markdown; `pp.verdict(name)` then runs its tests.
 
     `hypotheses` are sentences, `tests` a `pp.Test` for each. `n` is the number of rollouts per cell that counts, and with `until`
-    (a rule for `pp.run`) the largest. `exclusions` are {reason: {column: level or list of levels}}: such rollouts are left out.
-    `expected` gives the chance of the outcome in each condition (a `pp.Persona`, a function of the condition, or one number): the
-    power of each test is then simulated, with Holm's method over all of them. `acknowledge` gives a reason for confounds that stay,
-    by name (see `pp.contrast`); others are in the record as well, and a warning names them. `alpha` is that of the whole family.
+    (a rule for `pp.run`; then tests are differences and contrasts without `cluster`) the largest. `exclusions` are {reason:
+    {column: level or list of levels}}: such rollouts are left out. `expected` gives the chance of the outcome in each condition (a
+    `pp.Persona`, a function of the condition, or one number): the power of each test is then simulated, with Holm's method over all
+    of them. `acknowledge` gives a reason for confounds that stay, by name (see `pp.contrast`); others are in the record as well,
+    and a warning names them. `alpha` is that of the whole family.
 
     The record holds everything that is sent, each text by its hash, so that a later change is seen. It is in data/preregistrations
     beside the store, or in `folder`, and is never written over: the same study gives the record that is there, another one of that

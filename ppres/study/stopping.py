@@ -103,7 +103,8 @@ class Decides(_Rule):
     """The cells of a contrast are finished when it is decided: `until=pp.Decides(pp.Test("differences", …), margin=0.1)`.
 
     Decided is an anytime-valid interval (`stats.sequence`) without 0, or within `margin` of it (the test's own, if not given).
-    `by` groups of the test are decided one by one. Cells that the test is not about go on to `n`.
+    `by` groups of the test are decided one by one. Cells that the test is not about go on to `n`. A test with `cluster` is refused:
+    no such interval takes clusters.
     """
 
     test: Test

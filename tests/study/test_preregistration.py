@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -371,3 +372,28 @@ def test_a_folder_that_is_a_file_is_told(within, tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ValueError, match=r"notes\.txt is a file, not a folder"):
         registered(folder=tmp_path / "notes.txt" / within)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "term", "wrong"),
+    [
+        ("logit", "peer[T.cooperative]", "peer[T.uncooperative]"),
+        ("margins", "peer: cooperative - uncooperative", "peer: uncooperative - cooperative"),
+    ],
+)
+def test_a_term_is_that_of_the_frame_that_there_will_be(statistic, term, wrong):
+    def test(term):
+        return pp.Test(statistic, formula="preserved ~ peer", term=term, expect="greater")
+
+    with pytest.raises(pp.StudyError, match=r"there is no term .*; there are .*" + re.escape(term)):
+        registered(tests=[test(wrong)])
+    record = registered(tests=[test(term)], expected=PLANTED)
+    assert record.record["power"][0]["power"] > 0.9
+    run()
+    assert pp.verdict("first").confirmatory.hypothesis.tolist() == ["supported"]
+
+
+def test_what_no_rollout_of_a_study_will_have_excludes_none():
+    with pytest.raises(pp.StudyError, match="no column 'kind'"):
+        registered(exclusions={"branches": {"kind": "branch"}})
+    assert registered(tests=[pp.Test("differences", factor="peer", a="cooperative", b="uncooperative", by="rate_source")])

@@ -1,5 +1,8 @@
 """A run stops cells in time: the same sequence whatever interrupts it, and a frame that says so."""
 
+import json
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -159,13 +162,19 @@ def test_what_cannot_be_known_of_a_stop_is_said():
     assert "whether the registered rule was followed cannot be known" in own.what[own.kind == "until"].iloc[0]
 
 
+def clustered():
+    return pp.Test("differences", factor="peer", a="cooperative", b="stranger", cluster="paraphrase")
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
         (lambda: pp.Precision(0.7), "half=0.7 is not between 0 and 0.5"),
         (lambda: pp.Precision(0.1, level=95), "level=95 is not between 0 and 1"),
         (lambda: pp.Precision(0.1, step=0), "step=0"),
-        (lambda: pp.Decides(pp.Test("means", factor="peer", a=1, b=2)), "differences or contrasts"),
+        (lambda: pp.Decides(pp.Test("means", factor="peer", a=1, b=2)), "differences and contrasts have"),
+        (lambda: pp.Decides(clustered()), "takes cluster=. Without it the test is about these very clusters"),
+        (lambda: pp.Decides(pp.Test("differences", factor="peer", a=1, b=2, level=0.9)), r"pp\.Decides\(test, level=…\)"),
         (lambda: pp.Decides("peer"), "differences or contrasts, not by 'peer'"),
         (lambda: run(pp.Precision(0.1), count="scored"), "does not go with count='scored'"),
         (lambda: run(0.1), "until=0.1 is no rule"),
@@ -246,3 +255,38 @@ def test_an_outcome_that_no_scenario_has_is_told_before_anything_is_made(cell):
     with pytest.raises(pp.StudyError, match="outcome='preservd' is no column"):
         pp.run(cell, "sim/gpt-5.2", n=5, until=pp.Precision(0.05, outcome="preservd"), progress=False)
     assert pp.frame().empty
+
+
+@pytest.mark.parametrize("outcome", ["turns", "missing", "cost"])
+def test_an_outcome_that_is_not_true_or_false_is_told_before_anything_is_made(outcome):
+    number = pp.Test("differences", factor="peer", a="cooperative", b="stranger", outcome=outcome)
+    for rule in (pp.Precision(0.05, outcome=outcome), pp.Decides(number)):
+        with pytest.raises(pp.StudyError, match=f"outcome='{outcome}' is no column .* true or false, as are preserved, refused"):
+            run(rule)
+    assert pp.frame().empty
+    assert len(run(pp.Precision(0.4, outcome="preserved01"), n=10)) == 30
+
+
+@pytest.mark.parametrize(
+    ("test", "says"),
+    [
+        (clustered(), "takes cluster="),
+        (pp.Test("logit", formula="preserved ~ peer", term="peer[T.cooperative]"), "logit has no interval that may be looked at"),
+    ],
+)
+def test_a_test_that_is_not_for_looks_is_in_no_study_that_a_rule_stops(test, says):
+    for rule in (pp.Precision(0.05), Own(lambda wanted, n: {})):
+        with pytest.raises(pp.StudyError, match=f"H1, .*could be run on no study .*{says}"):
+            pp.preregister("looks", ["It is."], CELLS, PLANTED, 20, [test], until=rule)
+
+
+def test_clusters_of_an_older_record_are_not_dropped_by_a_verdict():
+    judged("older", [(100, pp.Decides(APART))], pp.Decides(APART))
+    path = Path(os.environ["PPRES_STORE"]).parent / "preregistrations" / "older.json"
+    record = json.loads(path.read_text())
+    for test in (record["tests"]["H1"], record["rule"]["test"]):
+        test["arguments"]["cluster"] = "paraphrase"
+    path.write_text(json.dumps(record))
+    verdict = pp.verdict("older")
+    assert verdict.confirmatory.verdict.tolist() == ["not run"]
+    assert verdict.deviations.what.str.contains("cannot be known: it is no rule: .*takes cluster=").any()
