@@ -21,16 +21,13 @@ from ppres.scenarios.constants import (
     full_name,
     is_code,
     is_named_otherwise,
-    is_object,
-    is_ones_own,
     keywords,
     orders,
-    own_module,
     shown,
-    state_of,
     text_of,
 )
 from ppres.scenarios.source import lookups, normalised, plainly_set, source_of
+from ppres.scenarios.values import is_object, is_ones_own, own_module, state_of
 
 _Texts = Iterator[tuple[str | None, str]]
 _Value = tuple[str, Any, str | None]
@@ -122,8 +119,8 @@ def _uses(function: Any, seen: set[int], changed: set[str], now: bool) -> _Texts
         code = _code_in(value, function.__module__)
         for part in code:
             yield from _parts(part, seen, changed, now)
-        if not is_code(value) and (constant := constant_of(value, now)) is not None:
-            yield name, from_its_folder(constant, file)
+        if not is_code(value) and (constant := constant_of(value, now, file)) is not None:
+            yield name, constant
         elif not code and is_named_otherwise(value, name.removeprefix(".")):
             yield name, full_name(value)
         if isinstance(value, dict | list | tuple) and (told := as_seen(value, orders, now)):
@@ -132,7 +129,8 @@ def _uses(function: Any, seen: set[int], changed: set[str], now: bool) -> _Texts
     for defaults in (function.__defaults__, function.__kwdefaults__):
         for part in _code_in(defaults, function.__module__):
             yield from _parts(part, seen, changed, now)
-        yield None, from_its_folder(as_seen(defaults, shown, now), function.__globals__.get("__file__"))
+        file = function.__globals__.get("__file__")
+        yield None, from_its_folder(as_seen(defaults, shown, now, file), file)
 
 
 def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> _Texts:
@@ -142,6 +140,7 @@ def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> _Text
             yield from _parts(base, seen, changed, now)
     written = _source(made) != repr(made)  # that of a class in a notebook cannot be had, and its methods stand for it
     told = plainly_set(_source(made)) if written else frozenset()
+    file = getattr(sys.modules.get(made.__module__), "__file__", None)
     for name, value in sorted(vars(made).items()):
         behind = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (getattr(value, "__func__", value),)
         for part in (getattr(part, "func", part) for part in behind):  # of a cached property
@@ -151,10 +150,9 @@ def _of_class(made: type, seen: set[int], changed: set[str], now: bool) -> _Text
                     yield from _parts(code, seen, changed, now, inside)
             if (
                 not (name.startswith("_" if written else "__") or is_code(part))
-                and (constant := constant_of(part, now)) is not None
+                and (constant := constant_of(part, now, file)) is not None
             ):
-                file = getattr(sys.modules.get(made.__module__), "__file__", None)
-                yield f"self.{name}" if name in told else f".{name}", from_its_folder(constant, file)
+                yield f"self.{name}" if name in told else f".{name}", constant
     for name, field in () if written else fields_of(made):
         if (factory := field.default_factory) and (code := _code_in(factory, made.__module__)):
             yield from _parts(code[0], seen, changed, now)
