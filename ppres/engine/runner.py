@@ -111,7 +111,7 @@ def run(
     is asked less. `budget` (US dollars) and `max_tokens` bound what this call spends: rollouts that would not fit are not
     started, and where the estimate was too low conversations pause (`stop_reason` "budget"); a later call goes on.
     `count="scored"` goes on, to at most three times `n`, until `n` rollouts of a cell have an outcome, refusals among them; all
-    that were made are returned, and what was added is said. `discard_below` adds a column `short`: whether the cell has fewer.
+    that were made are returned, and what was added is said. `discard_below` adds a column `short`: whether a cell has fewer.
     `until` (`pp.Precision`, `pp.Decides`) makes them in rounds, and cells that are finished get no more, `n` being the most; a
     later call goes on with the same sequence. A rule of your own has `step` (rollouts of a cell between two looks) and
     `next_round(frame, wanted, n)`: how many rollouts each cell that goes on shall have next, of {cell: how many it has}. As
@@ -270,11 +270,11 @@ def _top_up(store: Store, cells: list[Cell], wanted: dict[bytes, int], n: int) -
 
 def _flagged(frame: pd.DataFrame, live: list[Cell], discard_below: int | None) -> pd.DataFrame:
     if discard_below is not None:
-        counts = frame.preserved.notna().groupby(frame.cell).transform("sum")
+        counts = (frame.preserved.notna() | frame.refused.eq(True).fillna(False)).groupby(frame.cell).transform("sum")
         frame["short"] = (counts < discard_below).astype(bool)
         if frame.short.any():
             short = frame.cell[frame.short].nunique()
-            say(f"{short} cells have fewer than {discard_below} rollouts with an outcome: column 'short'")
+            say(f"{short} cells have fewer than {discard_below} rollouts with an outcome, refusals among them: column 'short'")
     if live:
         ids = frame.groupby(["model", "cell"]).reported_model.agg(lambda ids: len(set(", ".join(ids.dropna()).split(", ")) - {""}))
         changed = sorted({str(model) for model, _ in ids[ids > 1].index})

@@ -101,6 +101,14 @@ def test_cells_are_filled_up_to_n_outcomes_and_what_was_added_is_said(cell, caps
     assert "fewer than 11 rollouts with an outcome" in capsys.readouterr().err
 
 
+def test_refusals_are_outcomes_for_both():
+    """A cell that `count="scored"` took for complete was short because of its refusals: who drops short cells dropped those."""
+    arms = pp.grid(scenario="finance", subject="peer", peer="cooperative")
+    refuses = pp.Persona("refuses", {"strategic_misrepresentation": 0.2, "refusal": 0.3})
+    frame = pp.run(arms, refuses, 20, count="scored", discard_below=20, progress=False)
+    assert len(frame) == 20 and frame.missing.eq("refused").any() and not frame.short.any()
+
+
 def test_refusals_are_outcomes_and_not_filled_up(cell):
     evaluation = pp.grid(cell, scenario="evaluation", threshold=80)
     frame = pp.run(evaluation, "sim/refuser", 8, count="scored", progress=False)
