@@ -87,12 +87,13 @@ def preregister(
 
     Raises `StudyError`, and for conditions and models what `pp.run` raises.
     """
-    arguments.whole("n", n, "the number of rollouts per cell")
+    n = arguments.whole("n", n, "the number of rollouts per cell")
     told = arguments.several(hypotheses, "hypotheses", "sentences")
     specs = arguments.several(tests, "tests", "a pp.Test for each hypothesis", Test)
     if isinstance(hypotheses, str) or not told or len(told) != len(specs):
         raise StudyError("hypotheses and tests are two lists of the same length: sentences, and a pp.Test for each")
     arguments.between("alpha", alpha, 0, 1, StudyError)
+    alpha = float(alpha)
     if until is not None:
         arguments.rule(until, StudyError)
     for test in specs:

@@ -23,6 +23,9 @@ class _Rule:
     """Rollouts of a cell between two looks. Looking more often costs nothing but time."""
 
     def __post_init__(self) -> None:
+        for field in fields(self):  # numpy's numbers become Python's: a rule is written down
+            if (told := arguments.number(getattr(self, field.name))) is not None:
+                object.__setattr__(self, field.name, told)
         arguments.whole("step", self.step, "the rollouts of a cell between two looks")
         arguments.between("level", self.level, 0, 1, StudyError)
 

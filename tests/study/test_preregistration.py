@@ -138,6 +138,16 @@ def test_a_changed_rule_is_told(monkeypatch):
     assert f"scored by the rules {before}, and is scored by 99" in told.what[told.kind == "rule"].iloc[0]
 
 
+def test_numbers_of_numpy_are_written_down_as_any_others():
+    """`pp.stats.sample_size(...).n.iloc[-1]` is one: a study of a computed n could not be registered."""
+    rule = {"until": pp.Precision(0.25, step=5)}
+    plain = registered(n=20, alpha=0.25, **rule)
+    rule = {"until": pp.Precision(np.float32(0.25), step=np.int64(5))}
+    assert registered(n=np.int64(20), alpha=np.float64(0.25), **rule).record == plain.record
+    run(n=np.int64(20))
+    assert pp.verdict("first").deviations.kind.isin(["until", "n"]).all()
+
+
 def own_arms(sign, reply="Done."):
     """Two arms of a scenario of one's own, of a rule and a tool."""
 
