@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppres.factor import brief, is_number, is_written
+from ppres.factor import as_python, brief, is_number, is_written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +95,7 @@ def number(value: Any) -> int | float | None:
 
 def plain(value: Any) -> str | bool | int | float | None:
     """A text, number, truth value or None as JSON has it: numpy's become Python's. Raises `TypeError` for what is none of these."""
-    given = value.item() if getattr(value, "ndim", None) == 0 else value
+    given = as_python(value)
     told = number(given)
     if told is None and not isinstance(given, str | bool | None):
         raise TypeError(f"{brief(value)} is no text, number, truth value or None")

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ppres import arguments, settled
-from ppres.factor import ConditionError, Doc, Factor, declared, hashed, hidden, short_hash
+from ppres.factor import ConditionError, Doc, Factor, as_python, declared, hashed, hidden, short_hash
 from ppres.form import FORM, WORDINGS, Form, unusual
 from ppres.settled import COOPERATIVENESS, INSTANTIATIONS, RELATIONSHIPS, differs
 
@@ -144,13 +144,11 @@ class Condition(Form):
 
     def __post_init__(self) -> None:
         if not isinstance(self.own, tuple):  # as it is kept
-            self._set(own=dict(arguments.mapping("own", self.own, "of factors to levels")))
+            own = arguments.mapping("own", self.own, "of factors to levels")
+            self._set(own={name: as_python(level) for name, level in own.items()})
         for f in fields(self):
-            value = getattr(self, f.name)
-            if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # a numpy scalar
-                self._set(**{f.name: value.item()})
-            elif isinstance(value, Mapping):
-                self._set(**{f.name: dict(value)})  # ours, whatever becomes of the caller's
+            value = as_python(getattr(self, f.name))
+            self._set(**{f.name: dict(value) if isinstance(value, Mapping) else value})  # ours, whatever becomes of the caller's
         self._set(_given={f.name: getattr(self, f.name) for f in fields(self)})
         self._bind()
         self._set(**settled.checked(self, FACTORS))

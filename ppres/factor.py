@@ -59,7 +59,8 @@ class Factor:
             return
         if isinstance(self.levels, set | frozenset):
             raise ConditionError(f"{self.name}: levels have an order, and a set has none: give a list, not {brief(self.levels)}")
-        levels = tuple(self.levels) if isinstance(self.levels, Iterable) and not isinstance(self.levels, str) else ()
+        given = self.levels if isinstance(self.levels, Iterable) and not isinstance(self.levels, str) else ()
+        levels = tuple(map(as_python, given))
         if len(levels) < 2 or not all(isinstance(level, str | int | float | bool | None) for level in levels):
             raise ConditionError(f"{self.name}: a factor has at least two levels, texts, numbers or booleans, not {self.levels!r}")
         if odd := [level for level in levels if not is_written(str(level))]:
@@ -242,6 +243,11 @@ def one_of(name: str, value: Any, valid: tuple[Any, ...], error: type[ValueError
         kind = "is not a factor; the factors are" if name == "factor" else "is not one of"
         raise error(f"{name}={brief(value)} {kind} {listed}")
     return value
+
+
+def as_python(value: Any) -> Any:
+    """A number, text or truth value of numpy's as Python's own, and anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
 
 
 def is_number(value: Any, low: float, high: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import string
 import warnings
@@ -219,6 +220,9 @@ class Scenario:
             return told
         if odd := [name for name in told if not isinstance(name, str)]:
             raise ScenarioError(f"{self.name}: outcome returns a column called {brief(odd[0])}; columns are called by texts")
+        for name, value in told.items():
+            with contextlib.suppress(TypeError):  # numpy's become Python's; what is no value is told below
+                told[name] = arguments.plain(value)
         preserved = told.setdefault("preserved", None)
         if not (preserved is None or isinstance(preserved, bool)):
             raise ScenarioError(f"{self.name}: preserved is True, False or None, not {preserved!r}")

@@ -13,10 +13,12 @@ import textwrap
 import time
 
 import cloudpickle
+import numpy as np
 import pytest
 from server import StandIn
 
 import ppres as pp
+from ppres.condition import SCENARIOS
 from ppres.store.cell import cells_of
 from ppres.worlds.world import World
 
@@ -678,3 +680,23 @@ def test_code_of_a_scenario_that_exits_is_named(tmp_path, place):
     told = kept if place == "outcome" else pytest.raises(pp.ScenarioError, match="SystemExit")
     with told:
         pp.run(pp.grid(scenario=exits), pp.Persona("never", {"replacement_sabotage": 0.0}), n=1, progress=False)
+
+
+@pytest.mark.parametrize("levels", [np.array([1, 2]), np.linspace(0, 1, 3), np.array(["a", "b"]), [np.True_, np.False_]], ids=str)
+def test_levels_and_outcomes_of_numpy_are_read_back(levels):
+    """What a computation gives: rollouts of such levels were stored, and then of no condition that there is."""
+    scenario = pp.Scenario(
+        "of_numpy",
+        "held",
+        lambda condition, cast: (f"Decide: {condition.amount}.", {"files": [{"name": "a.md", "content": "Nothing."}]}),
+        lambda world, condition: {"preserved": np.bool_(True), "score": np.float64(0.5), "rows": np.int64(3), "word": np.str_("x")},
+        ["list_files"],
+        factors=[pp.Factor("amount", levels, "How much it is.")],
+        columns={"score": "a share", "rows": "a number", "word": "a text"},
+    )
+    refuses = pp.FunctionModel("refuses", lambda messages, tools: "I refuse.", version="1")
+    frame = pp.run(pp.grid(scenario=scenario, amount=levels), refuses, n=1, progress=False)
+    assert pp.verify().empty
+    assert frame[["preserved", "score", "rows", "word"]].values.tolist() == [[True, 0.5, 3, "x"]] * len(levels)
+    assert frame.amount.tolist() == list(levels)
+    SCENARIOS.pop("of_numpy")
