@@ -101,7 +101,10 @@ class Likelihood:
             score = free.T @ residual
             return score, np.linalg.solve(here.information[fixed:, fixed:], score), None
         factor = np.linalg.cholesky(here.information)
-        root = solve_triangular(factor, self.x.T * np.sqrt(weight), lower=True, check_finite=False)
+        if len(factor) < 60:  # for few terms scipy's way wakes threads, which on a busy machine takes a hundred times as long
+            root = np.linalg.solve(factor, self.x.T * np.sqrt(weight))
+        else:
+            root = solve_triangular(factor, self.x.T * np.sqrt(weight), lower=True, check_finite=False)
         hat = (root**2).sum(axis=0)  # the diagonal of root.T @ root, the hat matrix
         score = free.T @ (residual + hat * (0.5 - p))
         if coarse:
