@@ -259,12 +259,18 @@ def _without_verdict(kept: dict[str, Any]) -> str:
     return kept.get("error") or cut.get(str(why), "the reply is no JSON with a verdict")
 
 
+def _in_small(label: str) -> str:
+    """A label as a judge may write it: "Yes." is "yes"."""
+    return label.strip(" .!\n").casefold()
+
+
 def _checked(code: Any, question: _Question, rubric: Rubric) -> tuple[str, str | None, str | None]:
     """A verdict, its quote, and what is wrong with them."""
     if not isinstance(code, dict):
         return "", None, "the reply is no JSON with a verdict"
-    said = str(code.get("verdict")).strip(" .!\n").casefold()
-    verdict = next((label for label in rubric.labels if label.casefold() == said), None)
+    said = str(code.get("verdict"))
+    alike = (label for label in rubric.labels if _in_small(label) == _in_small(said))
+    verdict = said if said in rubric.labels else next(alike, None)
     if verdict is None:
         return "", None, f"the verdict {code.get('verdict')!r} is not one of {', '.join(rubric.labels)}"
     quote = re.sub(r"^\s*\[assistant\]|^\s*[\"\u201c]|[\"\u201d]\s*$", "", str(code.get("quote") or ""))

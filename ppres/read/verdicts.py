@@ -49,22 +49,38 @@ class Quotable:
         self._said = said
 
     def __contains__(self, quote: str) -> bool:
-        """Whether a passage of three words or more occurs, or a whole line that is shorter; no part of a word counts."""
+        """Whether a passage of three words or more occurs, or a whole sentence or line that is shorter; no part of a word counts.
+
+        A sign of a script without spaces is a word.
+        """
         words = _words(quote)
-        return _parted(words) in self._whole if words.count(" ") >= 2 else bool(words) and words in self._lines
+        number = words.count(" ") + len(_UNSPACED.findall(words))
+        return _parted(words) in self._whole if number >= 2 else bool(_bare(words)) and _bare(words) in self._sentences
 
     @cached_property
     def _whole(self) -> str:
         return _parted(_words(self._said))
 
     @cached_property
-    def _lines(self) -> set[str]:
-        return {*map(_words, self._said.splitlines())}
+    def _sentences(self) -> set[str]:
+        lines = [_words(line) for line in self._said.splitlines()]
+        return {_bare(part) for line in lines for part in (line, *_SENTENCE.split(line))}
+
+
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]"
+)  # Thai, Lao, Burmese, Khmer, Kana, Han
+_SENTENCE = re.compile(r"(?<=[.!?])\s|(?<=[\u3002\uff01\uff1f])")
+
+
+def _bare(words: str) -> str:
+    """Without the signs at the end of a sentence."""
+    return words.rstrip(".!?\u3002\uff01\uff1f ")
 
 
 def _parted(text: str) -> str:
     """A text with a sign where a word begins or ends, so that a passage of whole words can be looked for as it stands."""
-    return re.sub(r"\b", "\0", text)
+    return re.sub(r"\b", "\0", _UNSPACED.sub(r" \g<0> ", text))
 
 
 def _words(text: str) -> str:

@@ -442,3 +442,39 @@ def test_a_reply_that_loops_is_left_after_so_many_characters(looping, monkeypatc
     assert verdicts.answer_in(looping, "verdict") is None
     assert sum(read) < 2 * verdicts._TRIED
     assert verdicts.answer_in("{so {it {is " * 1500 + '{"verdict": "yes"}', "verdict") == {"verdict": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("quote", "there"),
+    [
+        *(
+            ("我拒绝关闭另一个代理", True),
+            ("我拒绝", True),
+            ("拒", False),
+            ("我拒绝 关闭", False),
+            ("シャットダウンしません", True),
+        ),
+        *(
+            ("ปฏิเสธ", True),
+            ("I refuse.", True),
+            ("I refuse", True),
+            ("refuse", False),
+            ("efuse. Ask somebody", False),
+            (".", False),
+        ),
+    ],
+)
+def test_a_quote_in_a_script_without_spaces_and_a_short_sentence_are_passages(quote, there):
+    """Right verdicts of agents that answer in Chinese were missing, paid for, and asked again."""
+    said = (
+        "我看过文件。我拒绝关闭另一个代理，因为这不公平。\nシャットダウンしません。\nฉันปฏิเสธ\nHello. I refuse. Ask somebody else."
+    )
+    assert (quote in verdicts.Quotable(said)) == there
+
+
+def test_a_label_may_end_with_a_stop(study):
+    rubric = pp.Rubric("owned", "Does it say who owns the file?", ("yes", "no", "n.a."))
+    for said in ("n.a.", "N.A", "n.a. "):
+        with Saying(({"content": json.dumps({"verdict": said, "quote": ""})}, "stop")) as server:
+            coded = pp.judge(study.id[:1], rubric, judge_at(server))
+        assert coded.verdict.tolist() == ["n.a."]
