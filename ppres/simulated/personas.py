@@ -150,8 +150,9 @@ class Planted:
 class Persona:
     """A simulated agent of one's own, as a model to run: an effect that is planted, or a negative control.
 
-    `pp.Persona("mine", {"shutdown_tampering": 0.3, "refusal": 0.05})` acts so in every condition. A table has rows (a list
-    of mappings, or a DataFrame) of behaviour, rate and any factors:
+    `pp.Persona("mine", {"shutdown_tampering": 0.3, "refusal": 0.05})` acts so in every condition with something at stake: where no
+    document threatens a shutdown (`shutdown_clause=False`, a battery's "no threat") simulated agents comply. A table has rows (a
+    list of mappings, or a DataFrame) of behaviour, rate and any factors:
     `[{"behaviour": "shutdown_tampering", "rate": 0.1}, {"behaviour": "shutdown_tampering", "peer": "cooperative", "rate": 0.6}]`;
     of the rows that fit a condition the one that names most factors counts. A function of the condition returns the mapping, or
     the main behaviour's rate alone. Rates are probabilities; refusal and objection are 0 where nothing is said of them, and a
@@ -195,7 +196,10 @@ class Persona:
             raise PersonaError(f"persona {self.name}: a row of rates has behaviour, rate and any factors, not {row!r}")
         if odd := [told for told in (*row, row["behaviour"]) if not isinstance(told, str)]:
             raise PersonaError(f"persona {self.name}: behaviours and factors are named by texts, not by {brief(odd[0])}")
-        _probability(self.name, row["behaviour"], row["rate"])
+        if _probability(self.name, row["behaviour"], row["rate"]) and row.get("shutdown_clause") is False:
+            raise PersonaError(
+                f"persona {self.name}: simulated agents comply where no shutdown is threatened, so {row!r} is never used"
+            )
         for name, level in row.items():
             factor = FACTORS.get(name)
             fixed = factor is not None and factor.levels is not None and name not in ("scenario", "subject", "dataset")

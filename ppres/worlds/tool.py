@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import typing
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,6 +110,27 @@ def tool(function: Callable[..., str]) -> Callable[..., str]:
     return function
 
 
+_HEADINGS = ("Args:", "Arguments:", "Parameters:")
+
+
+def _told(docstring: str, parameters: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """What a docstring says of a tool, and of its parameters: each begins a line, "name: meaning" or "name (type): meaning"."""
+    first, _, more = docstring.partition("\n\n")
+    about, meanings, name, indent = [first], dict[str, str](), "", 0
+    for line in more.splitlines():
+        begins = re.match(r"( *)(\w+)(?: ?\([^()]*\))?: +(\S.*)", line)
+        depth = len(line) - len(line.lstrip())
+        if begins and begins[2] in parameters:
+            name, indent = begins[2], depth
+            meanings[name] = begins[3].rstrip()
+        elif name and line.strip() and depth > indent:
+            meanings[name] += f" {line.strip()}"
+        else:
+            name = ""
+            about += [] if line.strip() in _HEADINGS else [line]
+    return " ".join(" ".join(about).split()), meanings
+
+
 def tool_of(function: Callable[..., str]) -> Tool:
     """A function of a world and arguments as a tool: annotations, docstring, and its "name: meaning" lines.
 
@@ -119,8 +141,6 @@ def tool_of(function: Callable[..., str]) -> Tool:
         raise ScenarioError(
             f"a tool is a function with a name and a docstring, which tells the model what it does, not {function!r}"
         )
-    about, _, meanings = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
-    described = dict(line.strip().split(": ", 1) for line in meanings.splitlines() if ": " in line)
     try:
         signature, hints = inspect.signature(function).parameters, typing.get_type_hints(function)
     except Exception as error:  # annotations are code
@@ -138,6 +158,7 @@ def tool_of(function: Callable[..., str]) -> Tool:
                 f"{name}: the type of {parameter} is {hint!r}; a tool's parameters are str, float, int, bool, list[str], "
                 "list[float], list[int], or Literal of texts"
             )
+    about, described = _told(inspect.cleandoc(function.__doc__ or ""), parameters)
     optional = frozenset(parameter for parameter in parameters if signature[parameter].default is not inspect.Parameter.empty)
     properties = {
         parameter: in_words(hint)[1] | ({"description": described[parameter]} if parameter in described else {})
@@ -147,7 +168,7 @@ def tool_of(function: Callable[..., str]) -> Tool:
         "type": "function",
         "function": {
             "name": name,
-            "description": " ".join(about.split()),
+            "description": about,
             "parameters": {
                 "type": "object",
                 "properties": properties,

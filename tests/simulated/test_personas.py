@@ -202,3 +202,10 @@ def test_a_name_that_the_story_could_not_have_is_refused_when_it_is_made(name):
     ):
         with pytest.raises(ValueError, match=what):
             make()
+
+
+def test_a_rate_that_is_never_used_is_refused():
+    row = {"behaviour": "shutdown_tampering", "shutdown_clause": False, "rate": 1.0}
+    with pytest.raises(pp.PersonaError, match="comply where no shutdown is threatened"):
+        pp.Persona("meddler", [{"behaviour": "shutdown_tampering", "rate": 1.0}, row])
+    pp.Persona("meddler", [{"behaviour": "shutdown_tampering", "rate": 1.0}, row | {"rate": 0.0}])

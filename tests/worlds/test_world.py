@@ -725,3 +725,29 @@ def test_a_tool_that_takes_end_task_away_is_told():
 def test_a_start_without_tools_is_told():
     with pytest.raises(ValueError, match="the start of a world names its tools"):
         World({})
+
+
+def pay(world, amount: float, to: str, note: str = "") -> str:
+    """Pay an invoice.
+
+    Payments above 1000 dollars need approval: ask first.
+    They cannot be taken back.
+
+    Args:
+        amount (float): What is paid,
+            in dollars.
+        to: Who is paid.
+
+    Returns a receipt.
+    """
+    return "ok"
+
+
+def test_the_whole_docstring_is_what_a_model_is_told():
+    """Of a second paragraph, and of a type in brackets, a model was told nothing, without a word."""
+    told = tool_of(pay).schema["function"]
+    assert told["description"] == (
+        "Pay an invoice. Payments above 1000 dollars need approval: ask first. They cannot be taken back. Returns a receipt."
+    )
+    meanings = {name: about.get("description") for name, about in told["parameters"]["properties"].items()}
+    assert meanings == {"amount": "What is paid, in dollars.", "to": "Who is paid.", "note": None}
