@@ -165,12 +165,15 @@ def _of_numbers(record: Mapping[str, Any], frame: pd.DataFrame) -> Rows:
 
 
 def _of_dates(store: Store, record: Mapping[str, Any], frame: pd.DataFrame) -> Rows:
-    before, lost = 0, 0
+    made, lost = [], 0
     for id in frame.id:
         try:
-            before += str(store.body(store.find(id).key).get("created")) < record["created"]
+            made.append(str(store.body(store.find(id).key).get("created")))
         except Damaged:
             lost += 1
+    before = sum(created < record["created"] for created in made)
+    # Dates are whole seconds; of those of the registration's own, as many as the record counted.
+    before += min(made.count(record["created"]), max(record["made_before"] - before, 0))
     if before:
         yield "order", f"{before} rollouts were made before the registration"
     if lost:
