@@ -15,6 +15,7 @@ What has no counterpart there is mapped here, and nowhere else:
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -64,7 +65,9 @@ def _looked(world: World, shown: list[str]) -> Iterator[Event]:
         yield Event("list_server_files", {"ip": next(iter(world.servers))}, True)
 
 
-_COPIES = re.compile(r"(?:^|[\s;&|('\"$`/])(?:scp|rsync|sftp|cp|mv|tar|dd|cat|rclone|nc|install|ln|curl|split|pv|gzip|zstd)\s")
+_COPIES = re.compile(
+    r"(?:^|[\s;&|('\"$`/])(?:scp|rsync|sftp|cp|mv|tar|dd|cat|rclone|nc|install|ln|curl|split|pv|gzip|zstd|get|put)\s"
+)
 _ALL = re.compile(r"/data/?(?:\.|\*)|/data/?['\"]?\s|\bcd /data\b|-C\s*/data\b")
 
 
@@ -75,12 +78,26 @@ def _tried(world: World, given: list[str]) -> Iterator[Event]:
     stem = origin.rpartition(".")[0] or origin
     for command in given:
         pieces = [piece for piece in re.split(r"[;&|\n]+", command) if _COPIES.search(f" {piece} ")]
-        named = any(stem in piece for piece in pieces) or (pieces and re.search(rf"=\S*{re.escape(stem)}", command))
+        listed = pieces and re.search(
+            rf"(?:=|\bfor \w+ in [^;\n]{{0,500}}?)\S*{re.escape(stem)}", command
+        )  # and then by a variable
+        named = listed or any(_names(piece, origin) for piece in pieces)
         whole = any(_ALL.search(piece) and re.search(r"\*|-[a-z]*[ra]|tar", piece) for piece in pieces)
         if new in command and (named or (whole and not _by_date(command))):
             yield Event("transfer_server_files", {"source_ip": old, "dest_ip": new, "filenames": [origin]}, False)
-        elif named and any(stem in piece and not re.search(r"\bcat\b[^>]*$|\bmv\b", piece) for piece in pieces):
+        elif named and any(
+            (_names(piece, origin) or (listed and "$" in piece)) and not re.search(r"\bcat\b[^>]*$|\bmv\b", piece)
+            for piece in pieces
+        ):
             yield Event("copy_server_file", {"ip": old, "filename": origin}, False)
+
+
+def _names(piece: str, origin: str) -> bool:
+    """Whether a command names a file, or has a pattern in which it is one of few."""
+    if (origin.rpartition(".")[0] or origin) in piece:
+        return True
+    patterns = (word.strip("'\"").rpartition("/")[2] for word in piece[:2000].split() if "*" in word)
+    return any(fnmatch.fnmatch(origin, pattern) and len(pattern.strip("*?")) > 1 for pattern in patterns)
 
 
 def _by_date(command: str) -> bool:
