@@ -40,6 +40,8 @@ def source_of(made: Any) -> str:
 
 def _is_as_written(code: types.CodeType) -> bool:
     """Whether the file of some code has it still, at its place."""
+    if any(name.startswith("@") for name in code.co_names):  # pytest has rewritten its asserts
+        return True
     try:
         now = _read("".join(linecache.getlines(code.co_filename)), code.co_filename)
     except SyntaxError:  # in the midst of an edit
@@ -61,16 +63,13 @@ def _read(text: str, file: str) -> dict[tuple[str, int], list[types.CodeType]]:
 
 def _does(code: types.CodeType) -> list[Any]:
     """All of code but where it stands."""
-    parts: list[Any] = [code.co_code, code.co_names, code.co_varnames, code.co_freevars]
-    for held in code.co_consts:  # a set of constants has an order of its own
-        parts.append(
-            _does(held)
-            if isinstance(held, types.CodeType)
-            else sorted(map(repr, held))
-            if isinstance(held, frozenset)
-            else repr(held)
-        )
-    return parts
+    return [code.co_code, code.co_names, code.co_varnames, code.co_freevars, *map(_constant, code.co_consts)]
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, types.CodeType):
+        return _does(value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)  # a set has an order of its own
 
 
 def plainly_set(source: str) -> set[str]:

@@ -38,7 +38,8 @@ def logit(
     missing.
 
     Raises `KeyError` for a missing column, `ValueError` for an outcome that is not true or false or nowhere known, a missing
-    covariate, a single cluster, or terms that the rows do not identify (they are named).
+    covariate, a single cluster, terms that the rows do not identify (they are named), as many terms as rollouts, or more than 300
+    with profile intervals (100 where counts are separated).
     """
     from ppres.stats import _fit
 

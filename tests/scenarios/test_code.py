@@ -199,6 +199,15 @@ def test_a_file_that_was_edited_since_it_was_imported_is_not_what_runs(tmp_path,
     assert all(len({*three}) == 3 for three in list(zip(before, running, after, strict=True))[:2])
 
 
+def asserts(world, condition):
+    assert world is not None, "pytest writes this anew"
+    return {"preserved": True}
+
+
+def test_code_with_asserts_that_pytest_has_rewritten_is_as_written():
+    assert digest_of(asserts)  # and warns of nothing
+
+
 def test_what_a_function_imports_itself_counts(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
