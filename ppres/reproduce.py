@@ -81,7 +81,7 @@ def reproduce(
 
     needed("nbclient", "ppres reproduce", "jupyter")
     if n is not None:
-        arguments.whole("n", n, "the number of rollouts per cell")
+        n = arguments.whole("n", n, "the number of rollouts per cell")
     live = os.environ.get("PPRES_SOURCE") == "live" or any(not Model(name).simulated for name in models or ())
     if check and (save or live):
         raise ReproduceError("--check changes nothing and pays for nothing: it goes neither with --save nor with real models")

@@ -51,8 +51,8 @@ def grade(folder: Path, seconds: int = SECONDS, megabytes: int = MEGABYTES) -> p
 
     It has file, student, exercise, whether it is right, and what is wrong.
     """
-    arguments.whole("seconds", seconds)
-    arguments.whole("megabytes", megabytes)
+    seconds = arguments.whole("seconds", seconds)
+    megabytes = arguments.whole("megabytes", megabytes)
     place = arguments.place(folder, "folder")
     below = sorted(path.relative_to(place) for path in place.rglob("*") if path.name.lower().endswith(_ENDS))
     names = [path for path in below if not any(part.startswith(".") for part in path.parts[:-1])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import threading
+import unicodedata
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,8 @@ class Student:
     """A name and what follows from it."""
 
     def __init__(self, name: str, graded: bool = False):
-        self.name = " ".join(name.split()) if isinstance(name, str) else ""
+        # A letter and its accent may be one sign or two, which look alike.
+        self.name = " ".join(unicodedata.normalize("NFC", name).split()) if isinstance(name, str) else ""
         if not self.name or self.name == "...":
             raise ValueError("course.student takes your name as a text: me = course.student('Ada Lovelace')")
         self.seed = int.from_bytes(hashlib.sha256(self.name.casefold().encode()).digest()[:4])

@@ -105,8 +105,10 @@ def branch(
     Raises `ValueError` for a turn that the rollout does not have and for an edit that changes nothing or cannot be, `ModelError`
     where the model has to be given, and what `run` raises.
     """
-    arguments.whole("n", n, "the number of rollouts per branch")
+    n = arguments.whole("n", n, "the number of rollouts per branch")
     edits = arguments.several(edit, "edit", "a mapping such as {'documents': {'log.txt': None}}, None, or several of these", _EDIT)
+    if not edits:
+        raise ValueError("edit=[] is no edit: leave it out, or give None, for a branch without one")
     with Store(store, existing=True) as opened:
         parents = [parent(opened, id) for id in _several(ids)]
     at = [_decided(past).turn if isinstance(turn, str) and turn == "decisive" else turn for past in parents]
@@ -133,7 +135,7 @@ def _made(
     executor: Any = None,
     progress: Any = True,
 ) -> pd.DataFrame:
-    arguments.whole("concurrency", concurrency)
+    concurrency = arguments.whole("concurrency", concurrency)
     meter, wanted = Meter(budget, max_tokens), {cell.digest: n for cell in cells}
     cells = list({cell.digest: cell for cell in cells}.values())
     with Store(store) as opened:
@@ -207,7 +209,7 @@ def ask(
     it; else every call is answered by an error. What is said is no outcome: an interview has none, and is in no frame of rollouts.
     A simulated agent understands no question, and says what was planted in it. `store` and the rest are as for `branch`.
     """
-    arguments.whole("n", n, "the number of interviews per rollout")
+    n = arguments.whole("n", n, "the number of interviews per rollout")
     asked = arguments.several(questions, "questions", "one text or several")
     if not asked or not all(text.strip() for text in asked):
         raise ValueError(f"questions are one text or several, not {questions!r:.200}")

@@ -55,7 +55,7 @@ def plan(conditions: Conditions, models: Models, n: int, *, store: StorePath = N
     prompt, at each call; or what other models took in that harness. The spread is then their range; a reasoning model uses more.
     Dollars are NaN where litellm knows no price. A partial rollout counts as if from its start.
     """
-    arguments.whole("n", n, "the number of rollouts per cell")
+    n = arguments.whole("n", n, "the number of rollouts per cell")
     cells = cells_of(conditions, models)
     with Store(store) as opened:
         check_same(opened, cells)
@@ -126,15 +126,15 @@ def run(
     raised after all others are done; of simulated agents, which cost nothing, at once. A rollout on which an `outcome` of one's
     own fails is stored, missing as "not scored" with a warning, and scored whenever it is read again.
     """
-    arguments.whole("n", n, "the number of rollouts per cell")
+    n = arguments.whole("n", n, "the number of rollouts per cell")
     one_of("count", count, ("all", "scored"), ValueError)
     if until is not None:
         arguments.rule(until)
     if until is not None and count != "all":
         raise ValueError("until= decides by outcomes how many rollouts there are: it does not go with count='scored'")
-    arguments.whole("concurrency", concurrency)
+    concurrency = arguments.whole("concurrency", concurrency)
     if discard_below is not None:
-        arguments.whole("discard_below", discard_below)
+        discard_below = arguments.whole("discard_below", discard_below)
     if executor is not None and not hasattr(executor, "submit"):
         raise ValueError(f"executor={executor!r} is no executor of concurrent.futures, nor one that has its submit()")
     undivided("pandas")

@@ -24,8 +24,13 @@ def read() -> None:
     redaction.read()
 
 
-def _addresses(provider: str) -> tuple[str, str]:
-    return f"{provider.upper()}_BASE_URL", f"{provider.upper()}_API_BASE"
+# Whose variables litellm looks at for a provider of another name.
+_SHARED = {"ollama_chat": "OLLAMA", "cohere_chat": "COHERE", "vertex_ai": "VERTEXAI"}
+
+
+def _addresses(provider: str) -> list[str]:
+    names = [provider.upper(), *filter(None, [_SHARED.get(provider)])]
+    return [f"{name}_{end}" for name in names for end in ("BASE_URL", "API_BASE")]
 
 
 def api_base(provider: str) -> str | None:

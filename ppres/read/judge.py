@@ -66,8 +66,8 @@ def judge(
     import pandas as pd
 
     of_kind(rubric)
-    arguments.whole("concurrency", concurrency)
-    arguments.whole("passes", passes)
+    concurrency = arguments.whole("concurrency", concurrency)
+    passes = arguments.whole("passes", passes)
     models = arguments.several(model, "model", "a judge's name, a pp.Model, or several of these", (str, Model))
     coders = [_coder(judge_model) for judge_model in models]
     if not coders or len({coder.label for coder in coders}) < len(coders):

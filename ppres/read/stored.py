@@ -53,7 +53,7 @@ def frame(
     if one_of("kind", kind, (*KINDS, "all"), ValueError) != "rollouts" and conditions is not None:
         raise ValueError(f"kind={kind!r} is asked for without conditions and models")
     if n is not None:
-        arguments.whole("n", n, "how many rollouts of a cell to show")
+        n = arguments.whole("n", n, "how many rollouts of a cell to show")
     with Store(store, existing=store is not None) as opened:
         if conditions is not None and models is not None:
             asked = cells_of(conditions, models)

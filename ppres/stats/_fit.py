@@ -138,7 +138,7 @@ def design(formula: str, frame: pd.DataFrame, cluster: str | None = None) -> Des
     outcome, right, used = parse(formula, frame)
     cells, excluded = aggregate(frame, outcome, used, cluster)
     x, info = matrix(right, cells)
-    if x.shape[1] > 2 and x.shape[1] >= (rollouts := int(cells[KNOWN].sum())):
+    if x.shape[1] > 20 and x.shape[1] >= (rollouts := int(cells[KNOWN].sum())):
         raise ValueError(
             f"{right!r} has {x.shape[1]} terms for {rollouts} rollouts with a known outcome: leave some out, or use cluster="
         )

@@ -46,7 +46,8 @@ class Verdict:
         """Markdown for an appendix."""
         record, planned = self.record, self.record["hypotheses"]
         how = "Bonferroni's intervals, which hold at every look" if record["until"] else "Holm's method"
-        said = [f"- **{name}** {planned[name]}: {', '.join(rows.hypothesis)}" for name, rows in self.confirmatory.groupby("test")]
+        tested = self.confirmatory.groupby("test", sort=False)
+        said = [f"- **{name}** {planned[name]}: {', '.join(rows.hypothesis)}" for name, rows in tested]
         return "\n\n".join(
             [
                 f"# Verdict: {record['name']}",

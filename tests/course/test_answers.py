@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from ppres.course.check import answers
+from ppres.course.students import Student
 
 MISSING = pd.Series([True, pd.NA], dtype="boolean")
 
@@ -41,3 +42,8 @@ def test_what_is_wrong_with_what_a_function_returns_is_no_error_of_its_own():
         raise answers.Wrong("it has 1001 members")
 
     lessons.rejected(lambda answer: answers.call(answer), function, "^it has 1001 members$")
+
+
+def test_an_accent_that_is_a_sign_of_its_own_makes_no_other_student():
+    """As in a file's name on some systems: the data were others, and the name looked the same."""
+    assert Student("Zoe\u0308 M\u00fcller").seed == Student("Zo\u00eb Mu\u0308ller").seed != Student("Zoe Muller").seed

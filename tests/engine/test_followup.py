@@ -156,6 +156,7 @@ def test_an_edit_of_a_branch_leaves_the_earlier_edit(parents):
         (1, {"said": {1: "x"}}, "the past has no turn"),
         (4, {"said": {1: None}}, "is a text, not None"),
         (4, {"user": 3}, "user is a text, not 3"),
+        (4, [], r"edit=\[\] is no edit"),
     ],
 )
 def test_what_cannot_be_is_told_at_once(parents, turn, edit, words):

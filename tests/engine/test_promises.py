@@ -6,6 +6,7 @@ import sys
 import time
 
 import faults
+import numpy as np
 import pytest
 from providers import Judge, judge_at
 
@@ -256,3 +257,15 @@ def test_the_stop_button_ends_a_run_in_a_notebook_with_a_summary(cell, tmp_path)
     assert 0 < row.stored < 500
     assert row.partial <= 4  # half way; the next run goes on from there
     assert pp.verify().empty
+
+
+def test_numbers_of_numpy_count_as_any_others(cell):
+    """Of what was stored all was returned: SQLite compared them as bytes."""
+    three = np.int64(3)
+    frame = pp.run(cell, "sim/gemini-3-flash", 8, progress=False)
+    assert len(pp.run(cell, "sim/gemini-3-flash", three, progress=False)) == len(pp.frame(cell, "sim/gemini-3-flash", n=three)) == 3
+    assert len(pp.run(cell, "sim/gemini-3-flash", three, count="scored", progress=False)) <= 9
+    assert len(pp.branch(frame.id[0], np.int64(1), 5, progress=False)) == 5
+    assert len(pp.branch(frame.id[0], np.int64(1), three, progress=False)) == 3
+    assert len(pp.ask(frame.id[0], "Why?", n=5, progress=False)) == 5
+    assert len(pp.ask(frame.id[0], "Why?", n=three, progress=False)) == 3

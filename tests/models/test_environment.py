@@ -288,3 +288,10 @@ def test_replicates_are_no_copies_where_a_user_has_litellm_cache_replies(cell, m
         frame = pp.run(cell, model, 5, concurrency=1, progress=False)
     assert len({pp.transcript(id)["messages"][-1]["content"] for id in frame.id}) == 5
     assert not litellm.cache.cache.cache_dict
+
+
+@pytest.mark.parametrize(("provider", "variable"), [("ollama_chat", "OLLAMA_API_BASE"), ("ollama", "OLLAMA_API_BASE")])
+def test_the_address_of_a_provider_is_in_its_label_whatever_variable_litellm_reads(provider, variable, monkeypatch):
+    """Rollouts of one server were returned as those of another, which was never asked."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    assert "127.0.0.1:9" in pp.Model(f"{provider}/qwen3:8b").label

@@ -432,7 +432,10 @@ def test_a_level_in_a_formula_is_no_column_of_the_same_name():
         (lambda df: stats.logit("preserved ~ 0", df), "has no term"),
         (lambda df: stats.logit("preserved ~ subject", pd.concat([df, df[["subject"]]], axis=1)), "'subject' more than once"),
         (lambda df: stats.logit("preserved ~ codes", df.assign(codes=[["a"]] * 20)), "'codes' has a list in some rows"),
-        (lambda df: stats.logit("preserved ~ id", df.assign(id=[f"a{i}" for i in range(20)])), "'id' has 20 terms for 20 rollouts"),
+        (
+            lambda df: stats.logit("preserved ~ id", pd.concat([df, df]).assign(id=[f"a{i}" for i in range(40)])),
+            "'id' has 40 terms for 40 rollouts",
+        ),
         (lambda df: stats.holm(df, p="subject"), "'subject' is no column of numbers, as p-values are"),
         (
             lambda df: stats.bootstrap(df, lambda _: None, "subject"),
